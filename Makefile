@@ -1,0 +1,50 @@
+# Two commands matter: `make run` and `make test`. Both need only Python 3.11+.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: setup run test lint format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run      start everything and print an upload link  (ARGS=\"--port 8123 --host 0.0.0.0\")"
+	@echo "make test     run every test against real services       (ARGS=\"-k gallery\")"
+	@echo "make lint     ruff, mypy, import-linter, templates, migrations, deploy checks"
+	@echo "make format   let ruff and djlint rewrite"
+	@echo "make bench    measure, as ratios against a baseline of the same run"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Bandpics needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "Could not make a virtualenv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: setup
+	@exec $(BIN)/python manage.py up $(ARGS)
+
+test: setup
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint --check --lint --quiet templates
+	$(BIN)/python -m bandpics.local.lint
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint --reformat --quiet templates
+
+bench: setup
+	@exec $(BIN)/python -m images.benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) .local staticfiles
