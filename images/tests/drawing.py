@@ -1,0 +1,414 @@
+"""Pictures drawn in memory: a known corner, known tags, known colours, and files stuffed to leak.
+
+Upright, every picture has a red corner at the top left, green at the top right, blue at the bottom
+left and yellow at the bottom right, whatever its orientation tag says about the stored pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zlib
+from fractions import Fraction
+from typing import Any
+
+import pillow_heif
+from PIL import Image, ImageDraw
+
+RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 160, 60), (30, 60, 210), (240, 210, 40)
+
+# What turns an upright picture into the stored pixels that the orientation tag turns back.
+STORED_AS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+# A text that no rendered picture may contain.
+SECRET = b"bandpics-secret-48.2082-16.3738"
+
+
+# Pixels
+
+
+def picture(*, width: int = 1200, height: int = 800, seed: int = 0) -> Image.Image:
+    """An upright RGB picture; another seed is another picture."""
+    chance = random.Random(seed)  # noqa: S311
+    image = Image.new("RGB", (width, height), tuple(chance.randrange(90, 170) for _ in range(3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(24):
+        left, top = chance.randrange(width), chance.randrange(height)
+        right, bottom = left + chance.randrange(1, width + 1) // 4, top + height // 6
+        draw.rectangle((left, top, right, bottom), tuple(chance.randrange(256) for _ in range(3)))
+    corner_width, corner_height = -(-width // 5), -(-height // 5)
+    for colour, x, y in (
+        (RED, 0, 0),
+        (GREEN, width - corner_width, 0),
+        (BLUE, 0, height - corner_height),
+        (YELLOW, width - corner_width, height - corner_height),
+    ):
+        draw.rectangle((x, y, x + corner_width - 1, y + corner_height - 1), colour)
+    return image
+
+
+def detailed(*, width: int, height: int, seed: int = 0) -> Image.Image:
+    """A picture that costs a codec what a photo does: gradients, edges and noise."""
+    chance = random.Random(seed)  # noqa: S311
+    image = picture(width=width // 4, height=height // 4, seed=seed)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    coarse = Image.frombytes("RGB", (480, 320), chance.randbytes(480 * 320 * 3))
+    image = Image.blend(image, coarse.resize((width, height), Image.Resampling.BICUBIC), 0.25)
+    tile = Image.frombytes("RGB", (1024, 1024), chance.randbytes(1024 * 1024 * 3))
+    noise = Image.new("RGB", (width, height))
+    for x in range(0, width, 1024):
+        for y in range(0, height, 1024):
+            noise.paste(tile, (x, y))
+    return Image.blend(image, noise, 0.06)
+
+
+def stored(image: Image.Image, orientation: int) -> Image.Image:
+    """The pixels as a camera stores them for this orientation tag."""
+    return image.transpose(STORED_AS[orientation]) if orientation in STORED_AS else image
+
+
+# Files
+
+
+def jpeg(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    orientation: int | None = 1,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    progressive: bool = False,
+    quality: int = 88,
+    **camera: Any,
+) -> bytes:
+    """A JPEG. `camera` goes to `exif_block`; `stuffed` adds every place a secret can hide in."""
+    image = image or picture(width=width, height=height, seed=seed)
+    out = io.BytesIO()
+    stored(image, orientation or 1).save(
+        out, "JPEG", quality=quality, progressive=progressive, icc_profile=icc
+    )
+    body = out.getvalue()
+    if exif is None:
+        exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
+    segments = segment(0xE1, b"Exif\0\0" + exif) if exif else b""
+    if stuffed:
+        segments += segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + _xmp())
+        segments += segment(0xED, b"Photoshop 3.0\0" + _iptc())
+        segments += segment(0xE0, b"JFXX\0\x10" + _thumbnail())
+        segments += segment(0xE2, b"ICC_PROFILE\0\x01\x01" + srgb(secret=True))
+        segments += segment(0xFE, SECRET) + segment(0xEF, SECRET)
+    # Behind the pixels too: phones hang films there.
+    return body[:2] + segments + body[2:] + (SECRET if stuffed else b"")
+
+
+def png(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    orientation: int | None = 1,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    **camera: Any,
+) -> bytes:
+    """A PNG with an eXIf chunk."""
+    image = image or picture(width=width, height=height, seed=seed)
+    out = io.BytesIO()
+    stored(image, orientation or 1).save(out, "PNG", icc_profile=icc, compress_level=1)
+    body = out.getvalue()
+    if exif is None:
+        exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
+    chunks = chunk(b"eXIf", exif) if exif else b""
+    if stuffed:
+        chunks += chunk(b"tEXt", b"Comment\0" + SECRET)
+        chunks += chunk(b"zTXt", b"Note\0\0" + zlib.compress(SECRET))
+        chunks += chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + _xmp())
+    return body[:33] + chunks + body[33:] + (SECRET if stuffed else b"")
+
+
+def heic(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    orientation: int | None = 1,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    quality: int = 70,
+    **camera: Any,
+) -> bytes:
+    """A HEIC as phones write it: pixels stored lying, turned by irot and imir *and* by EXIF."""
+    image = image or picture(width=width, height=height, seed=seed)
+    if exif is None:
+        exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
+    out = io.BytesIO()
+    # pillow-heif takes pixels as stored and writes irot and imir from the EXIF orientation.
+    pixels = stored(image, orientation or 1)
+    extra: dict[str, Any] = {"exif": b"Exif\0\0" + exif} if exif else {}
+    if stuffed:
+        extra["xmp"] = _xmp()
+    if icc:
+        extra |= {"icc_profile": icc, "icc_profile_type": "prof"}
+    pillow_heif.encode(pixels.mode, pixels.size, pixels.tobytes(), out, quality=quality, **extra)
+    return out.getvalue()
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    """One JPEG segment."""
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+def chunk(name: bytes, payload: bytes) -> bytes:
+    """One PNG chunk."""
+    return (
+        struct.pack(">I", len(payload))
+        + name
+        + payload
+        + struct.pack(">I", zlib.crc32(name + payload))
+    )
+
+
+# EXIF
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, DOUBLE = 1, 2, 3, 4, 5, 7, 10, 12
+_LETTER = {BYTE: "B", SHORT: "H", LONG: "L", DOUBLE: "d"}
+
+# {tag: (type, value)}; the value is bytes, text, a number, or a list of numbers or (n, d) pairs.
+Tags = dict[int, tuple[int, Any]]
+
+
+def exif_block(
+    *,
+    taken_at: str | None = "2026:06:21 21:30:00",
+    offset: str | None = "+02:00",
+    lat: float | None = None,
+    lon: float | None = None,
+    altitude: float | None = None,
+    direction: float | None = None,
+    gps_at: str | None = None,
+    make: str | None = "Drawn",
+    model: str | None = "Pencil 1",
+    lens: str | None = None,
+    software: str | None = None,
+    iso: int | None = None,
+    orientation: int | None = 1,
+    stuffed: bool = False,
+    endian: str = "<",
+    ifd0: Tags | None = None,
+    exif: Tags | None = None,
+    gps: Tags | None = None,
+) -> bytes:
+    """A TIFF structure of tags. `ifd0`, `exif` and `gps` add to or replace single ones."""
+    if stuffed:
+        lat, lon = (48.2082, 16.3738) if lat is None else (lat, lon)
+    image_tags: Tags = {}
+    for tag, text in ((0x010F, make), (0x0110, model), (0x0131, software)):
+        if text is not None:
+            image_tags[tag] = (ASCII, text)
+    if orientation is not None:
+        image_tags[0x0112] = (SHORT, orientation)
+    exif_tags: Tags = {0x9000: (UNDEFINED, b"0232")}
+    for tag, text in ((0x9003, taken_at), (0x9011, offset), (0xA434, lens)):
+        if text is not None:
+            exif_tags[tag] = (ASCII, text)
+    if iso is not None:
+        exif_tags[0x8827] = (SHORT, iso)
+    gps_tags: Tags = {}
+    if lat is not None and lon is not None:
+        gps_tags = {
+            0x01: (ASCII, "N" if lat >= 0 else "S"),
+            0x02: (RATIONAL, _degrees(abs(lat))),
+            0x03: (ASCII, "E" if lon >= 0 else "W"),
+            0x04: (RATIONAL, _degrees(abs(lon))),
+        }
+    if altitude is not None:
+        gps_tags[0x05] = (BYTE, int(altitude < 0))
+        gps_tags[0x06] = (RATIONAL, [_ratio(abs(altitude))])
+    if direction is not None:
+        gps_tags[0x11] = (RATIONAL, [_ratio(direction)])
+    if gps_at is not None:
+        date, time = gps_at.split()
+        gps_tags[0x1D] = (ASCII, date)
+        gps_tags[0x07] = (RATIONAL, [(int(part), 1) for part in time.split(":")])
+    if stuffed:
+        image_tags[0x010E] = (ASCII, SECRET)
+        image_tags[0x9C9C] = (BYTE, SECRET.decode().encode("utf-16-le"))
+        exif_tags[0x9286] = (UNDEFINED, b"ASCII\0\0\0" + SECRET)
+        exif_tags[0x927C] = (UNDEFINED, b"MakerNote" + SECRET)
+    return tiff(
+        image_tags | (ifd0 or {}),
+        exif=exif_tags | (exif or {}),
+        gps=gps_tags | (gps or {}),
+        thumbnail=_thumbnail() if stuffed else b"",
+        endian=endian,
+    )
+
+
+def tiff(
+    ifd0: Tags,
+    *,
+    exif: Tags | None = None,
+    gps: Tags | None = None,
+    thumbnail: bytes = b"",
+    endian: str = "<",
+) -> bytes:
+    """A TIFF structure: IFD0, the Exif and GPS IFDs it points to, and IFD1 with a thumbnail."""
+    ifd0 = dict(ifd0)
+    ifd1: Tags = {}
+    if exif:
+        ifd0.setdefault(0x8769, (LONG, 0))
+    if gps:
+        ifd0.setdefault(0x8825, (LONG, 0))
+    if thumbnail:
+        ifd1 = {0x0103: (SHORT, 6), 0x0201: (LONG, 0), 0x0202: (LONG, len(thumbnail))}
+    at = 8 + len(_ifd(ifd0, at=0, endian=endian))
+    for pointer, tags in ((0x8769, exif), (0x8825, gps)):
+        if tags:
+            # A pointer that the test has set to something else stays as it is.
+            if ifd0[pointer] == (LONG, 0):
+                ifd0[pointer] = (LONG, at)
+            at += len(_ifd(tags, at=0, endian=endian))
+    ifd1_at = at
+    if ifd1:
+        ifd1[0x0201] = (LONG, at + len(_ifd(ifd1, at=0, endian=endian)))
+    out = (b"II*\0" if endian == "<" else b"MM\0*") + struct.pack(endian + "L", 8)
+    out += _ifd(ifd0, at=8, endian=endian, following=ifd1_at if ifd1 else 0)
+    for tags in (exif, gps, ifd1):
+        if tags:
+            out += _ifd(tags, at=len(out), endian=endian)
+    return out + thumbnail
+
+
+def _ifd(tags: Tags, *, at: int, endian: str, following: int = 0) -> bytes:
+    entries = struct.pack(endian + "H", len(tags))
+    values = b""
+    values_at = at + 2 + 12 * len(tags) + 4
+    for tag, (kind, value) in sorted(tags.items()):
+        count, data = _encoded(kind, value, endian)
+        if len(data) > 4:
+            field = struct.pack(endian + "L", values_at + len(values))
+            values += data + b"\0" * (len(data) % 2)
+        else:
+            field = data.ljust(4, b"\0")
+        entries += struct.pack(endian + "HHL", tag, kind, count) + field
+    return entries + struct.pack(endian + "L", following) + values
+
+
+def _encoded(kind: int, value: Any, endian: str) -> tuple[int, bytes]:
+    if isinstance(value, str):
+        value = value.encode() + b"\0"
+    if isinstance(value, bytes):
+        return len(value), value
+    values = value if isinstance(value, list) else [value]
+    if kind in (RATIONAL, SRATIONAL):
+        letter = "L" if kind == RATIONAL else "l"
+        return len(values), b"".join(struct.pack(endian + 2 * letter, *pair) for pair in values)
+    return len(values), struct.pack(f"{endian}{len(values)}{_LETTER[kind]}", *values)
+
+
+def _degrees(value: float) -> list[tuple[int, int]]:
+    degrees = int(value)
+    minutes = int((value - degrees) * 60)
+    seconds = (value - degrees - minutes / 60) * 3600
+    return [(degrees, 1), (minutes, 1), (round(seconds * 10000), 10000)]
+
+
+def _ratio(value: float) -> tuple[int, int]:
+    ratio = Fraction(value).limit_denominator(10000)
+    return ratio.numerator, ratio.denominator
+
+
+def _thumbnail() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (160, 120), RED).save(out, "JPEG", comment=SECRET)
+    return out.getvalue()
+
+
+def _xmp() -> bytes:
+    return (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        b'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,12.492N" '
+        b'xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="' + SECRET + b'"/>'
+        b"</rdf:RDF></x:xmpmeta>"
+    )
+
+
+def _iptc() -> bytes:
+    caption = b"\x1c\x02\x78" + struct.pack(">H", len(SECRET)) + SECRET
+    return b"8BIM\x04\x04\0\0" + struct.pack(">L", len(caption)) + caption
+
+
+# Colour profiles (ICC.1:2022, matrix/TRC). The colorants are relative to D50.
+
+
+def display_p3() -> bytes:
+    return _matrix_profile(
+        "Display P3",
+        ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
+    )
+
+
+def adobe_rgb() -> bytes:
+    return _matrix_profile(
+        "Adobe RGB (1998)",
+        ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)),
+        gamma=2.19921875,
+    )
+
+
+def srgb(*, secret: bool = False) -> bytes:
+    return _matrix_profile(
+        SECRET.decode() if secret else "sRGB",
+        ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)),
+    )
+
+
+def _matrix_profile(
+    name: str, colorants: tuple[tuple[float, float, float], ...], gamma: float | None = None
+) -> bytes:
+    def fixed(*values: float) -> bytes:
+        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+    def text(value: str) -> bytes:
+        encoded = value.encode("utf-16-be")
+        return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(encoded), 28) + encoded
+
+    curve = b"para\0\0\0\0\0\3\0\0" + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    if gamma:
+        curve = b"para\0\0\0\0\0\0\0\0" + fixed(gamma)
+    tags = {
+        b"desc": text(name),
+        b"cprt": text("none"),
+        b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642, 1, 0.82491),
+        **{
+            key: b"XYZ \0\0\0\0" + fixed(*colorant)
+            for key, colorant in zip((b"rXYZ", b"gXYZ", b"bXYZ"), colorants, strict=True)
+        },
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
+    }
+    table, data = struct.pack(">I", len(tags)), b""
+    data_at = 128 + 4 + 12 * len(tags)
+    for key, value in tags.items():
+        table += key + struct.pack(">II", data_at + len(data), len(value))
+        data += value + b"\0" * (-len(value) % 4)
+    header = struct.pack(">I4sI", data_at + len(data), b"\0\0\0\0", 0x04000000)
+    header += b"mntrRGB XYZ " + b"\0" * 12 + b"acsp"
+    header = header.ljust(68, b"\0") + fixed(0.9642, 1, 0.82491)
+    return header.ljust(128, b"\0") + table + data
