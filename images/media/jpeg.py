@@ -1,0 +1,165 @@
+"""The segments of a JPEG up to its pixels (ITU-T T.81, annex B).
+
+The metadata of a hostile file is read here, within limits, and never by the pixel library:
+`Pixels` shows a decoder only the segments that draw.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+SOI, EOI, SOS, DQT, DHT, DAC, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xCC, 0xDD, 0xFE
+APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+SOF0, SOF2 = 0xC0, 0xC2
+FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, DAC}
+PROGRESSIVE_FRAMES: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+RESTARTS: Final = range(0xD0, 0xD8)
+WITHOUT_LENGTH: Final = frozenset({0x01, SOI, EOI, *RESTARTS})
+
+EXIF_START: Final = b"Exif\0\0"
+ICC_START: Final = b"ICC_PROFILE\0"
+
+# Cameras write tens of segments, depth maps in XMP a few hundred.
+MAX_SEGMENTS: Final = 5000
+MAX_JUNK_BYTES: Final = 64 * 1024  # between two segments
+MAX_DRAWING_BYTES: Final = 1024 * 1024
+MAX_EXIF_BYTES: Final = 1024 * 1024
+MAX_ICC_BYTES: Final = 4 * 1024 * 1024
+
+
+class NotDrawable(Exception):
+    """The segments before the pixels make no picture."""
+
+
+@dataclass
+class Header:
+    """What stands before the pixels. Width, height in pixels as stored; 0 where none is given."""
+
+    width: int = 0
+    height: int = 0
+    bits: int = 0
+    components: int = 0
+    frame_marker: int = 0
+    scan_components: int = 0
+    exif: bytes = b""
+    icc: bytes | None = None
+    drawing: bytes = b""  # SOI and the segments a decoder needs, up to the first SOS
+    pixels_at: int = 0  # offset of the first SOS in the file
+    _icc_parts: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def is_whole_in_memory(self) -> bool:
+        """True if a decoder must hold all coefficients: progressive, or one scan per component."""
+        progressive = self.frame_marker in PROGRESSIVE_FRAMES
+        return progressive or self.scan_components < self.components
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Read the segments up to the first SOS. Fields stay empty where the file is broken."""
+    header = Header(drawing=b"\xff\xd8")
+    file.seek(2)
+    for _ in range(MAX_SEGMENTS):
+        marker = _next_marker(file)
+        if marker is None or marker == EOI:
+            break
+        if marker in WITHOUT_LENGTH:
+            continue
+        at = file.tell() - 2
+        length = int.from_bytes(file.read(2))
+        payload = file.read(max(length - 2, 0))
+        if len(payload) != length - 2:
+            break
+        if marker == SOS:
+            header.pixels_at = at
+            header.scan_components = payload[0] if payload else 0
+            break
+        _note(header, marker, payload)
+        if len(header.drawing) > MAX_DRAWING_BYTES:
+            break
+    header.icc = _joined_icc(header._icc_parts)
+    return header
+
+
+def _next_marker(file: BinaryIO) -> int | None:
+    """The next marker, over fill bytes and junk as decoders do; None at the end of the file."""
+    previous = b""
+    for _ in range(MAX_JUNK_BYTES):
+        byte = file.read(1)
+        if not byte:
+            return None
+        if previous == b"\xff" and byte not in (b"\0", b"\xff"):
+            return byte[0]
+        previous = byte
+    return None
+
+
+def _note(header: Header, marker: int, payload: bytes) -> None:
+    if marker in FRAMES and len(payload) >= 6:
+        header.frame_marker = marker
+        header.bits, header.components = payload[0], payload[5]
+        header.height = int.from_bytes(payload[1:3])
+        header.width = int.from_bytes(payload[3:5])
+    elif marker == APP1 and payload.startswith(EXIF_START):
+        continued = payload[len(EXIF_START) :]
+        # EXIF over 64 kB goes on in the next segment; a second beginning is someone else's copy.
+        if not header.exif:
+            header.exif = continued
+        elif continued[:4] not in (b"II*\0", b"MM\0*"):
+            header.exif = (header.exif + continued)[:MAX_EXIF_BYTES]
+    elif marker == APP2 and payload.startswith(ICC_START) and len(payload) > 14:
+        header._icc_parts.setdefault(payload[12], payload[13:])
+    is_colour_hint = (marker == APP0 and payload.startswith(b"JFIF\0")) or (
+        marker == APP14 and payload.startswith(b"Adobe")
+    )
+    if is_colour_hint or marker in FRAMES or marker in (DQT, DHT, DAC, DRI):
+        header.drawing += bytes((0xFF, marker)) + (len(payload) + 2).to_bytes(2) + payload
+
+
+def _joined_icc(parts: dict[int, bytes]) -> bytes | None:
+    """Join the numbered parts of a profile (ICC.1, annex B.4), or None if one is missing."""
+    if not parts or sorted(parts) != list(range(1, len(parts) + 1)):
+        return None
+    if parts[1][0] != len(parts):
+        return None
+    icc = b"".join(parts[number][1:] for number in sorted(parts))
+    return icc if len(icc) <= MAX_ICC_BYTES else None
+
+
+class Pixels(io.RawIOBase):
+    """A JPEG file as a decoder should see it: what draws, without a word of metadata."""
+
+    def __init__(self, file: BinaryIO, header: Header) -> None:
+        super().__init__()
+        if not header.pixels_at:
+            raise NotDrawable
+        self._file = file
+        self._drawing = header.drawing
+        self._skipped = header.pixels_at - len(header.drawing)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("a decoder only ever seeks from the start")
+        self._at = offset
+        return offset
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._at < len(self._drawing):
+            end = None if size is None or size < 0 else self._at + size
+            data = self._drawing[self._at : end]
+        else:
+            self._file.seek(self._at + self._skipped)
+            data = self._file.read(-1 if size is None else size)
+        self._at += len(data)
+        return data

@@ -1,0 +1,26 @@
+"""The sizes we keep of every picture, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One size of a picture. `max_edge` bounds the longer edge in pixels; nothing is enlarged."""
+
+    name: str
+    max_edge: int
+    quality: int  # of the JPEG, 1..95
+
+    # A decoder that halves, quarters or eighths the picture for free may stay this much below
+    # `max_edge`; resampling to the exact size would cost more time than the pixels are worth.
+    enough_edge: int | None = None
+
+
+SMALL = Spec("small", max_edge=200, quality=80)
+THUMB = Spec("thumb", max_edge=320, quality=80)
+MEDIUM = Spec("medium", max_edge=800, quality=80)
+FULLSIZE = Spec("fullsize", max_edge=2048, quality=85, enough_edge=1920)
+
+ALL: tuple[Spec, ...] = (FULLSIZE, MEDIUM, THUMB, SMALL)
