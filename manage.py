@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line."""
+"""Django's command line, and `up`, which starts everything on this machine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,23 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
-    from django.core.management import execute_from_command_line
+    try:
+        from bandpics.local import environment
 
+        # Before Django: `up` makes the settings that Django wants to see.
+        if sys.argv[1:2] == ["up"]:
+            from bandpics.local import up
+
+            sys.exit(up.main(sys.argv[2:]))
+        from django.core.management import execute_from_command_line
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"bandpics: {error.name} is not installed: this is {sys.executable}. "
+            "Run `make setup`, then `make run`."
+        )
+    environment.borrow(os.environ)
+    if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
+        sys.stdout.write("[bandpics]\n    up    start everything here and print a link\n\n")
     execute_from_command_line(sys.argv)
 
 

@@ -1,0 +1,112 @@
+"""Which ports are free, and which address other devices can reach."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import random
+import socket
+
+import psutil
+
+from bandpics.local.trouble import CannotStart
+
+# Below the range systems take for outgoing connections, so that none of those is in the way
+# when a stack comes back to the port it had.
+FREE_PORTS = range(20_000, 32_000)
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104
+LOOPBACK = "127.0.0.1"
+
+
+def claim_web_port(host: str, port: int) -> None:
+    """Say clearly why the web server could not listen there; hold nothing."""
+    try:
+        _bind(host, port)
+    except socket.gaierror:
+        raise CannotStart(
+            f"Cannot listen on {host}", "no such address", 'Try ARGS="--host 127.0.0.1"'
+        ) from None
+    except OverflowError:
+        raise CannotStart(
+            f"Port {port} is no port", "ports end at 65535", 'Try ARGS="--port 8000"'
+        ) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotStart(
+                f"Port {port} is taken",
+                "another program listens there",
+                f'Stop it, or try ARGS="--port {port + 1}"',
+            ) from None
+        if error.errno == errno.EACCES:
+            raise CannotStart(
+                f"Port {port} is not allowed",
+                "ports below 1024 belong to the system",
+                'Try ARGS="--port 8000"',
+            ) from None
+        raise CannotStart(
+            f"Cannot listen on {host}",
+            error.strerror or str(error),
+            'Use an address of this machine, or ARGS="--host 0.0.0.0" for all of them',
+        ) from None
+
+
+def free_port(host: str, *, preferred: int | None = None) -> int:
+    """The preferred port if nobody has it, else any that is free."""
+    candidates = random.sample(FREE_PORTS, k=200)
+    for port in [preferred, *candidates] if preferred else candidates:
+        try:
+            _bind(host, port)
+        except OSError:
+            continue
+        return port
+    raise CannotStart("No free port", "200 were tried", "Close some programs and try again")
+
+
+def reachable(host: str) -> str:
+    """What to write into links when the server listens on `host`."""
+    return lan_address() if host in EVERYWHERE else host
+
+
+def nearby(host: str) -> str:
+    """How this machine itself reaches a server that listens on `host`."""
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def lan_address() -> str:
+    """This machine's address in the local network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting UDP sends nothing: the kernel only says which address it would use.
+            probe.connect(("192.0.2.1", 9))
+            address = str(probe.getsockname()[0])
+        except OSError:
+            address = LOOPBACK
+    return address if address != LOOPBACK else _any_interface()
+
+
+def _any_interface() -> str:
+    found = [
+        entry.address
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family == socket.AF_INET and not ipaddress.ip_address(entry.address).is_loopback
+    ]
+    if not found:
+        raise CannotStart(
+            "No network",
+            "this machine has no address another device could reach",
+            "Join a network, or leave out --host to stay on this machine",
+        )
+    return sorted(found, key=lambda one: not ipaddress.ip_address(one).is_private)[0]
+
+
+def _bind(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As servers do: a port in TIME_WAIT is free, one with a listener is not.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))

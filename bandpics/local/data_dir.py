@@ -1,0 +1,120 @@
+"""The folder that holds everything of one stack: data, secrets, ports, logs, and its lock."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bandpics.local import trouble
+from bandpics.local.trouble import CannotStart
+
+SECRET_NAMES = (
+    "postgres_password",
+    "redis_password",
+    "s3_access_key",
+    "s3_secret_key",
+    "secret_key",
+    "invitation_token_key",
+    "admin_password",
+)
+
+
+class DataDir:
+    """An existing, writable folder that belongs to this process until it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+            (self.path / "logs").mkdir(exist_ok=True)
+            # Says now, and in one line, what would else fail in the middle of something.
+            write_private(self.path / ".writable", "yes\n" * 1024)
+            (self.path / ".writable").unlink()
+        except OSError as error:
+            raise trouble.in_folder(error, self.path) from None
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def say_where(self, url: str) -> None:
+        """Let a second `up` on this folder tell where the first one is."""
+        self._lock.seek(0)
+        self._lock.truncate()
+        self._lock.write(f"{url} (process {os.getpid()})")
+        self._lock.flush()
+
+    def release(self) -> None:
+        self._lock.close()
+
+    def secrets(self) -> dict[str, str]:
+        """Random at the first start, the same ever after: links and sessions hang on them."""
+        kept = read_json(self / "secrets.json")
+        if not kept and (self / "postgres").exists():
+            raise CannotStart(
+                f"{self / 'secrets.json'} is missing",
+                "it holds the keys to the data in this folder",
+                "Bring it back from a backup, or start anew with another --data-dir",
+            )
+        missing = [name for name in SECRET_NAMES if name not in kept]
+        if missing:
+            kept |= {name: secrets.token_urlsafe(32) for name in missing}
+            write_private(self / "secrets.json", json.dumps(kept, indent=1))
+        return kept
+
+    def remembered_ports(self) -> dict[str, int]:
+        return read_json(self / "ports.json")
+
+    def remember_ports(self, ports: dict[str, int]) -> None:
+        write_private(self / "ports.json", json.dumps(self.remembered_ports() | ports))
+
+    def new_log(self, name: str) -> Path:
+        """A fresh log; that of the run before stays beside it."""
+        log = self / "logs" / f"{name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        log.touch(mode=0o600)
+        return log
+
+    def _take_lock(self) -> Any:
+        descriptor = os.open(self / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.fdopen(descriptor, "r+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = lock.read() or "starting right now"
+            lock.close()
+            raise CannotStart(
+                f"{self.path} is in use",
+                f"another Bandpics runs there: {holder}",
+                'Stop it first, or run beside it: ARGS="--data-dir .local2 --port 8001"',
+            ) from None
+        return lock
+
+
+def write_private(path: Path, text: str) -> None:
+    """All or nothing, readable by the owner alone, on the disk when it returns."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What the file holds; nothing if it is not there or was not written by us."""
+    try:
+        value = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,35 @@
+"""The checks of `make lint` that need settings: types, migrations, deployment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from bandpics.local import environment
+
+CHECKS = (
+    ("-m", "mypy"),
+    ("manage.py", "makemigrations", "--check", "--dry-run"),
+    ("manage.py", "check", "--deploy", "--fail-level", "WARNING"),
+)
+
+
+def main() -> int:
+    """Run all, so that one pass shows everything; 1 if any complained."""
+    variables = {**os.environ, **environment.PRETENDED}
+    codes = [
+        # makemigrations would like to compare with a database; without one it only says so.
+        subprocess.run(
+            [sys.executable, "-W", "ignore::RuntimeWarning", *words],
+            check=False,
+            env=variables,
+            cwd=environment.PROJECT,
+        ).returncode
+        for words in CHECKS
+    ]
+    return int(any(codes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

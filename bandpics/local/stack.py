@@ -1,0 +1,238 @@
+"""The whole stack of one data folder: which stores and programs it has, and how they meet."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bandpics.local import addresses, environment, postgres, redis_server, s3_server
+from bandpics.local.data_dir import DataDir, write_private
+from bandpics.local.supervisor import Child, Program, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+WEB, WORKER, BEAT = "web", "worker", "beat"
+STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
+# What a person may set to bring their own.
+OWN = (
+    *("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "ALLOWED_HOSTS", "WORK_DIR"),
+    *("SECRET_KEY", "INVITATION_TOKEN_KEY"),
+    *("S3_ENDPOINT_URL", "S3_PUBLIC_ENDPOINT_URL", "S3_REGION", "S3_BUCKET"),
+    *("S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_ADDRESSING_STYLE"),
+)
+
+
+class Stack:
+    """`outside` is the environment it starts in: stores named there replace embedded ones."""
+
+    def __init__(
+        self,
+        data_dir: DataDir,
+        supervisor: Supervisor,
+        *,
+        outside: Mapping[str, str],
+        host: str,
+        port: int,
+    ) -> None:
+        self.data_dir = data_dir
+        self.host = host
+        self.port = port
+        self.variables = {name: outside[name] for name in OWN if outside.get(name)}
+        self._outside = outside
+        self._supervisor = supervisor
+        self._secrets = data_dir.secrets()
+        self._ports: dict[str, int] = {}
+        self._embeds_s3 = "S3_ENDPOINT_URL" not in self.variables
+        self._face()
+
+    def start_stores(self, *, postgres_settings: tuple[str, ...] = ()) -> None:
+        """Start Postgres, Redis and S3; of one that is somebody else's, ask only to be let in."""
+        embeds_redis = "REDIS_URL" not in self.variables
+        embeds_postgres = "DATABASE_URL" not in self.variables
+        # All refusals first: then there is nothing to be stopped again.
+        if not embeds_postgres:
+            postgres.check(self.variables["DATABASE_URL"])
+        if not embeds_redis:
+            redis_server.check(self.variables["REDIS_URL"])
+        if not self._embeds_s3:
+            s3_server.check(self.variables)
+        waiting = []
+        if embeds_redis:
+            waiting.append(self._start_redis())
+        if self._embeds_s3:
+            waiting.append(self._start_s3())
+        if embeds_postgres:
+            waiting.append(self._start_postgres(postgres_settings))
+        for child, answers in waiting:
+            self._supervisor.wait_for(child, answers)
+        if embeds_postgres:
+            postgres.make_database(self._postgres_url("postgres"))
+        self.data_dir.remember_ports(self._ports)
+
+    def prepare(self) -> None:
+        """Bring the database and the static files up to date."""
+        self._supervisor.run(self._manage("migrate", "--no-input", "-v0"), *self._collect())
+
+    def collect_static(self) -> None:
+        self._supervisor.run(*self._collect())
+
+    def first_run(self) -> dict[str, Any]:
+        """Make what a first visitor needs; what can be told about it."""
+        password = {"ADMIN_PASSWORD": self._secrets["admin_password"]}
+        (answer,) = self._supervisor.run(self._manage("first_run", extra=password))
+        return dict(json.loads(answer))
+
+    def start_programs(self, *, concurrency: int) -> None:
+        """Start web, worker and beat; return once the web server says it is well."""
+        web = self._supervisor.start(
+            self._python(
+                WEB,
+                *("-m", "gunicorn", "bandpics.wsgi:application"),
+                *("--bind", f"{addresses.url_host(self.host)}:{self.port}"),
+                *("--worker-class", "gthread", "--workers", "1", "--threads", "4"),
+                *("--graceful-timeout", "5", "--no-control-socket"),
+            )
+        )
+        self._supervisor.start(
+            self._python(
+                WORKER,
+                *("-m", "celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),
+                *("--concurrency", str(concurrency), "--without-gossip", "--without-mingle"),
+                *("-l", "warning"),
+                # glibc keeps an arena per thread; with two, a worker needs half the memory.
+                extra={"MALLOC_ARENA_MAX": "2"},
+            )
+        )
+        self._supervisor.start(
+            self._python(
+                BEAT,
+                *("-m", "celery", "-A", "bandpics", "beat", "-l", "warning"),
+                *("-s", str(self.data_dir / "beat-schedule")),
+            )
+        )
+        self._supervisor.wait_for(web, self._is_well)
+
+    def stop(self) -> None:
+        """Programs first, so that what they still do can be stored."""
+        self._supervisor.stop(WEB, WORKER, BEAT)
+        self._supervisor.stop(*STORES)
+
+    def write_environment(self) -> None:
+        """For commands beside the stack, such as `manage.py shell`."""
+        write_private(self.data_dir / "env", environment.render(self.variables))
+
+    def _face(self) -> None:
+        """Decide which address people use, and with which keys their links are made."""
+        host = addresses.url_host(addresses.reachable(self.host))
+        own = f"http://{host}:{self.port}"
+        public = self.variables.get("PUBLIC_URL", own).rstrip("/")
+        hosts = [urlsplit(public).hostname, urlsplit(own).hostname, "localhost", "127.0.0.1"]
+        hosts += self.variables.get("ALLOWED_HOSTS", "").split(",")
+        self.variables = {
+            "SECRET_KEY": self._secrets["secret_key"],
+            "INVITATION_TOKEN_KEY": self._secrets["invitation_token_key"],
+            "WORK_DIR": str(self.data_dir / "work"),
+            **self.variables,
+            "PUBLIC_URL": public,
+            "ALLOWED_HOSTS": ",".join(dict.fromkeys(host for host in hosts if host)),
+            "STATIC_ROOT": str(self.data_dir / "static"),
+            "DJANGO_SETTINGS_MODULE": "bandpics.settings",
+        }
+        if self.variables["WORK_DIR"] == str(self.data_dir / "work"):
+            # Nobody works yet: what lies there is from a worker that was killed.
+            shutil.rmtree(self.data_dir / "work", ignore_errors=True)
+            (self.data_dir / "work").mkdir(mode=0o700)
+
+    def _start_postgres(self, settings: tuple[str, ...]) -> tuple[Child, Callable[[], bool]]:
+        folder = self.data_dir / "postgres"
+        port = self._port(postgres.NAME, addresses.LOOPBACK)
+        postgres.create(
+            folder, password=self._secrets["postgres_password"], run=self._supervisor.run
+        )
+        child = self._supervisor.start(postgres.program(folder, port=port, settings=settings))
+        self.variables["DATABASE_URL"] = self._postgres_url(postgres.DATABASE)
+        return child, lambda: postgres.answers(self._postgres_url("postgres"))
+
+    def _postgres_url(self, database: str) -> str:
+        return postgres.url(
+            port=self._ports[postgres.NAME],
+            password=self._secrets["postgres_password"],
+            database=database,
+        )
+
+    def _start_redis(self) -> tuple[Child, Callable[[], bool]]:
+        password = self._secrets["redis_password"]
+        port = self._port(redis_server.NAME, addresses.LOOPBACK)
+        child = self._supervisor.start(
+            redis_server.program(self.data_dir / "redis", port=port, password=password)
+        )
+        url = redis_server.url(port=port, password=password)
+        self.variables["REDIS_URL"] = url
+        return child, lambda: redis_server.answers(url)
+
+    def _start_s3(self) -> tuple[Child, Callable[[], bool]]:
+        port = self._port(s3_server.NAME, self.host)
+        near, far = addresses.nearby(self.host), addresses.reachable(self.host)
+        keys = {
+            "S3_ACCESS_KEY": self._secrets["s3_access_key"],
+            "S3_SECRET_KEY": self._secrets["s3_secret_key"],
+        }
+        child = self._supervisor.start(
+            s3_server.program(
+                self.data_dir / "s3",
+                host=self.host,
+                port=port,
+                access_key=keys["S3_ACCESS_KEY"],
+                secret_key=keys["S3_SECRET_KEY"],
+            )
+        )
+        self.variables = {
+            "S3_PUBLIC_ENDPOINT_URL": f"http://{addresses.url_host(far)}:{port}",
+            **self.variables,
+            "S3_ENDPOINT_URL": f"http://{addresses.url_host(near)}:{port}",
+            "S3_REGION": s3_server.REGION,
+            "S3_BUCKET": s3_server.BUCKET,
+            "S3_ADDRESSING_STYLE": "path",
+            **keys,
+        }
+        return child, lambda: s3_server.answers(host=self.host, port=port)
+
+    def _port(self, name: str, host: str) -> int:
+        """The port of last time if it is still free, so that signed addresses stay good."""
+        preferred = self.data_dir.remembered_ports().get(name)
+        self._ports[name] = addresses.free_port(host, preferred=preferred)
+        return self._ports[name]
+
+    def _collect(self) -> list[Program]:
+        return [self._manage("collectstatic", "--no-input", "-v0")]
+
+    def _manage(self, *words: str, extra: Mapping[str, str] | None = None) -> Program:
+        return self._python(words[0], "manage.py", *words, extra=extra)
+
+    def _python(self, name: str, *words: str, extra: Mapping[str, str] | None = None) -> Program:
+        return Program(
+            name=name,
+            command=[sys.executable, *words],
+            environment={
+                **self._outside,
+                **self.variables,
+                "PYTHONUNBUFFERED": "1",
+                **(extra or {}),
+            },
+        )
+
+    def _is_well(self) -> bool:
+        host = addresses.nearby(self.host)
+        connection = http.client.HTTPConnection(host, self.port, timeout=5)
+        try:
+            connection.request("GET", "/healthz", headers={"Host": "localhost"})
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
