@@ -1,4 +1,4 @@
-"""What a file is, told by its bytes: the formats we take, and the ones we know well enough to name."""
+"""What a file is, told by its bytes: the formats we take, and those we know well enough to name."""
 
 from __future__ import annotations
 
