@@ -76,10 +76,12 @@ class Stack:
 
     def prepare(self) -> None:
         """Bring the database and the static files up to date."""
-        self._supervisor.run(self._manage("migrate", "--no-input", "-v0"), *self._collect())
+        self._supervisor.run(
+            self._manage("migrate", "--no-input", "-v0"), self._manage("collectchanged")
+        )
 
     def collect_static(self) -> None:
-        self._supervisor.run(*self._collect())
+        self._supervisor.run(self._manage("collectchanged"))
 
     def first_run(self) -> dict[str, Any]:
         """Make what a first visitor needs; what can be told about it."""
@@ -87,9 +89,8 @@ class Stack:
         (answer,) = self._supervisor.run(self._manage("first_run", extra=password))
         return dict(json.loads(answer))
 
-    def start_programs(self, *, concurrency: int) -> None:
-        """Start web, worker and beat; return once the web server says it is well."""
-        web = self._supervisor.start(
+    def start_web(self) -> None:
+        self._supervisor.start(
             self._python(
                 WEB,
                 *("-m", "gunicorn", "bandpics.wsgi:application"),
@@ -98,6 +99,9 @@ class Stack:
                 *("--graceful-timeout", "5", "--no-control-socket"),
             )
         )
+
+    def start_work(self, *, concurrency: int) -> None:
+        """Start worker and beat."""
         self._supervisor.start(
             self._python(
                 WORKER,
@@ -115,7 +119,9 @@ class Stack:
                 *("-s", str(self.data_dir / "beat-schedule")),
             )
         )
-        self._supervisor.wait_for(web, self._is_well)
+
+    def wait_until_well(self) -> None:
+        self._supervisor.wait_for(self._supervisor.children[WEB], self._is_well)
 
     def stop(self) -> None:
         """Programs first, so that what they still do can be stored."""
@@ -207,9 +213,6 @@ class Stack:
         preferred = self.data_dir.remembered_ports().get(name)
         self._ports[name] = addresses.free_port(host, preferred=preferred)
         return self._ports[name]
-
-    def _collect(self) -> list[Program]:
-        return [self._manage("collectstatic", "--no-input", "-v0")]
 
     def _manage(self, *words: str, extra: Mapping[str, str] | None = None) -> Program:
         return self._python(words[0], "manage.py", *words, extra=extra)

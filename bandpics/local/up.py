@@ -88,8 +88,10 @@ def _up(wishes: argparse.Namespace, signals: StopSignals) -> None:
             stack.start_stores()
             stack.write_environment()
             stack.prepare()
-            known = stack.first_run()
-            stack.start_programs(concurrency=wishes.concurrency)
+            stack.start_web()
+            known = stack.first_run()  # while the web server loads
+            stack.start_work(concurrency=wishes.concurrency)
+            stack.wait_until_well()
             _write_stack_json(data_dir, stack.variables, known)
             _welcome(data_dir, wishes, stack.variables, known, seconds=time.monotonic() - started)
             supervisor.watch()

@@ -1,0 +1,131 @@
+"""Errors as RFC 9457 problem details: `application/problem+json` with a stable `type`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(exceptions.APIException):
+    """An answer that is an error: its slug is its type, its `members` are extra JSON fields."""
+
+    slug = "error"
+    title = "Something went wrong"
+    retry_after_seconds: ClassVar[int | None] = None
+
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        super().__init__(detail=detail or self.default_detail, code=self.slug)
+        self.members = members
+
+    @property
+    def default_detail(self) -> str:  # type: ignore[override]
+        return self.title + "."
+
+
+class ProblemRenderer(JSONRenderer):
+    media_type = CONTENT_TYPE
+
+
+_BY_STATUS = {
+    400: ("invalid", "The request is not valid"),
+    401: ("not-authenticated", "Please sign in"),
+    403: ("permission-denied", "You may not do this"),
+    404: ("not-found", "There is nothing here, or nothing you may see"),
+    405: ("method-not-allowed", "This address does not take this method"),
+    406: ("not-acceptable", "This address cannot answer in the type you accept"),
+    415: ("unsupported-media-type", "This address does not take this type of body"),
+    429: ("too-many-requests", "Too many requests; wait a moment"),
+    503: ("unavailable", "A service we need does not answer; try again soon"),
+}
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's hook. None for what is not an API error: Django's own 500 handling takes it."""
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound()
+    elif isinstance(exc, DjangoPermissionDenied):
+        exc = exceptions.PermissionDenied()
+    if not isinstance(exc, exceptions.APIException):
+        return None
+    set_rollback()
+    headers = {}
+    if header := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = header
+    wait = getattr(exc, "wait", None) or getattr(exc, "retry_after_seconds", None)
+    if wait:
+        headers["Retry-After"] = str(int(wait))
+    response = Response(problem(exc), status=exc.status_code, headers=headers)
+    response.exception = True
+    renderer = getattr(context.get("request"), "accepted_renderer", None)
+    if renderer is None or renderer.format == "json":
+        response.content_type = CONTENT_TYPE
+    return response
+
+
+def problem(exc: exceptions.APIException) -> dict[str, Any]:
+    """The JSON members of RFC 9457, section 3, plus `errors` with a JSON pointer each."""
+    slug, title = _BY_STATUS.get(exc.status_code, ("error", "Something went wrong"))
+    members: dict[str, Any] = {}
+    if isinstance(exc, Problem):
+        slug, title, members = exc.slug, exc.title, exc.members
+    answer: dict[str, Any] = {
+        "type": f"/problems/{slug}/",
+        "title": title,
+        "status": exc.status_code,
+    }
+    if isinstance(exc, exceptions.ValidationError):
+        errors = list(_pointers(exc.detail))
+        answer["detail"] = errors[0]["detail"] if errors else title
+        answer["errors"] = errors
+    else:
+        answer["detail"] = str(exc.detail)
+    return answer | members
+
+
+def _pointers(detail: Any, pointer: str = "#") -> Any:
+    """Each error of a nested DRF detail with its RFC 6901 pointer."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            here = pointer if name == "non_field_errors" else f"{pointer}/{_escape(str(name))}"
+            yield from _pointers(inner, here)
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            nested = isinstance(inner, dict | list)
+            yield from _pointers(inner, f"{pointer}/{index}" if nested else pointer)
+    else:
+        yield {
+            "pointer": pointer,
+            "code": getattr(detail, "code", "invalid"),
+            "detail": str(detail),
+        }
+
+
+def _escape(token: str) -> str:
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+class Conflict(Problem):
+    status_code = status.HTTP_409_CONFLICT
+    slug = "conflict"
+    title = "This does not fit the present state"
+
+
+class Forbidden(Problem):
+    status_code = status.HTTP_403_FORBIDDEN
+    slug = "permission-denied"
+    title = "You may not do this"
+
+
+class Unavailable(Problem):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    slug = "unavailable"
+    title = "A service we need does not answer; try again soon"
+    retry_after_seconds = 5

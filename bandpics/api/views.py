@@ -1,0 +1,60 @@
+"""The API's own pages: its description, its documentation, its problems explained."""
+
+from __future__ import annotations
+
+from csp.decorators import csp_update
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_safe
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+
+PROBLEMS = {
+    "conflict": "What you asked does not fit the present state of the thing. Read it again.",
+    "invalid": "Some fields are missing or wrong. `errors` names each by a JSON pointer.",
+    "invitation-exhausted": "The link has taken as many photos, or bytes, as its host allowed. "
+    "Ask the host for more room. What was announced before may still be sent.",
+    "invitation-expired": "The link takes no new photos any more. Ask whoever sent it to renew "
+    "it. What was announced before may still be sent.",
+    "invitation-revoked": "The host has withdrawn the link. Ask them for a new one.",
+    "invitation-unknown": "There is no such link. Check that it is complete.",
+    "method-not-allowed": "This address does not take this method. See the documentation.",
+    "not-acceptable": "This address answers JSON; accept that.",
+    "not-authenticated": "Sign in, or send `Authorization: Invitation <token>`.",
+    "not-found": "There is nothing at this address, or nothing that you may see.",
+    "not-ready": "The photo is still being processed. Wait as long as `Retry-After` says.",
+    "permission-denied": "You are known, but may not do this.",
+    "photo-failed": "The photo could not be processed; the detail says why.",
+    "too-many-requests": "Wait as long as `Retry-After` says.",
+    "unavailable": "A service behind this one does not answer. Nothing is lost; try again.",
+    "unsupported-media-type": "Send JSON, with `Content-Type: application/json`.",
+    "upload-mismatch": "The bucket held a file of another size than announced. It was removed: "
+    "sign again and send the whole file.",
+    "upload-not-arrived": "The bucket does not hold the file yet. `missing_parts` names the "
+    "parts still to be sent, if it is sent in parts.",
+    "upload-not-multipart": "Small files are sent whole, large ones in parts 1 to part_count.",
+    "upload-not-pending": "The upload has arrived, was cancelled, or was given up. Bytes can no "
+    "longer be sent for it.",
+}
+
+
+@require_safe
+def explain_problem(request: HttpRequest, slug: str) -> HttpResponse:
+    """What a problem's `type` points to."""
+    if slug not in PROBLEMS:
+        raise Http404
+    return render(request, "problem.html", {"slug": slug, "explanation": PROBLEMS[slug]})
+
+
+class Schema(SpectacularAPIView):
+    permission_classes = [AllowAny]
+    authentication_classes = []
+
+
+# Swagger UI sets styles of its own and draws its icons from data: addresses.
+@method_decorator(csp_update({"style-src": ["'unsafe-inline'"]}), name="dispatch")
+class Docs(SpectacularSwaggerSplitView):
+    permission_classes = [AllowAny]
+    authentication_classes = []
+    url_name = "schema"

@@ -1,0 +1,13 @@
+"""The Celery application. Redis is a doorbell: every task can be lost and is rung again."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
+
+app = Celery("bandpics")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

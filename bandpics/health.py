@@ -1,0 +1,55 @@
+"""Whether this process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+import redis
+from django.conf import settings
+from django.core.files.storage import storages
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+def healthz(_request: HttpRequest) -> HttpResponse:
+    """The process answers. Restart it if not."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_safe
+def readyz(_request: HttpRequest) -> HttpResponse:
+    """200 if Postgres, Redis and the bucket all answer, else 503; each is named."""
+    checks = {"database": _database, "redis": _redis, "storage": _storage}
+    answers = {name: check() for name, check in checks.items()}
+    ready = all(answers.values())
+    return JsonResponse(
+        {name: "ok" if fine else "unavailable" for name, fine in answers.items()},
+        status=200 if ready else 503,
+    )
+
+
+def _database() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def _redis() -> bool:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def _storage() -> bool:
+    try:
+        storages["default"].check()
+    except Exception:  # noqa: BLE001 - the storage's own error type lives above this module
+        return False
+    return True

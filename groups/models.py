@@ -1,0 +1,105 @@
+"""Teams, who is in them, and the groups (albums of an event) they keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from bandpics.ids import new_id
+
+if TYPE_CHECKING:
+    from bandpics.users.models import User
+
+
+class Team(models.Model):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=120)
+    members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Membership", related_name="teams"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        MEMBER = "member", "Member"
+        VIEWER = "viewer", "Viewer"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["team", "user"], name="membership_once_per_team"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=["owner", "member", "viewer"]),
+                name="membership_role_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team} ({self.role})"
+
+
+class GroupQuerySet(models.QuerySet["Group"]):
+    def seen_by(self, user: User) -> Self:
+        """Groups of the teams this person is in, whatever their role."""
+        return self.filter(team__memberships__user=user)
+
+    def filled_by(self, user: User) -> Self:
+        """Groups this person may add photos to: viewers only look."""
+        return self.filter(
+            team__memberships__user=user,
+            team__memberships__role__in=[Membership.Role.OWNER, Membership.Role.MEMBER],
+        )
+
+
+class Group(models.Model):
+    """The album of one event: what invitations lead to and photos belong to."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="groups")
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True, max_length=4000)
+    event_name = models.CharField(max_length=200, blank=True)
+    event_date = models.DateField(null=True, blank=True)
+    venue = models.CharField(max_length=200, blank=True)
+    latitude = models.FloatField(null=True, blank=True, help_text="Degrees north, WGS 84.")
+    longitude = models.FloatField(null=True, blank=True, help_text="Degrees east, WGS 84.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = GroupQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-event_date", "-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(latitude__isnull=True, longitude__isnull=True)
+                | models.Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
+                name="group_place_is_whole_and_on_earth",
+                violation_error_message=(
+                    "Give latitude (-90 to 90) and longitude (-180 to 180), or neither."
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("group-gallery", args=[self.pk])

@@ -1,0 +1,288 @@
+"""The bucket: the only module that speaks S3. It knows keys and bytes, not photos."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.core.files.storage import storages
+from storages.backends.s3 import S3Storage
+
+from images.media.signing import Credentials, Signer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+CHUNK_BYTES = 1024 * 1024
+DELETE_BATCH = 1000  # S3 DeleteObjects takes no more keys
+
+# Hosts answer slowly, or not at all; a worker must not wait for ever on either.
+CONFIG = {
+    "signature_version": "s3v4",
+    "connect_timeout": 5,
+    "read_timeout": 30,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+    "max_pool_connections": 16,
+    # botocore's newer default checksums are refused by several S3-compatible stores.
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+
+
+class StorageUnavailable(Exception):
+    """The bucket did not answer, or refused for a reason that is not about this object."""
+
+
+class ObjectMissing(Exception):
+    """There is no object under this key."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    key: str
+    byte_size: int
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    number: int
+    byte_size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """What a browser needs to talk to the bucket once. Content-Length is signed, too: the
+    browser sets it by itself."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+class PhotoStorage(S3Storage):  # type: ignore[misc]
+    """django-storages' S3 backend, plus what an upload straight from a browser needs."""
+
+    def __init__(self, **options: Any) -> None:
+        style = options.pop("addressing_style", "path")
+        options["client_config"] = Config(s3={"addressing_style": style}, **CONFIG)
+        super().__init__(**options)
+        self._path_style = style == "path"
+
+    # --- Signing: arithmetic only, no request -----------------------------------------------
+
+    def presign_put(self, key: str, *, content_type: str, byte_size: int) -> SignedRequest:
+        """A PUT of exactly this many bytes of exactly this type."""
+        return self._presign_upload(
+            key, byte_size=byte_size, headers={"Content-Type": content_type}, query={}
+        )
+
+    def presign_part(
+        self, key: str, *, multipart_id: str, number: int, byte_size: int
+    ) -> SignedRequest:
+        """The PUT of one part (S3 UploadPart) of exactly this many bytes."""
+        query = {"uploadId": multipart_id, "partNumber": str(number)}
+        return self._presign_upload(key, byte_size=byte_size, headers={}, query=query)
+
+    def presign_get(self, key: str, *, content_type: str, filename: str | None = None) -> str:
+        """A GET that is the same URL for a whole hour, and then valid for one more at least.
+
+        With `filename` the browser saves the file instead of showing it.
+        """
+        query = {
+            "response-cache-control": "private, max-age=3600, immutable",
+            "response-content-type": content_type,
+        }
+        if filename is not None:
+            query["response-content-disposition"] = attachment(filename)
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        return self._signer.presign(
+            "GET",
+            key,
+            credentials=self._credentials(),
+            signed_at=hour,
+            lifetime=settings.DOWNLOAD_URL_LIFETIME * 2,
+            query=query,
+        )
+
+    def _presign_upload(
+        self, key: str, *, byte_size: int, headers: dict[str, str], query: dict[str, str]
+    ) -> SignedRequest:
+        now, lifetime = datetime.now(UTC), cast("timedelta", settings.UPLOAD_URL_LIFETIME)
+        url = self._signer.presign(
+            "PUT",
+            key,
+            credentials=self._credentials(),
+            signed_at=now,
+            lifetime=lifetime,
+            headers={**headers, "Content-Length": str(byte_size)},
+            query=query,
+        )
+        return SignedRequest("PUT", url, headers, expires_at=now + lifetime)
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return Signer(
+            endpoint_url=settings.S3_PUBLIC_ENDPOINT_URL
+            or f"https://s3.{settings.S3_REGION}.amazonaws.com",
+            bucket=self.bucket_name,
+            region=settings.S3_REGION,
+            path_style=self._path_style,
+        )
+
+    @cached_property
+    def _botocore_credentials(self) -> Any:
+        return self._create_session()._session.get_credentials()
+
+    def _credentials(self) -> Credentials:
+        if self.access_key and self.secret_key:
+            return Credentials(self.access_key, self.secret_key, self.security_token)
+        found = self._botocore_credentials
+        if found is None:
+            raise StorageUnavailable("No S3 credentials: set S3_ACCESS_KEY and S3_SECRET_KEY.")
+        # Roles hand out short-lived keys; botocore renews them behind this call.
+        frozen = found.get_frozen_credentials()
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    # --- Requests ---------------------------------------------------------------------------
+
+    @property
+    def _client(self) -> Any:
+        return self.connection.meta.client
+
+    def check(self) -> None:
+        """Raises StorageUnavailable unless the bucket answers. One HEAD request."""
+        try:
+            with _translated():
+                self._client.head_bucket(Bucket=self.bucket_name)
+        except ObjectMissing:
+            raise StorageUnavailable(f"There is no bucket {self.bucket_name!r}.") from None
+
+    def head(self, key: str) -> StoredObject:
+        """Raises ObjectMissing, StorageUnavailable."""
+        with _translated():
+            found = self._client.head_object(Bucket=self.bucket_name, Key=key)
+        return StoredObject(key, int(found["ContentLength"]))
+
+    def download(self, key: str, into: Path) -> str:
+        """Copies the object to a file; returns the hex SHA-256 of what was written.
+
+        Raises ObjectMissing, StorageUnavailable, and OSError if the disk is full.
+        """
+        hashed = hashlib.sha256()
+        with _translated():
+            found = self._client.get_object(Bucket=self.bucket_name, Key=key)
+            with into.open("wb") as file:
+                for chunk in found["Body"].iter_chunks(CHUNK_BYTES):
+                    hashed.update(chunk)
+                    file.write(chunk)
+        return hashed.hexdigest()
+
+    def put_file(self, key: str, path: Path, *, content_type: str) -> None:
+        """Writes a whole file under `key`, replacing what was there."""
+        with _translated(), path.open("rb") as file:
+            self._client.put_object(
+                Bucket=self.bucket_name, Key=key, Body=file, ContentType=content_type
+            )
+
+    def delete_keys(self, keys: Iterable[str]) -> None:
+        """Removes objects; those that are gone already are fine."""
+        wanted = list(keys)
+        for start in range(0, len(wanted), DELETE_BATCH):
+            batch = [{"Key": key} for key in wanted[start : start + DELETE_BATCH]]
+            with _translated():
+                answer = self._client.delete_objects(
+                    Bucket=self.bucket_name, Delete={"Objects": batch, "Quiet": True}
+                )
+            failed = [row for row in answer.get("Errors", []) if row.get("Code") != "NoSuchKey"]
+            if failed:
+                raise StorageUnavailable(f"{len(failed)} objects could not be deleted.")
+
+    def list_keys(self, prefix: str) -> Iterator[StoredObject]:
+        with _translated():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket_name, Prefix=prefix
+            )
+            for page in pages:
+                for row in page.get("Contents", []):
+                    yield StoredObject(row["Key"], row["Size"])
+
+    # --- Multipart --------------------------------------------------------------------------
+
+    def create_multipart(self, key: str, *, content_type: str) -> str:
+        with _translated():
+            answer = self._client.create_multipart_upload(
+                Bucket=self.bucket_name, Key=key, ContentType=content_type
+            )
+        return str(answer["UploadId"])
+
+    def list_parts(self, key: str, *, multipart_id: str) -> list[StoredPart]:
+        """Parts that arrived, by number. Raises ObjectMissing if the multipart is gone."""
+        parts: list[StoredPart] = []
+        with _translated():
+            pages = self._client.get_paginator("list_parts").paginate(
+                Bucket=self.bucket_name, Key=key, UploadId=multipart_id
+            )
+            for page in pages:
+                parts += [
+                    StoredPart(row["PartNumber"], row["Size"], row["ETag"])
+                    for row in page.get("Parts", [])
+                ]
+        return sorted(parts, key=lambda part: part.number)
+
+    def complete_multipart(
+        self, key: str, *, multipart_id: str, parts: Iterable[StoredPart]
+    ) -> None:
+        """Raises ObjectMissing if the multipart is gone, perhaps because it was completed."""
+        listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+        with _translated():
+            self._client.complete_multipart_upload(
+                Bucket=self.bucket_name,
+                Key=key,
+                UploadId=multipart_id,
+                MultipartUpload={"Parts": listed},
+            )
+
+    def abort_multipart(self, key: str, *, multipart_id: str) -> None:
+        """Drops the parts that arrived. Safe to call twice."""
+        try:
+            with _translated():
+                self._client.abort_multipart_upload(
+                    Bucket=self.bucket_name, Key=key, UploadId=multipart_id
+                )
+        except ObjectMissing:
+            return
+
+
+def photo_storage() -> PhotoStorage:
+    return cast("PhotoStorage", storages["default"])
+
+
+def attachment(filename: str) -> str:
+    """Content-Disposition of a download (RFC 6266), its name encoded by RFC 8187."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in " -_.") else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """botocore's errors in our two words."""
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code in {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}:
+            raise ObjectMissing(code) from error
+        raise StorageUnavailable(f"The object store answered {code}.") from error
+    except BotoCoreError as error:
+        raise StorageUnavailable(f"The object store did not answer: {error}") from error

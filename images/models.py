@@ -1,0 +1,352 @@
+"""Photos, the uploads that bring them, and the sizes we keep of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, OuterRef, Prefetch, Q, Subquery
+from django.utils import timezone
+
+from bandpics.ids import new_id
+from groups.models import Group
+from images.media import keys
+from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from bandpics.users.models import User
+
+
+class ImageQuerySet(models.QuerySet["Image"]):
+    def in_group(self, group: Group) -> Self:
+        return self.filter(group=group)
+
+    def seen_by(self, user: User) -> Self:
+        """Photos of every group of the person's teams."""
+        return self.filter(group__team__memberships__user=user)
+
+    def sent_by(self, sender_key: str) -> Self:
+        return self.filter(sender=sender_key)
+
+    def ready(self) -> Self:
+        """Photos that have a finished version to show."""
+        return self.filter(version__gt=0)
+
+    def with_status(self) -> Self:
+        """Adds `status` and `failure` of each photo's newest upload."""
+        newest = Upload.objects.filter(image=OuterRef("pk")).order_by("-version")
+        return self.annotate(
+            status=Subquery(newest.values("status")[:1]),
+            failure=Subquery(newest.values("failure")[:1]),
+            processing_ms=Subquery(newest.values("processing_ms")[:1]),
+            processed_at=Subquery(newest.values("finished_at")[:1]),
+        )
+
+    def with_variants(self) -> Self:
+        """Fetches the variants of each photo's current version along with it."""
+        current = Variant.objects.filter(version=F("image__version"))
+        return self.prefetch_related(Prefetch("variants", current, to_attr="current_variants"))
+
+    def newest_first(self) -> Self:
+        return self.order_by("-sort_at", "-id")
+
+    def older_than(self, image: Image) -> Self:
+        """What follows it in the gallery, nearest first."""
+        after = Q(sort_at__lt=image.sort_at) | Q(sort_at=image.sort_at, id__lt=image.pk)
+        return self.filter(after).order_by("-sort_at", "-id")
+
+    def newer_than(self, image: Image) -> Self:
+        """What precedes it in the gallery, nearest first."""
+        before = Q(sort_at__gt=image.sort_at) | Q(sort_at=image.sort_at, id__gt=image.pk)
+        return self.filter(before).order_by("sort_at", "id")
+
+
+class Image(models.Model):
+    """One photo: what its current finished version shows and says.
+
+    `version` is 0 until the first upload is DONE, then the number of the upload whose bytes,
+    variants and metadata these columns describe.
+    """
+
+    class GpsSource(models.TextChoices):
+        EXIF = "exif", "From the photo"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="images")
+    invitation = models.ForeignKey(
+        Invitation, null=True, blank=True, on_delete=models.SET_NULL, related_name="images"
+    )
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="images",
+    )
+    # Whose own photo this is: a user, a personal link, or one device of a shared link.
+    sender = models.CharField(max_length=128, editable=False, db_index=True)
+    uploader_name = models.CharField(max_length=120, blank=True)
+    version = models.PositiveIntegerField(default=0, editable=False)
+
+    original_filename = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=40, blank=True)
+    byte_size = models.PositiveBigIntegerField(null=True, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    width = models.PositiveIntegerField(null=True, blank=True, help_text="Pixels, upright.")
+    height = models.PositiveIntegerField(null=True, blank=True, help_text="Pixels, upright.")
+
+    # When: local time and offset as the camera wrote them, UTC where the offset is known.
+    taken_at_local = models.DateTimeField(null=True, blank=True)
+    utc_offset_minutes = models.SmallIntegerField(null=True, blank=True)
+    taken_at = models.DateTimeField(null=True, blank=True)
+    sort_at = models.DateTimeField(default=timezone.now, help_text="Taken, or else uploaded.")
+
+    # Where: WGS 84 degrees, metres above sea level, degrees clockwise from north.
+    latitude = models.FloatField(null=True, blank=True)
+    longitude = models.FloatField(null=True, blank=True)
+    altitude = models.FloatField(null=True, blank=True)
+    direction = models.FloatField(null=True, blank=True)
+    gps_at = models.DateTimeField(null=True, blank=True)
+    gps_source = models.CharField(max_length=10, choices=GpsSource.choices, blank=True)
+
+    # How: EXIF 2.32 values and codes as the camera wrote them.
+    camera_make = models.CharField(max_length=200, blank=True)
+    camera_model = models.CharField(max_length=200, blank=True)
+    lens_model = models.CharField(max_length=200, blank=True)
+    software = models.CharField(max_length=200, blank=True)
+    iso = models.PositiveIntegerField(null=True, blank=True)
+    focal_length = models.FloatField(null=True, blank=True, help_text="Millimetres.")
+    aperture = models.FloatField(null=True, blank=True, help_text="F-number.")
+    exposure_time = models.FloatField(null=True, blank=True, help_text="Seconds.")
+    flash = models.PositiveIntegerField(null=True, blank=True)
+    metering_mode = models.PositiveIntegerField(null=True, blank=True)
+    exposure_program = models.PositiveIntegerField(null=True, blank=True)
+    white_balance = models.PositiveIntegerField(null=True, blank=True)
+    saturation = models.PositiveIntegerField(null=True, blank=True)
+    sharpness = models.PositiveIntegerField(null=True, blank=True)
+    contrast = models.PositiveIntegerField(null=True, blank=True)
+    orientation = models.PositiveSmallIntegerField(null=True, blank=True)
+    x_resolution = models.FloatField(null=True, blank=True)
+    y_resolution = models.FloatField(null=True, blank=True)
+    exif_version = models.CharField(max_length=10, blank=True)
+    exif = models.JSONField(default=dict, blank=True, help_text="All tags as read, cleaned.")
+
+    description = models.TextField(blank=True, max_length=4000)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ImageQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["group", "-sort_at", "-id"], name="image_gallery_order")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "sha256"],
+                condition=Q(version__gt=0),
+                name="image_bytes_once_per_group",
+            ),
+            models.CheckConstraint(
+                condition=Q(version=0)
+                | (
+                    Q(width__gt=0, height__gt=0, byte_size__gt=0)
+                    & ~Q(sha256="")
+                    & ~Q(content_type="")
+                ),
+                name="image_is_whole_once_done",
+            ),
+            models.CheckConstraint(
+                condition=Q(latitude__isnull=True, longitude__isnull=True)
+                | Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
+                name="image_place_is_whole_and_on_earth",
+            ),
+            models.CheckConstraint(
+                condition=Q(orientation__isnull=True) | Q(orientation__range=(1, 8)),
+                name="image_orientation_is_1_to_8",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.original_filename
+
+    @property
+    def original_key(self) -> str:
+        """Where the untouched bytes of the current version are kept."""
+        return keys.original(
+            group_id=self.group_id,
+            image_id=self.pk,
+            version=self.version,
+            content_type=self.content_type,
+        )
+
+    @property
+    def variant_by_name(self) -> dict[str, Variant]:
+        """Needs with_variants(); without it, one query."""
+        rows: list[Variant] | None = getattr(self, "current_variants", None)
+        if rows is None:
+            rows = list(self.variants.filter(version=self.version))
+        return {row.name: row for row in rows}
+
+
+class UploadQuerySet(models.QuerySet["Upload"]):
+    def sent_by(self, sender_key: str) -> Self:
+        return self.filter(sender=sender_key)
+
+    def pending(self) -> Self:
+        return self.filter(status=Upload.Status.PENDING)
+
+
+class Upload(models.Model):
+    """One arrival of bytes. It carries the state machine; the Image is its result.
+
+    Every change of `status` is one conditional UPDATE, in images.uploads or images.processing.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Announced, bytes not here yet"
+        QUEUED = "queued", "Stored, waiting for a worker"
+        PROCESSING = "processing", "A worker has it"
+        DONE = "done", "Ready"
+        DUPLICATE = "duplicate", "Already here"
+        FAILED = "failed", "Failed"
+        DISCARDED = "discarded", "Never arrived, or cancelled"
+
+    class Failure(models.TextChoices):
+        NOT_AN_IMAGE = "not-an-image", "This is not a picture."
+        UNSUPPORTED_FORMAT = "unsupported-format", "This kind of picture is not supported."
+        DAMAGED = "damaged", "The picture is damaged or incomplete."
+        TOO_MANY_PIXELS = "too-many-pixels", "The picture has too many pixels."
+        SIZE_MISMATCH = "size-mismatch", "What arrived is not the size that was announced."
+        ORIGINAL_MISSING = "original-missing", "The photo was lost before it was processed."
+        CRASHED = "crashed", "Processing this picture failed three times."
+
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="uploads")
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    version = models.PositiveIntegerField(default=1)
+    # Who announced it, in the words of images.senders; with client_id, once only.
+    sender = models.CharField(max_length=128, editable=False)
+    client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULLs are distinct
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    failure = models.CharField(max_length=20, choices=Failure.choices, blank=True)
+    duplicate_of = models.ForeignKey(
+        Image, null=True, blank=True, on_delete=models.SET_NULL, related_name="duplicates"
+    )
+    # Claims that have not reported back, the running one included. Also the fence: a worker
+    # writes only while this is the number it claimed with.
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    multipart_id = models.CharField(max_length=1024, null=True, blank=True)  # noqa: DJ001 - claimed WHERE NULL
+
+    declared_content_type = models.CharField(max_length=100)
+    declared_byte_size = models.PositiveBigIntegerField()
+    declared_last_modified = models.BigIntegerField(
+        null=True, blank=True, help_text="Milliseconds since 1970, as the browser says."
+    )
+    declared_sha256 = models.CharField(max_length=64, blank=True)
+    processing_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    arrived_at = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = UploadQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["sender", "-created_at"], name="upload_receipt"),
+            models.Index(
+                fields=["created_at"], condition=Q(status="pending"), name="upload_sweep_pending"
+            ),
+            models.Index(
+                fields=["queued_at"], condition=Q(status="queued"), name="upload_sweep_queued"
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(status="processing"),
+                name="upload_sweep_processing",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["image", "version"], name="upload_once_per_version"),
+            models.UniqueConstraint(
+                fields=["sender", "client_id"], name="upload_once_per_sender_and_client_id"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=[
+                        "pending",
+                        "queued",
+                        "processing",
+                        "done",
+                        "duplicate",
+                        "failed",
+                        "discarded",
+                    ]
+                ),
+                name="upload_status_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="failed") & ~Q(failure="") | ~Q(status="failed") & Q(failure=""),
+                name="upload_failed_says_why",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="processing") | Q(lease_until__isnull=False, attempt__gt=0),
+                name="upload_processing_has_a_lease",
+            ),
+            models.CheckConstraint(
+                condition=Q(declared_byte_size__gt=0), name="upload_declares_some_bytes"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image} v{self.version}: {self.status}"
+
+    @property
+    def incoming_key(self) -> str:
+        """Quarantine: what the browser sent, never served to anybody."""
+        return keys.incoming(self.pk)
+
+    @property
+    def is_multipart(self) -> bool:
+        return self.declared_byte_size > settings.MULTIPART_THRESHOLD_BYTES
+
+    @property
+    def part_count(self) -> int:
+        return -(-self.declared_byte_size // settings.MULTIPART_PART_BYTES)
+
+    def part_size(self, number: int) -> int:
+        """Bytes of part `number` (from 1): all are full but the last."""
+        if number < self.part_count:
+            return int(settings.MULTIPART_PART_BYTES)
+        return self.declared_byte_size - (self.part_count - 1) * int(settings.MULTIPART_PART_BYTES)
+
+
+class Variant(models.Model):
+    """One metadata-free rendering of one version of a photo."""
+
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="variants")
+    version = models.PositiveIntegerField()
+    name = models.CharField(max_length=64)
+    key = models.CharField(max_length=200, unique=True)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    byte_size = models.PositiveIntegerField()
+    content_type = models.CharField(max_length=40)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["width"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["image", "version", "name"], name="variant_once_per_version"
+            ),
+            models.CheckConstraint(
+                condition=Q(width__gt=0, height__gt=0, byte_size__gt=0),
+                name="variant_is_not_empty",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.image}"

@@ -1,0 +1,376 @@
+"""Turns an upload the bucket holds into a finished photo.
+
+A worker *claims* an upload for a short lease it keeps renewing. The claim's number fences it:
+every later UPDATE matches it, so a worker that was slow, or thought dead, changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from images import quota
+from images.media import exif, keys, rendering
+from images.media.rendering import BadPicture, Header, Rendered
+from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
+from images.models import Image, Upload, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from images.media.exif import Exif
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+LEASE_RENEWAL_SECONDS = 10.0
+MAX_ATTEMPTS = 3
+
+
+class ClaimLost(Exception):
+    """Another worker has taken over, or the upload is gone. Stop; nothing of ours counts."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one upload until the lease runs out."""
+
+    upload: Upload
+    attempt: int
+    started_at: float
+
+    def rows(self) -> Any:
+        return Upload.objects.filter(
+            pk=self.upload.pk, status=Upload.Status.PROCESSING, attempt=self.attempt
+        )
+
+    @property
+    def elapsed_ms(self) -> int:
+        return round((time.monotonic() - self.started_at) * 1000)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All that is known of a photo whose objects are in place."""
+
+    header: Header
+    sha256: str
+    byte_size: int
+    metadata: Exif
+    renderings: list[Rendered]
+
+
+def process(upload: Upload) -> None:
+    """Take one upload from QUEUED to where it ends. Safe to call twice, or at the same time.
+
+    Trouble with the database, the bucket or the disk (DatabaseError, StorageUnavailable,
+    OSError) gives the claim back, uncounted, and is raised for the caller to try again later.
+    """
+    claim = take(upload)
+    if claim is None:
+        return
+    try:
+        with _kept_alive(claim):
+            _work(claim)
+    except ClaimLost:
+        logger.info("Upload %s was taken over", upload.pk)
+    except BadPicture as bad:
+        _end(claim, Upload.Status.FAILED, failure=bad.reason)
+    except ObjectMissing:
+        _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+    except (StorageUnavailable, DatabaseError, OSError):
+        give_back(claim)
+        raise
+    except Exception:
+        # Ours to mend, or a picture no library expected (MemoryError, a time limit): it counts,
+        # or one poisonous photo would be tried for ever.
+        logger.exception("Upload %s: attempt %s failed", upload.pk, claim.attempt)
+        _count(claim)
+
+
+# --- Claims ---------------------------------------------------------------------------------
+
+
+def take(upload: Upload) -> Claim | None:
+    """QUEUED, or PROCESSING with a lease that ran out -> PROCESSING. None if not to be had."""
+    claimable = Q(status=Upload.Status.QUEUED) | Q(
+        status=Upload.Status.PROCESSING, lease_until__lt=Now()
+    )
+    won = Upload.objects.filter(claimable, pk=upload.pk, attempt__lt=MAX_ATTEMPTS).update(
+        status=Upload.Status.PROCESSING,
+        attempt=F("attempt") + 1,
+        lease_until=Now() + LEASE,
+    )
+    if not won:
+        return None
+    fresh = Upload.objects.select_related("image").filter(pk=upload.pk).first()
+    if fresh is None:
+        return None
+    return Claim(upload=fresh, attempt=fresh.attempt, started_at=time.monotonic())
+
+
+def give_back(claim: Claim) -> bool:
+    """PROCESSING -> QUEUED, as if it had never been claimed. True if it was still ours."""
+    return bool(
+        claim.rows().update(
+            status=Upload.Status.QUEUED,
+            attempt=F("attempt") - 1,
+            lease_until=None,
+            queued_at=Now(),
+        )
+    )
+
+
+def _count(claim: Claim) -> None:
+    """PROCESSING -> QUEUED with the attempt counted; after the last one -> FAILED(crashed)."""
+    if claim.attempt >= MAX_ATTEMPTS:
+        _end(claim, Upload.Status.FAILED, failure=Upload.Failure.CRASHED)
+    else:
+        claim.rows().update(status=Upload.Status.QUEUED, lease_until=None, queued_at=Now())
+
+
+def bury_crashed() -> int:
+    """PROCESSING that ended in silence three times -> FAILED(crashed). How many there were."""
+    rows = Upload.objects.filter(
+        status=Upload.Status.PROCESSING, lease_until__lt=Now(), attempt__gte=MAX_ATTEMPTS
+    )
+    return sum(
+        _end(
+            Claim(upload, upload.attempt, time.monotonic()),
+            Upload.Status.FAILED,
+            failure=Upload.Failure.CRASHED,
+        )
+        for upload in rows.select_related("image")
+    )
+
+
+@contextlib.contextmanager
+def _kept_alive(claim: Claim) -> Iterator[None]:
+    """Renews the lease from a thread of its own while the block runs."""
+    done = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not done.wait(LEASE_RENEWAL_SECONDS):
+                try:
+                    claim.rows().update(lease_until=Now() + LEASE)
+                except DatabaseError as error:
+                    logger.warning("Lease of upload %s not renewed: %s", claim.upload.pk, error)
+                    close_old_connections()
+        finally:
+            connection.close()  # this thread's own
+
+    thread = threading.Thread(target=renew, name=f"lease-{claim.upload.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+# --- Work -----------------------------------------------------------------------------------
+
+
+def _work(claim: Claim) -> None:
+    upload = claim.upload
+    with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
+        source = Path(folder) / "incoming"
+        sha256 = photo_storage().download(upload.incoming_key, source)
+        header = rendering.inspect(source)
+        if twin := _done_twin(upload.image, sha256):
+            _end(claim, Upload.Status.DUPLICATE, duplicate_of=twin)
+            return
+        metadata = exif.read(source)
+        into = Path(folder) / "variants"
+        into.mkdir()
+        renderings = rendering.render(
+            source, header=header, orientation=metadata.orientation, into=into
+        )
+        _store(upload, source, header=header, renderings=renderings)
+        finished = Finished(header, sha256, source.stat().st_size, metadata, renderings)
+        try:
+            _finish(claim, finished)
+        except ClaimLost:
+            # A successor writes the same keys; but nobody else removes a deleted photo's.
+            if not Upload.objects.filter(pk=upload.pk).exists():
+                _remove_objects(upload, finished)
+            raise
+    photo_storage().delete_keys([upload.incoming_key])
+
+
+def _done_twin(image: Image, sha256: str) -> Image | None:
+    twins = Image.objects.in_group(image.group).ready().filter(sha256=sha256)
+    return twins.exclude(pk=image.pk).first()
+
+
+def _store(upload: Upload, source: Path, *, header: Header, renderings: list[Rendered]) -> None:
+    """Write the verified bytes and what was made of them to their final keys.
+
+    The keys follow from id and version: a second run overwrites like with like.
+    """
+    storage = photo_storage()
+    original_key, variant_keys = _keys(upload, header, renderings)
+    storage.put_file(original_key, source, content_type=header.format.content_type)
+    for rendered, key in zip(renderings, variant_keys, strict=True):
+        storage.put_file(key, rendered.path, content_type=rendered.content_type)
+
+
+def _keys(upload: Upload, header: Header, renderings: list[Rendered]) -> tuple[str, list[str]]:
+    where = {
+        "group_id": upload.image.group_id,
+        "image_id": upload.image_id,
+        "version": upload.version,
+    }
+    original = keys.original(**where, content_type=header.format.content_type)
+    return original, [keys.variant(**where, name=rendered.name) for rendered in renderings]
+
+
+def _finish(claim: Claim, finished: Finished) -> None:
+    """PROCESSING -> DONE with all fields, in one transaction. Raises ClaimLost."""
+    upload = claim.upload
+    _, variant_keys = _keys(upload, finished.header, finished.renderings)
+    try:
+        with transaction.atomic():
+            _move(
+                claim,
+                status=Upload.Status.DONE,
+                processing_ms=claim.elapsed_ms,
+                finished_at=Now(),
+                lease_until=None,
+            )
+            Image.objects.filter(pk=upload.image_id).update(
+                **_columns(finished, uploaded_at=upload.created_at), version=upload.version
+            )
+            Variant.objects.filter(image=upload.image_id, version=upload.version).delete()
+            Variant.objects.bulk_create(
+                Variant(
+                    image_id=upload.image_id,
+                    version=upload.version,
+                    name=rendered.name,
+                    key=key,
+                    width=rendered.width,
+                    height=rendered.height,
+                    byte_size=rendered.byte_size,
+                    content_type=rendered.content_type,
+                )
+                for rendered, key in zip(finished.renderings, variant_keys, strict=True)
+            )
+    except IntegrityError:
+        # The same bytes became DONE while we rendered: this one is the duplicate.
+        twin = _done_twin(upload.image, finished.sha256)
+        if twin is None:
+            raise
+        _remove_objects(upload, finished)
+        _end(claim, Upload.Status.DUPLICATE, duplicate_of=twin)
+
+
+def _remove_objects(upload: Upload, finished: Finished) -> None:
+    original_key, variant_keys = _keys(upload, finished.header, finished.renderings)
+    photo_storage().delete_keys([original_key, *variant_keys])
+
+
+def _end(
+    claim: Claim,
+    status: Upload.Status,
+    *,
+    failure: str = "",
+    duplicate_of: Image | None = None,
+) -> bool:
+    """PROCESSING -> FAILED or DUPLICATE; quota returned; quarantine emptied.
+
+    A crashed upload's bytes stay, so that somebody can look. True if it was still ours.
+    """
+    try:
+        with transaction.atomic():
+            _move(
+                claim,
+                status=status,
+                failure=failure,
+                duplicate_of=duplicate_of,
+                processing_ms=claim.elapsed_ms,
+                finished_at=Now(),
+                lease_until=None,
+            )
+            quota.give_back(claim.upload)
+    except ClaimLost:
+        return False
+    if failure != Upload.Failure.CRASHED:
+        photo_storage().delete_keys([claim.upload.incoming_key])
+    return True
+
+
+def _move(claim: Claim, **changes: Any) -> None:
+    if not claim.rows().update(**changes):
+        raise ClaimLost
+
+
+def _columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]:
+    """The Image columns that follow from the bytes."""
+    read = finished.metadata
+    taken = read.taken_at or (
+        # No offset: the camera's clock, read as UTC, still sorts the evening right.
+        read.datetime_original.replace(tzinfo=UTC) if read.datetime_original else None
+    )
+    gps = read.gps
+    return {
+        "content_type": finished.header.format.content_type,
+        "byte_size": finished.byte_size,
+        "sha256": finished.sha256,
+        "width": finished.header.width,
+        "height": finished.header.height,
+        "taken_at_local": read.datetime_original and read.datetime_original.replace(tzinfo=UTC),
+        "utc_offset_minutes": (
+            None if read.utc_offset is None else round(read.utc_offset.total_seconds() / 60)
+        ),
+        "taken_at": read.taken_at,
+        "sort_at": taken or uploaded_at,
+        "latitude": gps and gps.lat,
+        "longitude": gps and gps.lon,
+        "altitude": gps and gps.altitude,
+        "direction": gps and gps.direction,
+        "gps_at": gps and gps.datetime,
+        "gps_source": Image.GpsSource.EXIF if gps else "",
+        "camera_make": read.camera_make or "",
+        "camera_model": read.camera_model or "",
+        "lens_model": read.lens_model or "",
+        "software": read.software or "",
+        "iso": read.iso,
+        "focal_length": read.focal_length,
+        "aperture": read.aperture,
+        "exposure_time": read.exposure_time,
+        "flash": read.flash,
+        "metering_mode": read.metering_mode,
+        "exposure_program": read.exposure_program,
+        "white_balance": read.white_balance,
+        "saturation": read.saturation,
+        "sharpness": read.sharpness,
+        "contrast": read.contrast,
+        "orientation": read.orientation,
+        "x_resolution": read.x_resolution,
+        "y_resolution": read.y_resolution,
+        "exif_version": read.exif_version or "",
+        "exif": read.raw,
+        "updated_at": Now(),
+    }
+
+
+def ids_to_ring(*, queued_longer_than: timedelta) -> list[UUID]:
+    """Uploads whose ring was lost: QUEUED too long, or PROCESSING with a lease that ran out."""
+    lost = Q(status=Upload.Status.QUEUED, queued_at__lt=Now() - queued_longer_than) | Q(
+        status=Upload.Status.PROCESSING, lease_until__lt=Now(), attempt__lt=MAX_ATTEMPTS
+    )
+    return list(Upload.objects.filter(lost).order_by("queued_at").values_list("pk", flat=True))

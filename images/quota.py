@@ -1,0 +1,37 @@
+"""What an invitation may still bring: reserved when files are announced, returned when one
+ends without a photo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import F, Q
+
+from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from images.models import Upload
+
+
+class Exhausted(Exception):
+    """The invitation's files or bytes are used up."""
+
+
+def reserve(invitation: Invitation, *, files: int, byte_count: int) -> None:
+    """Raises Exhausted, and reserves nothing, if they do not all fit."""
+    # One UPDATE decides: two guests racing for the last place cannot both get it.
+    won = Invitation.objects.filter(
+        Q(max_files=None) | Q(max_files__gte=F("used_files") + files),
+        Q(max_bytes=None) | Q(max_bytes__gte=F("used_bytes") + byte_count),
+        pk=invitation.pk,
+    ).update(used_files=F("used_files") + files, used_bytes=F("used_bytes") + byte_count)
+    if not won:
+        raise Exhausted
+
+
+def give_back(upload: Upload) -> None:
+    """Belongs in the transaction of the UPDATE that ended the upload, so it happens once."""
+    Invitation.objects.filter(images=upload.image_id).update(
+        used_files=F("used_files") - 1,
+        used_bytes=F("used_bytes") - upload.declared_byte_size,
+    )

@@ -1,0 +1,49 @@
+"""Who sends a photo: a member, a personal link, or one device that holds a shared link."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from bandpics.users.models import User
+    from groups.models import Group
+
+DEVICE_HEADER = "Bandpics-Device"
+
+
+@dataclass(frozen=True)
+class Sender:
+    """`key` names whose own photos these are; equal keys see and undo each other's uploads."""
+
+    group: Group
+    key: str
+    name: str = ""
+    invitation: Invitation | None = None
+    user: User | None = None
+
+    @property
+    def is_known_again(self) -> bool:
+        """False for a shared link without a device secret: nobody can be told from another,
+        so nobody is shown a list."""
+        return not self.key.endswith(":")
+
+
+def by_invitation(invitation: Invitation, *, device_secret: str = "") -> Sender:
+    """`device_secret` is what the browser keeps in its local storage; only its hash is kept."""
+    key = f"invitation:{invitation.pk}"
+    if invitation.kind == Invitation.Kind.SHARED:
+        device = hashlib.sha256(device_secret.encode()).hexdigest() if device_secret else ""
+        key = f"{key}:{device}"
+    return Sender(group=invitation.group, key=key, name=invitation.name, invitation=invitation)
+
+
+def by_user(user: User, *, group: Group) -> Sender:
+    return Sender(group=group, key=user_key(user), name=str(user), user=user)
+
+
+def user_key(user: User) -> str:
+    return f"user:{user.pk}"

@@ -1,0 +1,32 @@
+"""Celery doors: ids in, nothing out; a missing row is normal."""
+
+from __future__ import annotations
+
+import random
+
+from celery import Task, shared_task
+from django.db import DatabaseError
+
+from images import cleanup, processing
+from images.media.storage import StorageUnavailable
+from images.models import Upload
+
+MAX_BACKOFF_SECONDS = 300
+
+
+@shared_task(bind=True, max_retries=None)
+def process_upload(self: Task, upload_id: str) -> None:
+    upload = Upload.objects.filter(pk=upload_id).first()
+    if upload is None:
+        return  # deleted while it waited in the queue
+    try:
+        processing.process(upload)
+    except (StorageUnavailable, DatabaseError, OSError) as error:
+        # The claim was given back. Not a fault of the photo: wait, with jitter, and try again.
+        ceiling = min(MAX_BACKOFF_SECONDS, 2 ** (self.request.retries + 1))
+        raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error  # noqa: S311 - jitter
+
+
+@shared_task
+def sweep() -> None:
+    cleanup.sweep()

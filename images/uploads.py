@@ -1,0 +1,334 @@
+"""The life of one upload before a worker sees it: announce, sign, complete, cancel."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from images import doorbell, quota
+from images.media import formats
+from images.media.storage import (
+    ObjectMissing,
+    SignedRequest,
+    StoredPart,
+    photo_storage,
+)
+from images.models import Image, Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from images.senders import Sender
+
+# What the PUT is signed with when the browser does not know the type (HEIC on many Androids).
+UNKNOWN_CONTENT_TYPE = "application/octet-stream"
+BATCH_LIMIT = 100
+
+
+class NotPending(Exception):
+    """The upload is past the point where bytes can be sent."""
+
+
+class NotMultipart(Exception):
+    """The file is small enough for one PUT; it has no parts."""
+
+
+class NoSuchPart(Exception):
+    """The part's number is not among those of this upload."""
+
+
+class NotArrived(Exception):
+    """The bucket does not hold the bytes yet; `missing_parts` says which, if it has parts."""
+
+    def __init__(self, missing_parts: Sequence[int] = ()) -> None:
+        super().__init__("The file has not arrived yet.")
+        self.missing_parts = list(missing_parts)
+
+
+class SizeMismatch(Exception):
+    """The bucket holds something other than what was announced."""
+
+
+@dataclass(frozen=True)
+class Announced:
+    """What a browser says of a file before it sends it. Hints, all but the size."""
+
+    filename: str
+    content_type: str
+    byte_size: int
+    client_id: str | None = None
+    sha256: str = ""
+    last_modified: int | None = None
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """An upload, and whether this announcement found it here already."""
+
+    upload: Upload
+    was_known: bool = False
+
+
+def announce(
+    sender: Sender, files: Sequence[Announced], *, uploader_name: str = ""
+) -> list[Ticket]:
+    """Make a row for each file, or find the one made before. All of them, or none.
+
+    A file is known again by its client_id, or by a declared SHA-256 among the sender's *own*
+    uploads; announcing it again is harmless and answers where it stands. Raises quota.Exhausted.
+    """
+    try:
+        with transaction.atomic():
+            return _announce(sender, files, uploader_name=uploader_name)
+    except IntegrityError:
+        # Another tab announced one of the same client_ids just now; its rows are there to find.
+        with transaction.atomic():
+            return _announce(sender, files, uploader_name=uploader_name)
+
+
+def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str) -> list[Ticket]:
+    known = _known_uploads(sender, files)
+    fresh = [file for file in files if _recall(known, file) is None]
+    if fresh and sender.invitation is not None:
+        quota.reserve(
+            sender.invitation,
+            files=len(fresh),
+            byte_count=sum(file.byte_size for file in fresh),
+        )
+    tickets = []
+    for file in files:
+        before = _recall(known, file)
+        if before is not None:
+            tickets.append(Ticket(before, was_known=True))
+            continue
+        upload = _new_upload(sender, file, uploader_name=uploader_name)
+        _remember(known, upload)
+        tickets.append(Ticket(upload))
+    Image.objects.bulk_create([t.upload.image for t in tickets if not t.was_known])
+    Upload.objects.bulk_create([t.upload for t in tickets if not t.was_known])
+    return tickets
+
+
+def _new_upload(sender: Sender, file: Announced, *, uploader_name: str) -> Upload:
+    image = Image(
+        group=sender.group,
+        invitation=sender.invitation,
+        uploaded_by=sender.user,
+        sender=sender.key,
+        uploader_name=uploader_name or sender.name,
+        original_filename=file.filename,
+    )
+    return Upload(
+        id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once
+        image=image,
+        sender=sender.key,
+        client_id=file.client_id,
+        declared_content_type=file.content_type or UNKNOWN_CONTENT_TYPE,
+        declared_byte_size=file.byte_size,
+        declared_sha256=file.sha256,
+        declared_last_modified=file.last_modified,
+    )
+
+
+_Mark = tuple[str, str]  # ("client_id", …) or ("sha256", "…:size")
+
+
+def _known_uploads(sender: Sender, files: Sequence[Announced]) -> dict[_Mark, Upload]:
+    client_ids = [file.client_id for file in files if file.client_id]
+    hashes = [file.sha256 for file in files if file.sha256] if sender.is_known_again else []
+    if not client_ids and not hashes:
+        return {}
+    gone = [Upload.Status.FAILED, Upload.Status.DISCARDED]
+    rows = (
+        Upload.objects.sent_by(sender.key)
+        .filter(image__group=sender.group)
+        .filter(Q(client_id__in=client_ids) | Q(declared_sha256__in=hashes) & ~Q(status__in=gone))
+        .select_related("image")
+        .order_by("-id")
+    )
+    known: dict[_Mark, Upload] = {}
+    for upload in rows:
+        _remember(known, upload)
+    return known
+
+
+def _remember(known: dict[_Mark, Upload], upload: Upload) -> None:
+    if upload.client_id:
+        known["client_id", upload.client_id] = upload
+    if upload.declared_sha256 and upload.status not in {
+        Upload.Status.FAILED,
+        Upload.Status.DISCARDED,
+    }:
+        known["sha256", f"{upload.declared_sha256}:{upload.declared_byte_size}"] = upload
+
+
+def _recall(known: dict[_Mark, Upload], file: Announced) -> Upload | None:
+    if file.client_id and (found := known.get(("client_id", file.client_id))):
+        return found
+    if file.sha256:
+        return known.get(("sha256", f"{file.sha256}:{file.byte_size}"))
+    return None
+
+
+# --- Sign -----------------------------------------------------------------------------------
+
+
+def sign(upload: Upload) -> SignedRequest:
+    """The PUT of the whole file. Arithmetic only. Raises NotPending."""
+    if upload.status != Upload.Status.PENDING:
+        raise NotPending
+    return photo_storage().presign_put(
+        upload.incoming_key,
+        content_type=upload.declared_content_type,
+        byte_size=upload.declared_byte_size,
+    )
+
+
+def sign_part(upload: Upload, *, number: int) -> SignedRequest:
+    """The PUT of part `number`, from 1. The first call opens the multipart upload.
+
+    Raises NotPending, NotMultipart, NoSuchPart, StorageUnavailable.
+    """
+    if upload.status != Upload.Status.PENDING:
+        raise NotPending
+    if not upload.is_multipart:
+        raise NotMultipart
+    if not 1 <= number <= upload.part_count:
+        raise NoSuchPart
+    return photo_storage().presign_part(
+        upload.incoming_key,
+        multipart_id=_multipart_id(upload),
+        number=number,
+        byte_size=upload.part_size(number),
+    )
+
+
+def _multipart_id(upload: Upload) -> str:
+    if upload.multipart_id is None:
+        storage, key = photo_storage(), upload.incoming_key
+        mine = storage.create_multipart(key, content_type=upload.declared_content_type)
+        won = (
+            Upload.objects.pending()
+            .filter(pk=upload.pk, multipart_id=None)
+            .update(multipart_id=mine)
+        )
+        if not won:
+            storage.abort_multipart(key, multipart_id=mine)
+        upload.refresh_from_db(fields=["multipart_id", "status"])
+    if upload.multipart_id is None:
+        raise NotPending
+    return upload.multipart_id
+
+
+def arrived_parts(upload: Upload) -> list[StoredPart]:
+    """Parts the bucket holds in full. Empty before the first, and for a single PUT."""
+    if upload.multipart_id is None:
+        return []
+    try:
+        listed = photo_storage().list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
+    except ObjectMissing:
+        return []
+    return [
+        part
+        for part in listed
+        if 1 <= part.number <= upload.part_count and part.byte_size == upload.part_size(part.number)
+    ]
+
+
+# --- Complete -------------------------------------------------------------------------------
+
+
+def complete(upload: Upload) -> bool:
+    """Believe the bucket, not the browser: queue the photo once its bytes have arrived.
+
+    Safe to call twice; True if this call made the move. Raises NotArrived, SizeMismatch,
+    StorageUnavailable, and NotPending for a discarded upload.
+    """
+    if upload.status == Upload.Status.DISCARDED:
+        raise NotPending
+    if upload.status != Upload.Status.PENDING:
+        return False
+    _join_parts(upload)
+    try:
+        stored = photo_storage().head(upload.incoming_key)
+    except ObjectMissing:
+        raise NotArrived(_missing_parts(upload)) from None
+    if stored.byte_size != upload.declared_byte_size:
+        photo_storage().delete_keys([upload.incoming_key])
+        raise SizeMismatch
+    return accept(upload)
+
+
+def _join_parts(upload: Upload) -> None:
+    """Finish the multipart upload from what ListParts says, never from the browser's list."""
+    if upload.multipart_id is None:
+        return
+    parts = arrived_parts(upload)
+    if len(parts) == upload.part_count:
+        # Gone: another call finished it meanwhile. HEAD decides.
+        with contextlib.suppress(ObjectMissing):
+            photo_storage().complete_multipart(
+                upload.incoming_key, multipart_id=upload.multipart_id, parts=parts
+            )
+
+
+def _missing_parts(upload: Upload) -> list[int]:
+    if not upload.is_multipart:
+        return []
+    here = {part.number for part in arrived_parts(upload)}
+    return [number for number in range(1, upload.part_count + 1) if number not in here]
+
+
+def accept(upload: Upload) -> bool:
+    """PENDING -> QUEUED, unless its link was revoked meanwhile. The winner rings the worker."""
+    with transaction.atomic():
+        won = (
+            Upload.objects.pending()
+            .filter(pk=upload.pk)
+            .exclude(image__invitation__revoked_at__isnull=False)
+            .update(status=Upload.Status.QUEUED, arrived_at=Now(), queued_at=Now())
+        )
+        if won:
+            transaction.on_commit(partial(doorbell.ring, upload.pk))
+    return bool(won)
+
+
+# --- Give up --------------------------------------------------------------------------------
+
+
+def discard(upload: Upload) -> bool:
+    """PENDING -> DISCARDED, quota returned, whatever arrived of it removed. Safe to call twice.
+
+    True if this call made the move. Raises StorageUnavailable after the move: the sweeper
+    removes what is left.
+    """
+    with transaction.atomic():
+        won = (
+            Upload.objects.pending()
+            .filter(pk=upload.pk)
+            .update(status=Upload.Status.DISCARDED, finished_at=Now())
+        )
+        if won:
+            quota.give_back(upload)
+    if won:
+        upload.refresh_from_db(fields=["multipart_id"])
+        if upload.multipart_id is not None:
+            photo_storage().abort_multipart(upload.incoming_key, multipart_id=upload.multipart_id)
+        photo_storage().delete_keys([upload.incoming_key])
+    return bool(won)
+
+
+def is_type_acceptable(content_type: str) -> bool:
+    """Whether the declared type may become a photo. Only a hint: workers look at the bytes."""
+    return content_type in {"", UNKNOWN_CONTENT_TYPE} | formats.ACCEPTED_CONTENT_TYPES
+
+
+def is_size_acceptable(byte_size: int) -> bool:
+    return 0 < byte_size <= int(settings.UPLOAD_MAX_BYTES)

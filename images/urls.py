@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from images import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("i/<str:token>/", views.upload_page, name="upload-page"),
+    path("groups/<uuid:group_id>/", views.group_gallery, name="group-gallery"),
+    path("images/<uuid:image_id>/", views.photo, name="photo"),
+]

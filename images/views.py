@@ -1,0 +1,113 @@
+"""The pages that show photos or take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Q
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from rest_framework.request import Request
+
+from bandpics.users.models import User
+from groups.models import Group
+from images import pages
+from images.media import formats
+from images.models import Image
+from invitations import authentication
+from invitations.authentication import InvitationRevoked, InvitationUnknown
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+
+@never_cache
+@require_safe
+def upload_page(request: HttpRequest, token: str) -> HttpResponse:
+    """Where an invited person sends photos. Opening it changes nothing, however often."""
+    try:
+        invitation = authentication.find(token)
+    except InvitationUnknown:
+        return _dead_link(request, "unknown")
+    except InvitationRevoked:
+        return _dead_link(request, "revoked")
+    if invitation.is_expired:
+        return _dead_link(request, "expired", invitation=invitation, token=token)
+    return render(
+        request,
+        "invitations/upload.html",
+        {
+            "invitation": invitation,
+            "group": invitation.group,
+            "token": token,
+            "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
+            "max_bytes": settings.UPLOAD_MAX_BYTES,
+            "max_megabytes": settings.UPLOAD_MAX_BYTES // settings.MIB,
+        },
+    )
+
+
+def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:
+    return render(request, "invitations/dead_link.html", {"reason": reason, **context}, status=403)
+
+
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The groups of the person's teams."""
+    groups = Group.objects.seen_by(_user(request)).select_related("team")
+    groups = groups.annotate(photo_count=Count("images", filter=Q(images__version__gt=0)))
+    return render(request, "groups/home.html", {"groups": groups})
+
+
+@login_required
+@require_safe
+def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    visible = Group.objects.seen_by(_user(request)).select_related("team")
+    group = get_object_or_404(visible, pk=group_id)
+    images = Image.objects.in_group(group).ready().with_variants()
+    page = pages.GalleryPages()
+    photos = page.paginate_queryset(images, Request(request))
+    waiting = Image.objects.in_group(group).filter(
+        version=0, uploads__status__in=["queued", "processing"]
+    )
+    return render(
+        request,
+        "images/gallery.html",
+        {
+            "group": group,
+            "photos": photos,
+            "photo_count": Image.objects.in_group(group).ready().count(),
+            "waiting_count": waiting.count(),
+            "older_url": page.get_next_link(),
+            "newer_url": page.get_previous_link(),
+        },
+    )
+
+
+@login_required
+@require_safe
+def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    visible = Image.objects.seen_by(_user(request)).ready().with_variants()
+    image = get_object_or_404(visible.select_related("group__team"), pk=image_id)
+    siblings = Image.objects.in_group(image.group).ready()
+    return render(
+        request,
+        "images/photo.html",
+        {
+            "image": image,
+            "group": image.group,
+            "newer": siblings.newer_than(image).first(),
+            "older": siblings.older_than(image).first(),
+        },
+    )
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 - login_required
+    return request.user

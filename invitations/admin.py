@@ -1,0 +1,62 @@
+"""Invitations in the admin, with their links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin, messages
+from django.utils import timezone
+from django.utils.html import format_html
+
+from invitations.models import Invitation
+from invitations.tokens import TokenLost
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+
+
+@admin.register(Invitation)
+class InvitationAdmin(admin.ModelAdmin[Invitation]):
+    list_display = ["__str__", "group", "kind", "state", "expires_at", "used_files", "link"]
+    list_select_related = ["group"]
+    list_filter = ["kind", "expires_at"]
+    search_fields = ["email", "name", "group__name"]
+    autocomplete_fields = ["group"]
+    readonly_fields = [
+        "link",
+        "used_files",
+        "used_bytes",
+        "revoked_at",
+        "created_by",
+        "created_at",
+        "updated_at",
+    ]
+    actions = ["revoke"]
+
+    @admin.display
+    def state(self, invitation: Invitation) -> str:
+        if invitation.is_revoked:
+            return "revoked"
+        if invitation.is_expired:
+            return "expired"
+        return "full" if invitation.is_exhausted else "open"
+
+    @admin.display(description="Upload link")
+    def link(self, invitation: Invitation) -> str:
+        if not invitation.digest:
+            return "Save first."
+        try:
+            return format_html('<a href="{0}">{0}</a>', invitation.upload_link)
+        except TokenLost:
+            return "The key that made this link is gone."
+
+    @admin.action(description="Revoke the selected links at once")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        revoked = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, f"{revoked} links revoked.", messages.SUCCESS)
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: object, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user  # type: ignore[assignment]
+        super().save_model(request, obj, form, change)

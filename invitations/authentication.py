@@ -1,0 +1,91 @@
+"""`Authorization: Invitation <token>`: the credential of people without an account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+
+from bandpics.api.problems import Forbidden
+from invitations import tokens
+from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from django.http import HttpRequest
+    from rest_framework.request import Request
+
+KEYWORD = "Invitation"
+
+
+class InvitationUnknown(Forbidden):
+    slug = "invitation-unknown"
+    title = "This link is not known"
+
+    def __init__(self) -> None:
+        super().__init__("Check that it is complete, or ask whoever sent it for a new one.")
+
+
+class InvitationRevoked(Forbidden):
+    slug = "invitation-revoked"
+    title = "This link was withdrawn"
+
+    def __init__(self) -> None:
+        super().__init__("The host has withdrawn it. Ask them for a new one.")
+
+
+class InvitationExpired(Forbidden):
+    slug = "invitation-expired"
+    title = "This link has expired"
+
+    def __init__(self) -> None:
+        super().__init__("It takes no new photos. Ask whoever sent it to renew it.")
+
+
+class InvitationExhausted(Forbidden):
+    slug = "invitation-exhausted"
+    title = "This link is full"
+
+    def __init__(self) -> None:
+        super().__init__("It has taken as many photos as it may. Ask the host for more room.")
+
+
+def find(token: str) -> Invitation:
+    """The invitation behind a token, expired ones included: what was started may finish.
+
+    Raises InvitationUnknown, InvitationRevoked.
+    """
+    if len(token) != tokens.TOKEN_LENGTH or not token.isascii():
+        raise InvitationUnknown
+    invitation = Invitation.objects.with_token(token).select_related("group__team").first()
+    if invitation is None:
+        raise InvitationUnknown
+    if invitation.is_revoked:
+        raise InvitationRevoked
+    return invitation
+
+
+class InvitationAuthentication(BaseAuthentication):
+    """Sets `request.auth` to the Invitation; `request.user` stays anonymous."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Invitation] | None:
+        token = self._token(request)
+        return None if token is None else (AnonymousUser(), find(token))
+
+    def authenticate_header(self, request: Request) -> str:
+        return KEYWORD
+
+    @staticmethod
+    def _token(request: Request | HttpRequest) -> str | None:
+        words = get_authorization_header(request).split()  # type: ignore[arg-type]
+        if words and words[0].lower() == KEYWORD.lower().encode():
+            return words[1].decode("latin-1") if len(words) == 2 else ""
+        found: Any = request.GET.get("access_token")
+        return found
+
+
+def guest(request: Request) -> Invitation | None:
+    """The invitation this request came with, if it did."""
+    return request.auth if isinstance(request.auth, Invitation) else None

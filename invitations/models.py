@@ -1,0 +1,123 @@
+"""Links that let people without an account add photos to a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from bandpics.ids import new_id
+from groups.models import Group
+from invitations import tokens
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def default_expiry() -> datetime:
+    return timezone.now() + settings.INVITATION_LIFETIME
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def with_token(self, token: str) -> Self:
+        return self.filter(digest=tokens.digest(token))
+
+    def open(self) -> Self:
+        return self.filter(revoked_at=None, expires_at__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    class Kind(models.TextChoices):
+        PERSONAL = "personal", "Personal: one person, by e-mail"
+        SHARED = "shared", "Shared: everyone who holds the link"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="invitations")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    email = models.EmailField(blank=True)
+    name = models.CharField(max_length=120, blank=True)
+    nonce = models.BinaryField(editable=False, max_length=tokens.NONCE_BYTES)
+    digest = models.CharField(editable=False, max_length=64, unique=True)
+    expires_at = models.DateTimeField(default=default_expiry)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    max_files = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    max_bytes = models.PositiveBigIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    used_files = models.PositiveIntegerField(default=0, editable=False)
+    used_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="invitations",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                F("group"),
+                Lower("email"),
+                condition=Q(kind="personal"),
+                name="invitation_once_per_person_and_group",
+                violation_error_message="This person is already invited to this group.",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="shared") | (Q(kind="personal") & ~Q(email="")),
+                name="invitation_personal_has_an_email",
+                violation_error_message="A personal invitation needs an e-mail address.",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_files__isnull=True) | Q(used_files__lte=F("max_files")),
+                name="invitation_files_within_limit",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_bytes__isnull=True) | Q(used_bytes__lte=F("max_bytes")),
+                name="invitation_bytes_within_limit",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email or f"{self.kind} link"
+
+    def save(self, **kwargs: object) -> None:
+        if not self.digest:
+            self.new_secret()
+        super().save(**kwargs)  # type: ignore[arg-type]
+
+    def new_secret(self) -> None:
+        """Forget the old link: the next save stores another one."""
+        self.nonce = tokens.new_nonce()
+        self.digest = tokens.digest(tokens.make(self.pk, self.nonce))
+
+    @property
+    def token(self) -> str:
+        """Raises tokens.TokenLost if the key that made it is gone."""
+        return tokens.recover(self.pk, bytes(self.nonce), expected_digest=self.digest)
+
+    @property
+    def upload_link(self) -> str:
+        """The address to send to people, from PUBLIC_URL, never from a Host header."""
+        return f"{settings.PUBLIC_URL}/i/{self.token}/"
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at is not None
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+    @property
+    def is_exhausted(self) -> bool:
+        files_gone = self.max_files is not None and self.used_files >= self.max_files
+        bytes_gone = self.max_bytes is not None and self.used_bytes >= self.max_bytes
+        return files_gone or bytes_gone
