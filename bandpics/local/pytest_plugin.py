@@ -1,0 +1,119 @@
+"""Tests talk to the real thing: one Postgres, Redis and S3 for the whole test run.
+
+Each process of a parallel run has its own database (pytest-django), bucket and Redis number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bandpics.local import addresses, environment, postgres, s3_server
+from bandpics.local.data_dir import DataDir
+from bandpics.local.stack import OWN, Stack
+from bandpics.local.supervisor import NoSignals, Supervisor
+from bandpics.local.trouble import CannotStart
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+START_SECONDS = 90
+STOP_SECONDS = 20
+
+
+# A wrapper, because pytest-django reads the settings in this same hook.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    if _is_worker():
+        _take_a_corner()
+    elif _only_looks(early_config):
+        os.environ.update(environment.PRETENDED)
+    else:
+        # Workers of xdist load plugins named on our command line too late; these early enough.
+        os.environ["PYTEST_PLUGINS"] = __name__
+        _start(early_config)
+    return (yield)
+
+
+@pytest.fixture(scope="session")
+def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What stack.json says of a whole Bandpics of its own, web and worker included.
+
+    Mark tests that use it with `@pytest.mark.xdist_group("stack")`: one is started per process.
+    """
+    data_dir = tmp_path_factory.mktemp("stack")
+    with (data_dir / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "manage.py", "up", "--data-dir", str(data_dir)),
+                *("--port", str(addresses.free_port(addresses.LOOPBACK))),
+            ],
+            cwd=environment.PROJECT,
+            env=outside(),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield wait_for_stack(data_dir, process)
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def outside() -> dict[str, str]:
+    """The environment without anything that would lead to a stack."""
+    ours = {*OWN, "STATIC_ROOT", "DJANGO_SETTINGS_MODULE", "BANDPICS_DATA_DIR"}
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def wait_for_stack(data_dir: Path, process: subprocess.Popen[Any]) -> dict[str, Any]:
+    """What is in stack.json, once it is there."""
+    end = time.monotonic() + START_SECONDS
+    while not (data_dir / "stack.json").exists():
+        if process.poll() is not None or time.monotonic() > end:
+            log = data_dir / "up.log"
+            raise AssertionError(log.read_text() if log.exists() else "no stack.json")
+        time.sleep(0.05)
+    return dict(json.loads((data_dir / "stack.json").read_text()))
+
+
+def _start(config: pytest.Config) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="bandpics-tests-"))
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    try:
+        data_dir = DataDir(folder)
+        supervisor = Supervisor(data_dir, signals=NoSignals(), say=lambda line: None)
+        stack = Stack(data_dir, supervisor, outside=outside(), host=addresses.LOOPBACK, port=8000)
+        config.add_cleanup(stack.stop)
+        stack.start_stores(postgres_settings=postgres.FORGETFUL)
+        stack.collect_static()
+    except CannotStart as error:
+        raise pytest.UsageError(f"bandpics: {error}") from None
+    os.environ.update(stack.variables)
+
+
+def _take_a_corner() -> None:
+    worker = os.environ["PYTEST_XDIST_WORKER"]
+    server = os.environ["REDIS_URL"].rpartition("/")[0]
+    os.environ["REDIS_URL"] = f"{server}/{1 + int(worker.removeprefix('gw'))}"
+    os.environ["S3_BUCKET"] = f"{s3_server.BUCKET}-{worker}"
+    s3_server.make_bucket(os.environ, os.environ["S3_BUCKET"])
+
+
+def _is_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+def _only_looks(config: pytest.Config) -> bool:
+    asked = config.known_args_namespace
+    return bool(asked.help or asked.version or asked.collectonly or asked.markers)
