@@ -265,27 +265,28 @@ def _time_taken(ifd0: tiff.Directory, exif: tiff.Directory) -> tuple[datetime | 
     editor it would be a wrong date, which is worse than none. OffsetTime belongs to DateTime
     alone: editors write the offset of the computer there.
     """
-    original, digitized, changed = (0x9003, 0x9291), (0x9004, 0x9292), (0x0132, 0x9290)
-    candidates = [(exif, original, (0x9011, 0x9012)), (exif, digitized, (0x9012, 0x9011))]
-    if 0x010F in ifd0 or 0x0110 in ifd0:
-        candidates.append((ifd0, changed, (0x9010,)))
-    for directory, (time_tag, fraction_tag), offset_tags in candidates:
-        taken = _local_time(directory.get(time_tag), exif.get(fraction_tag))
-        if taken is not None:
-            offsets = (_offset(exif.get(tag)) for tag in offset_tags)
-            return taken, next((offset for offset in offsets if offset), None)
-    return None, None
+    original_offset, digitized_offset = _offset(exif.get(0x9011)), _offset(exif.get(0x9012))
+    taken = _local_time(exif.get(0x9003), fraction=exif.get(0x9291))
+    if taken is not None:
+        return taken, original_offset or digitized_offset
+    taken = _local_time(exif.get(0x9004), fraction=exif.get(0x9292))
+    if taken is not None:
+        return taken, digitized_offset or original_offset
+    names_its_camera = 0x010F in ifd0 or 0x0110 in ifd0
+    taken = _local_time(ifd0.get(0x0132), fraction=exif.get(0x9290)) if names_its_camera else None
+    return taken, _offset(exif.get(0x9010)) if taken else None
 
 
-def _local_time(value: tiff.Field | None, fraction: tiff.Field | None) -> datetime | None:
+def _local_time(value: tiff.Field | None, *, fraction: tiff.Field | None) -> datetime | None:
     found = _DATE_TIME.match(_text(value) or "")
     if found is None:
         return None
     digits = re.match(r"\d{1,6}", _text(fraction) or "")
     microsecond = int(digits[0].ljust(6, "0")) if digits else 0
+    year, month, day, hour, minute, second = (int(part) for part in found.groups())
     try:
         # Naive on purpose: EXIF means the clock on the wall.
-        taken = datetime(*(int(part) for part in found.groups()), microsecond)  # type: ignore[arg-type, misc] # noqa: DTZ001
+        taken = datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001
     except ValueError:
         return None
     return taken if taken.year in YEARS else None
@@ -334,7 +335,7 @@ def _gps_time(gps: tiff.Directory) -> datetime | None:
     if date is None or not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 61):
         return None
     try:
-        day = datetime(*(int(part) for part in date.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc]
+        day = datetime(int(date[1]), int(date[2]), int(date[3]), tzinfo=UTC)
     except ValueError:
         return None
     if day.year not in YEARS:

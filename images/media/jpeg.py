@@ -130,6 +130,8 @@ def _joined_icc(parts: dict[int, bytes]) -> bytes | None:
 class Pixels(io.RawIOBase):
     """A JPEG file as a decoder should see it: what draws, without a word of metadata."""
 
+    BLOCK_BYTES = 64 * 1024
+
     def __init__(self, file: BinaryIO, header: Header) -> None:
         super().__init__()
         if not header.pixels_at:
@@ -154,12 +156,12 @@ class Pixels(io.RawIOBase):
         self._at = offset
         return offset
 
-    def read(self, size: int | None = -1) -> bytes:
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if self._at < len(self._drawing):
-            end = None if size is None or size < 0 else self._at + size
-            data = self._drawing[self._at : end]
+            data = self._drawing[self._at : self._at + len(buffer)]
         else:
             self._file.seek(self._at + self._skipped)
-            data = self._file.read(-1 if size is None else size)
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
         self._at += len(data)
-        return data
+        return len(data)
