@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from images.media import formats
+from images.tests import drawing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (drawing.jpeg, formats.JPEG),
+        (drawing.png, formats.PNG),
+        (drawing.heic, formats.HEIC),
+    ],
+)
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.heic", "photo.txt", "photo"])
+def test_the_bytes_tell_the_format_and_the_name_does_not(draw, expected, name, tmp_path: Path):
+    path = tmp_path / name
+    path.write_bytes(draw(width=60, height=40))
+    assert formats.sniff(path) is expected
+
+
+def _iso_media(major: bytes, *compatible: bytes) -> bytes:
+    brands = major + b"\0\0\0\0" + b"".join(compatible)
+    return (8 + len(brands)).to_bytes(4) + b"ftyp" + brands + b"\0\0\0\x08mdat"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (_iso_media(b"heic", b"mif1", b"heic"), formats.HEIC),
+        (_iso_media(b"heix", b"mif1"), formats.HEIC),
+        (_iso_media(b"mif1", b"mif1", b"heic"), formats.HEIC),
+        (b"\xff\xd8\xff\xdb", formats.JPEG),
+    ],
+)
+def test_rarer_beginnings_are_known(data: bytes, expected, tmp_path: Path):
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    assert formats.sniff(path) is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"GIF89a\1\0\1\0", "a GIF"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "a WebP"),
+        (b"II*\0\x08\0\0\0", "a TIFF or raw picture"),
+        (b"MM\0*\0\0\0\x08", "a TIFF or raw picture"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"%!PS-Adobe-3.0", "a PostScript file"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"<?xml version='1.0'?><!-- x --><SVG></SVG>", "an SVG drawing"),
+        (b"8BPS\0\1", "a Photoshop document"),
+        (b"PK\3\4", "a ZIP archive or office document"),
+        (_iso_media(b"avif", b"mif1", b"miaf"), "an AVIF"),
+        (_iso_media(b"mif1", b"avif", b"miaf"), "an AVIF"),
+        (_iso_media(b"qt  "), "a video"),
+        (_iso_media(b"mp42", b"isom"), "a video"),
+        (_iso_media(b"crx "), "a raw picture"),
+        (b"\xff\x0a\x00", "a JPEG XL"),
+    ],
+)
+def test_what_we_know_and_do_not_take_is_named(data: bytes, kind: str, tmp_path: Path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    with pytest.raises(formats.UnsupportedFormat, match=kind) as refused:
+        formats.sniff(path)
+    assert refused.value.kind == kind
+    assert "JPEG, PNG or HEIC" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"\xff\xd8",
+        b"<html><body>",
+        b"MZ\x90\0",
+        b"hello",
+        b"\0" * 2000,
+        b"\0\0\0\x18ft",
+    ],
+)
+def test_what_is_no_picture_is_refused(data: bytes, tmp_path: Path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    with pytest.raises(formats.NotAnImage):
+        formats.sniff(path)
+
+
+def test_the_types_that_phones_declare_are_accepted():
+    assert {"image/jpeg", "image/jpg", "image/png", "image/heic", "image/heif"} <= (
+        formats.ACCEPTED_CONTENT_TYPES
+    )
+    assert "image/svg+xml" not in formats.ACCEPTED_CONTENT_TYPES
