@@ -101,7 +101,7 @@ def _any_interface() -> str:
             "this machine has no address another device could reach",
             "Join a network, or leave out --host to stay on this machine",
         )
-    return sorted(found, key=lambda one: not ipaddress.ip_address(one).is_private)[0]
+    return str(sorted(found, key=lambda one: not ipaddress.ip_address(one).is_private)[0])
 
 
 def _bind(host: str, port: int) -> None:

@@ -44,13 +44,11 @@ class DataDir:
 
     def say_where(self, url: str) -> None:
         """Let a second `up` on this folder tell where the first one is."""
-        self._lock.seek(0)
-        self._lock.truncate()
-        self._lock.write(f"{url} (process {os.getpid()})")
-        self._lock.flush()
+        os.truncate(self._lock, 0)
+        os.pwrite(self._lock, f"{url} (process {os.getpid()})".encode(), 0)
 
     def release(self) -> None:
-        self._lock.close()
+        os.close(self._lock)
 
     def secrets(self) -> dict[str, str]:
         """Random at the first start, the same ever after: links and sessions hang on them."""
@@ -81,14 +79,14 @@ class DataDir:
         log.touch(mode=0o600)
         return log
 
-    def _take_lock(self) -> Any:
-        descriptor = os.open(self / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        lock = os.fdopen(descriptor, "r+")
+    def _take_lock(self) -> int:
+        # Children do not inherit it, or they would hold the lock of a supervisor long gone.
+        lock = os.open(self / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = lock.read() or "starting right now"
-            lock.close()
+            holder = os.pread(lock, 1000, 0).decode() or "starting right now"
+            os.close(lock)
             raise CannotStart(
                 f"{self.path} is in use",
                 f"another Bandpics runs there: {holder}",

@@ -14,8 +14,7 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import psutil
 
@@ -26,6 +25,7 @@ from bandpics.local.trouble import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from types import FrameType
 
 FIRST_DELAY_SECONDS = 0.5
@@ -34,6 +34,7 @@ SETTLED_SECONDS = 5.0
 LEFTOVER_PATIENCE_SECONDS = 10.0
 WATCH_SECONDS = 2.0
 LOW_SPACE_BYTES = 32 * 1024 * 1024
+FULL_BYTES = 4 * 1024 * 1024
 
 
 class StopAsked(Exception):
@@ -143,7 +144,7 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self._signals = signals
         self._say = say
-        self._disk_is_full = False
+        self._disk_is_low = False
 
     def start(self, program: Program) -> Child:
         log = self.data_dir.new_log(program.name)
@@ -168,26 +169,26 @@ class Supervisor:
 
     def run(self, *programs: Program) -> list[str]:
         """Run programs side by side to their end; what each printed."""
-        with tempfile.TemporaryDirectory(dir=self.data_dir.path, prefix=".run-") as folder:
-            running = []
-            for program in programs:
-                output = Path(folder) / program.name
-                log = self.data_dir.new_log(program.name)
-                running.append((self._spawn(program, log, output=output), output))
-            try:
-                for child, _ in running:
-                    while child.process.poll() is None:
-                        self._signals.pause(0.05)
-            finally:
-                for child, _ in running:
-                    if child.process.poll() is None:
-                        child.process.kill()
-                        child.process.wait()
-            for child, output in running:
-                if child.process.returncode:
-                    words = output.read_text(errors="replace") + child.last_words()
-                    raise self.explain(child, "failed", words)
-            return [output.read_text() for _, output in running]
+        running = []
+        for program in programs:
+            output, words = _scratch(), _scratch()
+            log = self.data_dir.new_log(program.name)
+            child = self._spawn(program, log, into=(output, words))
+            running.append((child, output, words))
+        try:
+            for child, _, _ in running:
+                while child.process.poll() is None:
+                    self._signals.pause(0.05)
+        finally:
+            for child, _, _ in running:
+                _kill_group(child.process)
+        for child, output, words in running:
+            said = _read(output) + _read(words)
+            with suppress(OSError):  # a full disk must not hide what was said
+                child.log.write_text(said)
+            if child.process.returncode:
+                raise self.explain(child, "failed", said)
+        return [_read(output) for _, output, _ in running]
 
     def watch(self) -> None:
         """Bring back whatever dies, until somebody asks to stop."""
@@ -238,20 +239,22 @@ class Supervisor:
         return bool(left)
 
     def explain(self, child: Child, what: str, words: str) -> CannotStart:
-        if any(mark in words for mark in trouble.DISK_FULL_MARKS):
+        if self._was_disk_full(words):
             return trouble.disk_full(self.data_dir.path)
         why = trouble.last_line(words)
         return CannotStart(f"{child.program.name} {what}", why, f"See {child.log}")
 
-    def _spawn(self, program: Program, log: Path, *, output: Path | None = None) -> Child:
-        with log.open("ab") as log_file, (output or log).open("ab") as output_file:
+    def _spawn(
+        self, program: Program, log: Path, *, into: tuple[IO[bytes], IO[bytes]] | None = None
+    ) -> Child:
+        with log.open("ab") as log_file:
             process = subprocess.Popen(
                 [*_leash(program), *program.command],
                 env=program.environment,
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
-                stdout=output_file,
-                stderr=log_file,
+                stdout=into[0] if into else log_file,
+                stderr=into[1] if into else log_file,
                 start_new_session=True,  # Ctrl-C is for us; we stop them in order
             )
             return Child(
@@ -272,7 +275,7 @@ class Supervisor:
             if now - child.started > LONGEST_DELAY_SECONDS:
                 child.failures = 0
             if not child.failures:
-                self._say(f"{name} {_ending(child, self.data_dir)}; starting it again. {child.log}")
+                self._say(f"{name} {self._ending(child)}; starting it again. Log: {child.log}")
             delay = min(FIRST_DELAY_SECONDS * 2**child.failures, LONGEST_DELAY_SECONDS)
             child.failures += 1
             child.due = now + delay
@@ -294,20 +297,33 @@ class Supervisor:
 
     def _look_at_disk(self) -> None:
         """Say once when the disk fills up: the stores stay and refuse writes until it is freed."""
-        try:
-            free = shutil.disk_usage(self.data_dir.path).free
-        except OSError:
-            return
-        if free < LOW_SPACE_BYTES and not self._disk_is_full:
-            self._disk_is_full = True
+        free, where = self._free_bytes(), self.data_dir.path
+        if free < LOW_SPACE_BYTES and not self._disk_is_low:
+            self._disk_is_low = True
             self._say(
-                f"The disk is {'full' if free < LOW_SPACE_BYTES / 8 else 'almost full'}: "
-                f"{free // 1_000_000} MB left where {self.data_dir.path} is; new photos cannot be "
-                f"kept. Free some space, nothing needs a restart. {self.data_dir / 'logs'}"
+                f"The disk is {'full' if free < FULL_BYTES else 'almost full'}: "
+                f"{free // 1_000_000} MB left where {where} is. Free some space, or new photos "
+                f"cannot be kept; nothing needs a restart. Logs: {where / 'logs'}"
             )
-        elif free > 2 * LOW_SPACE_BYTES and self._disk_is_full:
-            self._disk_is_full = False
+        elif free > 2 * LOW_SPACE_BYTES and self._disk_is_low:
+            self._disk_is_low = False
             self._say("There is room on the disk again.")
+
+    def _ending(self, child: Child) -> str:
+        code, words = child.process.returncode, child.last_words()
+        if self._was_disk_full(words):
+            return f"stopped because the disk is full where {self.data_dir.path} is"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"stopped by itself ({trouble.last_line(words)})"
+
+    def _was_disk_full(self, words: str) -> bool:
+        # The words alone would not do: a full disk may keep them out of the log.
+        said = any(mark in words for mark in trouble.DISK_FULL_MARKS)
+        return said or self._free_bytes() < FULL_BYTES
+
+    def _free_bytes(self) -> int:
+        return shutil.disk_usage(self.data_dir.path).free
 
     def _write_down(self) -> None:
         """For the next run, in case this one is killed."""
@@ -343,13 +359,16 @@ def _leash(program: Program) -> list[str]:
     return [path, "--pdeathsig", death, *program.setpriv]
 
 
-def _ending(child: Child, data_dir: DataDir) -> str:
-    if any(mark in child.last_words() for mark in trouble.DISK_FULL_MARKS):
-        return f"stopped because the disk is full where {data_dir.path} is"
-    code = child.process.returncode
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"stopped by itself ({trouble.last_line(child.last_words())})"
+def _scratch() -> IO[bytes]:
+    """A file in memory where there is such a thing: the disk may be full."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("output"), "w+b")  # noqa: PTH123
+    return tempfile.TemporaryFile()
+
+
+def _read(scratch: IO[bytes]) -> str:
+    scratch.seek(0)
+    return scratch.read().decode(errors="replace")
 
 
 def _birthday(pid: int) -> float:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-DISK_FULL_MARKS = ("No space left on device", "Disk quota exceeded", "ENOSPC", "EDQUOT")
+DISK_FULL_MARKS = (
+    *("No space left on device", "Disk quota exceeded", "ENOSPC", "EDQUOT"),
+    "Check free disk space",  # what Postgres advises after a short write
+)
 
 
 class CannotStart(Exception):

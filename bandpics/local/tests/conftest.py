@@ -1,0 +1,135 @@
+"""A whole Bandpics of its own for each test that wants one."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from bandpics.local import addresses, environment, pytest_plugin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Up:
+    """`manage.py up` in a folder of its own: start it, look at it, end it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = addresses.free_port(addresses.LOOPBACK)
+        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *words: str, **variables: str) -> dict:
+        """Return what stack.json says once everything answers."""
+        stack_json = self.data_dir / "stack.json"
+        stack_json.unlink(missing_ok=True)
+        self.spawn(*words, **variables)
+        until(stack_json.exists, self.log, process=self.process)
+        return json.loads(stack_json.read_text())
+
+    def spawn(self, *words: str, **variables: str) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        pytest_plugin.bring_static_files(self.data_dir)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*_COMMAND, "--data-dir", str(self.data_dir), "--port", str(self.port), *words],
+                cwd=environment.PROJECT,
+                env={**pytest_plugin.outside(), **variables},
+                stdout=log,
+                stderr=log,
+            )
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(with_signal)
+        return self.process.wait(pytest_plugin.STOP_SECONDS)
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def waits_to_say(self, words: str, *, seconds: float = 30) -> None:
+        until(lambda: words in self.said(), self.log, seconds=seconds)
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def child(self, name: str) -> psutil.Process:
+        entries = json.loads((self.data_dir / "children.json").read_text())["children"]
+        return psutil.Process(next(entry["pid"] for entry in entries if entry["name"] == name))
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+
+
+_COMMAND = (sys.executable, "manage.py", "up")
+
+
+@pytest.fixture
+def up(tmp_path):
+    one = Up(tmp_path / "data")
+    yield one
+    one.end()
+    shutil.rmtree(one.data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared_up(tmp_path_factory):
+    one = Up(tmp_path_factory.mktemp("up") / "data")
+    one.start()
+    yield one
+    one.end()
+
+
+def refused(*words: str, **variables: str) -> str:
+    """What `up` says on stderr when it cannot start: one line, exit code 1."""
+    result = subprocess.run(
+        [*_COMMAND, *words],
+        cwd=environment.PROJECT,
+        env={**pytest_plugin.outside(), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1, result.stdout + result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("bandpics: ")
+    return lines[0]
+
+
+def until(happens, log: Path, *, seconds: float = 60, process=None) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        ended = process is not None and process.poll() is not None
+        assert not ended and time.monotonic() < end, log.read_text()
+        time.sleep(0.05)
+
+
+def healthz(url: str) -> int:
+    """The status, 0 if nobody answers."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0

@@ -1,0 +1,169 @@
+"""What can be wrong at the start is said in one line that names it and helps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from bandpics.local import environment
+from bandpics.local.tests.conftest import is_root, refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start where everything else would be right."""
+    return lambda **variables: refused(
+        "--data-dir", str(tmp_path / "data"), "--port", "31999", **variables
+    )
+
+
+@pytest.fixture
+def theirs():
+    """The address of a Postgres that is not ours: that of this test run."""
+    return urlsplit(os.environ["DATABASE_URL"])
+
+
+def test_a_file_in_the_place_of_the_data_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    line = refused("--data-dir", str(tmp_path / "file"))
+    assert f"Cannot write to {tmp_path / 'file'}" in line
+    assert "--data-dir" in line
+
+
+def test_a_data_folder_that_nobody_may_write_to():
+    # Not even root creates folders there.
+    line = refused("--data-dir", "/proc/bandpics")
+    assert "Cannot write to /proc/bandpics" in line
+
+
+@pytest.mark.skipif(is_root(), reason="root may write into any folder")
+def test_a_data_folder_without_the_right_to_write(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o500)
+    assert "Permission denied" in refused("--data-dir", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://a@b/c", "postgres://a@b:port/c"])
+def test_a_database_url_that_is_none(start, url):
+    line = start(DATABASE_URL=url)
+    assert "DATABASE_URL is wrong" in line
+    assert "postgres://user:password@host:5432/name" in line
+
+
+def test_a_database_that_does_not_answer(start):
+    line = start(DATABASE_URL="postgres://ada:secret@127.0.0.1:1/bandpics")
+    assert "127.0.0.1:1" in line
+    assert "Connection refused" in line
+    assert "secret" not in line
+
+
+def test_a_wrong_database_password(start, theirs):
+    line = start(
+        DATABASE_URL=theirs._replace(netloc=f"bandpics:wrong@127.0.0.1:{theirs.port}").geturl()
+    )
+    assert "the password of bandpics is refused" in line
+    assert "wrong" not in line
+
+
+def test_a_database_that_does_not_exist(start, theirs):
+    line = start(DATABASE_URL=theirs._replace(path="/nowhere").geturl())
+    assert "there is no database nowhere" in line
+    assert "createdb nowhere" in line
+
+
+def test_a_redis_that_does_not_answer(start):
+    line = start(REDIS_URL="redis://:secret@127.0.0.1:1/0")
+    assert "Redis at 127.0.0.1:1 does not answer" in line
+    assert "secret" not in line
+
+
+def test_a_wrong_redis_password(start):
+    port = urlsplit(os.environ["REDIS_URL"]).port
+    line = start(REDIS_URL=f"redis://:wrong@127.0.0.1:{port}/0")
+    assert "the password is missing or refused" in line
+
+
+def test_a_redis_url_that_is_none(start):
+    assert "REDIS_URL is wrong" in start(REDIS_URL="http://example.org")
+
+
+def test_a_bucket_that_does_not_exist(start):
+    line = start(**_s3(S3_BUCKET="nowhere"))
+    assert "has no bucket nowhere" in line
+    assert "aws s3 mb s3://nowhere" in line
+
+
+def test_a_bucket_that_is_not_named(start):
+    assert "S3_BUCKET is not set" in start(**_s3(S3_BUCKET=""))
+
+
+def test_wrong_s3_keys(start):
+    line = start(**_s3(S3_SECRET_KEY="wrong"))
+    assert "says no" in line
+    assert "S3_SECRET_KEY" in line
+
+
+def test_an_s3_that_does_not_answer(start):
+    assert "does not answer" in start(**_s3(S3_ENDPOINT_URL="http://127.0.0.1:1"))
+
+
+def test_a_host_that_is_not_here(tmp_path):
+    line = refused("--data-dir", str(tmp_path / "data"), "--host", "192.0.2.77")
+    assert "Cannot listen on 192.0.2.77" in line
+
+
+def test_a_python_without_our_packages():
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _RUN_MANAGE],
+        cwd=environment.PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("bandpics: ")
+    assert "make setup" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a disk of a given size; only root of a machine of its own may."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(size: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(folder)]
+        result = subprocess.run(command, check=False, capture_output=True, text=True)
+        if result.returncode:
+            pytest.skip(f"no disk to fill: {result.stderr.strip()}")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("size", ["4k", "64k", "20m", "45m"])
+def test_a_full_disk(small_disk, size):
+    line = refused("--data-dir", str(small_disk(size)), "--port", "31999")
+    assert "The disk is full" in line
+    assert "Free some space" in line
+
+
+_RUN_MANAGE = (
+    "import sys, runpy; sys.path.insert(0, '.'); sys.argv = ['manage.py', 'up'];"
+    "runpy.run_path('manage.py', run_name='__main__')"
+)
+
+
+def _s3(**changed: str) -> dict[str, str]:
+    """The S3 of this test run, as if it were somebody else's."""
+    names = ("S3_ENDPOINT_URL", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_REGION")
+    return {name: os.environ[name] for name in names} | changed

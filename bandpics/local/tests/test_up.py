@@ -1,0 +1,131 @@
+"""One start, looked at from all sides: what it says, writes, opens and hides."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from bandpics.local import environment, pytest_plugin
+from bandpics.local.tests.conftest import healthz, is_root, refused
+
+pytestmark = pytest.mark.xdist_group("up")
+
+
+@pytest.fixture
+def stack(shared_up):
+    return json.loads((shared_up.data_dir / "stack.json").read_text())
+
+
+def test_it_prints_the_link_its_qr_code_and_a_password(shared_up, stack):
+    said = shared_up.said()
+    assert stack["upload_link"] in said
+    assert "▀▀▀▀▀▀" in said
+    assert stack["admin_password"] in said
+    assert f"{stack['web_url']}/api/v1/docs/" in said
+    assert "\x1b" not in said  # plain text, also in a log
+
+
+def test_stack_json_says_everything_to_the_owner_alone(shared_up, stack):
+    assert set(stack) == {
+        *("web_url", "upload_link", "admin_email", "admin_password"),
+        *("database_url", "redis_url"),
+        *("s3_endpoint_url", "s3_bucket", "s3_access_key", "s3_secret_key"),
+    }
+    for name in ("stack.json", "env", "secrets.json"):
+        assert stat.S_IMODE((shared_up.data_dir / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(shared_up.data_dir.stat().st_mode) & 0o077 in {0, 0o055}
+
+
+def test_everything_answers(stack):
+    assert healthz(stack["web_url"]) == 200
+    with psycopg.connect(stack["database_url"]) as connection:
+        assert connection.execute("SELECT count(*) FROM users_user").fetchone() == (1,)
+    assert redis.Redis.from_url(stack["redis_url"]).ping()
+
+
+def test_the_stores_let_nobody_in_without_a_password(stack):
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(stack["database_url"].replace(":", ":x", 2).replace("x//", "//", 1))
+    without = "redis://127.0.0.1:" + stack["redis_url"].rpartition(":")[2]
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis.from_url(without).ping()
+
+
+def test_secrets_are_not_in_arguments_that_anyone_may_read(shared_up):
+    secrets = json.loads((shared_up.data_dir / "secrets.json").read_text())
+    words = [word for child in shared_up.descendants() for word in child.cmdline()]
+    assert len(words) > 20
+    for name, value in secrets.items():
+        assert not any(value in word for word in words), name
+
+
+def test_another_command_runs_beside_it(shared_up):
+    code = "from bandpics.users.models import User; print(User.objects.get().email)"
+    result = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", code],
+        cwd=environment.PROJECT,
+        env={**pytest_plugin.outside(), "BANDPICS_DATA_DIR": str(shared_up.data_dir)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == "admin@example.org"
+
+
+def test_a_second_one_on_the_same_data_is_told_where_the_first_is(shared_up, stack):
+    line = refused("--data-dir", str(shared_up.data_dir), "--port", "0")
+    assert "is in use" in line
+    assert stack["web_url"] in line
+    assert "--data-dir" in line
+
+
+def test_a_taken_port_is_named_with_another_to_try(shared_up, tmp_path):
+    line = refused("--data-dir", str(tmp_path / "other"), "--port", str(shared_up.port))
+    assert f"Port {shared_up.port} is taken" in line
+    assert f'ARGS="--port {shared_up.port + 1}"' in line
+
+
+def test_postgres_and_redis_listen_on_this_machine_alone(shared_up):
+    for name in ("postgres", "redis"):
+        listening = [
+            connection.laddr.ip
+            for connection in shared_up.child(name).net_connections(kind="inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert listening == ["127.0.0.1"], name
+
+
+@pytest.mark.skipif(not is_root(), reason="only root runs Postgres as somebody else")
+def test_as_root_postgres_is_nobody_and_no_folder_is_opened(shared_up):
+    assert shared_up.child("postgres").username() == "nobody"
+    for folder in (shared_up.data_dir.parent, *shared_up.data_dir.parent.parents[:2]):
+        if folder.name.startswith(("up", "pytest")):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+    assert os.stat(shared_up.data_dir).st_uid == 0
+
+
+def test_the_worker_works(shared_up, stack):
+    """A message for a task nobody knows is taken from the queue: somebody listens."""
+    client = redis.Redis.from_url(stack["redis_url"])
+    listeners = [one for one in client.client_list() if one["cmd"].lower() in {"brpop", "bzmpop"}]
+    assert listeners
+
+
+def test_the_web_port_is_open_to_this_machine_only(shared_up):
+    with socket.create_connection(("127.0.0.1", shared_up.port), timeout=5):
+        pass
+    (listening,) = {
+        connection.laddr.ip
+        for connection in shared_up.child("web").net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == "127.0.0.1"
