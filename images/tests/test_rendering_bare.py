@@ -1,0 +1,134 @@
+"""Nothing but pixels leaves the house."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from images.media import exif, jpeg, rendering
+from images.tests import drawing, real_photos
+from images.tests.drawing import SECRET, segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXIFTOOL = shutil.which("exiftool")
+
+# What exiftool derives from any JPEG at all.
+ALLOWED_GROUPS = {"ExifTool", "System", "JFIF"}
+ALLOWED_TAGS = {
+    "File": {
+        "FileType", "FileTypeExtension", "MIMEType", "ImageWidth", "ImageHeight",
+        "EncodingProcess", "BitsPerSample", "ColorComponents", "YCbCrSubSampling",
+    },
+    "Composite": {"ImageSize", "Megapixels"},
+}  # fmt: skip
+
+
+def render(path: Path, into: Path) -> list[rendering.Rendered]:
+    header = rendering.inspect(path)
+    orientation = exif.read(path).orientation
+    return rendering.render(path, header=header, orientation=orientation, into=into)
+
+
+def leaks(*paths: Path) -> dict[str, set[str]]:
+    """What exiftool finds in each file that a bare JPEG would not have."""
+    assert EXIFTOOL
+    command = [EXIFTOOL, "-json", "-G1", "-a", "-u", "-n", "-ee", *map(str, paths)]
+    answer = subprocess.run(command, capture_output=True, check=False)
+    found: dict[str, set[str]] = {}
+    for entry in json.loads(answer.stdout):
+        name = entry.pop("SourceFile")
+        keys = {tuple(key.split(":", 1)) for key in entry}
+        found[name] = {
+            f"{group}:{tag}"
+            for group, tag in keys
+            if group not in ALLOWED_GROUPS and tag not in ALLOWED_TAGS.get(group, set())
+        }
+    return found
+
+
+def test_exiftool_is_installed_where_tests_decide():
+    assert EXIFTOOL or not os.environ.get("CI")
+
+
+@pytest.mark.parametrize("draw", [drawing.jpeg, drawing.png, drawing.heic])
+def test_no_variant_of_a_stuffed_file_carries_anything(draw: Any, tmp_path: Path):
+    source = tmp_path / "original"
+    source.write_bytes(draw(width=900, height=600, orientation=6, stuffed=True))
+    assert source.read_bytes().count(SECRET) >= 3
+    rendered = render(source, tmp_path)
+    for variant in rendered:
+        assert SECRET not in variant.path.read_bytes()
+        rendering.prove_bare(variant.path)
+    if EXIFTOOL:
+        found = leaks(source, *(variant.path for variant in rendered))
+        assert "GPS:GPSLatitude" in found.pop(str(source))
+        assert set().union(*found.values()) == set()
+
+
+def test_no_variant_of_a_real_photo_carries_anything(tmp_path: Path):
+    paths = []
+    for index, name in enumerate(real_photos.TAKEN):
+        source = real_photos.FOLDER / name
+        if source.stat().st_size > 400_000:
+            continue  # time; what cameras embed does not grow with their pixels
+        into = tmp_path / str(index)
+        into.mkdir()
+        paths += [variant.path for variant in render(source, into)]
+    if EXIFTOOL and paths:
+        assert set().union(*leaks(*paths).values()) == set()
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    source = tmp_path / "original"
+    source.write_bytes(drawing.jpeg(width=300, height=200))
+    return render(source, tmp_path)[0].path
+
+
+JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01"
+
+TAMPERED = {
+    "comment": lambda data: data[:20] + segment(jpeg.COM, b"hello") + data[20:],
+    "Exif": lambda data: data[:20] + segment(0xE1, b"Exif\0\0") + data[20:],
+    "Exif first": lambda data: data[:2] + segment(0xE1, b"Exif\0\0") + data[2:],
+    "ICC": lambda data: data[:20] + segment(0xE2, b"ICC_PROFILE\0\1\1") + data[20:],
+    "IPTC": lambda data: data[:20] + segment(0xED, b"Photoshop 3.0\0") + data[20:],
+    "Adobe": lambda data: data[:20] + segment(0xEE, b"Adobe\0\0\0\0\0\0\0") + data[20:],
+    "JFIF thumbnail": lambda data: data[:2] + segment(0xE0, JFIF + b"\1\1abc") + data[20:],
+    "JFIF tail": lambda data: data[:2] + segment(0xE0, JFIF + b"\0\0secret") + data[20:],
+    "JFIF twice": lambda data: data[:20] + data[2:],
+    "JFXX": lambda data: data[:20] + segment(0xE0, b"JFXX\0\x13secret") + data[20:],
+    "padded table": lambda data: data[:20] + segment(jpeg.DQT, b"\0" * 70) + data[20:],
+    "padded Huffman": lambda data: data[:20] + segment(jpeg.DHT, b"\0" * 25) + data[20:],
+    "reserved segment": lambda data: data[:20] + segment(0xF0, b"secret") + data[20:],
+    "trailer": lambda data: data + b"secret",
+    "one byte behind": lambda data: data + b"\0",
+    "second picture": lambda data: data + data,
+    "a segment between coded data and the end": lambda data: (
+        data[:-2] + segment(jpeg.COM, b"secret") + data[-2:]
+    ),
+    "no end": lambda data: data[:-2],
+    "half a head": lambda data: data[:100],
+    "only a start": lambda data: data[:2],
+    "nothing": lambda data: b"",
+    "a PNG": lambda data: drawing.png(width=10, height=10),
+    "a progressive JPEG": lambda data: drawing.jpeg(
+        exif=b"", width=90, height=60, progressive=True
+    ),
+    "a source": lambda data: drawing.jpeg(width=90, height=60),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_file_that_carries_more_than_pixels_is_not_bare(name: str, bare: Path):
+    rendering.prove_bare(bare)
+    bare.write_bytes(TAMPERED[name](bare.read_bytes()))
+    with pytest.raises(rendering.NotBare):
+        rendering.prove_bare(bare)
