@@ -1,0 +1,104 @@
+"""How photos and what their cameras wrote are put on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from django import template
+from django.utils.formats import date_format, number_format
+
+from images.media.storage import photo_storage
+from images.models import Image, Variant
+
+register = template.Library()
+
+
+@dataclass(frozen=True)
+class Day:
+    """Photos that follow each other and were taken (or sent) on the same date."""
+
+    date: date
+    photos: list[Image]
+
+
+@register.filter
+def signed_url(variant: Variant) -> str:
+    """Where the browser gets it. The same for a whole hour, so that it can be cached."""
+    return photo_storage().presign_get(variant.key, content_type=variant.content_type)
+
+
+@register.filter
+def ratio_class(variant: Variant) -> str:
+    """The class of gallery.css that gives the photo its width before it has loaded."""
+    hundredths = 5 * round(20 * variant.width / variant.height)
+    return f"ratio-{min(300, max(40, hundredths))}"
+
+
+@register.filter
+def by_day(photos: Iterable[Image]) -> list[Day]:
+    return [Day(day, list(found)) for day, found in groupby(photos, _day)]
+
+
+def _day(image: Image) -> date:
+    """The camera's own date: a party in Tokyo was on the day they had there."""
+    return (image.taken_at_local or image.sort_at).date()
+
+
+@register.filter
+def in_words(image: Image) -> str:
+    """What stands in for the picture: `Photo by Cleo, 21 June 2026 21:30`."""
+    sender = f"Photo by {image.uploader_name}" if image.uploader_name else "Photo"
+    if image.taken_at_local is None:
+        return sender
+    return f"{sender}, {date_format(image.taken_at_local, 'j F Y H:i')}"
+
+
+@register.filter
+def utc_offset(image: Image) -> str:
+    """`UTC+02:00`, or nothing where the camera did not say."""
+    minutes = image.utc_offset_minutes
+    if minutes is None:
+        return ""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+@register.filter
+def exposure(seconds: float) -> str:
+    """`1/125 s`, as photographers write it; `2.5 s` from a third of a second up."""
+    if 0 < seconds < 0.3:
+        return f"1/{round(1 / seconds)} s"
+    return f"{seconds:.3g} s"
+
+
+@register.filter
+def camera(image: Image) -> str:
+    """Make and model; many models repeat their make."""
+    make, model = image.camera_make.strip(), image.camera_model.strip()
+    return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
+
+
+@register.filter
+def coordinates(image: Image) -> str:
+    """`52.37000° N, 4.89000° E`: five decimals are about a metre."""
+    if image.latitude is None or image.longitude is None:
+        return ""
+    north = "N" if image.latitude >= 0 else "S"
+    east = "E" if image.longitude >= 0 else "W"
+    return f"{abs(image.latitude):.5f}° {north}, {abs(image.longitude):.5f}° {east}"
+
+
+@register.filter
+def short(number: float) -> str:
+    """At most one decimal, none if it is zero: `35`, `4.2`."""
+    rounded = round(number, 1)
+    return str(number_format(int(rounded) if rounded == int(rounded) else rounded))
+
+
+@register.filter
+def format_name(image: Image) -> str:
+    """`JPEG`, from what the bytes were, not from the file name."""
+    return image.content_type.partition("/")[2].upper()

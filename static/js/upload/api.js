@@ -1,0 +1,71 @@
+/* Our own JSON API: answers, and errors that say what to do next. */
+
+const TIMEOUT_MS = 30_000;
+
+/** An answer that is an error, by RFC 9457. */
+export class Problem extends Error {
+  constructor(response, body) {
+    super(body.detail || body.title || "Something went wrong.");
+    this.status = response.status;
+    this.slug = /\/problems\/([\w-]+)\//.exec(body.type)?.[1] ?? "";
+    this.title = body.title ?? "";
+    this.body = body;
+    this.retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  }
+
+  get isTemporary() {
+    return this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** The network failed, or what answered is not our API: a captive portal, a proxy's error page. */
+export class NoAnswer extends Error {
+  isTemporary = true;
+
+  constructor(status = 0) {
+    super("The server could not be reached.");
+    // A 500 may well be about this very request; a gateway's errors pass.
+    if (status === 500) this.tries = 5;
+  }
+}
+
+export function connect({ root, token, device }) {
+  const credentials = { Authorization: `Invitation ${token}`, "Bandpics-Device": device };
+
+  async function call(method, path, body) {
+    const headers = { ...credentials, Accept: "application/json" };
+    if (body) headers["Content-Type"] = "application/json";
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
+    try {
+      return await answer(
+        await fetch(root + path, {
+          method,
+          headers,
+          body: body && JSON.stringify(body),
+          signal: timeout.signal,
+          credentials: "omit",
+          cache: "no-store",
+          redirect: "error",
+        }),
+      );
+    } catch (error) {
+      throw error instanceof Problem || error instanceof NoAnswer ? error : new NoAnswer();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return {
+    get: (path) => call("GET", path),
+    post: (path, body = {}) => call("POST", path, body),
+  };
+}
+
+async function answer(response) {
+  const type = response.headers.get("Content-Type") ?? "";
+  if (!/^application\/(problem\+)?json\b/.test(type)) throw new NoAnswer(response.status);
+  const body = await response.json();
+  if (!response.ok) throw new Problem(response, body);
+  return body;
+}

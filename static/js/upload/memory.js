@@ -1,0 +1,32 @@
+/* What this browser remembers between visits; in private mode, until the tab closes. */
+
+const kept = new Map();
+
+export function recall(name) {
+  try {
+    return localStorage.getItem(`bandpics.${name}`) ?? kept.get(name) ?? null;
+  } catch {
+    return kept.get(name) ?? null;
+  }
+}
+
+export function remember(name, value) {
+  kept.set(name, value);
+  try {
+    localStorage.setItem(`bandpics.${name}`, value);
+  } catch {
+    // Storage is full or forbidden.
+  }
+}
+
+/** The 128-bit secret that tells this device from others holding the same link. */
+export function deviceSecret() {
+  if (!/^[0-9a-f]{32}$/.test(recall("device") ?? "")) remember("device", randomHex());
+  return recall("device");
+}
+
+/** Not crypto.randomUUID(), which does not exist on http://192.168.x.x. */
+export function randomHex(byteCount = 16) {
+  const bytes = crypto.getRandomValues(new Uint8Array(byteCount));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,25 @@
+/* Where a photo can be on its way, in the words of the page. */
+
+// Each is true as it stands:
+//   waiting      chosen, its turn has not come
+//   sending      bytes are leaving
+//   paused       no connection; it goes on by itself
+//   stored       the bucket has it, and the server has looked
+//   ready        the photo is finished
+//   here         the group has had this photo before
+//   failed       `detail` says why, `canRetry` whether trying again may help
+//   interrupted  announced on another visit, and the file is not at hand
+export const SETTLED = new Set(["stored", "ready", "here", "failed"]);
+export const ARRIVED = new Set(["stored", "ready", "here"]);
+const STATE_BY_STATUS = {
+  queued: "stored",
+  processing: "stored",
+  done: "ready",
+  duplicate: "here",
+  failed: "failed",
+};
+
+/** What a line of the server's receipt means to a person. */
+export function stateOf(upload) {
+  return STATE_BY_STATUS[upload.status] ?? "interrupted";
+}
