@@ -1,0 +1,181 @@
+"""What rendering a photo costs in cpu time and memory.
+
+The yardstick L is the floor in C for the same photo: libjpeg-turbo, called directly, decodes it at
+half size and encodes the four sizes, without resizing, reading EXIF, writing or proving anything.
+Cases run in turns, A B C A B C, so that a busy machine slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import cykooz_resizer
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from images.media import exif, rendering, variants
+from images.tests import drawing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CAMERA = {"lat": 48.2082, "lon": 16.3738, "altitude": 171.0, "iso": 100, "lens": "Lens 4.25mm"}
+
+
+@dataclass
+class Case:
+    name: str
+    run: Callable[[], None]
+    yardstick: str | None = None  # the case it is held against
+    target: float | None = None
+
+
+def render(path: Path, into: Path) -> None:
+    """All that the worker does with a photo between download and upload."""
+    header = rendering.inspect(path)
+    orientation = exif.read(path).orientation
+    rendering.render(path, header=header, orientation=orientation, into=into)
+
+
+def yardstick(data: bytes) -> Callable[[], None]:
+    """Decode at half size and encode the four sizes, in C."""
+    with Image.open(io.BytesIO(data)) as image:
+        picture = image.convert("RGB")
+    largest, *smaller = variants.ALL
+    sizes = [rendering.target_size(picture.size, largest)]
+    sizes += [rendering.target_size(sizes[0], spec) for spec in smaller]
+    pixels = [
+        (np.ascontiguousarray(picture.resize(size)), spec.quality)
+        for size, spec in zip(sizes, variants.ALL, strict=True)
+    ]
+
+    half_width, half_height = -(-picture.width // 2), -(-picture.height // 2)
+
+    def run() -> None:
+        half = simplejpeg.decode_jpeg(
+            data, min_height=half_height, min_width=half_width, min_factor=2
+        )
+        assert half.shape[:2] == (half_height, half_width)
+        for array, quality in pixels:
+            simplejpeg.encode_jpeg(array, quality=quality, colorsubsampling="420")
+
+    return run
+
+
+def shrinking(width: int, height: int) -> list[Case]:
+    """2016 to 800 pixels: the second library must earn its place."""
+    source = drawing.detailed(width=width, height=height)
+    size = rendering.target_size(source.size, variants.MEDIUM)
+    lanczos = cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
+
+    def pillow(gap: float | None) -> None:
+        source.resize(size, Image.Resampling.LANCZOS, reducing_gap=gap)
+
+    def cykooz() -> None:
+        small = Image.new("RGB", size)
+        options = cykooz_resizer.ResizeOptions(lanczos)
+        cykooz_resizer.Resizer().resize_pil(source, small, options)
+
+    base = "shrink 2016 to 800, Pillow Lanczos"
+    return [
+        Case(base, lambda: pillow(None)),
+        Case("   … with reducing_gap=1", lambda: pillow(1), base),
+        Case("   … with cykooz.resizer", cykooz, base),
+    ]
+
+
+def measure(cases: list[Case], rounds: int) -> dict[str, float]:
+    """The median cpu milliseconds of each case, all threads counted."""
+    times: dict[str, list[float]] = {case.name: [] for case in cases}
+    for round_ in range(rounds + 1):
+        for case in cases:
+            started = time.process_time()
+            case.run()
+            if round_:  # the first warms caches
+                times[case.name].append((time.process_time() - started) * 1000)
+    return {name: median(values) for name, values in times.items()}
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from images.benchmarks import pixels
+
+def kilobytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+small, path, into = map(Path, sys.argv[1:])
+pixels.render(small, into)
+before = kilobytes("VmRSS:")
+pixels.render(path, into)
+print(kilobytes("VmHWM:") - before)
+"""
+
+
+def peak_growth(path: Path, small: Path, into: Path) -> float:
+    """MiB by which the memory of a fresh process grows at most, once everything is imported."""
+    command = [sys.executable, "-c", MEMORY, str(small), str(path), str(into)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(answer.stdout) / 1024
+
+
+def main(*, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        into = Path(folder)
+        twelve = drawing.detailed(width=4032, height=3024, seed=1)
+        twenty_four = drawing.detailed(width=6000, height=4000, seed=2)
+        files = {
+            "12 MP JPEG": drawing.jpeg(image=twelve, quality=92, **CAMERA),
+            "12 MP JPEG, turned": drawing.jpeg(image=twelve, quality=92, orientation=6, **CAMERA),
+            "12 MP JPEG, P3": drawing.jpeg(
+                image=twelve, quality=92, icc=drawing.display_p3(), **CAMERA
+            ),
+            "24 MP JPEG": drawing.jpeg(image=twenty_four, quality=92, **CAMERA),
+            "12 MP HEIC": drawing.heic(image=twelve, quality=60, **CAMERA),
+            "12 MP HEIC, P3": drawing.heic(
+                image=twelve, quality=60, icc=drawing.display_p3(), **CAMERA
+            ),
+            "12 MP PNG": drawing.png(image=twelve, **CAMERA),
+        }
+        targets = {"12 MP JPEG": 1.5, "12 MP JPEG, P3": 2.2, "24 MP JPEG": 1.7}
+        paths = {}
+        for index, (name, data) in enumerate(files.items()):
+            paths[name] = into / f"original-{index}"
+            paths[name].write_bytes(data)
+        small = into / "small"
+        small.write_bytes(drawing.jpeg(width=300, height=200, icc=drawing.display_p3()))
+        cases = [
+            Case("L 12", yardstick(files["12 MP JPEG"])),
+            Case("L 24", yardstick(files["24 MP JPEG"])),
+            *(
+                Case(
+                    name,
+                    lambda path=path: render(path, into),  # type: ignore[misc]
+                    "L 24" if name.startswith("24") else "L 12",
+                    targets.get(name),
+                )
+                for name, path in paths.items()
+            ),
+            *shrinking(2016, 1512),
+        ]
+        medians = measure(cases, rounds)
+        print(f"{'median of ' + str(rounds):36} {'cpu ms':>8} {'ratio':>7} {'target':>7}", end="")
+        print(f" {'file kB':>8} {'peak MiB':>9}")
+        for case in cases:
+            ratio = f"{medians[case.name] / medians[case.yardstick]:.2f}" if case.yardstick else ""
+            target = f"{case.target:.1f}" if case.target else ""
+            line = f"{case.name:36} {medians[case.name]:8.1f} {ratio:>7} {target:>7}"
+            if case.name in paths:
+                line += f" {len(files[case.name]) // 1024:8}"
+                line += f" {peak_growth(paths[case.name], small, into):9.0f}"
+            print(line)
