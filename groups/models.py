@@ -90,7 +90,13 @@ class Group(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(latitude__isnull=True, longitude__isnull=True)
-                | models.Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
+                | models.Q(
+                    # Not null, said aloud: a check that comes out NULL counts as kept.
+                    latitude__isnull=False,
+                    longitude__isnull=False,
+                    latitude__range=(-90, 90),
+                    longitude__range=(-180, 180),
+                ),
                 name="group_place_is_whole_and_on_earth",
                 violation_error_message=(
                     "Give latitude (-90 to 90) and longitude (-180 to 180), or neither."

@@ -76,9 +76,12 @@ def _discard_the_forgotten() -> None:
     old = Upload.objects.pending().filter(created_at__lt=Now() - settings.UPLOAD_PENDING_LIFETIME)
     for upload in old.select_related("image").order_by("created_at")[:BATCH]:
         try:
-            # Its bytes may have come in the last minutes of the day.
-            uploads.complete(upload)
-        except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
+            try:
+                # Its bytes may have come in the last minutes of the day.
+                if uploads.complete(upload):
+                    continue
+            except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
+                pass
             uploads.discard(upload)
         except StorageUnavailable as error:
             logger.warning("The sweeper stops discarding: %s", error)

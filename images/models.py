@@ -149,7 +149,8 @@ class Image(models.Model):
             models.CheckConstraint(
                 condition=Q(version=0)
                 | (
-                    Q(width__gt=0, height__gt=0, byte_size__gt=0)
+                    Q(width__isnull=False, height__isnull=False, byte_size__isnull=False)
+                    & Q(width__gt=0, height__gt=0, byte_size__gt=0)
                     & ~Q(sha256="")
                     & ~Q(content_type="")
                 ),
@@ -157,7 +158,13 @@ class Image(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(latitude__isnull=True, longitude__isnull=True)
-                | Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
+                | Q(
+                    # Not null, said aloud: a check that comes out NULL counts as kept.
+                    latitude__isnull=False,
+                    longitude__isnull=False,
+                    latitude__range=(-90, 90),
+                    longitude__range=(-180, 180),
+                ),
                 name="image_place_is_whole_and_on_earth",
             ),
             models.CheckConstraint(

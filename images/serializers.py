@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -15,7 +14,6 @@ from images.media.storage import SignedRequest, photo_storage
 from images.models import Image, Upload, Variant
 
 FILENAME_LENGTH = 255
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 # --- Announcing -----------------------------------------------------------------------------
@@ -40,11 +38,8 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
     )
 
     def validate_filename(self, value: str) -> str:
-        """A caption, nothing more. What Postgres cannot hold is replaced, the rest is kept."""
-        return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)[:FILENAME_LENGTH]
-
-    def validate_client_id(self, value: str | None) -> str | None:
-        return None if value is None else _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)
+        """A caption, nothing more: whatever it says, it is kept, and cut where it is long."""
+        return value[:FILENAME_LENGTH]
 
     def validate_content_type(self, value: str) -> str:
         declared = value.partition(";")[0].strip().lower()
@@ -75,9 +70,6 @@ class AnnouncementSerializer(serializers.Serializer[Any]):
     files = AnnouncedFileSerializer(
         many=True, allow_empty=False, min_length=1, max_length=uploads.BATCH_LIMIT
     )
-
-    def validate_uploader_name(self, value: str) -> str:
-        return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)
 
     def announced(self) -> list[uploads.Announced]:
         return [
@@ -240,8 +232,24 @@ class GpsSerializer(serializers.Serializer[Image]):
     datetime = serializers.DateTimeField(source="gps_at", allow_null=True)
 
 
+class TextOrNull(serializers.CharField):
+    """Columns hold an empty text where the camera said nothing; JSON says null."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, read_only=True, **options)
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]
+        return value or None
+
+
 class ExifSerializer(serializers.ModelSerializer[Image]):
     """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
+
+    camera_make = TextOrNull()
+    camera_model = TextOrNull()
+    lens_model = TextOrNull()
+    software = TextOrNull()
+    exif_version = TextOrNull()
 
     datetime_original = serializers.SerializerMethodField()
     offset_time = serializers.SerializerMethodField()
@@ -295,7 +303,9 @@ class ExifWithRawSerializer(ExifSerializer):
 class ImageSerializer(serializers.ModelSerializer[Image]):
     group = serializers.UUIDField(source="group_id")
     status = serializers.ChoiceField(choices=Upload.Status.choices)
-    failure = serializers.SerializerMethodField()
+    failure = TextOrNull()
+    content_type = TextOrNull()
+    sha256 = TextOrNull()
     format = serializers.SerializerMethodField()
     uploader = serializers.CharField(source="uploader_name")
     taken_at_local = serializers.SerializerMethodField()
@@ -332,9 +342,6 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             "processed_at",
             "processing_ms",
         ]
-
-    def get_failure(self, image: Image) -> str | None:
-        return getattr(image, "failure", None) or None
 
     def get_format(self, image: Image) -> str | None:
         return image.content_type.partition("/")[2] or None

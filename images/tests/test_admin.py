@@ -1,0 +1,120 @@
+"""The admin: everything can be looked at, pictures are visible, cascades take the objects."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from bandpics.users.models import User
+from images.models import Image, Upload
+from images.tests import drawing
+from invitations.models import Invitation
+
+OURS = {"users", "groups", "invitations", "images"}
+MODELS = [model for model in admin.site._registry if model._meta.app_label in OURS]
+
+
+@pytest.fixture
+def admin_client(client, db):
+    client.force_login(User.objects.create_superuser("root@example.org"))
+    return client
+
+
+def test_all_eight_tables_are_there():
+    names = {model.__name__ for model in MODELS}
+    assert names == {
+        "User",
+        "Team",
+        "Membership",
+        "Group",
+        "Invitation",
+        "Image",
+        "Upload",
+        "Variant",
+    }
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_each_list_search_and_page_opens(admin_client, cleo, bucket, ada, model):
+    cleo.send_and_process(drawing.jpeg())
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    listed = reverse(f"{name}_changelist")
+    assert admin_client.get(listed).status_code == 200
+    assert admin_client.get(listed, {"q": "x"}).status_code == 200
+    page = reverse(f"{name}_change", args=[model.objects.first().pk])
+    assert admin_client.get(page).status_code == 200
+
+
+def test_photos_are_visible(admin_client, cleo, bucket):
+    image = cleo.send_and_process(drawing.jpeg())
+    html = admin_client.get(reverse("admin:images_image_changelist")).content.decode()
+    assert f"/small/{image.pk}-1.jpg" in html
+    html = admin_client.get(reverse("admin:images_image_change", args=[image.pk])).content.decode()
+    assert f"/medium/{image.pk}-1.jpg" in html
+
+
+def test_an_invitation_shows_its_link_and_can_be_revoked(admin_client, cleo, invitation):
+    url = reverse("admin:invitations_invitation_changelist")
+    assert invitation.upload_link in admin_client.get(url).content.decode()
+    admin_client.post(url, {"action": "revoke", "_selected_action": [str(invitation.pk)]})
+    assert Invitation.objects.get().is_revoked
+
+
+def test_an_invitation_made_here_has_a_working_link(admin_client, group):
+    form = {
+        "group": str(group.pk),
+        "kind": "shared",
+        "name": "Wall",
+        "email": "",
+        "expires_at_0": "2030-01-01",
+        "expires_at_1": "12:00:00",
+        "max_files": "",
+        "max_bytes": "",
+    }
+    answer = admin_client.post(reverse("admin:invitations_invitation_add"), form)
+    assert answer.status_code == 302, answer.context["errors"]
+    link = Invitation.objects.get().upload_link
+    assert admin_client.get(link[link.index("/i/") :]).status_code == 200
+
+
+def test_a_second_invitation_of_the_same_person_is_refused_kindly(admin_client, invitation):
+    form = {
+        "group": str(invitation.group.pk),
+        "kind": "personal",
+        "name": "",
+        "email": invitation.email.upper(),
+        "expires_at_0": "2030-01-01",
+        "expires_at_1": "12:00:00",
+        "max_files": "",
+        "max_bytes": "",
+    }
+    answer = admin_client.post(reverse("admin:invitations_invitation_add"), form)
+    assert "already invited" in answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deleting_a_group_deletes_its_objects(admin_client, cleo, group, bucket):
+    cleo.send_and_process(drawing.jpeg())
+    cleo.send(drawing.jpeg(seed=2))
+    assert len(list(bucket.list_keys(""))) == 6
+    url = reverse("admin:groups_group_delete", args=[group.pk])
+    assert "Are you sure" in admin_client.get(url).content.decode()
+
+    assert admin_client.post(url, {"post": "yes"}).status_code == 302
+
+    assert not Image.objects.exists()
+    assert not Upload.objects.exists()
+    assert list(bucket.list_keys("")) == []
+
+
+def test_a_single_photo_is_not_deleted_behind_its_duplicates_back(admin_client, cleo, bucket):
+    image = cleo.send_and_process(drawing.jpeg())
+    url = reverse("admin:images_image_delete", args=[image.pk])
+    assert admin_client.post(url, {"post": "yes"}).status_code == 403
+    assert Image.objects.exists()
+
+
+def test_a_member_is_not_an_admin(client, ben):
+    client.force_login(ben)
+    assert client.get("/admin/").status_code == 302

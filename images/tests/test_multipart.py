@@ -1,0 +1,114 @@
+"""Large files, sent in parts; the server does everything but the PUTs."""
+
+from __future__ import annotations
+
+import pytest
+
+from images import tasks, uploads
+from images.media.storage import ObjectMissing
+from images.models import Upload
+from images.tests import drawing
+from images.tests.story import put
+
+pytestmark = pytest.mark.django_db
+DATA = bytes(range(256)) * 100  # 25,600 bytes: parts of 10,000, 10,000 and 5,600
+
+
+@pytest.fixture(autouse=True)
+def small_parts(settings):
+    settings.MULTIPART_THRESHOLD_BYTES = 16_000
+    settings.MULTIPART_PART_BYTES = 10_000
+
+
+def part(number: int) -> bytes:
+    return DATA[(number - 1) * 10_000 : number * 10_000]
+
+
+def send_part(cleo, ticket, number: int) -> None:
+    signed = cleo.sign(ticket["id"], part=number)
+    assert signed.status_code == 200, signed.json()
+    assert put(signed.json(), part(number)).status == 200
+
+
+def test_parts_in_any_order_become_one_object(cleo, bucket, tmp_path):
+    ticket = cleo.announce_one(DATA)
+    assert ticket["multipart"] == {"part_size": 10_000, "part_count": 3}
+    for number in [1, 3, 2]:
+        send_part(cleo, ticket, number)
+
+    assert cleo.complete(ticket["id"]).status_code == 202
+
+    upload = Upload.objects.get()
+    bucket.download(upload.incoming_key, tmp_path / "joined")
+    assert (tmp_path / "joined").read_bytes() == DATA
+
+
+def test_missing_parts_are_named_and_can_follow(cleo, bucket):
+    ticket = cleo.announce_one(DATA)
+    send_part(cleo, ticket, 1)
+
+    answer = cleo.complete(ticket["id"])
+    assert answer.status_code == 409
+    assert answer.json()["missing_parts"] == [2, 3]
+    parts = cleo.client.get(f"/api/v1/uploads/{ticket['id']}/parts/").json()
+    assert parts == {"part_size": 10_000, "part_count": 3, "parts": [{"part": 1, "size": 10_000}]}
+
+    for number in [2, 3]:
+        send_part(cleo, ticket, number)
+    assert cleo.complete(ticket["id"]).status_code == 202
+    assert cleo.complete(ticket["id"]).status_code == 200
+
+
+def test_nothing_sent_yet_misses_all_parts(cleo, bucket):
+    ticket = cleo.announce_one(DATA)
+    assert cleo.client.get(f"/api/v1/uploads/{ticket['id']}/parts/").json()["parts"] == []
+    assert cleo.complete(ticket["id"]).json()["missing_parts"] == [1, 2, 3]
+
+
+def test_a_part_of_another_size_is_refused_by_the_store(cleo, bucket):
+    ticket = cleo.announce_one(DATA)
+    signed = cleo.sign(ticket["id"], part=3).json()
+    assert put(signed, part(3) + b"x").status == 403
+
+
+@pytest.mark.parametrize(("part", "status"), [(0, 400), (4, 409), (10_001, 409), ("x", 400)])
+def test_a_part_that_cannot_be_is_refused(cleo, bucket, part, status):
+    ticket = cleo.announce_one(DATA)
+    assert cleo.sign(ticket["id"], part=part).status_code == status
+
+
+def test_a_small_file_has_no_parts(cleo, bucket):
+    ticket = cleo.announce_one(b"small")
+    assert cleo.sign(ticket["id"], part=1).status_code == 409
+    assert cleo.client.get(f"/api/v1/uploads/{ticket['id']}/parts/").status_code == 409
+
+
+def test_two_first_signatures_open_one_multipart(cleo, bucket):
+    cleo.announce_one(DATA)
+    first = Upload.objects.get()
+    second = Upload.objects.get()
+    uploads.sign_part(first, number=1)
+    uploads.sign_part(second, number=2)
+    assert first.multipart_id == second.multipart_id == Upload.objects.get().multipart_id
+
+
+def test_cancelling_drops_the_parts(cleo, bucket):
+    ticket = cleo.announce_one(DATA)
+    send_part(cleo, ticket, 1)
+    upload = Upload.objects.get()
+    assert cleo.client.delete(f"/api/v1/uploads/{ticket['id']}/").status_code == 204
+    assert list(bucket.list_keys("incoming/")) == []
+    with pytest.raises(ObjectMissing):
+        bucket.list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
+
+
+def test_a_large_photo_goes_all_the_way(cleo, bucket):
+    data = drawing.jpeg(width=2400, height=1600, taken_at="2026:06:21 21:30:00")
+    assert len(data) > 16_000
+    ticket = cleo.announce_one(data)
+    for number in range(1, ticket["multipart"]["part_count"] + 1):
+        signed = cleo.sign(ticket["id"], part=number).json()
+        assert put(signed, data[(number - 1) * 10_000 : number * 10_000]).status == 200
+    assert cleo.complete(ticket["id"]).status_code == 202
+    tasks.process_upload(ticket["id"])
+    assert cleo.receipt()[0]["status"] == "done"

@@ -1,0 +1,326 @@
+"""From stored bytes to a finished photo: what the record says, what the bucket holds, and what
+happens when somebody else was faster, or the world breaks in between."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from images import processing, tasks
+from images.media import rendering
+from images.media.storage import StorageUnavailable
+from images.models import Image, Upload, Variant
+from images.tests import drawing
+from images.tests.story import Guest, get
+from invitations.tests.factories import InvitationFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
+
+STAGE = {
+    "taken_at": "2026:06:21 21:30:00",
+    "offset": "+02:00",
+    "lat": 48.2082,
+    "lon": 16.3738,
+    "make": "Apple",
+}
+
+
+def test_a_photo_becomes_done_with_its_date_place_and_camera(cleo):
+    data = drawing.jpeg(width=1200, height=800, orientation=6, **STAGE)
+
+    image = cleo.send_and_process(data)
+
+    assert image.status == "done"
+    assert image.version == 1
+    assert (image.width, image.height) == (1200, 800)  # upright, whatever the tag
+    assert image.orientation == 6
+    assert image.content_type == "image/jpeg"
+    assert image.byte_size == len(data)
+    assert image.sha256 == hashlib.sha256(data).hexdigest()
+    assert image.taken_at_local == datetime(2026, 6, 21, 21, 30, tzinfo=UTC)
+    assert image.utc_offset_minutes == 120
+    assert image.taken_at == image.sort_at == datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
+    assert image.latitude == pytest.approx(48.2082, abs=1e-5)
+    assert image.longitude == pytest.approx(16.3738, abs=1e-5)
+    assert image.gps_source == "exif"
+    assert image.camera_make == "Apple"
+    assert image.exif  # all tags, as JSON
+
+
+def test_without_metadata_a_photo_is_sorted_by_its_upload(cleo):
+    image = cleo.send_and_process(drawing.png(exif=b""), content_type="image/png")
+    upload = Upload.objects.get()
+    assert image.status == "done"
+    assert image.taken_at is None
+    assert image.latitude is None
+    assert image.gps_source == ""
+    assert image.sort_at == upload.created_at
+
+
+def test_the_bucket_holds_the_untouched_original_and_bare_variants(cleo, bucket, tmp_path):
+    data = drawing.jpeg(stuffed=True, **STAGE)
+    image = cleo.send_and_process(data)
+
+    found = {stored.key for stored in bucket.list_keys("")}
+    name = f"{image.pk}-1.jpg"
+    sizes = ["thumb", "small", "medium", "fullsize"]
+    assert found == {f"{image.group_id}/{folder}/{name}" for folder in ["original", *sizes]}
+    assert bucket.download(image.original_key, tmp_path / "original") == image.sha256
+    assert (tmp_path / "original").read_bytes() == data
+    for variant in image.variants.all():
+        bucket.download(variant.key, tmp_path / variant.name)
+        rendering.prove_bare(tmp_path / variant.name)
+        assert (tmp_path / variant.name).stat().st_size == variant.byte_size
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type"),
+    [(drawing.heic(), "image/heic"), (drawing.png(), "image/png"), (drawing.jpeg(), "image/jpeg")],
+    ids=["heic", "png", "jpeg"],
+)
+def test_the_bytes_tell_the_type_whatever_was_declared(cleo, data, content_type):
+    image = cleo.send_and_process(data, content_type="", filename="liar.txt")
+    assert (image.status, image.content_type) == ("done", content_type)
+
+
+@pytest.mark.parametrize(
+    ("data", "failure"),
+    [
+        (b"<html>hello</html>", "not-an-image"),
+        (b"x", "not-an-image"),
+        (b"%PDF-1.7 and so on", "unsupported-format"),
+        (b"GIF89a" + bytes(100), "unsupported-format"),
+        (drawing.jpeg()[:2000], "damaged"),
+        (drawing.png()[:1000], "damaged"),
+        (drawing.heic()[:2000], "damaged"),
+    ],
+)
+def test_a_bad_picture_fails_kindly_and_leaves_nothing_behind(
+    cleo, bucket, invitation, data, failure
+):
+    image = cleo.send_and_process(data)
+
+    assert (image.status, image.failure) == ("failed", failure)
+    assert list(bucket.list_keys("")) == []
+    line = cleo.receipt()[0]
+    assert line["failure"] == failure
+    assert line["failure_detail"].endswith(".")
+    invitation.refresh_from_db()
+    assert (invitation.used_files, invitation.used_bytes) == (0, 0)
+
+
+# --- Duplicates -----------------------------------------------------------------------------
+
+
+def test_the_same_bytes_from_somebody_else_are_kept_once(cleo, group, bucket):
+    data = drawing.jpeg()
+    kept = cleo.send_and_process(data)
+    invitation = InvitationFactory(group=group)
+    other = Guest(invitation)
+
+    again = other.send_and_process(data)
+
+    assert again.status == "duplicate"
+    assert again.version == 0
+    assert Upload.objects.get(image=again).duplicate_of == kept
+    assert other.receipt()[0]["duplicate_of"] is None  # not theirs to see
+    assert not [found for found in bucket.list_keys("") if str(again.pk) in found.key]
+    invitation.refresh_from_db()
+    assert invitation.used_files == 0
+
+
+def test_the_same_bytes_in_another_group_are_another_photo(cleo):
+    data = drawing.jpeg()
+    cleo.send_and_process(data)
+    other = Guest(InvitationFactory())
+    assert other.send_and_process(data).status == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_bytes_processed_at_once_are_kept_once(group, bucket):
+    data = drawing.jpeg()
+    guests = [Guest(InvitationFactory(group=group)) for _ in range(4)]
+    waiting = [guest.send(data) for guest in guests]
+
+    _at_once([lambda upload=upload: processing.process(upload) for upload in waiting])
+
+    statuses = sorted(Upload.objects.values_list("status", flat=True))
+    assert statuses == ["done", "duplicate", "duplicate", "duplicate"]
+    done = Image.objects.ready().get()
+    assert all(str(done.pk) in found.key for found in bucket.list_keys(""))
+
+
+# --- Claims ---------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_at_once_finish_a_photo_once(cleo):
+    upload = cleo.send(drawing.jpeg())
+    _at_once([lambda: processing.process(upload) for _ in range(5)])
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("done", 1)
+    assert Variant.objects.count() == 4
+
+
+def test_a_claimed_upload_is_not_claimed_again_before_its_lease_ends(cleo):
+    upload = cleo.send(drawing.jpeg())
+    assert processing.take(upload)
+    assert processing.take(upload) is None
+    Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    claim = processing.take(upload)
+    assert claim is not None
+    assert claim.attempt == 2
+
+
+def test_a_worker_that_was_slow_changes_nothing(cleo):
+    upload = cleo.send(drawing.jpeg())
+    slow = processing.take(upload)
+    Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    quick = processing.take(upload)
+
+    assert slow is not None
+    assert quick is not None
+    assert processing.give_back(slow) is False
+    with pytest.raises(processing.ClaimLost):
+        processing._work(slow)
+    processing._work(quick)
+    upload.refresh_from_db()
+    assert upload.status == "done"
+
+
+def test_the_lease_is_renewed_while_a_worker_lives(cleo, monkeypatch):
+    monkeypatch.setattr(processing, "LEASE_RENEWAL_SECONDS", 0.05)
+    renewed = []
+    upload = cleo.send(drawing.jpeg())
+    claim = processing.take(upload)
+    assert claim is not None
+    real = claim.rows
+    object.__setattr__(claim, "rows", lambda: renewed.append(1) or real())
+    with processing._kept_alive(claim):
+        threading.Event().wait(0.5)
+    assert len(renewed) >= 2
+
+
+def test_after_three_silent_ends_a_photo_fails_and_its_bytes_stay(cleo, bucket):
+    upload = cleo.send(drawing.jpeg())
+    for attempt in range(1, 4):
+        claim = processing.take(upload)
+        assert claim is not None
+        assert claim.attempt == attempt
+        Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert processing.take(upload) is None
+
+    assert processing.bury_crashed() == 1
+
+    upload.refresh_from_db()
+    assert (upload.status, upload.failure) == ("failed", "crashed")
+    assert bucket.head(upload.incoming_key).byte_size == upload.declared_byte_size
+
+
+def test_an_error_nobody_expected_counts_and_ends_after_three(cleo, monkeypatch):
+    def explode(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(rendering, "render", explode)
+    upload = cleo.send(drawing.jpeg())
+    for status in ["queued", "queued", "failed"]:
+        tasks.process_upload(str(upload.pk))
+        upload.refresh_from_db()
+        assert upload.status == status
+    assert upload.failure == "crashed"
+
+
+# --- The world breaks -----------------------------------------------------------------------
+
+
+def test_a_store_that_does_not_answer_costs_no_attempt(cleo, settings):
+    upload = cleo.send(drawing.jpeg())
+    stores = settings.STORAGES
+    options = {**stores["default"]["OPTIONS"], "endpoint_url": "http://127.0.0.1:1"}
+    settings.STORAGES = {**stores, "default": {**stores["default"], "OPTIONS": options}}
+
+    with pytest.raises(StorageUnavailable):
+        processing.process(upload)
+
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+    settings.STORAGES = stores
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "done"
+
+
+def test_bytes_that_vanished_end_the_upload(cleo, bucket):
+    upload = cleo.send(drawing.jpeg())
+    bucket.delete_keys([upload.incoming_key])
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.failure) == ("failed", "original-missing")
+
+
+def test_a_full_disk_costs_no_attempt(cleo, settings, tmp_path):
+    """A work folder that cannot be written to, for root as well."""
+    (tmp_path / "file").write_bytes(b"")
+    upload = cleo.send(drawing.jpeg())
+    settings.WORK_DIR = tmp_path / "file"
+    with pytest.raises(OSError, match="Not a directory"):
+        processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+
+
+def test_a_task_for_a_deleted_upload_is_normal(db):
+    tasks.process_upload("01a1fb68-6de9-7466-b518-280fc8d43590")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_photo_deleted_while_it_is_processed_leaves_no_object(cleo, group, bucket, monkeypatch):
+    upload = cleo.send(drawing.jpeg())
+    store = processing._store
+
+    def store_then_lose(*args, **kwargs):
+        store(*args, **kwargs)
+        group.delete()
+
+    monkeypatch.setattr(processing, "_store", store_then_lose)
+    processing.process(upload)
+    assert not Image.objects.exists()
+    assert list(bucket.list_keys("")) == []
+
+
+def test_a_replayed_put_changes_nothing_that_is_shown(cleo, bucket, tmp_path):
+    data = drawing.jpeg(seed=1)
+    image = cleo.send_and_process(data)
+    (tmp_path / "other").write_bytes(drawing.jpeg(seed=2))
+    bucket.put_file(f"incoming/{image.pk}", tmp_path / "other", content_type="image/jpeg")
+    tasks.process_upload(str(image.pk))
+    url = bucket.presign_get(image.original_key, content_type="image/jpeg")
+    assert get(url).data == data
+
+
+def _at_once(jobs) -> None:
+    def run(job) -> None:
+        try:
+            job()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[job]) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_time_is_the_databases(cleo):
+    """A worker whose own clock is wrong must not steal or lose leases."""
+    upload = cleo.send(drawing.jpeg())
+    processing.take(upload)
+    left = Upload.objects.annotate(now=Now()).get()
+    assert timedelta(seconds=25) < left.lease_until - left.now <= timedelta(seconds=30)

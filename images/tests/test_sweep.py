@@ -1,0 +1,135 @@
+"""The sweeper: whatever was lost on the way goes on, and what never came is given up."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+import redis
+from django.conf import settings as live_settings
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from images import cleanup, processing
+from images.models import Upload
+from images.tests import drawing
+from images.tests.story import put
+from invitations.models import Invitation
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
+
+
+@pytest.fixture
+def broker():
+    client = redis.Redis.from_url(live_settings.REDIS_URL)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+def grow_old(**lengths: timedelta) -> None:
+    Upload.objects.update(**{name: F(name) - length for name, length in lengths.items()})
+
+
+def test_bytes_whose_browser_fell_silent_are_accepted(cleo, broker):
+    ticket = cleo.announce_one(b"12345")
+    put(ticket["upload"], b"12345")
+
+    cleanup.sweep()
+    assert Upload.objects.get().status == "pending"  # it may still be talking
+
+    grow_old(created_at=timedelta(minutes=11))
+    cleanup.sweep()
+    assert Upload.objects.get().status == "queued"
+    assert broker.llen("images") == 1
+
+
+def test_what_never_came_is_discarded_after_a_day_and_its_quota_returned(cleo, invitation):
+    cleo.announce_one(b"12345")
+    grow_old(created_at=timedelta(hours=23))
+    cleanup.sweep()
+    assert Upload.objects.get().status == "pending"
+
+    grow_old(created_at=timedelta(hours=2))
+    cleanup.sweep()
+    assert Upload.objects.get().status == "discarded"
+    invitation.refresh_from_db()
+    assert (invitation.used_files, invitation.used_bytes) == (0, 0)
+
+
+def test_parts_that_never_became_whole_are_dropped_after_a_day(cleo, bucket, settings):
+    settings.MULTIPART_THRESHOLD_BYTES = settings.MULTIPART_PART_BYTES = 10_000
+    ticket = cleo.announce_one(bytes(15_000))
+    put(cleo.sign(ticket["id"], part=1).json(), bytes(10_000))
+    grow_old(created_at=timedelta(hours=25))
+    cleanup.sweep()
+    assert Upload.objects.get().status == "discarded"
+    assert list(bucket.list_keys("incoming/")) == []
+
+
+def test_nothing_of_a_revoked_link_is_accepted(cleo, bucket):
+    ticket = cleo.announce_one(b"12345")
+    put(ticket["upload"], b"12345")
+    Invitation.objects.update(revoked_at=timezone.now())
+    grow_old(created_at=timedelta(minutes=11))
+    cleanup.sweep()
+    assert Upload.objects.get().status == "pending"
+    grow_old(created_at=timedelta(hours=25))
+    cleanup.sweep()
+    assert Upload.objects.get().status == "discarded"
+    assert list(bucket.list_keys("incoming/")) == []
+
+
+def test_redis_lost_everything_and_nothing_is_lost(cleo, broker):
+    upload = cleo.send(drawing.jpeg())
+    assert broker.llen("images") == 1
+    broker.flushall()
+
+    cleanup.sweep()
+    assert broker.llen("images") == 0  # perhaps it only waits its turn
+
+    grow_old(queued_at=timedelta(minutes=2))
+    cleanup.sweep()
+    assert broker.llen("images") == 1
+    cleanup.sweep()
+    assert broker.llen("images") == 1  # not rung for again at once
+    assert Upload.objects.get(pk=upload.pk).status == "queued"
+
+
+def test_a_worker_that_died_is_replaced(cleo, broker):
+    upload = cleo.send(drawing.jpeg())
+    broker.flushall()
+    processing.take(upload)
+    cleanup.sweep()
+    assert broker.llen("images") == 0
+    grow_old(lease_until=timedelta(seconds=31))
+    cleanup.sweep()
+    assert broker.llen("images") == 1
+
+
+def test_three_deaths_end_it(cleo):
+    upload = cleo.send(drawing.jpeg())
+    for _ in range(3):
+        processing.take(upload)
+        grow_old(lease_until=timedelta(seconds=31))
+    cleanup.sweep()
+    assert Upload.objects.get().failure == "crashed"
+
+
+def test_two_sweepers_are_harmless(cleo, broker):
+    cleo.send(drawing.jpeg())
+    broker.flushall()
+    grow_old(queued_at=timedelta(minutes=2))
+
+    def run() -> None:
+        cleanup.sweep()
+        connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert broker.llen("images") == 1
