@@ -97,8 +97,7 @@ except EnvValidationError as error:
     raise ImproperlyConfigured(f"{wrong} (README.md explains each variable)") from None
 
 _secure = PUBLIC_URL.startswith("https://")
-if not ALLOWED_HOSTS:
-    ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname]
+ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, *ALLOWED_HOSTS]
 
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {

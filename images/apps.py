@@ -7,4 +7,4 @@ class ImagesConfig(AppConfig):
     name = "images"
 
     def ready(self) -> None:
-        from images import signals  # noqa: F401 - connects
+        from images import signals

@@ -232,7 +232,7 @@ class Upload(models.Model):
     version = models.PositiveIntegerField(default=1)
     # Who announced it, in the words of images.senders; with client_id, once only.
     sender = models.CharField(max_length=128, editable=False)
-    client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULLs are distinct
+    client_id = models.CharField(max_length=64, null=True, blank=True)
 
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     failure = models.CharField(max_length=20, choices=Failure.choices, blank=True)
@@ -243,7 +243,7 @@ class Upload(models.Model):
     # writes only while this is the number it claimed with.
     attempt = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
-    multipart_id = models.CharField(max_length=1024, null=True, blank=True)  # noqa: DJ001 - claimed WHERE NULL
+    multipart_id = models.CharField(max_length=1024, null=True, blank=True)
 
     declared_content_type = models.CharField(max_length=100)
     declared_byte_size = models.PositiveBigIntegerField()

@@ -24,7 +24,7 @@ def process_upload(self: Task, upload_id: str) -> None:
     except (StorageUnavailable, DatabaseError, OSError) as error:
         # The claim was given back. Not a fault of the photo: wait, with jitter, and try again.
         ceiling = min(MAX_BACKOFF_SECONDS, 2 ** (self.request.retries + 1))
-        raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error  # noqa: S311 - jitter
+        raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error
 
 
 @shared_task

@@ -109,5 +109,5 @@ def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
 
 
 def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - login_required
+    assert isinstance(request.user, User)
     return request.user

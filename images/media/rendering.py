@@ -329,6 +329,8 @@ def _in_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     Without a profile pixels are sRGB already; a profile that cannot be used is as good as none.
     """
     transform = _to_srgb(icc, image.mode) if icc else None
+    if transform is not None and image.mode == "RGB":
+        return transform.apply_in_place(image)
     if transform is not None:
         return transform.apply(image)
     return image.convert("RGB") if image.mode == "CMYK" else image

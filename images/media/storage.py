@@ -19,7 +19,7 @@ from storages.backends.s3 import S3Storage
 from images.media.signing import Credentials, Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 CHUNK_BYTES = 1024 * 1024
@@ -167,6 +167,58 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
                 self._client.head_bucket(Bucket=self.bucket_name)
         except ObjectMissing:
             raise StorageUnavailable(f"There is no bucket {self.bucket_name!r}.") from None
+
+    def make_bucket(self) -> bool:
+        """True if it was not there before."""
+        try:
+            self.check()
+        except StorageUnavailable:
+            where = (
+                {} if self.region_name == "us-east-1" else {"LocationConstraint": self.region_name}
+            )
+            with _translated():
+                self._client.create_bucket(
+                    Bucket=self.bucket_name,
+                    **({"CreateBucketConfiguration": where} if where else {}),
+                )
+            return True
+        return False
+
+    def set_rules(self, *, origin: str) -> list[str]:
+        """Let pages of `origin` PUT and GET, and expire what is forgotten in quarantine.
+
+        Returns the kinds of rule this store takes only by its own configuration.
+        """
+        cors = {
+            "AllowedOrigins": [origin],
+            "AllowedMethods": ["PUT", "GET", "HEAD"],
+            "AllowedHeaders": ["content-type"],
+            "ExposeHeaders": ["ETag"],
+            "MaxAgeSeconds": 3600,
+        }
+        # Only a backstop, far beyond every lifetime of ours: rows decide, not dates.
+        forgotten = {
+            "ID": "forgotten-incoming",
+            "Status": "Enabled",
+            "Filter": {"Prefix": "incoming/"},
+            "Expiration": {"Days": 60},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 60},
+        }
+        rules: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
+            ("CORS", self._client.put_bucket_cors, {"CORSConfiguration": {"CORSRules": [cors]}}),
+            (
+                "lifecycle",
+                self._client.put_bucket_lifecycle_configuration,
+                {"LifecycleConfiguration": {"Rules": [forgotten]}},
+            ),
+        ]
+        refused = []
+        for name, put, rule in rules:
+            try:
+                put(Bucket=self.bucket_name, **rule)
+            except (ClientError, BotoCoreError):
+                refused.append(name)
+        return refused
 
     def head(self, key: str) -> StoredObject:
         """Raises ObjectMissing, StorageUnavailable."""

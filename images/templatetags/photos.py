@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from django import template
 from django.utils.formats import date_format, number_format
 
 from images.media.storage import photo_storage
-from images.models import Image, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from images.models import Image, Variant
 
 register = template.Library()
+
+NBSP = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,13 @@ def ratio_class(variant: Variant) -> str:
     """The class of gallery.css that gives the photo its width before it has loaded."""
     hundredths = 5 * round(20 * variant.width / variant.height)
     return f"ratio-{min(300, max(40, hundredths))}"
+
+
+@register.filter
+def shown_sizes(variant: Variant) -> str:
+    """For `sizes`: the width it gets in the gallery's rows, which its ratio decides."""
+    ratio = variant.width / variant.height
+    return f"(min-width: 40rem) {14 * ratio:.1f}rem, {8 * ratio:.1f}rem"
 
 
 @register.filter
@@ -88,7 +101,7 @@ def coordinates(image: Image) -> str:
         return ""
     north = "N" if image.latitude >= 0 else "S"
     east = "E" if image.longitude >= 0 else "W"
-    return f"{abs(image.latitude):.5f}° {north}, {abs(image.longitude):.5f}° {east}"
+    return f"{abs(image.latitude):.5f}°{NBSP}{north}, {abs(image.longitude):.5f}°{NBSP}{east}"
 
 
 @register.filter

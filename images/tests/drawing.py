@@ -38,7 +38,7 @@ SECRET = b"bandpics-secret-48.2082-16.3738"
 
 def picture(*, width: int = 1200, height: int = 800, seed: int = 0) -> Image.Image:
     """An upright RGB picture; another seed is another picture."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     image = Image.new("RGB", (width, height), tuple(chance.randrange(90, 170) for _ in range(3)))
     draw = ImageDraw.Draw(image)
     for _ in range(24):
@@ -58,7 +58,7 @@ def picture(*, width: int = 1200, height: int = 800, seed: int = 0) -> Image.Ima
 
 def detailed(*, width: int, height: int, seed: int = 0) -> Image.Image:
     """A picture that costs a codec what a photo does: gradients, edges and noise."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     image = picture(width=width // 4, height=height // 4, seed=seed)
     image = image.resize((width, height), Image.Resampling.BICUBIC)
     coarse = Image.frombytes("RGB", (480, 320), chance.randbytes(480 * 320 * 3))

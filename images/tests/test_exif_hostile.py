@@ -130,7 +130,7 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
 
 def test_flipped_bytes_never_raise(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """`read` catches what it must not let through and logs it; here that counts as a failure."""
-    chance = random.Random(20260621)  # noqa: S311
+    chance = random.Random(20260621)
     path = tmp_path / "photo"
     for name, picture in _pictures():
         rounds = 150 if "/" not in name else 6

@@ -195,7 +195,7 @@ def test_a_lack_of_memory_is_not_a_bad_picture(tmp_path: Path):
 
 
 def test_flipped_bytes_raise_nothing_but_bad_picture(tmp_path: Path):
-    chance = random.Random(20260621)  # noqa: S311
+    chance = random.Random(20260621)
     sources = [
         (20, draw(width=120, height=80, orientation=6, stuffed=True, seed=seed))
         for draw in DRAW

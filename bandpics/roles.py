@@ -1,0 +1,49 @@
+"""What a container of the one image does: `python -m bandpics.roles web|worker|beat|migrate`.
+
+Anything else is run as a `manage.py` command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+WEB = [
+    *("gunicorn", "bandpics.wsgi:application", "--bind", "0.0.0.0:8000"),
+    *("--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", "/dev/shm"),
+    *("--workers", "{WEB_PROCESSES}", "--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
+]
+WORKER = [
+    *("celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),
+    *("--concurrency", "{WORKER_PROCESSES}", "--without-gossip", "--without-mingle"),
+    *("--loglevel", "{LOG_LEVEL}"),
+]
+BEAT = [
+    *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),
+    *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
+]
+MIGRATE = ["python", "manage.py", "migrate", "--no-input"]
+ROLES = {"web": WEB, "worker": WORKER, "beat": BEAT, "migrate": MIGRATE}
+
+
+def command(role: str, more: list[str], environment: dict[str, str]) -> list[str]:
+    """The program of a role and its arguments, with the operator's numbers filled in."""
+    numbers = {
+        "WEB_PROCESSES": environment.get("WEB_PROCESSES", "2"),
+        "WORKER_PROCESSES": environment.get("WORKER_PROCESSES", "2"),
+        "FORWARDED_ALLOW_IPS": environment.get("FORWARDED_ALLOW_IPS", "127.0.0.1"),
+        "LOG_LEVEL": environment.get("LOG_LEVEL", "INFO"),
+    }
+    if role not in ROLES:
+        return ["python", "manage.py", role, *more]
+    return [word.format(**numbers) for word in ROLES[role]] + more
+
+
+def main() -> None:
+    role, *more = sys.argv[1:] or ["web"]
+    program = command(role, more, dict(os.environ))
+    os.execvp(program[0], program)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Make the bucket, and let browsers reach it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from images.media.storage import StorageUnavailable, photo_storage
+
+
+class Command(BaseCommand):
+    help = (
+        "Make S3_BUCKET if it is missing, allow uploads from PUBLIC_URL (CORS), and expire what "
+        "is forgotten in incoming/. Safe to call twice."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        storage = photo_storage()
+        try:
+            made = storage.make_bucket()
+            refused = storage.set_rules(origin=settings.PUBLIC_URL)
+        except StorageUnavailable as error:
+            raise CommandError(f"{error} Check S3_ENDPOINT_URL and the S3 keys.") from None
+        self.stdout.write(f"Bucket {settings.S3_BUCKET}: {'made' if made else 'is there'}.")
+        for rule in refused:
+            self.stdout.write(f"This store takes no {rule} rules by API; see README.md.")
