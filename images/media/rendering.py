@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import io
 import math
+import mmap
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import cykooz_resizer
 import pillow_heif
@@ -139,6 +140,8 @@ def target_size(size: Size, spec: Spec) -> Size:
 
 # Headers
 
+_SCAN_OR_END: Final = re.compile(rb"\xff[\xda\xd9]")  # SOS, EOI
+
 
 def _inspect_jpeg(path: Path) -> tuple[Size, int | None]:
     with path.open("rb") as file:
@@ -151,18 +154,22 @@ def _inspect_jpeg(path: Path) -> tuple[Size, int | None]:
             raise BadPicture("unsupported-format", str(formats.UnsupportedFormat(kind)))
         if header.is_whole_in_memory:
             _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
-            file.seek(header.pixels_at)
-            if _scan_count(file.read()) > MAX_SCANS:
-                raise _damaged()
+            _check_scans(file, header.pixels_at)
         else:
             _check_pixels(size, MAX_PIXELS_BY_ROWS)
     return size, exif.parse(header.exif).orientation
 
 
-def _scan_count(pixels: bytes) -> int:
-    """The scans up to the end of the image; in coded data a marker cannot occur by chance."""
-    end = pixels.find(bytes((0xFF, jpeg.EOI)))
-    return pixels.count(bytes((0xFF, jpeg.SOS)), 0, end if end >= 0 else len(pixels))
+def _check_scans(file: BinaryIO, pixels_at: int) -> None:
+    """Count scans up to the end of the image; within coded data a marker cannot occur by chance."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        scans = 0
+        for found in _SCAN_OR_END.finditer(data, pixels_at):
+            scans += 1
+            if found[0] == bytes((0xFF, jpeg.EOI)):
+                break
+            if scans > MAX_SCANS:
+                raise _damaged()
 
 
 def _inspect_png(path: Path) -> tuple[Size, int | None]:
