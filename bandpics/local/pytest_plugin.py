@@ -38,8 +38,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     elif _only_looks(early_config):
         os.environ.update(environment.PRETENDED)
     else:
-        # Workers of xdist load plugins named on our command line too late; these early enough.
-        os.environ["PYTEST_PLUGINS"] = __name__
         _start(early_config)
     return (yield)
 

@@ -74,20 +74,14 @@ class Stack:
             postgres.make_database(self._postgres_url("postgres"))
         self.data_dir.remember_ports(self._ports)
 
-    def prepare(self) -> None:
-        """Bring the database and the static files up to date."""
-        self._supervisor.run(
-            self._manage("migrate", "--no-input", "-v0"), self._manage("collectchanged")
-        )
+    def prepare(self) -> dict[str, Any]:
+        """Bring database and static files up to date; what a first visitor needs to know."""
+        password = {"ADMIN_PASSWORD": self._secrets["admin_password"]}
+        (answer,) = self._supervisor.run(self._manage("prepare", extra=password))
+        return dict(json.loads(answer.splitlines()[-1]))
 
     def collect_static(self) -> None:
         self._supervisor.run(self._manage("collectchanged"))
-
-    def first_run(self) -> dict[str, Any]:
-        """Make what a first visitor needs; what can be told about it."""
-        password = {"ADMIN_PASSWORD": self._secrets["admin_password"]}
-        (answer,) = self._supervisor.run(self._manage("first_run", extra=password))
-        return dict(json.loads(answer))
 
     def start_web(self) -> None:
         self._supervisor.start(

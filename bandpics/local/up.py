@@ -87,9 +87,8 @@ def _up(wishes: argparse.Namespace, signals: StopSignals) -> None:
             say("Bandpics is starting …")
             stack.start_stores()
             stack.write_environment()
-            stack.prepare()
+            known = stack.prepare()
             stack.start_web()
-            known = stack.first_run()  # while the web server loads
             stack.start_work(concurrency=wishes.concurrency)
             stack.wait_until_well()
             _write_stack_json(data_dir, stack.variables, known)

@@ -13,8 +13,10 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import boto3
 import psutil
 import pytest
+import redis
 
 from bandpics.local import addresses, environment, pytest_plugin
 
@@ -65,8 +67,11 @@ class Up:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def child(self, name: str) -> psutil.Process:
+        return psutil.Process(self.pid_of(name))
+
+    def pid_of(self, name: str) -> int:
         entries = json.loads((self.data_dir / "children.json").read_text())["children"]
-        return psutil.Process(next(entry["pid"] for entry in entries if entry["name"] == name))
+        return next(entry["pid"] for entry in entries if entry["name"] == name)
 
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -129,6 +134,24 @@ def healthz(url: str) -> int:
         return 0
     finally:
         connection.close()
+
+
+def worker_listens(stack: dict) -> bool:
+    try:
+        clients = redis.Redis.from_url(stack["redis_url"]).client_list()
+    except redis.RedisError:
+        return False
+    return any(client["cmd"].lower() == "brpop" for client in clients)
+
+
+def s3_client(stack: dict, **changed: str):
+    return boto3.client(
+        "s3",
+        endpoint_url=changed.get("endpoint_url", stack["s3_endpoint_url"]),
+        region_name="us-east-1",
+        aws_access_key_id=stack["s3_access_key"],
+        aws_secret_access_key=stack["s3_secret_key"],
+    )
 
 
 def is_root() -> bool:

@@ -43,11 +43,3 @@ def test_all_three_may_be_somebody_elses(up):
     with psycopg.connect(variables["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM users_user").fetchone() == (1,)
     assert redis.Redis.from_url(variables["REDIS_URL"]).client_list()
-
-
-def test_one_may_be_somebody_elses(up):
-    stack = up.start(REDIS_URL=os.environ["REDIS_URL"].rpartition("/")[0] + "/61")
-    names = {one.name() for one in up.descendants()}
-    assert "postgres" in names
-    assert "redis-server" not in names
-    assert healthz(stack["web_url"]) == 200

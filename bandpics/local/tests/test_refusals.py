@@ -140,14 +140,14 @@ def small_disk(tmp_path):
     folder.mkdir()
 
     def mount(size: str) -> Path:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(folder)]
+        command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(folder)]
         result = subprocess.run(command, check=False, capture_output=True, text=True)
         if result.returncode:
             pytest.skip(f"no disk to fill: {result.stderr.strip()}")
         return folder
 
     yield mount
-    subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=False, capture_output=True)
 
 
 @pytest.mark.parametrize("size", ["4k", "64k", "20m", "45m"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import stat
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 import redis
 
 from bandpics.local import environment, pytest_plugin
-from bandpics.local.tests.conftest import healthz, is_root, refused
+from bandpics.local.tests.conftest import healthz, is_root, refused, until, worker_listens
 
 pytestmark = pytest.mark.xdist_group("up")
 
@@ -110,14 +109,11 @@ def test_as_root_postgres_is_nobody_and_no_folder_is_opened(shared_up):
     for folder in (shared_up.data_dir.parent, *shared_up.data_dir.parent.parents[:2]):
         if folder.name.startswith(("up", "pytest")):
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
-    assert os.stat(shared_up.data_dir).st_uid == 0
+    assert shared_up.data_dir.stat().st_uid == 0
 
 
-def test_the_worker_works(shared_up, stack):
-    """A message for a task nobody knows is taken from the queue: somebody listens."""
-    client = redis.Redis.from_url(stack["redis_url"])
-    listeners = [one for one in client.client_list() if one["cmd"].lower() in {"brpop", "bzmpop"}]
-    assert listeners
+def test_the_worker_waits_for_work(shared_up, stack):
+    until(lambda: worker_listens(stack), shared_up.log, seconds=20)
 
 
 def test_the_web_port_is_open_to_this_machine_only(shared_up):
