@@ -10,7 +10,7 @@ import sys
 
 WEB = [
     *("gunicorn", "bandpics.wsgi:application", "--bind", "0.0.0.0:8000"),
-    *("--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", "/dev/shm"),
+    *("--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", "/dev/shm"),  # noqa: S108 - heartbeats in memory
     *("--workers", "{WEB_PROCESSES}", "--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
 ]
 WORKER = [
@@ -19,7 +19,7 @@ WORKER = [
     *("--loglevel", "{LOG_LEVEL}"),
 ]
 BEAT = [
-    *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),
+    *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),  # noqa: S108 - the container's own
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
 ]
 MIGRATE = ["python", "manage.py", "migrate", "--no-input"]
@@ -42,7 +42,7 @@ def command(role: str, more: list[str], environment: dict[str, str]) -> list[str
 def main() -> None:
     role, *more = sys.argv[1:] or ["web"]
     program = command(role, more, dict(os.environ))
-    os.execvp(program[0], program)
+    os.execvp(program[0], program)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
-from environs import EnvValidationError, FileAwareEnv, validate
+from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
 
 django_stubs_ext.monkeypatch()  # ModelAdmin[Image] and the like, at run time
 
@@ -30,7 +30,7 @@ def http_origin(value: str | None) -> str | None:
         return None
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise validate.ValidationError("must be an address such as https://photos.example.org")
+        raise ValidationError("must be an address such as https://photos.example.org")
     return value.rstrip("/")
 
 
@@ -41,13 +41,13 @@ DEBUG = env.bool("DEBUG", default=False)
 
 # The address people use: base of every link that leaves this server.
 PUBLIC_URL: str = env.origin("PUBLIC_URL") or ""
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
 
 # --- What this project is about -------------------------------------------------------------
 
 INVITATION_TOKEN_KEY = env.str("INVITATION_TOKEN_KEY", validate=validate.Length(min=32))
-INVITATION_TOKEN_KEY_FALLBACKS = env.list("INVITATION_TOKEN_KEY_FALLBACKS", default=[])
+INVITATION_TOKEN_KEY_FALLBACKS: list[str] = env.list("INVITATION_TOKEN_KEY_FALLBACKS", default=[])
 INVITATION_LIFETIME = timedelta(days=7)
 
 UPLOAD_MAX_BYTES = env.int(
@@ -93,11 +93,13 @@ WORK_DIR = env.path("WORK_DIR", default=None)
 try:
     env.seal()
 except EnvValidationError as error:
-    wrong = "; ".join(f"{name}: {' '.join(why)}" for name, why in error.error_messages.items())
+    wrong = "; ".join(
+        f"{name}: {' '.join(why)}" for name, why in dict(error.error_messages).items()
+    )
     raise ImproperlyConfigured(f"{wrong} (README.md explains each variable)") from None
 
 _secure = PUBLIC_URL.startswith("https://")
-ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname, *ALLOWED_HOSTS]
+ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]
 
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {

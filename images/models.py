@@ -179,12 +179,8 @@ class Image(models.Model):
     @property
     def original_key(self) -> str:
         """Where the untouched bytes of the current version are kept."""
-        return keys.original(
-            group_id=self.group_id,
-            image_id=self.pk,
-            version=self.version,
-            content_type=self.content_type,
-        )
+        version = keys.Version(self.group_id, self.pk, self.version)
+        return version.original(content_type=self.content_type)
 
     @property
     def variant_by_name(self) -> dict[str, Variant]:
@@ -232,7 +228,7 @@ class Upload(models.Model):
     version = models.PositiveIntegerField(default=1)
     # Who announced it, in the words of images.senders; with client_id, once only.
     sender = models.CharField(max_length=128, editable=False)
-    client_id = models.CharField(max_length=64, null=True, blank=True)
+    client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULLs are distinct
 
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     failure = models.CharField(max_length=20, choices=Failure.choices, blank=True)
@@ -243,7 +239,7 @@ class Upload(models.Model):
     # writes only while this is the number it claimed with.
     attempt = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
-    multipart_id = models.CharField(max_length=1024, null=True, blank=True)
+    multipart_id = models.CharField(max_length=1024, null=True, blank=True)  # noqa: DJ001 - claimed WHERE NULL
 
     declared_content_type = models.CharField(max_length=100)
     declared_byte_size = models.PositiveBigIntegerField()

@@ -230,13 +230,9 @@ def _store(upload: Upload, source: Path, *, header: Header, renderings: list[Ren
 
 
 def _keys(upload: Upload, header: Header, renderings: list[Rendered]) -> tuple[str, list[str]]:
-    where = {
-        "group_id": upload.image.group_id,
-        "image_id": upload.image_id,
-        "version": upload.version,
-    }
-    original = keys.original(**where, content_type=header.format.content_type)
-    return original, [keys.variant(**where, name=rendered.name) for rendered in renderings]
+    version = keys.Version(upload.image.group_id, upload.image_id, upload.version)
+    original = version.original(content_type=header.format.content_type)
+    return original, [version.variant(rendered.name) for rendered in renderings]
 
 
 def _finish(claim: Claim, finished: Finished) -> None:

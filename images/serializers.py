@@ -67,8 +67,8 @@ class AnnouncementSerializer(serializers.Serializer[Any]):
     uploader_name = serializers.CharField(
         max_length=120, required=False, default="", allow_blank=True
     )
-    files = AnnouncedFileSerializer(
-        many=True, allow_empty=False, min_length=1, max_length=uploads.BATCH_LIMIT
+    files = serializers.ListField(
+        child=AnnouncedFileSerializer(), min_length=1, max_length=uploads.BATCH_LIMIT
     )
 
     def announced(self) -> list[uploads.Announced]:
@@ -175,35 +175,33 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         if upload.status != Upload.Status.DONE:
             return None
         variant = upload.image.variant_by_name.get("thumb")
-        return variant and variant_json(variant)
+        return None if variant is None else variant_json(variant)
 
 
-class TicketSerializer(serializers.Serializer[uploads.Ticket]):
+def ticket_json(ticket: uploads.Ticket) -> dict[str, Any]:
     """An announced file: where it stands, and how to send it if it is not here yet."""
-
-    def to_representation(self, ticket: uploads.Ticket) -> dict[str, Any]:
-        upload = ticket.upload
-        answer: dict[str, Any] = {
-            "id": str(upload.pk),
-            "client_id": upload.client_id,
-            "status": upload.status,
-        }
-        if ticket.was_known and upload.status == Upload.Status.DONE:
-            answer["duplicate_of"] = str(upload.image_id)
-        if upload.status != Upload.Status.PENDING:
-            return answer
-        if upload.is_multipart:
-            answer["multipart"] = {
-                "part_size": settings.MULTIPART_PART_BYTES,
-                "part_count": upload.part_count,
-            }
-        else:
-            answer["upload"] = SignedRequestSerializer(uploads.sign(upload)).data
+    upload = ticket.upload
+    answer: dict[str, Any] = {
+        "id": str(upload.pk),
+        "client_id": upload.client_id,
+        "status": upload.status,
+    }
+    if ticket.was_known and upload.status == Upload.Status.DONE:
+        answer["duplicate_of"] = str(upload.image_id)
+    if upload.status != Upload.Status.PENDING:
         return answer
+    if upload.is_multipart:
+        answer["multipart"] = {
+            "part_size": settings.MULTIPART_PART_BYTES,
+            "part_count": upload.part_count,
+        }
+    else:
+        answer["upload"] = SignedRequestSerializer(uploads.sign(upload)).data
+    return answer
 
 
 class TicketSchema(serializers.Serializer[Any]):
-    """For the documentation: what TicketSerializer answers."""
+    """For the documentation: what ticket_json answers."""
 
     id = serializers.UUIDField()
     client_id = serializers.CharField(allow_null=True)

@@ -15,7 +15,7 @@ MAX_BACKOFF_SECONDS = 300
 
 
 @shared_task(bind=True, max_retries=None)
-def process_upload(self: Task, upload_id: str) -> None:
+def process_upload(self: Task[..., None], upload_id: str) -> None:
     upload = Upload.objects.filter(pk=upload_id).first()
     if upload is None:
         return  # deleted while it waited in the queue
@@ -24,7 +24,7 @@ def process_upload(self: Task, upload_id: str) -> None:
     except (StorageUnavailable, DatabaseError, OSError) as error:
         # The claim was given back. Not a fault of the photo: wait, with jitter, and try again.
         ceiling = min(MAX_BACKOFF_SECONDS, 2 ** (self.request.retries + 1))
-        raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error
+        raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error  # noqa: S311 - jitter
 
 
 @shared_task

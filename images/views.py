@@ -109,5 +109,5 @@ def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
 
 
 def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
+    assert isinstance(request.user, User)  # noqa: S101 - for the type checker
     return request.user

@@ -12,8 +12,6 @@ from invitations import tokens
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from django.http import HttpRequest
     from rest_framework.request import Request
 
@@ -82,8 +80,7 @@ class InvitationAuthentication(BaseAuthentication):
         words = get_authorization_header(request).split()  # type: ignore[arg-type]
         if words and words[0].lower() == KEYWORD.lower().encode():
             return words[1].decode("latin-1") if len(words) == 2 else ""
-        found: Any = request.GET.get("access_token")
-        return found
+        return request.GET.get("access_token")
 
 
 def guest(request: Request) -> Invitation | None:

@@ -15,4 +15,4 @@ class HasCredential(BasePermission):
     """Signed in, or holding an invitation."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return bool(request.auth or (request.user and request.user.is_authenticated))
+        return bool(request.auth) or request.user.is_authenticated

@@ -286,7 +286,7 @@ def _local_time(value: tiff.Field | None, *, fraction: tiff.Field | None) -> dat
     year, month, day, hour, minute, second = (int(part) for part in found.groups())
     try:
         # Naive on purpose: EXIF means the clock on the wall.
-        taken = datetime(year, month, day, hour, minute, second, microsecond)
+        taken = datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001
     except ValueError:
         return None
     return taken if taken.year in YEARS else None

@@ -6,6 +6,7 @@ The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from images.media import formats
@@ -21,10 +22,20 @@ def incoming(upload_id: UUID) -> str:
     return f"{INCOMING}{upload_id}"
 
 
-def original(*, group_id: UUID, image_id: UUID, version: int, content_type: str) -> str:
-    """Raises KeyError for a content type no accepted format has."""
-    return f"{group_id}/original/{image_id}-{version}.{_EXTENSIONS[content_type]}"
+@dataclass(frozen=True)
+class Version:
+    """One version of a photo, and where its objects lie."""
 
+    group_id: UUID
+    image_id: UUID
+    number: int
 
-def variant(*, group_id: UUID, image_id: UUID, version: int, name: str) -> str:
-    return f"{group_id}/{name}/{image_id}-{version}.jpg"
+    def original(self, *, content_type: str) -> str:
+        """Raises KeyError for a content type no accepted format has."""
+        return self._key("original", extension=_EXTENSIONS[content_type])
+
+    def variant(self, name: str) -> str:
+        return self._key(name, extension="jpg")
+
+    def _key(self, folder: str, *, extension: str) -> str:
+        return f"{self.group_id}/{folder}/{self.image_id}-{self.number}.{extension}"

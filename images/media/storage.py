@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -118,7 +118,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
     def _presign_upload(
         self, key: str, *, byte_size: int, headers: dict[str, str], query: dict[str, str]
     ) -> SignedRequest:
-        now, lifetime = datetime.now(UTC), cast("timedelta", settings.UPLOAD_URL_LIFETIME)
+        now, lifetime = datetime.now(UTC), settings.UPLOAD_URL_LIFETIME
         url = self._signer.presign(
             "PUT",
             key,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from bandpics.api import problems
@@ -15,8 +17,8 @@ def _subclasses(of):
 
 
 def test_every_slug_has_its_explanation():
-    import invitations.authentication
-
+    for module in ["images.api", "invitations.authentication"]:
+        import_module(module)
     slugs = {each.slug for each in _subclasses(problems.Problem)}
     slugs |= {slug for slug, _ in problems._BY_STATUS.values()}
     assert slugs == set(PROBLEMS)
