@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
     from images.models import Image, Variant
 
 register = template.Library()
@@ -26,7 +31,7 @@ NBSP = "\N{NO-BREAK SPACE}"
 class Day:
     """Photos that follow each other and were taken (or sent) on the same date."""
 
-    date: date
+    on: date
     photos: list[Image]
 
 

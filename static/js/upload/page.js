@@ -24,7 +24,7 @@ const api = connect({ root: page.api, token: page.token, device: deviceSecret() 
 const nameField = byId("uploader-name");
 const nameOfThisLink = `name:${page.invitation}`;
 nameField.value = recall(nameOfThisLink) ?? (nameField.value || recall("name") || "");
-nameField.addEventListener("change", () => {
+nameField.addEventListener("input", () => {
   remember(nameOfThisLink, nameField.value.trim());
   remember("name", nameField.value.trim());
 });
@@ -99,6 +99,9 @@ function choose(files) {
     changedItems.add(item);
   }
   draw();
+  // On a phone the list begins below what one sees.
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  byId("summary").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
 }
 
 function drawSoon() {

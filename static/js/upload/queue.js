@@ -101,7 +101,10 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
       return false;
     }
     const line = earlier(item.file, item.hash);
-    if (line?.client_id && !item.isIdentified) item.clientId = line.client_id;
+    if (line && !item.isIdentified) {
+      item.clientId = line.client_id ?? item.clientId;
+      item.thumb = line.thumb;
+    }
     item.isIdentified = true;
     return true;
   }

@@ -20,7 +20,7 @@ export function makeRow({ name, size, file, onRetry }) {
     setText(part(".photo-state"), stateInWords({ state, detail, bytes, size }));
     const bar = part("progress");
     bar.hidden = state !== "sending" && state !== "paused";
-    bar.value = bytes / size;
+    bar.value = size ? bytes / size : 0;
     part(".photo-retry").hidden = !(state === "failed" && canRetry && onRetry);
     if (thumb && !part(".photo-preview > canvas, .photo-preview > img")) showThumb(thumb);
   }

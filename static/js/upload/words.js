@@ -47,7 +47,7 @@ export function summaryInWords(states) {
   const line = [`${arrived} of ${total} arrived`, ...others.filter(Boolean)].join(", ");
   if (arrived + failed + unfinished < total) return [line, "Please keep this page open."];
   if (arrived === total) return [line, "Thank you! You can close this page."];
-  return [line, ""];
+  return [line, failed ? "Those that failed say why." : "Nothing is being sent now."];
 }
 
 export function refusalInWords(file, { accept, maxBytes }) {
