@@ -163,12 +163,10 @@ def _inspect_jpeg(path: Path) -> tuple[Size, int | None]:
 def _check_scans(file: BinaryIO, pixels_at: int) -> None:
     """Count scans up to the end of the image; within coded data a marker cannot occur by chance."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        scans = 0
-        for found in _SCAN_OR_END.finditer(data, pixels_at):
-            scans += 1
+        for scan, found in enumerate(_SCAN_OR_END.finditer(data, pixels_at), start=1):
             if found[0] == bytes((0xFF, jpeg.EOI)):
                 break
-            if scans > MAX_SCANS:
+            if scan > MAX_SCANS:
                 raise _damaged()
 
 

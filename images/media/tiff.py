@@ -68,7 +68,7 @@ class _Reader:
         seen: set[int] = set()
         while waiting:
             name, at = waiting.pop(0)
-            if at in seen or name in directories:
+            if at in seen:
                 continue
             seen.add(at)
             directories[name] = directory = self.read_directory(at)

@@ -134,7 +134,8 @@ def png(
         exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
     chunks = chunk(b"eXIf", exif) if exif else b""
     if stuffed:
-        chunks += chunk(b"tEXt", b"Comment\0" + SECRET)
+        # Pillow would write this one into a JPEG as its comment.
+        chunks += chunk(b"tEXt", b"comment\0" + SECRET)
         chunks += chunk(b"zTXt", b"Note\0\0" + zlib.compress(SECRET))
         chunks += chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + _xmp())
     return body[:33] + chunks + body[33:] + (SECRET if stuffed else b"")

@@ -172,6 +172,9 @@ def test_a_missing_date_is_looked_for_where_cameras_put_it():
     read = exif.parse(exif_block(taken_at=None, offset=None, exif=digitized, ifd0=changed))
     assert read.datetime_original == moment(2020, 1, 2, 3, 4, 5)
     assert read.offset_time == "-05:00"
+    read = exif.parse(exif_block(offset=None, exif=digitized))
+    assert read.datetime_original == moment(2026, 6, 21, 21, 30)
+    assert read.offset_time == "-05:00"
     read = exif.parse(exif_block(taken_at=None, offset=None, ifd0=changed))
     assert read.datetime_original == moment(2021, 1, 2, 3, 4, 5)
 
@@ -250,6 +253,7 @@ def test_hemispheres_give_the_sign(lat: float, lon: float):
         {0x02: (RATIONAL, [(48, 0), (12, 1), (0, 1)])},
         {0x02: (RATIONAL, [(48, 1), (12, 1), (0, 0)])},
         {0x02: (RATIONAL, [(48, 1), (4_000_000_000, 1), (0, 1)])},
+        {0x02: (RATIONAL, [(48, 1), (61, 1), (0, 1)])},
         {0x02: (ASCII, "north")},
         {0x02: (drawing.DOUBLE, [float("nan"), 0.0, 0.0])},
         {0x02: (drawing.SRATIONAL, [(-48, 1), (12, 1), (0, 1)])},

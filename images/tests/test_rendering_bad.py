@@ -157,6 +157,15 @@ def test_a_missing_file_is_not_a_bad_picture(tmp_path: Path):
         rendering.inspect(tmp_path / "gone")
 
 
+def test_a_file_that_goes_missing_is_not_a_bad_picture(tmp_path: Path):
+    path = tmp_path / "photo"
+    path.write_bytes(drawing.jpeg(width=60, height=40))
+    header = rendering.inspect(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        rendering.render(path, header=header, orientation=1, into=tmp_path)
+
+
 def test_a_missing_folder_is_not_a_bad_picture(tmp_path: Path):
     path = tmp_path / "photo"
     path.write_bytes(drawing.jpeg(width=60, height=40))

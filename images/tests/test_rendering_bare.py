@@ -102,6 +102,7 @@ TAMPERED = {
     "IPTC": lambda data: data[:20] + segment(0xED, b"Photoshop 3.0\0") + data[20:],
     "Adobe": lambda data: data[:20] + segment(0xEE, b"Adobe\0\0\0\0\0\0\0") + data[20:],
     "JFIF thumbnail": lambda data: data[:2] + segment(0xE0, JFIF + b"\1\1abc") + data[20:],
+    "JFIF thumbnail, announced": lambda data: data[:2] + segment(0xE0, JFIF + b"\1\1") + data[20:],
     "JFIF tail": lambda data: data[:2] + segment(0xE0, JFIF + b"\0\0secret") + data[20:],
     "JFIF twice": lambda data: data[:20] + data[2:],
     "JFXX": lambda data: data[:20] + segment(0xE0, b"JFXX\0\x13secret") + data[20:],
