@@ -50,7 +50,7 @@ const queue = makeQueue({
   merged(kept, dropped) {
     rows.get(dropped)?.element.remove();
     rows.delete(dropped);
-    say(`${(dropped ?? kept).file.name} is in the list already.`);
+    note = `${(dropped ?? kept).file.name} is in the list already. `;
     drawSoon();
   },
   closed: (problem) => warn(`${problem.title}. ${problem.message}`),
@@ -101,7 +101,7 @@ function choose(files) {
   draw();
   // On a phone the list begins below what one sees.
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId("summary").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
+  byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
 }
 
 function drawSoon() {
@@ -133,6 +133,7 @@ function draw() {
 
 // --- Words for screen readers, and words for all --------------------------------------------
 
+let note = "";
 let spokenAt = 0;
 let speaking = null;
 
@@ -142,12 +143,9 @@ function speak(text, isBusy) {
   clearTimeout(speaking);
   speaking = setTimeout(() => {
     spokenAt = performance.now();
-    say(text);
+    setText(byId("spoken"), note + text);
+    note = "";
   }, Math.max(0, wait));
-}
-
-function say(text) {
-  setText(byId("spoken"), text);
 }
 
 function warn(text) {

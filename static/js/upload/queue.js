@@ -8,6 +8,8 @@ import { Unreadable, transfer } from "./transfer.js";
 
 const IN_FLIGHT = 3;
 const BATCH = 20;
+// Failures of the bytes themselves: the same file would fail the same way.
+const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const LINK_IS_DEAD = new Set(["invitation-revoked", "invitation-unknown"]);
 const LINK_IS_CLOSED = new Set([...LINK_IS_DEAD, "invitation-expired", "invitation-exhausted"]);
 
@@ -164,9 +166,9 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
   }
 
   function fail(item, problem, { isSpent = false } = {}) {
-    const canRetry = !(problem instanceof Unreadable);
     if (LINK_IS_CLOSED.has(problem.slug)) close(problem);
     const cause = problem instanceof Stopped ? closedBy : problem;
+    const canRetry = !(cause instanceof Unreadable || LINK_IS_DEAD.has(cause.slug));
     set(item, { state: "failed", detail: cause.title || cause.message, canRetry, isSpent });
   }
 
@@ -188,8 +190,9 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     const state = stateOf(upload);
     const isSpent = state === "failed";
     const detail = upload.failure_detail ?? "";
+    const canRetry = isSpent && !HOPELESS.has(upload.failure);
     const bytes = isSpent ? 0 : item.file.size;
-    set(item, { state, detail, bytes, isSpent, canRetry: isSpent, thumb: upload.thumb });
+    set(item, { state, detail, bytes, isSpent, canRetry, thumb: upload.thumb });
   }
 
   /** What the receipt says of photos that were on their way through the workers. */
