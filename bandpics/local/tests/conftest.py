@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
@@ -20,9 +21,6 @@ import redis
 
 from bandpics.local import addresses, environment, pytest_plugin
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 class Up:
     """`manage.py up` in a folder of its own: start it, look at it, end it."""
@@ -30,16 +28,14 @@ class Up:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.port = addresses.free_port(addresses.LOOPBACK)
-        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self.log = Path(tempfile.mkstemp(prefix="bandpics-up-", suffix=".log")[1])
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *words: str, **variables: str) -> dict:
         """Return what stack.json says once everything answers."""
-        stack_json = self.data_dir / "stack.json"
-        stack_json.unlink(missing_ok=True)
         self.spawn(*words, **variables)
-        until(stack_json.exists, self.log, process=self.process)
-        return json.loads(stack_json.read_text())
+        until(lambda: "your data stays" in self.said(), self.log, process=self.process)
+        return json.loads((self.data_dir / "stack.json").read_text())
 
     def spawn(self, *words: str, **variables: str) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -74,11 +70,25 @@ class Up:
         return next(entry["pid"] for entry in entries if entry["name"] == name)
 
     def end(self) -> None:
+        """Ask it to stop; `ended` waits for it, so that the next test need not."""
         if self.process is not None and self.process.poll() is None:
-            self.stop()
+            self.process.terminate()
+        _ENDING.append(self)
 
 
+_ENDING: list[Up] = []
 _COMMAND = (sys.executable, "manage.py", "up")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ended():
+    """Nothing of ours is left when the tests are over."""
+    yield
+    for one in _ENDING:
+        if one.process is not None:
+            one.process.wait(pytest_plugin.STOP_SECONDS)
+        shutil.rmtree(one.data_dir, ignore_errors=True)
+        one.log.unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -86,7 +96,6 @@ def up(tmp_path):
     one = Up(tmp_path / "data")
     yield one
     one.end()
-    shutil.rmtree(one.data_dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +104,23 @@ def shared_up(tmp_path_factory):
     one.start()
     yield one
     one.end()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a disk of a given size; only root of a machine of its own may."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(size: str) -> Path:
+        command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(folder)]
+        result = subprocess.run(command, check=False, capture_output=True, text=True)
+        if result.returncode:
+            pytest.skip(f"no disk to fill: {result.stderr.strip()}")
+        return folder
+
+    yield mount
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=False, capture_output=True)
 
 
 def refused(*words: str, **variables: str) -> str:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from bandpics.local import environment
+from bandpics.local import environment, postgres, redis_server, s3_server
 from bandpics.local.tests.conftest import is_root, refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from bandpics.local.trouble import CannotStart
 
 
 @pytest.fixture
@@ -50,13 +47,6 @@ def test_a_data_folder_without_the_right_to_write(tmp_path):
     assert "Permission denied" in refused("--data-dir", str(tmp_path / "data"))
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://a@b/c", "postgres://a@b:port/c"])
-def test_a_database_url_that_is_none(start, url):
-    line = start(DATABASE_URL=url)
-    assert "DATABASE_URL is wrong" in line
-    assert "postgres://user:password@host:5432/name" in line
-
-
 def test_a_database_that_does_not_answer(start):
     line = start(DATABASE_URL="postgres://ada:secret@127.0.0.1:1/bandpics")
     assert "127.0.0.1:1" in line
@@ -64,18 +54,22 @@ def test_a_database_that_does_not_answer(start):
     assert "secret" not in line
 
 
-def test_a_wrong_database_password(start, theirs):
-    line = start(
-        DATABASE_URL=theirs._replace(netloc=f"bandpics:wrong@127.0.0.1:{theirs.port}").geturl()
-    )
-    assert "the password of bandpics is refused" in line
-    assert "wrong" not in line
+@pytest.mark.parametrize("url", ["nonsense", "mysql://a@b/c", "postgres://a@b:port/c"])
+def test_a_database_url_that_is_none(url):
+    with pytest.raises(CannotStart, match=r"DATABASE_URL is wrong.*postgres://user:password@host"):
+        postgres.check(url)
 
 
-def test_a_database_that_does_not_exist(start, theirs):
-    line = start(DATABASE_URL=theirs._replace(path="/nowhere").geturl())
-    assert "there is no database nowhere" in line
-    assert "createdb nowhere" in line
+def test_a_wrong_database_password(theirs):
+    url = theirs._replace(netloc=f"bandpics:wrong@127.0.0.1:{theirs.port}").geturl()
+    with pytest.raises(CannotStart, match="the password of bandpics is refused") as refusal:
+        postgres.check(url)
+    assert "wrong" not in str(refusal.value)
+
+
+def test_a_database_that_does_not_exist(theirs):
+    with pytest.raises(CannotStart, match=r"there is no database nowhere.*createdb nowhere"):
+        postgres.check(theirs._replace(path="/nowhere").geturl())
 
 
 def test_a_redis_that_does_not_answer(start):
@@ -84,14 +78,15 @@ def test_a_redis_that_does_not_answer(start):
     assert "secret" not in line
 
 
-def test_a_wrong_redis_password(start):
+def test_a_wrong_redis_password():
     port = urlsplit(os.environ["REDIS_URL"]).port
-    line = start(REDIS_URL=f"redis://:wrong@127.0.0.1:{port}/0")
-    assert "the password is missing or refused" in line
+    with pytest.raises(CannotStart, match="the password is missing or refused"):
+        redis_server.check(f"redis://:wrong@127.0.0.1:{port}/0")
 
 
-def test_a_redis_url_that_is_none(start):
-    assert "REDIS_URL is wrong" in start(REDIS_URL="http://example.org")
+def test_a_redis_url_that_is_none():
+    with pytest.raises(CannotStart, match="REDIS_URL is wrong"):
+        redis_server.check("http://example.org")
 
 
 def test_a_bucket_that_does_not_exist(start):
@@ -100,18 +95,19 @@ def test_a_bucket_that_does_not_exist(start):
     assert "aws s3 mb s3://nowhere" in line
 
 
-def test_a_bucket_that_is_not_named(start):
-    assert "S3_BUCKET is not set" in start(**_s3(S3_BUCKET=""))
+def test_a_bucket_that_is_not_named():
+    with pytest.raises(CannotStart, match="S3_BUCKET is not set"):
+        s3_server.check(_s3(S3_BUCKET=""))
 
 
-def test_wrong_s3_keys(start):
-    line = start(**_s3(S3_SECRET_KEY="wrong"))
-    assert "says no" in line
-    assert "S3_SECRET_KEY" in line
+def test_wrong_s3_keys():
+    with pytest.raises(CannotStart, match=r"says no.*S3_SECRET_KEY"):
+        s3_server.check(_s3(S3_SECRET_KEY="wrong"))
 
 
-def test_an_s3_that_does_not_answer(start):
-    assert "does not answer" in start(**_s3(S3_ENDPOINT_URL="http://127.0.0.1:1"))
+def test_an_s3_that_does_not_answer():
+    with pytest.raises(CannotStart, match="does not answer"):
+        s3_server.check(_s3(S3_ENDPOINT_URL="http://127.0.0.1:1"))
 
 
 def test_a_host_that_is_not_here(tmp_path):
@@ -133,24 +129,7 @@ def test_a_python_without_our_packages():
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """Mounts a disk of a given size; only root of a machine of its own may."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(size: str) -> Path:
-        command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(folder)]
-        result = subprocess.run(command, check=False, capture_output=True, text=True)
-        if result.returncode:
-            pytest.skip(f"no disk to fill: {result.stderr.strip()}")
-        return folder
-
-    yield mount
-    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=False, capture_output=True)
-
-
-@pytest.mark.parametrize("size", ["4k", "64k", "20m", "45m"])
+@pytest.mark.parametrize("size", ["4k", "20m", "45m"])
 def test_a_full_disk(small_disk, size):
     line = refused("--data-dir", str(small_disk(size)), "--port", "31999")
     assert "The disk is full" in line
