@@ -8,6 +8,7 @@ import { makePast } from "./past.js";
 import { makeQueue } from "./queue.js";
 import { watchReceipt } from "./receipt.js";
 import { makeRow, setText } from "./rows.js";
+import { keyOf } from "./states.js";
 import { refusalInWords, summaryInWords } from "./words.js";
 
 const DRAW_EVERY_MS = 150;
@@ -75,9 +76,8 @@ function earlier(file, hash) {
       !["failed", "discarded"].includes(line.status) &&
       (hash && line.sha256
         ? line.sha256 === hash && line.size === file.size
-        : line.filename === file.name &&
-          line.size === file.size &&
-          line.last_modified === file.lastModified),
+        : keyOf(line.filename, line.size, line.last_modified) ===
+          keyOf(file.name, file.size, file.lastModified)),
   );
 }
 
@@ -115,8 +115,7 @@ function draw() {
   changedItems.clear();
 
   const items = queue.items();
-  const mine = new Set(items.flatMap(({ id, clientId }) => [id, clientId]));
-  past.show(receipt, (line) => mine.has(line.id) || mine.has(line.client_id));
+  past.show(receipt, items);
   byId("now").hidden = !items.length;
 
   const sendable = items.filter(({ isRefused }) => !isRefused);

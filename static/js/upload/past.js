@@ -1,16 +1,32 @@
 /* The rows of what was sent on earlier visits, as the receipt has them. */
 
 import { makeRow } from "./rows.js";
-import { stateOf } from "./states.js";
+import { ARRIVED, keyOf, stateOf } from "./states.js";
+
+/**
+ * Leaves out what was cancelled, and tries that failed or broke off if the same file has been
+ * tried again since.
+ */
+function withoutRepeats(uploads, items) {
+  const mine = new Set(items.flatMap(({ id, clientId }) => [id, clientId]));
+  const triedSince = new Set(items.map(({ key }) => key));
+  return uploads.filter((line) => {
+    if (line.status === "discarded" || mine.has(line.id) || mine.has(line.client_id)) return false;
+    const key = keyOf(line.filename, line.size, line.last_modified);
+    const isRepeated = triedSince.has(key);
+    triedSince.add(key);
+    return ARRIVED.has(stateOf(line)) || !isRepeated;
+  });
+}
 
 /** `list` is hidden with its `section` as long as it is empty. */
 export function makePast({ section, list }) {
   const rows = new Map();
   let lines = [];
 
-  /** Shows `uploads` but those that `isElsewhere` (in the list of this visit). */
-  function show(uploads, isElsewhere = () => false) {
-    lines = uploads.filter((line) => line.status !== "discarded" && !isElsewhere(line));
+  /** Shows `uploads`, newest first, but not what the list of this visit, `items`, shows. */
+  function show(uploads, items = []) {
+    lines = withoutRepeats(uploads, items);
     const ids = new Set(lines.map(({ id }) => id));
     for (const [id, row] of rows) {
       if (ids.has(id)) continue;

@@ -3,7 +3,7 @@
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./memory.js";
 import { Stopped } from "./patience.js";
-import { SETTLED, stateOf } from "./states.js";
+import { SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
 
 const IN_FLIGHT = 3;
@@ -31,7 +31,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
   function add(files) {
     const added = [];
     for (const file of files) {
-      const key = `${file.name}/${file.size}/${file.lastModified}`;
+      const key = keyOf(file.name, file.size, file.lastModified);
       const before = items.get(key);
       if (before && before.state !== "failed") {
         merged(before);

@@ -23,3 +23,8 @@ const STATE_BY_STATUS = {
 export function stateOf(upload) {
   return STATE_BY_STATUS[upload.status] ?? "interrupted";
 }
+
+/** Files that agree in all of this are taken for the same where no hash tells. */
+export function keyOf(name, size, lastModified) {
+  return `${name}/${size}/${lastModified}`;
+}
