@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 90
 STOP_SECONDS = 20
+KILLED_RUN_SECONDS = 600
+FOLDER_PREFIX = "bandpics-tests-"
 
 
 # A wrapper, because pytest-django reads the settings in this same hook.
@@ -94,7 +97,8 @@ def wait_for_stack(data_dir: Path, process: subprocess.Popen[Any]) -> dict[str, 
 
 
 def _start(config: pytest.Config) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="bandpics-tests-"))
+    _forget_killed_runs()
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
         data_dir = DataDir(folder)
@@ -106,6 +110,18 @@ def _start(config: pytest.Config) -> None:
     except CannotStart as error:
         raise pytest.UsageError(f"bandpics: {error}") from None
     os.environ.update(stack.variables)
+
+
+def _forget_killed_runs() -> None:
+    """Remove what test runs left behind that could not clean up after themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError, CannotStart):  # somebody else's, or in use
+            if time.time() - folder.stat().st_mtime < KILLED_RUN_SECONDS:
+                continue  # too young to tell: it may be about to take its lock
+            data_dir = DataDir(folder)
+            Supervisor(data_dir, signals=NoSignals(), say=lambda line: None).stop_leftovers()
+            shutil.rmtree(folder, ignore_errors=True)
+            data_dir.release()
 
 
 def _take_a_corner() -> None:
