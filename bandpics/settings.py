@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import django_stubs_ext
@@ -93,9 +93,8 @@ WORK_DIR = env.path("WORK_DIR", default=None)
 try:
     env.seal()
 except EnvValidationError as error:
-    wrong = "; ".join(
-        f"{name}: {' '.join(why)}" for name, why in dict(error.error_messages).items()
-    )
+    messages = cast("dict[str, list[str]]", error.error_messages)
+    wrong = "; ".join(f"{name}: {' '.join(why)}" for name, why in messages.items())
     raise ImproperlyConfigured(f"{wrong} (README.md explains each variable)") from None
 
 _secure = PUBLIC_URL.startswith("https://")

@@ -34,11 +34,11 @@ class Sender:
 
 def by_invitation(invitation: Invitation, *, device_secret: str = "") -> Sender:
     """`device_secret` is what the browser keeps in its local storage; only its hash is kept."""
-    key = f"invitation:{invitation.pk}"
+    key, name = f"invitation:{invitation.pk}", invitation.name
     if invitation.kind == Invitation.Kind.SHARED:
         device = hashlib.sha256(device_secret.encode()).hexdigest() if device_secret else ""
-        key = f"{key}:{device}"
-    return Sender(group=invitation.group, key=key, name=invitation.name, invitation=invitation)
+        key, name = f"{key}:{device}", ""  # its name is the link's, nobody's
+    return Sender(group=invitation.group, key=key, name=name, invitation=invitation)
 
 
 def by_user(user: User, *, group: Group) -> Sender:

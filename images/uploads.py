@@ -234,6 +234,8 @@ def arrived_parts(upload: Upload) -> list[StoredPart]:
     try:
         listed = photo_storage().list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
     except ObjectMissing:
+        # Joined by another call, or dropped by a rule of the bucket: HEAD will tell which.
+        _forget_multipart(upload)
         return []
     return [
         part
@@ -262,6 +264,7 @@ def complete(upload: Upload) -> bool:
         raise NotArrived(_missing_parts(upload)) from None
     if stored.byte_size != upload.declared_byte_size:
         photo_storage().delete_keys([upload.incoming_key])
+        _forget_multipart(upload)
         raise SizeMismatch
     return accept(upload)
 
@@ -284,6 +287,13 @@ def _missing_parts(upload: Upload) -> list[int]:
         return []
     here = {part.number for part in arrived_parts(upload)}
     return [number for number in range(1, upload.part_count + 1) if number not in here]
+
+
+def _forget_multipart(upload: Upload) -> None:
+    """The next signature opens a new multipart upload, unless somebody opened one already."""
+    Upload.objects.pending().filter(pk=upload.pk, multipart_id=upload.multipart_id).update(
+        multipart_id=None
+    )
 
 
 def accept(upload: Upload) -> bool:

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cykooz_resizer
 import numpy as np
@@ -28,7 +28,7 @@ from images.tests import drawing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CAMERA = {"lat": 48.2082, "lon": 16.3738, "altitude": 171.0, "iso": 100, "lens": "Lens 4.25mm"}
+CAMERA: dict[str, Any] = {"lat": 48.2082, "lon": 16.3738, "altitude": 171.0, "iso": 100, "lens": "Lens 4.25mm"}
 
 
 @dataclass

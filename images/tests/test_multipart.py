@@ -92,6 +92,31 @@ def test_two_first_signatures_open_one_multipart(cleo, bucket):
     assert first.multipart_id == second.multipart_id == Upload.objects.get().multipart_id
 
 
+def test_parts_the_bucket_dropped_are_sent_anew(cleo, bucket):
+    """A lifecycle rule aborts multipart uploads, or an operator does."""
+    ticket = cleo.announce_one(DATA)
+    send_part(cleo, ticket, 1)
+    upload = Upload.objects.get()
+    bucket.abort_multipart(upload.incoming_key, multipart_id=upload.multipart_id)
+    assert cleo.complete(ticket["id"]).json()["missing_parts"] == [1, 2, 3]
+    for number in [1, 2, 3]:
+        send_part(cleo, ticket, number)
+    assert cleo.complete(ticket["id"]).status_code == 202
+
+
+def test_a_joined_object_of_another_size_is_sent_anew(cleo, bucket, tmp_path):
+    ticket = cleo.announce_one(DATA)
+    send_part(cleo, ticket, 1)
+    (tmp_path / "x").write_bytes(b"short")
+    upload = Upload.objects.get()
+    bucket.abort_multipart(upload.incoming_key, multipart_id=upload.multipart_id)
+    bucket.put_file(upload.incoming_key, tmp_path / "x", content_type="image/jpeg")
+    assert cleo.complete(ticket["id"]).json()["type"] == "/problems/upload-mismatch/"
+    for number in [1, 2, 3]:
+        send_part(cleo, ticket, number)
+    assert cleo.complete(ticket["id"]).status_code == 202
+
+
 def test_cancelling_drops_the_parts(cleo, bucket):
     ticket = cleo.announce_one(DATA)
     send_part(cleo, ticket, 1)

@@ -316,6 +316,12 @@ def test_a_shared_link_shows_each_device_its_own(group):
     assert dan.sign(ticket["id"]).status_code == 404
 
 
+def test_a_shared_links_label_is_nobodys_name(group):
+    invitation = InvitationFactory(group=group, kind="shared", email="", name="QR on the wall")
+    ticket = Guest(invitation).announce_one(b"x")
+    assert Image.objects.get(pk=ticket["id"]).uploader_name == ""
+
+
 def test_a_shared_link_without_a_device_lists_nothing(group):
     nobody = Guest(InvitationFactory(group=group, kind="shared", email=""), device="")
     ticket = nobody.announce_one(b"x")
