@@ -12,6 +12,7 @@ WEB = [
     *("gunicorn", "bandpics.wsgi:application", "--bind", "0.0.0.0:8000"),
     *("--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", "/dev/shm"),  # noqa: S108 - heartbeats in memory
     *("--workers", "{WEB_PROCESSES}", "--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
+    "--no-control-socket",
 ]
 WORKER = [
     *("celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),

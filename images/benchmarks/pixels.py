@@ -28,7 +28,13 @@ from images.tests import drawing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CAMERA: dict[str, Any] = {"lat": 48.2082, "lon": 16.3738, "altitude": 171.0, "iso": 100, "lens": "Lens 4.25mm"}
+CAMERA: dict[str, Any] = {
+    "lat": 48.2082,
+    "lon": 16.3738,
+    "altitude": 171.0,
+    "iso": 100,
+    "lens": "Lens 4.25mm",
+}
 
 
 @dataclass

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from bandpics.local import environment, postgres, redis_server, s3_server
+from bandpics.local.data_dir import DataDir
 from bandpics.local.tests.conftest import is_root, refused
 from bandpics.local.trouble import CannotStart
 
@@ -20,6 +25,24 @@ def start(tmp_path):
     return lambda **variables: refused(
         "--data-dir", str(tmp_path / "data"), "--port", "31999", **variables
     )
+
+
+@pytest.fixture
+def as_an_ordinary_user():
+    """Root may write anywhere, so as root become nobody for a while."""
+
+    @contextmanager
+    def become():
+        if not is_root():
+            yield
+            return
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return become
 
 
 @pytest.fixture
@@ -41,10 +64,12 @@ def test_a_data_folder_that_nobody_may_write_to():
     assert "Cannot write to /proc/bandpics" in line
 
 
-@pytest.mark.skipif(is_root(), reason="root may write into any folder")
-def test_a_data_folder_without_the_right_to_write(tmp_path):
-    (tmp_path / "data").mkdir(mode=0o500)
-    assert "Permission denied" in refused("--data-dir", str(tmp_path / "data"))
+def test_a_data_folder_without_the_right_to_write(as_an_ordinary_user):
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    with as_an_ordinary_user(), pytest.raises(CannotStart, match="Permission denied"):
+        DataDir(folder)
+    folder.rmdir()
 
 
 def test_a_database_that_does_not_answer(start):
