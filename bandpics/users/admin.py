@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group as PermissionGroup
 
 from bandpics.users.models import User
+
+
+# Our groups are albums; Django's, bundles of permissions, would only be taken for them.
+admin.site.unregister(PermissionGroup)
+admin.site.site_header = admin.site.site_title = "Bandpics"
 
 
 @admin.register(User)
@@ -19,7 +25,7 @@ class UserAdmin(DjangoUserAdmin[User]):
         (None, {"fields": ["email", "name", "password"]}),
         (
             "Rights",
-            {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
+            {"fields": ["is_active", "is_staff", "is_superuser", "user_permissions"]},
         ),
         ("Times", {"fields": ["created_at", "last_login"]}),
     ]
