@@ -8,7 +8,6 @@ from django.contrib.auth.models import Group as PermissionGroup
 
 from bandpics.users.models import User
 
-
 # Our groups are albums; Django's, bundles of permissions, would only be taken for them.
 admin.site.unregister(PermissionGroup)
 admin.site.site_header = admin.site.site_title = "Bandpics"
