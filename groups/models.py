@@ -11,12 +11,14 @@ from django.urls import reverse
 from bandpics.ids import new_id
 
 if TYPE_CHECKING:
+    from bandpics.users.callers import Caller
     from bandpics.users.models import User
 
 
 class Team(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=120)
+    is_personal = models.BooleanField(default=False, help_text="Made when somebody registered.")
     members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Membership", related_name="teams"
     )
@@ -56,20 +58,34 @@ class Membership(models.Model):
 
 
 class GroupQuerySet(models.QuerySet["Group"]):
-    def seen_by(self, user: User) -> Self:
+    def seen_by(self, caller: Caller) -> Self:
         """Groups of the teams this person is in, whatever their role."""
-        return self.filter(team__memberships__user=user)
+        return self._with_role(caller, Membership.Role.values)
 
-    def filled_by(self, user: User) -> Self:
+    def filled_by(self, caller: Caller) -> Self:
         """Groups this person may add photos to: viewers only look."""
-        return self.filter(
-            team__memberships__user=user,
-            team__memberships__role__in=[Membership.Role.OWNER, Membership.Role.MEMBER],
-        )
+        return self._with_role(caller, [Membership.Role.OWNER, Membership.Role.MEMBER])
+
+    def owned_by(self, caller: Caller) -> Self:
+        """Groups this person manages: policies, invitations, other people's photos."""
+        return self._with_role(caller, [Membership.Role.OWNER])
+
+    def _with_role(self, caller: Caller, roles: list[str]) -> Self:
+        rows = self.filter(team__memberships__user=caller.user, team__memberships__role__in=roles)
+        return rows if caller.group_ids is None else rows.filter(pk__in=caller.group_ids)
 
 
 class Group(models.Model):
     """The album of one event: what invitations lead to and photos belong to."""
+
+    class Visibility(models.TextChoices):
+        DROP = "drop", "Nothing: upload only"
+        OWN = "own", "What they sent"
+        GALLERY = "gallery", "All approved photos of the group"
+
+    class GpsPolicy(models.TextChoices):
+        MEMBERS = "members", "Members; uploaders for their own photos"
+        COARSE = "coarse", "Guests too, rounded to about a kilometre"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="groups")
@@ -80,6 +96,27 @@ class Group(models.Model):
     venue = models.CharField(max_length=200, blank=True)
     latitude = models.FloatField(null=True, blank=True, help_text="Degrees north, WGS 84.")
     longitude = models.FloatField(null=True, blank=True, help_text="Degrees east, WGS 84.")
+    visibility = models.CharField(
+        max_length=10,
+        choices=Visibility.choices,
+        default=Visibility.OWN,
+        help_text="What a guest with a link may see.",
+    )
+    reveal_at = models.DateTimeField(
+        null=True, blank=True, help_text="Until then guests see only their own photos."
+    )
+    gps_policy = models.CharField(
+        max_length=10,
+        choices=GpsPolicy.choices,
+        default=GpsPolicy.MEMBERS,
+        help_text="Who sees where photos were taken.",
+    )
+    closes_at = models.DateTimeField(
+        null=True, blank=True, help_text="From then on guests neither add nor change anything."
+    )
+    retain_originals_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Drop originals so many days after processing."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

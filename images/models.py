@@ -15,23 +15,29 @@ from images.media import keys
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
-    from bandpics.users.models import User
+    from datetime import datetime
+
+    from bandpics.users.callers import Caller
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
     def in_group(self, group: Group) -> Self:
         return self.filter(group=group)
 
-    def seen_by(self, user: User) -> Self:
+    def seen_by(self, caller: Caller) -> Self:
         """Photos of every group of the person's teams."""
-        return self.filter(group__team__memberships__user=user)
+        return self.filter(group__in=Group.objects.seen_by(caller))
 
     def sent_by(self, sender_key: str) -> Self:
         return self.filter(sender=sender_key)
 
     def ready(self) -> Self:
         """Photos that have a finished version to show."""
-        return self.filter(version__gt=0)
+        return self.filter(version__gt=0, trashed_at=None)
+
+    def kept(self) -> Self:
+        """Without the trash."""
+        return self.filter(trashed_at=None)
 
     def with_status(self) -> Self:
         """Adds `status` and `failure` of each photo's newest upload."""
@@ -71,6 +77,17 @@ class Image(models.Model):
 
     class GpsSource(models.TextChoices):
         EXIF = "exif", "From the photo"
+        PERSON = "person", "Set by a person"
+        REMOVED = "removed", "Forgotten on request"
+
+    class TimeSource(models.TextChoices):
+        EXIF = "exif", "From the photo"
+        PERSON = "person", "Set by a person"
+
+    class Moderation(models.TextChoices):
+        PENDING = "pending", "Waiting for approval"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="images")
@@ -100,6 +117,8 @@ class Image(models.Model):
     taken_at_local = models.DateTimeField(null=True, blank=True)
     utc_offset_minutes = models.SmallIntegerField(null=True, blank=True)
     taken_at = models.DateTimeField(null=True, blank=True)
+    # A person's date or place is never overwritten by reading the file again.
+    taken_source = models.CharField(max_length=10, choices=TimeSource.choices, blank=True)
     sort_at = models.DateTimeField(default=timezone.now, help_text="Taken, or else uploaded.")
 
     # Where: WGS 84 degrees, metres above sea level, degrees clockwise from north.
@@ -133,8 +152,23 @@ class Image(models.Model):
     exif = models.JSONField(default=dict, blank=True, help_text="All tags as read, cleaned.")
 
     description = models.TextField(blank=True, max_length=4000)
+    caption = models.TextField(blank=True, max_length=2000, help_text="The uploader's own words.")
+    moderation = models.CharField(
+        max_length=10, choices=Moderation.choices, default=Moderation.APPROVED
+    )
+    moderation_reason = models.CharField(max_length=500, blank=True)
+    original_dropped_at = models.DateTimeField(
+        null=True, blank=True, help_text="The original is gone; the variants stay."
+    )
+    trashed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    if TYPE_CHECKING:  # there after with_status()
+        status: str
+        failure: str
+        processing_ms: int | None
+        processed_at: datetime | None
 
     objects = ImageQuerySet.as_manager()
 
@@ -143,7 +177,7 @@ class Image(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["group", "sha256"],
-                condition=Q(version__gt=0),
+                condition=Q(version__gt=0, trashed_at=None),
                 name="image_bytes_once_per_group",
             ),
             models.CheckConstraint(

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 
-from bandpics.users.models import User
+from bandpics.users.callers import caller_of
 from groups.models import Group
 from images import pages
 from images.media import formats
@@ -60,7 +60,7 @@ def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResp
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The groups of the person's teams."""
-    groups = Group.objects.seen_by(_user(request)).select_related("team")
+    groups = Group.objects.seen_by(caller_of(request)).select_related("team")
     groups = groups.annotate(photo_count=Count("images", filter=Q(images__version__gt=0)))
     return render(request, "groups/home.html", {"groups": groups})
 
@@ -68,7 +68,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    visible = Group.objects.seen_by(_user(request)).select_related("team")
+    visible = Group.objects.seen_by(caller_of(request)).select_related("team")
     group = get_object_or_404(visible, pk=group_id)
     images = Image.objects.in_group(group).ready().with_variants()
     page = pages.GalleryPages()
@@ -93,7 +93,7 @@ def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
 @login_required
 @require_safe
 def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
-    visible = Image.objects.seen_by(_user(request)).ready().with_variants()
+    visible = Image.objects.seen_by(caller_of(request)).ready().with_variants()
     image = get_object_or_404(visible.select_related("group__team"), pk=image_id)
     siblings = Image.objects.in_group(image.group).ready()
     return render(
@@ -106,8 +106,3 @@ def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
             "older": siblings.older_than(image).first(),
         },
     )
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - for the type checker
-    return request.user

@@ -44,6 +44,13 @@ class Invitation(models.Model):
     digest = models.CharField(editable=False, max_length=64, unique=True)
     expires_at = models.DateTimeField(default=default_expiry)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    visibility = models.CharField(
+        max_length=10,
+        choices=Group.Visibility.choices,
+        blank=True,
+        help_text="Empty: as the group says.",
+    )
+    trusted = models.BooleanField(default=False, help_text="Photos need no approval.")
     max_files = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
     max_bytes = models.PositiveBigIntegerField(null=True, blank=True, help_text="Empty: no limit.")
     used_files = models.PositiveIntegerField(default=0, editable=False)

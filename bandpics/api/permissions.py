@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+
+from bandpics.users.callers import caller_of
+from bandpics.users.models import Scope, User
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
 
-class HasCredential(BasePermission):
-    """Signed in, or holding an invitation."""
+class HasScope(BasePermission):
+    """Signed in with a credential that is good for this, or holding an invitation.
+
+    A view says what changing needs by `write_scope` (default: upload); reading needs `read`.
+    Invitations are no users; what they may do, their doors decide.
+    """
+
+    message = "This API key was not given the scope that this needs."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return bool(request.auth) or request.user.is_authenticated
+        if not isinstance(request.user, User):
+            return bool(request.auth)
+        wanted = Scope.READ if request.method in SAFE_METHODS else self._write_scope(view)
+        return wanted in caller_of(request).scopes
+
+    @staticmethod
+    def _write_scope(view: APIView) -> str:
+        return getattr(view, "write_scope", Scope.UPLOAD)

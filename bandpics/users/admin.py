@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group as PermissionGroup
+from rest_framework_api_key.models import APIKey
 
-from bandpics.users.models import User
+from bandpics.users.models import ApiKey, User
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 # Our groups are albums; Django's, bundles of permissions, would only be taken for them.
 admin.site.unregister(PermissionGroup)
+admin.site.unregister(APIKey)  # the library's own; ours is ApiKey
 admin.site.site_header = admin.site.site_title = "Bandpics"
 
 
@@ -31,3 +38,18 @@ class UserAdmin(DjangoUserAdmin[User]):
     add_fieldsets = [
         (None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})
     ]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+    """Keys are made by the API, which shows them once; here they are seen and revoked."""
+
+    list_display = ["prefix", "name", "user", "scopes", "expiry_date", "last_used_at", "revoked"]
+    list_filter = ["revoked"]
+    list_select_related = ["user"]
+    search_fields = ["prefix", "name", "user__email"]
+    fields = ["prefix", "name", "user", "scopes", "group_ids", "expiry_date", "revoked"]
+    readonly_fields = ["prefix", "user", "scopes", "group_ids"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False

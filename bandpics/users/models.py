@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from rest_framework_api_key.models import AbstractAPIKey
 
 
 class UserManager(BaseUserManager["User"]):
@@ -65,3 +67,32 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return str(self)
+
+
+class Scope(models.TextChoices):
+    """What a credential is for. A session or a JWT has them all; an API key those it was given."""
+
+    READ = "read", "See"
+    UPLOAD = "upload", "Add and change photos"
+    MODERATE = "moderate", "Approve, reject, trash other people's photos"
+    ADMIN = "admin", "Manage groups, invitations, teams and keys"
+
+
+class ApiKey(AbstractAPIKey):
+    """A secret for scripts, `prefix.secret`: shown once, kept as a hash."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    scopes = ArrayField(models.CharField(max_length=10, choices=Scope.choices))
+    # Ids only: groups are an app above this one. Empty: all groups of the user.
+    group_ids = ArrayField(models.UUIDField(), default=list, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta(AbstractAPIKey.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    scopes__contained_by=["read", "upload", "moderate", "admin"], scopes__len__gt=0
+                ),
+                name="api_key_scopes_are_known",
+            )
+        ]

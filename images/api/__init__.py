@@ -1,0 +1,1 @@
+"""The HTTP doors to photos: who, what, do, answer."""

@@ -1,0 +1,161 @@
+"""Announce, sign, complete, cancel; and the receipt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Prefetch
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.response import Response
+
+from bandpics.api.problems import Conflict
+from images import quota, uploads
+from images.api import upload_json as json
+from images.api.doors import PhotoView, may_list, my_upload, my_uploads, sender_of
+from images.models import Image, Upload
+from invitations.authentication import InvitationExhausted, InvitationExpired, guest
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rest_framework.request import Request
+
+RECEIPT_LIMIT = 1000
+
+
+class NotPending(Conflict):
+    slug = "upload-not-pending"
+    title = "This upload is past the point where bytes can be sent"
+
+
+class NotMultipart(Conflict):
+    slug = "upload-not-multipart"
+    title = "This file is sent whole: sign it without a part"
+
+
+class NotArrived(Conflict):
+    slug = "upload-not-arrived"
+    title = "The file has not arrived yet"
+    retry_after_seconds = 2
+
+    def __init__(self, missing_parts: list[int]) -> None:
+        members: dict[str, Any] = {"missing_parts": missing_parts} if missing_parts else {}
+        super().__init__("Send its bytes to the signed URL, then complete it again.", **members)
+
+
+class Mismatch(Conflict):
+    slug = "upload-mismatch"
+    title = "What arrived is not what was announced"
+
+    def __init__(self) -> None:
+        super().__init__("Its size differs. It was removed: sign again and send the whole file.")
+
+
+class UploadList(PhotoView):
+    @extend_schema(responses=json.UploadSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """The receipt: what I sent and where it stands, newest first."""
+        thumbs = Prefetch(
+            "image",
+            Image.objects.with_variants(),
+        )
+        mine = my_uploads(request) if may_list(request) else Upload.objects.none()
+        rows = mine.select_related("duplicate_of").prefetch_related(thumbs)
+        rows = rows.order_by("-created_at", "-id")[:RECEIPT_LIMIT]
+        return Response({"uploads": json.UploadSerializer(rows, many=True).data})
+
+    @extend_schema(
+        request=json.AnnouncementSerializer,
+        responses={201: json.TicketsSchema},
+    )
+    def post(self, request: Request) -> Response:
+        """Announce 1 to 100 files, all or nothing; the answer says how to send each."""
+        invitation = guest(request)
+        if invitation is not None and invitation.is_expired:
+            raise InvitationExpired
+        body = json.AnnouncementSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        sender = sender_of(request, group_id=body.validated_data.get("group"))
+        try:
+            tickets = uploads.announce(
+                sender, body.announced(), uploader_name=body.validated_data["uploader_name"]
+            )
+        except quota.Exhausted:
+            raise InvitationExhausted from None
+        answer = [json.ticket_json(ticket) for ticket in tickets]
+        return Response({"uploads": answer}, status=status.HTTP_201_CREATED)
+
+
+class UploadDetail(PhotoView):
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, upload_id: UUID) -> Response:
+        """Cancel an upload that has not arrived. Safe to call twice."""
+        upload = my_upload(request, upload_id)
+        if not uploads.discard(upload):
+            upload.refresh_from_db(fields=["status"])
+            if upload.status != Upload.Status.DISCARDED:
+                raise NotPending("It has arrived already.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class UploadSign(PhotoView):
+    @extend_schema(request=json.PartSerializer, responses=json.SignedRequestSerializer)
+    def post(self, request: Request, upload_id: UUID) -> Response:
+        """A fresh signature for the PUT, or for one part of it."""
+        body = json.PartSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        upload, number = my_upload(request, upload_id), body.validated_data.get("part")
+        try:
+            if number is None and not upload.is_multipart:
+                signed = uploads.sign(upload)
+            else:
+                signed = uploads.sign_part(upload, number=number or 1)
+        except uploads.NotPending:
+            raise NotPending from None
+        except uploads.NotMultipart:
+            raise NotMultipart from None
+        except uploads.NoSuchPart:
+            raise NotMultipart(f"It has parts 1 to {upload.part_count}.") from None
+        return Response(json.SignedRequestSerializer(signed).data)
+
+
+class UploadParts(PhotoView):
+    @extend_schema(responses=json.PartsSerializer)
+    def get(self, request: Request, upload_id: UUID) -> Response:
+        """Which parts have arrived in full."""
+        upload = my_upload(request, upload_id)
+        if not upload.is_multipart:
+            raise NotMultipart
+        answer = {
+            "part_size": upload.part_size(1),
+            "part_count": upload.part_count,
+            "parts": uploads.arrived_parts(upload),
+        }
+        return Response(json.PartsSerializer(answer).data)
+
+
+class UploadComplete(PhotoView):
+    @extend_schema(
+        request=None,
+        responses={
+            200: OpenApiResponse(json.UploadSerializer, "It was complete already."),
+            202: OpenApiResponse(json.UploadSerializer, "The bytes are here; queued."),
+        },
+    )
+    def post(self, request: Request, upload_id: UUID) -> Response:
+        """Say that all bytes were sent. The bucket is asked whether that is so."""
+        upload = my_upload(request, upload_id)
+        try:
+            moved = uploads.complete(upload)
+        except uploads.NotArrived as error:
+            raise NotArrived(error.missing_parts) from None
+        except uploads.SizeMismatch:
+            raise Mismatch from None
+        except uploads.NotPending:
+            raise NotPending("It was cancelled or given up. Announce the file again.") from None
+        upload = my_upload(request, upload_id)
+        return Response(
+            json.UploadSerializer(upload).data,
+            status=status.HTTP_202_ACCEPTED if moved else status.HTTP_200_OK,
+        )
