@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from bandpics.ids import new_id
 
@@ -146,3 +147,8 @@ class Group(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("group-gallery", args=[self.pk])
+
+    @property
+    def is_closed(self) -> bool:
+        """From then on guests neither add nor change anything; what they started may finish."""
+        return self.closes_at is not None and self.closes_at <= timezone.now()

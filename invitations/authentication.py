@@ -50,6 +50,27 @@ class InvitationExhausted(Forbidden):
         super().__init__("It has taken as many photos as it may. Ask the host for more room.")
 
 
+class GroupClosed(Forbidden):
+    slug = "group-closed"
+    title = "The host has closed this group"
+
+    def __init__(self) -> None:
+        super().__init__("Guests can no longer add or change photos in it. Ask the host.")
+
+
+def refuse_unless_open(invitation: Invitation) -> None:
+    """Before a guest adds something. Raises InvitationExpired, GroupClosed."""
+    if invitation.is_expired:
+        raise InvitationExpired
+    refuse_if_closed(invitation)
+
+
+def refuse_if_closed(invitation: Invitation) -> None:
+    """Before a guest changes something they sent. Raises GroupClosed."""
+    if invitation.group.is_closed:
+        raise GroupClosed
+
+
 def find(token: str) -> Invitation:
     """The invitation behind a token, expired ones included: what was started may finish.
 

@@ -12,6 +12,8 @@ from rest_framework.permissions import AllowAny
 
 PROBLEMS = {
     "conflict": "What you asked does not fit the present state of the thing. Read it again.",
+    "group-closed": "The host has closed the group: guests can no longer add or change photos "
+    "in it. What was announced before may still be sent.",
     "invalid": "Some fields are missing or wrong. `errors` names each by a JSON pointer.",
     "invitation-exhausted": "The link has taken as many photos, or bytes, as its host allowed. "
     "Ask the host for more room. What was announced before may still be sent.",
@@ -26,6 +28,8 @@ PROBLEMS = {
     "not-ready": "The photo is still being processed. Wait as long as `Retry-After` says.",
     "permission-denied": "You are known, but may not do this.",
     "photo-failed": "The photo could not be processed; the detail says why.",
+    "precondition-failed": "The thing was changed since you read it, so that your `If-Match` does "
+    "not fit any more. Read it again, and send your change with the new `ETag`.",
     "too-many-requests": "Wait as long as `Retry-After` says.",
     "unavailable": "A service behind this one does not answer. Nothing is lost; try again.",
     "unsupported-media-type": "Send JSON, with `Content-Type: application/json`.",

@@ -14,7 +14,7 @@ from images import quota, uploads
 from images.api import upload_json as json
 from images.api.doors import PhotoView, may_list, my_upload, my_uploads, sender_of
 from images.models import Image, Upload
-from invitations.authentication import InvitationExhausted, InvitationExpired, guest
+from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -72,8 +72,8 @@ class UploadList(PhotoView):
     def post(self, request: Request) -> Response:
         """Announce 1 to 100 files, all or nothing; the answer says how to send each."""
         invitation = guest(request)
-        if invitation is not None and invitation.is_expired:
-            raise InvitationExpired
+        if invitation is not None:
+            refuse_unless_open(invitation)
         body = json.AnnouncementSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         sender = sender_of(request, group_id=body.validated_data.get("group"))
