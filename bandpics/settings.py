@@ -6,12 +6,14 @@ Each variable stands in README.md and `.env.example`. `NAME_FILE` is read in pla
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import django_stubs_ext
+import limits
 from django.core.exceptions import ImproperlyConfigured
 from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
 
@@ -34,7 +36,17 @@ def http_origin(value: str | None) -> str | None:
     return value.rstrip("/")
 
 
+def rate(value: str) -> str:
+    """So many in so long, such as 20/minute or 100 per 2 hours."""
+    try:
+        limits.parse(value)
+    except ValueError:
+        raise ValidationError("must be a rate such as 20/minute") from None
+    return value
+
+
 env.add_parser("origin", http_origin)
+env.add_parser("rate", rate)
 
 SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=32))
 DEBUG = env.bool("DEBUG", default=False)
@@ -43,6 +55,8 @@ DEBUG = env.bool("DEBUG", default=False)
 PUBLIC_URL: str = env.origin("PUBLIC_URL") or ""
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
+# How many proxies in a row add to X-Forwarded-For; what stands before theirs, anybody can write.
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=1, validate=validate.Range(min=1))
 
 # --- What this project is about -------------------------------------------------------------
 
@@ -57,6 +71,40 @@ UPLOAD_URL_LIFETIME = timedelta(minutes=15)
 UPLOAD_PENDING_LIFETIME = timedelta(hours=24)
 MULTIPART_THRESHOLD_BYTES = 16 * MIB
 MULTIPART_PART_BYTES = 8 * MIB
+
+# --- People ---------------------------------------------------------------------------------
+
+REGISTRATION = env.str(
+    "REGISTRATION", default="closed", validate=validate.OneOf(["open", "invite", "closed"])
+)
+API_KEY_OVERLAP = timedelta(hours=24)  # how long a rotated key keeps working
+
+# Signs our own tokens. Without one of its own, whoever changes SECRET_KEY signs everybody out.
+JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", default=None, validate=validate.Length(min=32))
+
+# Somebody else's tokens (Cognito, Keycloak, …) are taken as well once these are set.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_AUDIENCE: list[str] = env.list("OIDC_AUDIENCE", default=[])
+OIDC_JWKS_URL = env.str("OIDC_JWKS_URL", default="")
+# Cognito's access tokens name their audience `client_id`.
+OIDC_CLIENT_ID_IS_AUDIENCE = env.bool("OIDC_CLIENT_ID_IS_AUDIENCE", default=False)
+OIDC_CREATES_USERS = env.bool("OIDC_CREATES_USERS", default=False)
+# What a person gets who is new: a team and a group. By name: it lives in an app above.
+MAKE_HOME = "groups.registration.make_home"
+
+# Guests send hundreds of photos within minutes and share an address; guessers get little.
+RATE_LIMITS: dict[str, str] = {
+    "address": env.rate("RATE_LIMIT_ADDRESS", default="300/minute"),
+    "user": env.rate("RATE_LIMIT_USER", default="1200/minute"),
+    "key": env.rate("RATE_LIMIT_KEY", default="1200/minute"),
+    "invitation": env.rate("RATE_LIMIT_INVITATION", default="6000/minute"),
+    "device": env.rate("RATE_LIMIT_DEVICE", default="1200/minute"),
+    "guess": env.rate("RATE_LIMIT_GUESS", default="30/minute"),
+    "password": env.rate("RATE_LIMIT_PASSWORD", default="10 per 15 minutes"),
+    "account": env.rate("RATE_LIMIT_ACCOUNT", default="100/hour"),
+    "register": env.rate("RATE_LIMIT_REGISTER", default="20/hour"),
+}
+IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 
 # --- Stores ---------------------------------------------------------------------------------
 
@@ -96,6 +144,15 @@ except EnvValidationError as error:
     messages = cast("dict[str, list[str]]", error.error_messages)
     wrong = "; ".join(f"{name}: {' '.join(why)}" for name, why in messages.items())
     raise ImproperlyConfigured(f"{wrong} (README.md explains each variable)") from None
+
+if OIDC_ISSUER and not (OIDC_AUDIENCE and OIDC_JWKS_URL):
+    raise ImproperlyConfigured("OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL, too.")
+if OIDC_ISSUER and REGISTRATION == "open":
+    # Else somebody could register the address of another before they sign in with their issuer.
+    raise ImproperlyConfigured(
+        "REGISTRATION=open asks nobody to prove their e-mail address, while OIDC_ISSUER trusts "
+        "addresses. Set REGISTRATION to invite or closed, or leave out OIDC_ISSUER."
+    )
 
 _secure = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]
@@ -178,6 +235,7 @@ TEMPLATES = [
     }
 ]
 
+AUTHENTICATION_BACKENDS = ["bandpics.users.passwords.PasswordBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -236,13 +294,29 @@ CONTENT_SECURITY_POLICY = {
 # --- API ------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["bandpics.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "bandpics.api.renderers.BrowsableRenderer",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["bandpics.api.throttles.CredentialLimit"],
     "EXCEPTION_HANDLER": "bandpics.api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_VERSIONING_CLASS": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEY
+    or hashlib.sha256(f"bandpics.jwt {SECRET_KEY}".encode()).hexdigest(),
+    "ISSUER": "bandpics",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "LEEWAY": timedelta(seconds=10),
+    "CHECK_REVOKE_TOKEN": True,  # a changed password ends them
 }
 
 SPECTACULAR_SETTINGS = {
@@ -253,7 +327,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "ENUM_NAME_OVERRIDES": {"UploadStatus": "images.models.Upload.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "UploadStatus": "images.models.Upload.Status",
+        "Scope": "bandpics.users.models.Scope",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "bandpics.api.schema.add_problems",
+    ],
 }
 
 # --- Work -----------------------------------------------------------------------------------
@@ -272,13 +353,19 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "images"
-CELERY_TASK_ROUTES = {"images.tasks.sweep": {"queue": "sweep"}}
+CELERY_TASK_ROUTES = {
+    "images.tasks.sweep": {"queue": "sweep"},
+    "images.tasks.remove_strays": {"queue": "sweep"},
+}
 CELERY_TASK_SOFT_TIME_LIMIT = 240
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "images.tasks.sweep", "schedule": 15.0}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "images.tasks.sweep", "schedule": 15.0},
+    "remove-strays": {"task": "images.tasks.remove_strays", "schedule": 900.0},
+}
 
 # --- Logs -----------------------------------------------------------------------------------
 

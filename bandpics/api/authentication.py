@@ -1,8 +1,144 @@
-"""How members sign in to the API."""
+"""How members sign in to the API: by key, by token, or by the session of the browser.
+
+Whoever sends an Authorization header is judged by it alone: a wrong one is a 401 and never
+falls through to the session.
+"""
 
 from __future__ import annotations
 
-from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from rest_framework import authentication, exceptions, status
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.tokens import Token
+
+from bandpics.api import throttles
+from bandpics.api.problems import Forbidden, Problem, Unavailable
+from bandpics.users import keys, oidc
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+    from bandpics.users.models import ApiKey, User
+
+API_KEY, BEARER = "Api-Key", "Bearer"
+CHALLENGE = f'{BEARER} realm="Bandpics", {API_KEY} realm="Bandpics"'
+
+
+class CredentialInvalid(Problem, exceptions.AuthenticationFailed):
+    status_code = status.HTTP_401_UNAUTHORIZED
+    slug = "credential-invalid"
+    title = "This credential is not valid"
+
+
+class CsrfFailed(Forbidden):
+    slug = "csrf-failed"
+    title = "The browser's CSRF token is missing or wrong"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason} Send the csrftoken cookie's value as X-CSRFToken.")
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Api-Key <key>`. Sets `request.auth` to the ApiKey."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        text = _credential(request, API_KEY)
+        if text is None:
+            return None
+        key = keys.find(text)
+        if key is None:
+            throttles.guessed_wrong(request)
+            raise CredentialInvalid("There is no such API key, or it was revoked or has expired.")
+        keys.note_use(key)
+        return key.user, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+
+class TokenAuthentication(JWTAuthentication):
+    """`Authorization: Bearer <JWT>`, of our own making or of the issuer in the settings."""
+
+    def authenticate(self, request: Request) -> tuple[User, Token | dict[str, Any]] | None:
+        text = _credential(request, BEARER)
+        if text is None:
+            return None
+        try:
+            return self._by_issuer(text) if _names_issuer(text) else self._by_us(text)
+        except (exceptions.AuthenticationFailed, oidc.TokenRefused) as error:
+            throttles.guessed_wrong(request)
+            raise CredentialInvalid(_reason(error)) from None
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+    def _by_us(self, text: str) -> tuple[User, Token]:
+        token = self.get_validated_token(text.encode())
+        return self.get_user(token), token
+
+    def _by_issuer(self, text: str) -> tuple[User, dict[str, Any]]:
+        try:
+            claims = oidc.verify(text)
+        except oidc.IssuerUnavailable:
+            raise Unavailable("The issuer of this token does not answer; try again soon.") from None
+        return oidc.user_of(claims), claims
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """The browser's session; writing takes the CSRF token, too."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        if get_authorization_header(request).strip():  # type: ignore[arg-type]
+            raise CredentialInvalid(
+                f"This address takes `Authorization: {BEARER} <token>` or `{API_KEY} <key>`."
+            )
+        return super().authenticate(request)
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+    def enforce_csrf(self, request: Request) -> None:
+        try:
+            super().enforce_csrf(request)
+        except exceptions.PermissionDenied as error:
+            raise CsrfFailed(str(error.detail).removeprefix("CSRF Failed: ")) from None
+
 
 # In this order: the first that finds its own kind of credential decides.
-MEMBER_AUTHENTICATION: list[type[BaseAuthentication]] = [SessionAuthentication]
+MEMBER_AUTHENTICATION: list[type[BaseAuthentication]] = [
+    ApiKeyAuthentication,
+    TokenAuthentication,
+    SessionAuthentication,
+]
+
+
+def _credential(request: Request, scheme: str) -> str | None:
+    """What follows the scheme; None for another scheme or no header, empty if malformed."""
+    words = get_authorization_header(request).split()  # type: ignore[arg-type]
+    if not words or words[0].lower() != scheme.lower().encode():
+        return None
+    return words[1].decode("latin-1") if len(words) == 2 else ""
+
+
+def _names_issuer(text: str) -> bool:
+    """Whom it says it is from; nothing of it is believed yet."""
+    try:
+        claims = jwt.decode(text, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return False
+    return oidc.is_issuer(claims.get("iss"))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, oidc.TokenRefused):
+        return str(error)
+    detail = getattr(error, "detail", None)
+    code = detail.get("code") if isinstance(detail, dict) else getattr(detail, "code", None)
+    return {
+        "user_not_found": "The person of this token is gone.",
+        "user_inactive": "The person of this token was deactivated.",
+        "password_changed": "The password was changed since; sign in again.",
+    }.get(str(code), "This token is malformed, expired, or not of our making; sign in again.")

@@ -96,3 +96,47 @@ class ApiKey(AbstractAPIKey):
                 name="api_key_scopes_are_known",
             )
         ]
+
+
+class ExternalIdentity(models.Model):
+    """Who a person is to the issuer of somebody else's tokens."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="external_identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "external identities"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issuer", "subject"], name="external_identity_is_one_person"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"
+
+
+class IdempotencyRecord(models.Model):
+    """What a creating call with an Idempotency-Key answered. See bandpics.api.idempotency."""
+
+    credential = models.CharField(max_length=200)
+    route = models.CharField(max_length=200)
+    key_digest = models.CharField(max_length=64)
+    body_digest = models.CharField(max_length=64)
+    # Null while the first call is being worked on.
+    status = models.PositiveSmallIntegerField(null=True)
+    # What may be stored of the answer: all of it, or only what it can be made again from.
+    answer = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["credential", "route", "key_digest"], name="idempotency_key_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route} by {self.credential}"

@@ -1,0 +1,105 @@
+"""API keys: made, shown once, found again, rotated, revoked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Least, Now
+from django.utils import timezone
+
+from bandpics.users.models import ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from bandpics.users.models import User
+
+USE_IS_NOTED_EVERY = timedelta(minutes=1)
+_generator = ApiKey.objects.key_generator
+
+
+def issue(
+    user: User,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    group_ids: Iterable[UUID] = (),
+    expires_at: datetime | None = None,
+    key: str | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key, and its text, which nobody can show again.
+
+    `key` is one that was agreed on elsewhere: 8 characters, a dot, and enough chance.
+    """
+    row = ApiKey(
+        user=user,
+        name=name,
+        scopes=sorted(set(scopes)),
+        group_ids=sorted(set(group_ids)),
+        expiry_date=expires_at,
+    )
+    if key is None:
+        key = ApiKey.objects.assign_key(row)
+    else:
+        row.prefix, row.hashed_key = key.partition(".")[0], _generator.hash(key)
+        row.id = f"{row.prefix}.{row.hashed_key}"
+    row.save(force_insert=True)
+    return row, key
+
+
+def find(key: str) -> ApiKey | None:
+    """The row of a key that is good now: neither revoked nor expired, its person active."""
+    prefix, dot, _ = key.partition(".")
+    if not dot or "\0" in key:
+        return None
+    row = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
+    # Compared in constant time, whatever else is wrong with it.
+    if row is None or not row.is_valid(key):
+        return None
+    if row.revoked or row.has_expired or not row.user.is_active:
+        return None
+    return row
+
+
+def note_use(row: ApiKey) -> None:
+    """Remember that a key is in use, once a minute at most: reading should not write."""
+    now = timezone.now()
+    if row.last_used_at is None or row.last_used_at < now - USE_IS_NOTED_EVERY:
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_IS_NOTED_EVERY)
+        ApiKey.objects.filter(stale, pk=row.pk).update(last_used_at=now)
+
+
+def usable(user: User) -> list[ApiKey]:
+    """A person's keys that are good now, newest first."""
+    alive = Q(expiry_date=None) | Q(expiry_date__gt=Now())
+    return list(ApiKey.objects.filter(alive, user=user, revoked=False).order_by("-created"))
+
+
+@transaction.atomic
+def rotate(
+    old: ApiKey,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    group_ids: Iterable[UUID],
+    expires_at: datetime | None,
+) -> tuple[ApiKey, str]:
+    """Another key in place of this one, which goes on working for API_KEY_OVERLAP.
+
+    Safe to call twice: an answer may get lost, and the old key must still do.
+    """
+    end = timezone.now() + settings.API_KEY_OVERLAP
+    # LEAST ignores nulls: a key that never expired does so now.
+    ApiKey.objects.filter(pk=old.pk).update(expiry_date=Least("expiry_date", end))
+    old.refresh_from_db(fields=["expiry_date"])
+    return issue(old.user, name=name, scopes=scopes, group_ids=group_ids, expires_at=expires_at)
+
+
+def revoke(user: User, *, prefix: str) -> bool:
+    """At once and for ever. Safe to call twice; False if the person has no such key."""
+    return bool(ApiKey.objects.filter(user=user, prefix=prefix).update(revoked=True))

@@ -1,0 +1,55 @@
+"""Somebody new: an account, and a place of their own to put photos at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+
+from bandpics.users import keys
+from bandpics.users.models import Scope, User
+from groups.models import Group, Membership, Team
+
+if TYPE_CHECKING:
+    from bandpics.users.models import ApiKey
+
+FIRST_KEY_NAME = "First key"
+
+
+class EmailTaken(Exception):
+    """There is an account with this e-mail address, in whatever case."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    user: User
+    group: Group
+    key_row: ApiKey
+    api_key: str  # shown once
+
+
+def register(*, email: str, password: str, name: str = "") -> Registered:
+    """Account, personal team and group, and a first API key: all or nothing.
+
+    Raises EmailTaken. Whether anybody may register, and how good the password is, is for the
+    door to ask.
+    """
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(email, password, name=name)
+            group = make_home(user)
+            row, key = keys.issue(user, name=FIRST_KEY_NAME, scopes=Scope.values)
+    except IntegrityError as error:
+        if "user_email_once" in str(error) or "users_user_email" in str(error):
+            raise EmailTaken from None
+        raise
+    return Registered(user, group, row, key)
+
+
+@transaction.atomic
+def make_home(user: User) -> Group:
+    """A team of one and a group in it."""
+    team = Team.objects.create(name=f"{user}'s photos"[:120], is_personal=True)
+    Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
+    return Group.objects.create(team=team, name="My photos")
