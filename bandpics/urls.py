@@ -18,6 +18,7 @@ urlpatterns = [
     path("problems/<slug:slug>/", api.explain_problem, name="problem"),
     path("api/v1/schema/", api.Schema.as_view(), name="schema"),
     path("api/v1/docs/", api.Docs.as_view(), name="docs"),
+    path("api/v1/", include("groups.api_urls")),
     path("api/v1/", include("images.api.urls")),
     path("", include("images.urls")),
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,6 +17,44 @@ if TYPE_CHECKING:
     from bandpics.users.models import User
 
 
+class TeamQuerySet(models.QuerySet["Team"]):
+    def seen_by(self, caller: Caller) -> Self:
+        """Teams this person is in; an admin sees all."""
+        return self if is_admin(caller) else self._with_role(caller, Membership.Role.values)
+
+    def managed_by(self, caller: Caller) -> Self:
+        """Teams whose name and members this person decides about; an admin, about all."""
+        if is_admin(caller):
+            return self
+        if caller.group_ids is not None:
+            return self.none()  # a key for some groups rules no team
+        return self._with_role(caller, [Membership.Role.OWNER])
+
+    def filled_by(self, caller: Caller) -> Self:
+        """Teams this person may make groups in."""
+        if caller.group_ids is not None:
+            return self.none()  # a key for some groups makes no others
+        return self._with_role(caller, [Membership.Role.OWNER, Membership.Role.MEMBER])
+
+    def with_role_of(self, user: User) -> Self:
+        """Adds `role`: what this person is in each team, or None."""
+        mine = Membership.objects.filter(team=OuterRef("pk"), user=user)
+        return self.annotate(role=Subquery(mine.values("role")[:1]))
+
+    def _with_role(self, caller: Caller, roles: list[str]) -> Self:
+        mine = Membership.objects.filter(user=caller.user, role__in=roles)
+        rows = self.filter(pk__in=mine.values("team"))
+        if caller.group_ids is None:
+            return rows
+        return rows.filter(pk__in=Group.objects.filter(pk__in=caller.group_ids).values("team"))
+
+
+def is_admin(caller: Caller) -> bool:
+    """Whether this person rules all teams; an API key for some groups never does."""
+    is_staff = caller.user.is_staff or caller.user.is_superuser
+    return is_staff and caller.group_ids is None
+
+
 class Team(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=120)
@@ -24,6 +63,11 @@ class Team(models.Model):
         settings.AUTH_USER_MODEL, through="Membership", related_name="teams"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamQuerySet.as_manager()
+
+    if TYPE_CHECKING:  # there after with_role_of()
+        role: str | None
 
     class Meta:
         ordering = ["name"]
@@ -70,6 +114,11 @@ class GroupQuerySet(models.QuerySet["Group"]):
     def owned_by(self, caller: Caller) -> Self:
         """Groups this person manages: policies, invitations, other people's photos."""
         return self._with_role(caller, [Membership.Role.OWNER])
+
+    def with_role_of(self, user: User) -> Self:
+        """Adds `role`: what this person is in each group's team."""
+        mine = Membership.objects.filter(team=OuterRef("team"), user=user)
+        return self.annotate(role=Subquery(mine.values("role")[:1]))
 
     def _with_role(self, caller: Caller, roles: list[str]) -> Self:
         rows = self.filter(team__memberships__user=caller.user, team__memberships__role__in=roles)
@@ -123,6 +172,9 @@ class Group(models.Model):
 
     objects = GroupQuerySet.as_manager()
 
+    if TYPE_CHECKING:  # there after with_role_of()
+        role: str | None
+
     class Meta:
         ordering = ["-event_date", "-created_at"]
         constraints = [
@@ -139,7 +191,15 @@ class Group(models.Model):
                 violation_error_message=(
                     "Give latitude (-90 to 90) and longitude (-180 to 180), or neither."
                 ),
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(visibility__in=["drop", "own", "gallery"]),
+                name="group_visibility_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(gps_policy__in=["members", "coarse"]),
+                name="group_gps_policy_is_known",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -90,6 +90,10 @@ class Invitation(models.Model):
                 condition=Q(max_bytes__isnull=True) | Q(used_bytes__lte=F("max_bytes")),
                 name="invitation_bytes_within_limit",
             ),
+            models.CheckConstraint(
+                condition=Q(visibility__in=["", "drop", "own", "gallery"]),
+                name="invitation_visibility_is_known",
+            ),
         ]
 
     def __str__(self) -> str:

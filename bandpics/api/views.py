@@ -21,6 +21,8 @@ PROBLEMS = {
     "it. What was announced before may still be sent.",
     "invitation-revoked": "The host has withdrawn the link. Ask them for a new one.",
     "invitation-unknown": "There is no such link. Check that it is complete.",
+    "last-owner": "A team always has an owner. Make somebody else one before the last one leaves "
+    "or becomes something else.",
     "method-not-allowed": "This address does not take this method. See the documentation.",
     "not-acceptable": "This address answers JSON; accept that.",
     "not-authenticated": "Sign in, or send `Authorization: Invitation <token>`.",

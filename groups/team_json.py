@@ -1,0 +1,70 @@
+"""Teams and their members as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from bandpics.users.models import User
+from groups.models import Membership, Team
+
+
+class TeamSerializer(serializers.ModelSerializer[Team]):
+    role = serializers.ChoiceField(
+        choices=Membership.Role.choices,
+        read_only=True,
+        allow_null=True,
+        help_text="What I am in it; null for an admin who is not.",
+    )
+
+    class Meta:
+        model = Team
+        fields = ["id", "name", "is_personal", "role", "created_at"]
+        read_only_fields = ["is_personal"]
+
+
+class MemberSerializer(serializers.ModelSerializer[Membership]):
+    user = serializers.IntegerField(source="user_id", read_only=True)
+    email = serializers.EmailField(source="user.email", read_only=True)
+    name = serializers.CharField(source="user.name", read_only=True)
+
+    class Meta:
+        model = Membership
+        fields = ["user", "email", "name", "role", "created_at"]
+
+
+class RoleSerializer(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=Membership.Role.choices)
+
+
+class NewMemberSerializer(serializers.Serializer[Any]):
+    """Somebody with an account, by e-mail address or by id."""
+
+    email = serializers.EmailField(required=False)
+    user = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    role = serializers.ChoiceField(choices=Membership.Role.choices, default=Membership.Role.MEMBER)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("email" in attrs) == ("user" in attrs):
+            raise serializers.ValidationError(
+                {"email": ["Say who joins: either `email` or `user`."]}, code="required"
+            )
+        people = User.objects.filter(is_active=True)
+        if "user" in attrs:
+            attrs["person"] = people.filter(pk=attrs["user"]).first()
+            where, unknown = "user", "There is no person with this id."
+        else:
+            attrs["person"] = people.filter(email__iexact=attrs["email"]).first()
+            where, unknown = (
+                "email",
+                (
+                    "Nobody with this address has an account here. Ask them to register first; "
+                    "to send photos they need none, only an invitation."
+                ),
+            )
+        if attrs["person"] is None:
+            raise serializers.ValidationError(
+                {where: [serializers.ErrorDetail(unknown, code="unknown-person")]}
+            )
+        return attrs
