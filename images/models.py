@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 
 from bandpics.ids import new_id
@@ -15,6 +15,7 @@ from images.media import keys
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from bandpics.users.callers import Caller
@@ -41,13 +42,25 @@ class ImageQuerySet(models.QuerySet["Image"]):
 
     def with_status(self) -> Self:
         """Adds `status` and `failure` of each photo's newest upload."""
-        newest = Upload.objects.filter(image=OuterRef("pk")).order_by("-version")
+        newest = Upload.objects.shown().filter(image=OuterRef("pk")).order_by("-version")
         return self.annotate(
             status=Subquery(newest.values("status")[:1]),
             failure=Subquery(newest.values("failure")[:1]),
             processing_ms=Subquery(newest.values("processing_ms")[:1]),
             processed_at=Subquery(newest.values("finished_at")[:1]),
         )
+
+    def in_state(self, states: Iterable[str]) -> Self:
+        """Photos whose newest upload is in one of these states."""
+        shown = Upload.objects.shown()
+        newer = shown.filter(image=OuterRef("image"), version__gt=OuterRef("version"))
+        newest = shown.filter(~Exists(newer), image=OuterRef("pk"))
+        return self.filter(Exists(newest.filter(status__in=states)))
+
+    def changed_since(self, moment: datetime) -> Self:
+        """Photos that were edited, or whose upload arrived or ended, from then on."""
+        moved = Upload.objects.filter(Q(arrived_at__gte=moment) | Q(finished_at__gte=moment))
+        return self.filter(Q(updated_at__gte=moment) | Q(pk__in=moved.values("image")))
 
     def with_variants(self) -> Self:
         """Fetches the variants of each photo's current version along with it."""
@@ -161,6 +174,8 @@ class Image(models.Model):
         null=True, blank=True, help_text="The original is gone; the variants stay."
     )
     trashed_at = models.DateTimeField(null=True, blank=True)
+    # In the words of images.senders: a guest takes back what they did, not what a host did.
+    trashed_by = models.CharField(max_length=128, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -232,6 +247,10 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def pending(self) -> Self:
         return self.filter(status=Upload.Status.PENDING)
 
+    def shown(self) -> Self:
+        """Those that say how their photo fares: a replacement given up is as if never begun."""
+        return self.exclude(status=Upload.Status.DISCARDED, version__gt=1)
+
 
 class Upload(models.Model):
     """One arrival of bytes. It carries the state machine; the Image is its result.
@@ -275,15 +294,21 @@ class Upload(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     multipart_id = models.CharField(max_length=1024, null=True, blank=True)  # noqa: DJ001 - claimed WHERE NULL
 
+    # Of a replacement: what the photo is called once it is DONE.
+    filename = models.CharField(max_length=255, blank=True)
     declared_content_type = models.CharField(max_length=100)
     declared_byte_size = models.PositiveBigIntegerField()
     declared_last_modified = models.BigIntegerField(
         null=True, blank=True, help_text="Milliseconds since 1970, as the browser says."
     )
     declared_sha256 = models.CharField(max_length=64, blank=True)
+    sha256 = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Of what arrived; DONE or DUPLICATE."
+    )
     processing_ms = models.PositiveIntegerField(null=True, blank=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="By the sweeper.")
     arrived_at = models.DateTimeField(null=True, blank=True)
     queued_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

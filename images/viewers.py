@@ -1,0 +1,83 @@
+"""What somebody who looks at photos may know of them: whose they are, and where they were taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from groups.models import Group
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bandpics.users.models import User
+    from images.senders import Sender
+
+COARSE_DECIMALS = 2  # of a degree: about a kilometre
+
+
+class Placed(Protocol):
+    """A photo, or the columns of one."""
+
+    sender: str
+    uploaded_by_id: int | None
+    latitude: float | None
+    longitude: float | None
+    altitude: float | None
+    direction: float | None
+    gps_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a photo was taken, as exactly as its viewer may know."""
+
+    lat: float
+    lon: float
+    altitude: float | None = None
+    direction: float | None = None
+    datetime: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A member, or a guest. `is_guest` decides what is shown of other people's photos."""
+
+    is_guest: bool
+    user_id: Any = None
+    sender_key: str = ""  # a guest's; empty: nothing is theirs
+    sees_others_roughly: bool = False
+
+    def owns(self, photo: Any) -> bool:
+        if self.is_guest:
+            return bool(self.sender_key) and photo.sender == self.sender_key
+        return self.user_id is not None and photo.uploaded_by_id == self.user_id
+
+    def sees_all_of(self, photo: Any) -> bool:
+        """Position, raw EXIF, and what the hosts think of it."""
+        return not self.is_guest or self.owns(photo)
+
+    def place_of(self, photo: Placed) -> Place | None:
+        if photo.latitude is None or photo.longitude is None:
+            return None
+        if self.sees_all_of(photo):
+            return Place(
+                photo.latitude, photo.longitude, photo.altitude, photo.direction, photo.gps_at
+            )
+        if self.sees_others_roughly:
+            return Place(
+                round(photo.latitude, COARSE_DECIMALS), round(photo.longitude, COARSE_DECIMALS)
+            )
+        return None
+
+
+def member(user: User) -> Viewer:
+    return Viewer(is_guest=False, user_id=user.pk)
+
+
+def guest(sender: Sender) -> Viewer:
+    return Viewer(
+        is_guest=True,
+        sender_key=sender.key if sender.is_known_again else "",
+        sees_others_roughly=sender.group.gps_policy == Group.GpsPolicy.COARSE,
+    )
