@@ -212,3 +212,8 @@ class Group(models.Model):
     def is_closed(self) -> bool:
         """From then on guests neither add nor change anything; what they started may finish."""
         return self.closes_at is not None and self.closes_at <= timezone.now()
+
+    @property
+    def is_revealed(self) -> bool:
+        """Until then guests see only their own photos, whatever the visibility."""
+        return self.reveal_at is None or self.reveal_at <= timezone.now()
