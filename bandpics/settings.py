@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import dj_email_url
 import django_stubs_ext
 import limits
 from django.core.exceptions import ImproperlyConfigured
@@ -45,7 +46,19 @@ def rate(value: str) -> str:
     return value
 
 
+def mail_server(value: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings."""
+    try:
+        parsed: dict[str, Any] = dj_email_url.parse(value or "console://")
+    except ValueError:
+        parsed = {}
+    if "EMAIL_BACKEND" not in parsed:
+        raise ValidationError("must be an address such as submission://user:password@host:587")
+    return parsed
+
+
 env.add_parser("origin", http_origin)
+env.add_parser("mail_server", mail_server)
 env.add_parser("rate", rate)
 
 SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=32))
@@ -130,6 +143,10 @@ S3_ADDRESSING_STYLE = env.str(
 )
 # Presigned GETs end on a whole hour, so that browsers can cache what they point to.
 DOWNLOAD_URL_LIFETIME = timedelta(hours=1)
+
+# Without one, e-mails are printed, links and all: good enough to try things out.
+EMAIL_URL: dict[str, Any] = env.mail_server("EMAIL_URL", default="console://") or {}
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="")
 
 LOG_LEVEL = env.str(
     "LOG_LEVEL", default="INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -254,6 +271,19 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+
+# --- Mail -----------------------------------------------------------------------------------
+
+EMAIL_BACKEND = EMAIL_URL["EMAIL_BACKEND"]
+EMAIL_HOST = EMAIL_URL["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = EMAIL_URL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = EMAIL_URL["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = EMAIL_URL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = EMAIL_URL["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = EMAIL_URL["EMAIL_USE_SSL"]
+EMAIL_FILE_PATH = EMAIL_URL["EMAIL_FILE_PATH"] or None
+EMAIL_TIMEOUT = EMAIL_URL["EMAIL_TIMEOUT"] or 10  # seconds: somebody waits for the answer
+DEFAULT_FROM_EMAIL = DEFAULT_FROM_EMAIL or f"Bandpics <bandpics@{urlsplit(PUBLIC_URL).hostname}>"
 
 # --- Security -------------------------------------------------------------------------------
 
