@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bandpics.users.callers import Caller
+    from images.senders import Sender
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
@@ -28,6 +29,18 @@ class ImageQuerySet(models.QuerySet["Image"]):
     def seen_by(self, caller: Caller) -> Self:
         """Photos of every group of the person's teams."""
         return self.filter(group__in=Group.objects.seen_by(caller))
+
+    def seen_by_guest(self, sender: Sender) -> Self:
+        """As the invitation or its group says: nothing, their own, or what was approved."""
+        invitation, group = sender.invitation, sender.group
+        shown = (invitation and invitation.visibility) or group.visibility
+        if shown == Group.Visibility.DROP:
+            return self.none()
+        seen = Q(sender=sender.key) if sender.is_known_again else Q(pk__in=[])
+        is_link_open = invitation is not None and not invitation.is_expired
+        if shown == Group.Visibility.GALLERY and group.is_revealed and is_link_open:
+            seen |= Q(group=group, version__gt=0, moderation=Image.Moderation.APPROVED)
+        return self.filter(seen)
 
     def sent_by(self, sender_key: str) -> Self:
         return self.filter(sender=sender_key)
@@ -39,6 +52,9 @@ class ImageQuerySet(models.QuerySet["Image"]):
     def kept(self) -> Self:
         """Without the trash."""
         return self.filter(trashed_at=None)
+
+    def trashed(self) -> Self:
+        return self.filter(trashed_at__isnull=False)
 
     def with_status(self) -> Self:
         """Adds `status` and `failure` of each photo's newest upload."""

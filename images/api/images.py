@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.http import Http404, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -15,7 +15,6 @@ from images.api.doors import PhotoView, visible_images
 from images.media import variants
 from images.media.storage import photo_storage
 from images.models import Upload, Variant
-from images.pages import ImagePages
 from invitations.authentication import guest
 
 if TYPE_CHECKING:
@@ -33,15 +32,6 @@ class NotReady(Conflict):
 class PhotoFailed(Conflict):
     slug = "photo-failed"
     title = "This photo could not be processed"
-
-
-class ImageList(PhotoView):
-    @extend_schema(responses=json.ImageSerializer(many=True))
-    def get(self, request: Request) -> Response:
-        """Photos I may see, newest first: a member's teams', a guest's own."""
-        pages = ImagePages()
-        page: Any = pages.paginate_queryset(visible_images(request).with_variants(), request)
-        return pages.get_paginated_response(json.ImageSerializer(page, many=True).data)
 
 
 class ImageDetail(PhotoView):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.api import images, uploads
+from images.api import image_list, images, uploads
 
 urlpatterns = [
     path("uploads/", uploads.UploadList.as_view(), name="upload-list"),
@@ -14,7 +14,7 @@ urlpatterns = [
         uploads.UploadComplete.as_view(),
         name="upload-complete",
     ),
-    path("images/", images.ImageList.as_view(), name="image-list"),
+    path("images/", image_list.ImageList.as_view(), name="image-list"),
     path("images/<uuid:image_id>/", images.ImageDetail.as_view(), name="image-detail"),
     path(
         "images/<uuid:image_id>/variants/<slug:name>/",

@@ -1,0 +1,182 @@
+"""The list of photos: whose, which, in what order, how many at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.response import Response
+
+from bandpics.users.callers import caller_of
+from groups.models import Group
+from images import pages
+from images.api import image_rows
+from images.api.doors import PhotoView, sender_of, visible_images
+from images.api.image_json import ImageSerializer
+from images.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
+from images.models import Image, Upload
+from images.pages import Page
+from invitations.authentication import guest
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+    from groups.models import GroupQuerySet
+    from images.models import ImageQuerySet
+
+
+class ImagePageSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField(
+        required=False, help_text="How many match. Only with offset or skip: counting takes time."
+    )
+    next = serializers.URLField(allow_null=True, help_text="The address of the next page.")
+    previous = serializers.URLField(allow_null=True, help_text="And of the one before.")
+    results = ImageSerializer(many=True)
+
+
+def _parameter(
+    name: str, schema: Any, description: str, *examples: tuple[str, Any]
+) -> OpenApiParameter:
+    return OpenApiParameter(
+        name,
+        schema,
+        description=description,
+        examples=[OpenApiExample(title, value=value) for title, value in examples],
+        # Several values: by comma, or the parameter repeated.
+        **({"style": "form", "explode": False} if schema.get("type") == "array" else {}),
+    )
+
+
+def _text(limit: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": limit}
+
+
+def _each(items: dict[str, Any], at_most: int = 20) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "maxItems": at_most, "items": items}
+
+
+_ID = {"type": "string", "format": "uuid"}
+_BOOLEAN = {"type": "boolean"}
+_MOMENT = {"type": "string", "format": "date-time"}
+_MOMENT_NOTE = " ISO 8601; without an offset it is UTC, a date alone is its first moment."
+_ORDERINGS = [f"{sign}{name}" for name in pages.ORDERINGS for sign in ("-", "")]
+
+PARAMETERS = [
+    _parameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": pages.MAX_LIMIT, "default": 50},
+        "How many photos a page has.",
+    ),
+    _parameter(
+        "cursor",
+        {"type": "string", "minLength": 1},
+        "Where the page starts, as `next` and `previous` give it: photos that come meanwhile "
+        "neither shift a page nor repeat on it. It belongs to one ordering.",
+    ),
+    _parameter(
+        "offset",
+        {"type": "integer", "minimum": 0, "maximum": pages.MAX_OFFSET},
+        "How many photos to leave out, instead of a cursor; the answer then has a `count`. "
+        "Beyond the maximum follow `next`.",
+    ),
+    _parameter(
+        "skip",
+        {"type": "integer", "minimum": 0, "maximum": pages.MAX_OFFSET},
+        "The same as offset.",
+    ),
+    _parameter(
+        "ordering",
+        {"type": "string", "enum": _ORDERINGS, "default": pages.DEFAULT_ORDERING},
+        "With a minus downwards. `sort_at` is when it was taken, or else uploaded. Photos without "
+        "the value come last, either way.",
+    ),
+    _parameter(
+        "q",
+        _text(MAX_TEXT),
+        "Words of filename, description, caption or uploader, in any case: all of them, the last "
+        "one also as a beginning. `IMG_4021.jpg` has the words img, 4021 and jpg.",
+        ("Words", "stage 40"),
+    ),
+    _parameter("group", _each(_ID, MAX_IDS), "Photos of these groups."),
+    _parameter(
+        "status",
+        _each({"type": "string", "enum": Upload.Status.values}),
+        "What became of the newest upload of each photo.",
+        ("Not ready yet", ["queued", "processing"]),
+    ),
+    _parameter(
+        "moderation",
+        _each({"type": "string", "enum": Image.Moderation.values}),
+        "Whether the photo was approved.",
+    ),
+    _parameter("uploader", _text(MAX_TEXT), "The whole name, in any case.", ("Name", "Anna")),
+    _parameter("camera", _text(MAX_TEXT), "Part of make and model.", ("Model", "iPhone 13")),
+    _parameter("format", _each({"type": "string", "enum": FORMATS}), "Of the original."),
+    _parameter(
+        "taken_after",
+        _MOMENT,
+        "Taken then or later. A camera that told no offset from UTC counts as if set to it."
+        + _MOMENT_NOTE,
+        ("With an offset", "2026-06-21T21:30:00+02:00"),
+        ("A date", "2026-06-21"),
+    ),
+    _parameter("taken_before", _MOMENT, "Taken earlier." + _MOMENT_NOTE),
+    _parameter("uploaded_after", _MOMENT, "Announced then or later." + _MOMENT_NOTE),
+    _parameter("uploaded_before", _MOMENT, "Announced earlier." + _MOMENT_NOTE),
+    _parameter(
+        "updated_since",
+        _MOMENT,
+        "Edited, arrived, finished or failed then or later." + _MOMENT_NOTE,
+    ),
+    _parameter("has_gps", _BOOLEAN, "Whether you see where it was taken."),
+    _parameter(
+        "bbox",
+        {"type": "string", "pattern": r"^[-+.\deE]+(,[-+.\deE]+){3}$"},
+        "Taken inside minLon,minLat,maxLon,maxLat (degrees), as far as you see where. A minLon "
+        "larger than maxLon means across the 180th meridian.",
+        ("Vienna", "16.18,48.12,16.58,48.32"),
+        ("Fiji", "177,-19,-178,-16"),
+    ),
+    _parameter(
+        "ids", _each(_ID, MAX_IDS), "These photos; those you may not see are silently left out."
+    ),
+    _parameter("trashed", _BOOLEAN, "True: the trash of the groups you own, and nothing else."),
+]
+
+
+class ImageList(PhotoView):
+    @extend_schema(parameters=PARAMETERS, responses=ImagePageSerializer, operation_id="images_list")
+    def get(self, request: Request) -> Response:
+        """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
+        page = Page.asked_for(request)
+        invitation = guest(request)
+        groups, rows, sight = _of_member(request) if invitation is None else _of_guest(request)
+        filtered = ImageFilters(request.query_params, rows, sight=sight)
+        rows = filtered.narrowed()
+        if filtered.groups:
+            groups = groups.filter(pk__in=filtered.groups)
+        bound = rows.filter(group__in=groups)
+        cut = page.cut(bound) if filtered.is_selective else page.cut_of(groups, rows)
+        filled = page.filled(image_rows.of(cut))
+        answer = {} if page.offset is None else {"count": bound.count()}
+        answer |= {"next": filled.next_url, "previous": filled.previous_url}
+        return Response(answer | {"results": image_rows.as_json(filled.rows)})
+
+
+def _of_member(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
+    """Whose photos: those of the groups. The rows themselves are not bound to them yet."""
+    caller = caller_of(request)
+    sight = Sight(exact_places=Q(), trash_of=Group.objects.owned_by(caller))
+    return Group.objects.seen_by(caller), Image.objects.all(), sight
+
+
+def _of_guest(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
+    sender = sender_of(request, group_id=None)
+    is_coarse = sender.group.gps_policy == Group.GpsPolicy.COARSE
+    sight = Sight(
+        exact_places=Q(sender=sender.key) if sender.is_known_again else Q(pk__in=[]),
+        coarse_places=Q() if is_coarse else None,
+    )
+    return Group.objects.filter(pk=sender.group.pk), visible_images(request), sight
