@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from images import doorbell, processing, uploads
@@ -16,81 +18,132 @@ from images.media.storage import StorageUnavailable, photo_storage
 from images.models import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from images.models import UploadQuerySet
 
 logger = logging.getLogger(__name__)
 
 # A browser that sent its bytes and never said so is believed after this long.
 SILENCE_BEFORE_LOOKING = timedelta(minutes=10)
+LOOK_AGAIN_AFTER = timedelta(minutes=10)
 QUEUED_BEFORE_RINGING = timedelta(minutes=1)
 BATCH = 500
-_SWEEP_LOCK = 0x62616E64  # any number, as long as nobody else uses it
+REFUSALS_IN_A_ROW = 3
+# Any numbers, as long as nobody else uses them.
+SWEEP_LOCK, STRAYS_LOCK = 0x62616E64, 0x62616E65
 
 
 def sweep() -> None:
-    """Bring every upload that hangs to its next state. Two at a time are harmless: one waits
-    out."""
-    with _alone() as alone:
-        if not alone:
+    """Bring every upload that hangs to its next state. Two at a time are harmless: one gives way.
+
+    What costs no request to the bucket comes first, and no trouble holds up the others.
+    """
+    with alone(SWEEP_LOCK) as is_alone:
+        if not is_alone:
             return
-        _look_for_silent_arrivals()
-        _discard_the_forgotten()
-        processing.bury_crashed()
-        for upload_id in processing.ids_to_ring(queued_longer_than=QUEUED_BEFORE_RINGING)[:BATCH]:
-            Upload.objects.filter(pk=upload_id, status=Upload.Status.QUEUED).update(
-                queued_at=Now()  # so that a backlog is not rung for again every time
-            )
-            doorbell.ring(upload_id)
+        for phase in [_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten]:
+            try:
+                phase()
+            except Exception:  # logged with its traceback; the next sweep tries again
+                logger.exception("The sweeper could not finish %s", phase.__name__)
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
+def alone(lock: int) -> Iterator[bool]:
     """Holds a Postgres advisory lock of this session, if it is free."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_SWEEP_LOCK])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
         row = cursor.fetchone()
-        alone = bool(row and row[0])
+        is_alone = bool(row and row[0])
         try:
-            yield alone
+            yield is_alone
         finally:
-            if alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_SWEEP_LOCK])
+            if is_alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
-def _look_for_silent_arrivals() -> None:
+def _ring_again() -> None:
+    for upload_id in processing.ids_to_ring(queued_longer_than=QUEUED_BEFORE_RINGING)[:BATCH]:
+        Upload.objects.filter(pk=upload_id, status=Upload.Status.QUEUED).update(
+            queued_at=Now()  # so that a backlog is not rung for again every time
+        )
+        doorbell.ring(upload_id)
+
+
+def _bury_crashed() -> None:
+    processing.bury_crashed()
+
+
+def _look_for_silent() -> None:
     silent = Upload.objects.pending().filter(
+        Q(looked_at=None) | Q(looked_at__lt=Now() - LOOK_AGAIN_AFTER),
         created_at__lt=Now() - SILENCE_BEFORE_LOOKING,
         created_at__gte=Now() - settings.UPLOAD_PENDING_LIFETIME,
     )
-    for upload in silent.select_related("image").order_by("created_at")[:BATCH]:
-        try:
-            uploads.complete(upload)
-        except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
-            continue
-        except StorageUnavailable as error:
-            logger.warning("The sweeper stops looking: %s", error)
-            return
+    _ask_the_bucket(silent, uploads.complete)
 
 
-def _discard_the_forgotten() -> None:
+def _discard_forgotten() -> None:
     old = Upload.objects.pending().filter(created_at__lt=Now() - settings.UPLOAD_PENDING_LIFETIME)
-    for upload in old.select_related("image").order_by("created_at")[:BATCH]:
-        try:
-            try:
-                # Its bytes may have come in the last minutes of the day.
-                if uploads.complete(upload):
-                    continue
-            except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
-                pass
-            uploads.discard(upload)
-        except StorageUnavailable as error:
-            logger.warning("The sweeper stops discarding: %s", error)
-            return
+    _ask_the_bucket(old, _complete_or_discard)
 
 
-def remove_objects(keys: Sequence[str]) -> None:
-    """Remove objects whose rows are gone. What the bucket does not give up now, it keeps."""
+def _complete_or_discard(upload: Upload) -> None:
     try:
-        photo_storage().delete_keys(keys)
-    except StorageUnavailable as error:
-        logger.error("Objects of deleted rows stay behind (%s): %s", ", ".join(keys), error)
+        # Its bytes may have come in the last minutes of the day.
+        uploads.complete(upload)
+    except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
+        uploads.discard(upload)
+
+
+def _ask_the_bucket(rows: UploadQuerySet, about: Callable[[Upload], object]) -> None:
+    """Those never looked at come first: what was announced and never sent must not hide them.
+
+    One refusal may be about that one upload; some in a row mean that the bucket is down.
+    """
+    refusals = 0
+    first = F("looked_at").asc(nulls_first=True)
+    for upload in rows.select_related("image").order_by(first, "created_at")[:BATCH]:
+        Upload.objects.filter(pk=upload.pk).update(looked_at=Now())
+        try:
+            about(upload)
+        except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
+            refusals = 0
+        except StorageUnavailable as error:
+            logger.warning("The bucket says nothing of upload %s: %s", upload.pk, error)
+            refusals += 1
+            if refusals == REFUSALS_IN_A_ROW:
+                return
+        else:
+            refusals = 0
+
+
+# --- Objects of rows that go ----------------------------------------------------------------
+
+
+def keys_of(upload: Upload) -> list[str]:
+    """Every object this upload may have left behind."""
+    return [upload.incoming_key, *processing.version_keys(upload)]
+
+
+def remove_on_commit(doomed: Sequence[str]) -> None:
+    """Remove objects once the deletion of their rows is committed, many in one request."""
+    here = transaction.get_connection()
+    last = here.run_on_commit[-1] if here.run_on_commit else None
+    # Only within the same savepoint: a rollback takes with it what was said since.
+    if last and isinstance(last[1], _Removal) and last[0] == set(here.savepoint_ids):
+        last[1].doomed.extend(doomed)
+    else:
+        transaction.on_commit(_Removal(list(doomed)))
+
+
+@dataclass(eq=False)
+class _Removal:
+    doomed: list[str]
+
+    def __call__(self) -> None:
+        try:
+            photo_storage().delete_keys(self.doomed)
+        except StorageUnavailable as error:
+            logger.error("%s objects of deleted rows stay behind: %s", len(self.doomed), error)

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -76,8 +84,9 @@ class Finished:
 def process(upload: Upload) -> None:
     """Take one upload from QUEUED to where it ends. Safe to call twice, or at the same time.
 
-    Trouble with the database, the bucket or the disk (DatabaseError, StorageUnavailable,
-    OSError) gives the claim back, uncounted, and is raised for the caller to try again later.
+    Trouble with the database, the bucket or the disk (OperationalError, InterfaceError,
+    StorageUnavailable, OSError) gives the claim back, uncounted, and is raised for the caller
+    to try again later.
     """
     claim = take(upload)
     if claim is None:
@@ -90,8 +99,15 @@ def process(upload: Upload) -> None:
     except BadPicture as bad:
         _end(claim, Upload.Status.FAILED, failure=bad.reason)
     except ObjectMissing:
-        _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
-    except (StorageUnavailable, DatabaseError, OSError):
+        # A store that was mounted empty for a moment must not cost a photo.
+        if claim.attempt > 1:
+            _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+        else:
+            _count(claim)
+    except (StorageUnavailable, OperationalError, InterfaceError, OSError):
+        if not connection.in_atomic_block:
+            # One that broke is of no use for saying so.
+            connection.close_if_unusable_or_obsolete()
         give_back(claim)
         raise
     except Exception:
@@ -207,7 +223,7 @@ def _work(claim: Claim) -> None:
         except ClaimLost:
             # A successor writes the same keys; but nobody else removes a deleted photo's.
             if not Upload.objects.filter(pk=upload.pk).exists():
-                _remove_objects(upload, finished)
+                photo_storage().delete_keys(version_keys(upload))
             raise
     photo_storage().delete_keys([upload.incoming_key])
 
@@ -270,13 +286,7 @@ def _finish(claim: Claim, finished: Finished) -> None:
         twin = _done_twin(upload.image, finished.sha256)
         if twin is None:
             raise
-        _remove_objects(upload, finished)
         _end(claim, Upload.Status.DUPLICATE, duplicate_of=twin)
-
-
-def _remove_objects(upload: Upload, finished: Finished) -> None:
-    original_key, variant_keys = _keys(upload, finished.header, finished.renderings)
-    photo_storage().delete_keys([original_key, *variant_keys])
 
 
 def _end(
@@ -304,9 +314,16 @@ def _end(
             quota.give_back(claim.upload)
     except ClaimLost:
         return False
+    doomed = version_keys(claim.upload)  # an earlier attempt may have got that far
     if failure != Upload.Failure.CRASHED:
-        photo_storage().delete_keys([claim.upload.incoming_key])
+        doomed.append(claim.upload.incoming_key)
+    photo_storage().delete_keys(doomed)
     return True
+
+
+def version_keys(upload: Upload) -> list[str]:
+    """Every key this upload may have written to, whatever its bytes turned out to be."""
+    return keys.Version(upload.image.group_id, upload.image_id, upload.version).all_keys()
 
 
 def _move(claim: Claim, **changes: Any) -> None:
@@ -358,7 +375,7 @@ def _columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]:
         "orientation": read.orientation,
         "x_resolution": read.x_resolution,
         "y_resolution": read.y_resolution,
-        "exif_version": read.exif_version or "",
+        "exif_version": (read.exif_version or "")[:10],
         "exif": read.raw,
         "updated_at": Now(),
     }

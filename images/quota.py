@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
+from django.db.models.functions import Greatest
 
 from invitations.models import Invitation
 
@@ -31,7 +32,8 @@ def reserve(invitation: Invitation, *, files: int, byte_count: int) -> None:
 
 def give_back(upload: Upload) -> None:
     """Belongs in the transaction of the UPDATE that ended the upload, so it happens once."""
+    # Never below zero: a wrong count must not keep an upload from ending.
     Invitation.objects.filter(images=upload.image_id).update(
-        used_files=F("used_files") - 1,
-        used_bytes=F("used_bytes") - upload.declared_byte_size,
+        used_files=Greatest(F("used_files") - 1, 0),
+        used_bytes=Greatest(F("used_bytes") - upload.declared_byte_size, 0),
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from bandpics.users.models import User
     from groups.models import Group
 
@@ -42,8 +44,9 @@ def by_invitation(invitation: Invitation, *, device_secret: str = "") -> Sender:
 
 
 def by_user(user: User, *, group: Group) -> Sender:
-    return Sender(group=group, key=user_key(user), name=str(user), user=user)
+    return Sender(group=group, key=user_key(user, group.pk), name=str(user), user=user)
 
 
-def user_key(user: User) -> str:
-    return f"user:{user.pk}"
+def user_key(user: User, group_id: UUID) -> str:
+    """With the group: in another one the same client_id is another photo."""
+    return f"user:{user.pk}:{group_id}"

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from images import cleanup
-from images.models import Image, Upload, Variant
-
-
-@receiver(post_delete, sender=Image)
-def remove_original(instance: Image, **_: Any) -> None:
-    if instance.version:
-        transaction.on_commit(partial(cleanup.remove_objects, [instance.original_key]))
+from images.models import Upload, Variant
 
 
 @receiver(post_delete, sender=Upload)
-def remove_incoming(instance: Upload, **_: Any) -> None:
-    transaction.on_commit(partial(cleanup.remove_objects, [instance.incoming_key]))
+def remove_what_it_brought(instance: Upload, **_: Any) -> None:
+    """Whatever it came to: a worker may be in the middle of it."""
+    cleanup.remove_on_commit(cleanup.keys_of(instance))
 
 
 @receiver(post_delete, sender=Variant)
 def remove_variant(instance: Variant, **_: Any) -> None:
-    transaction.on_commit(partial(cleanup.remove_objects, [instance.key]))
+    cleanup.remove_on_commit([instance.key])

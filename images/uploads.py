@@ -95,13 +95,6 @@ def announce(
 
 def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str) -> list[Ticket]:
     known = _known_uploads(sender, files)
-    fresh = [file for file in files if _recall(known, file) is None]
-    if fresh and sender.invitation is not None:
-        quota.reserve(
-            sender.invitation,
-            files=len(fresh),
-            byte_count=sum(file.byte_size for file in fresh),
-        )
     tickets = []
     for file in files:
         before = _recall(known, file)
@@ -111,8 +104,12 @@ def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str)
         upload = _new_upload(sender, file, uploader_name=uploader_name)
         _remember(known, upload)
         tickets.append(Ticket(upload))
-    Image.objects.bulk_create([t.upload.image for t in tickets if not t.was_known])
-    Upload.objects.bulk_create([t.upload for t in tickets if not t.was_known])
+    fresh = [ticket.upload for ticket in tickets if not ticket.was_known]
+    if fresh and sender.invitation is not None:
+        byte_count = sum(upload.declared_byte_size for upload in fresh)
+        quota.reserve(sender.invitation, files=len(fresh), byte_count=byte_count)
+    Image.objects.bulk_create([upload.image for upload in fresh])
+    Upload.objects.bulk_create(fresh)
     return tickets
 
 
@@ -261,12 +258,24 @@ def complete(upload: Upload) -> bool:
     try:
         stored = photo_storage().head(upload.incoming_key)
     except ObjectMissing:
-        raise NotArrived(_missing_parts(upload)) from None
+        missing = _missing_parts(upload)
+        if _is_past_pending(upload):
+            return False  # another call and a quick worker were faster
+        raise NotArrived(missing) from None
     if stored.byte_size != upload.declared_byte_size:
         photo_storage().delete_keys([upload.incoming_key])
         _forget_multipart(upload)
         raise SizeMismatch
-    return accept(upload)
+    return accept(upload) or not _is_past_pending(upload, or_raise=True)
+
+
+def _is_past_pending(upload: Upload, *, or_raise: bool = False) -> bool:
+    """Raises NotPending if it was discarded meanwhile, or, if so wished, is pending still."""
+    upload.refresh_from_db(fields=["status"])
+    is_pending = upload.status == Upload.Status.PENDING
+    if upload.status == Upload.Status.DISCARDED or (is_pending and or_raise):
+        raise NotPending
+    return not is_pending
 
 
 def _join_parts(upload: Upload) -> None:
@@ -316,8 +325,8 @@ def accept(upload: Upload) -> bool:
 def discard(upload: Upload) -> bool:
     """PENDING -> DISCARDED, quota returned, whatever arrived of it removed. Safe to call twice.
 
-    True if this call made the move. Raises StorageUnavailable after the move: the sweeper
-    removes what is left.
+    True if this call made the move. Raises StorageUnavailable after the move. What is left,
+    or comes later by a URL that is still signed, images.strays removes.
     """
     with transaction.atomic():
         won = (

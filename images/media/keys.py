@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from images.media import formats
+from images.media import formats, variants
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -36,6 +36,11 @@ class Version:
 
     def variant(self, name: str) -> str:
         return self._key(name, extension="jpg")
+
+    def all_keys(self) -> list[str]:
+        """Of every format an original may have, and every size we make."""
+        originals = [self._key("original", extension=e) for e in sorted(set(_EXTENSIONS.values()))]
+        return originals + [self.variant(spec.name) for spec in variants.ALL]
 
     def _key(self, folder: str, *, extension: str) -> str:
         return f"{self.group_id}/{folder}/{self.image_id}-{self.number}.{extension}"

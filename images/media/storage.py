@@ -50,6 +50,7 @@ class ObjectMissing(Exception):
 class StoredObject:
     key: str
     byte_size: int
+    modified_at: datetime
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
         """Raises ObjectMissing, StorageUnavailable."""
         with _translated():
             found = self._client.head_object(Bucket=self.bucket_name, Key=key)
-        return StoredObject(key, int(found["ContentLength"]))
+        return StoredObject(key, int(found["ContentLength"]), found["LastModified"])
 
     def download(self, key: str, into: Path) -> str:
         """Copies the object to a file; returns the hex SHA-256 of what was written.
@@ -267,7 +268,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
             )
             for page in pages:
                 for row in page.get("Contents", []):
-                    yield StoredObject(row["Key"], row["Size"])
+                    yield StoredObject(row["Key"], row["Size"], row["LastModified"])
 
     # --- Multipart --------------------------------------------------------------------------
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.db import transaction
 from django.urls import reverse
 
 from bandpics.users.models import ApiKey, User
+from groups.models import Group
 from images.models import Image, Upload
 from images.tests import drawing
 from invitations.models import Invitation
@@ -108,6 +110,25 @@ def test_deleting_a_group_deletes_its_objects(admin_client, cleo, group, bucket)
     assert not Image.objects.exists()
     assert not Upload.objects.exists()
     assert list(bucket.list_keys("")) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_objects_go_in_one_request_and_only_with_the_commit(cleo, group, bucket):
+    for seed in range(3):
+        cleo.send_and_process(drawing.jpeg(seed=seed))
+    deletes = []
+    count = lambda params, **_: deletes.append(params)  # noqa: E731
+    bucket.connection.meta.client.meta.events.register("before-call.s3.DeleteObjects", count)
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        group.delete()
+        _ = 1 / 0
+    assert len(list(bucket.list_keys(""))) == 15
+
+    Group.objects.get().delete()
+    assert list(bucket.list_keys("")) == []
+    bucket.connection.meta.client.meta.events.unregister("before-call.s3.DeleteObjects", count)
+    assert len(deletes) == 1
 
 
 def test_a_single_photo_is_not_deleted_behind_its_duplicates_back(admin_client, cleo, bucket):

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bandpics.celery import app as celery_app
-from images import uploads
+from images import tasks, uploads
 from images.models import Upload
 from images.tests import drawing
 from images.tests.story import Guest, put
@@ -96,7 +96,8 @@ def test_a_link_revoked_meanwhile_completes_nothing(cleo, bucket):
     upload = Upload.objects.select_related("image").get()
     Invitation.objects.update(revoked_at=timezone.now())
     assert cleo.complete(ticket["id"]).status_code == 403
-    assert uploads.complete(upload) is False  # nor does the sweeper
+    with pytest.raises(uploads.NotPending):
+        uploads.complete(upload)  # nor does the sweeper
     assert Upload.objects.get().status == "pending"
 
 
@@ -113,6 +114,28 @@ def test_what_has_arrived_cannot_be_cancelled(cleo, bucket):
     answer = cleo.client.delete(f"/api/v1/uploads/{upload.pk}/")
     assert answer.status_code == 409
     assert Upload.objects.get().status == "queued"
+
+
+def test_a_complete_that_was_overtaken_says_it_is_complete(cleo, bucket):
+    """Another tab completed it, and the worker was quick, while this call was on its way."""
+    data = drawing.jpeg()
+    ticket = cleo.announce_one(data)
+    put(ticket["upload"], data)
+    slow = Upload.objects.select_related("image").get()
+    cleo.complete(ticket["id"])
+    tasks.process_upload(ticket["id"])
+    assert uploads.complete(slow) is False
+    assert Upload.objects.get().status == "done"
+
+
+def test_a_complete_overtaken_by_a_cancel_says_so(cleo, bucket):
+    data = drawing.jpeg()
+    ticket = cleo.announce_one(data)
+    put(ticket["upload"], data)
+    slow = Upload.objects.select_related("image").get()
+    Upload.objects.update(status="discarded")
+    with pytest.raises(uploads.NotPending):
+        uploads.complete(slow)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,11 +4,14 @@ happens when somebody else was faster, or the world breaks in between."""
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,6 +21,7 @@ from images.media.storage import StorageUnavailable
 from images.models import Image, Upload, Variant
 from images.tests import drawing
 from images.tests.story import Guest, get
+from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -261,6 +265,9 @@ def test_bytes_that_vanished_end_the_upload(cleo, bucket):
     bucket.delete_keys([upload.incoming_key])
     processing.process(upload)
     upload.refresh_from_db()
+    assert upload.status == "queued"  # perhaps the store was only mounted late
+    processing.process(upload)
+    upload.refresh_from_db()
     assert (upload.status, upload.failure) == ("failed", "original-missing")
 
 
@@ -273,6 +280,61 @@ def test_a_full_disk_costs_no_attempt(cleo, settings, tmp_path):
         processing.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_connection_cut_in_between_costs_no_attempt(cleo, monkeypatch):
+    """Postgres restarts while a worker renders: its own connection is dead, Postgres is not."""
+    upload = cleo.send(drawing.jpeg())
+    store = processing._store
+
+    def store_then_lose_the_database(*args, **kwargs):
+        store(*args, **kwargs)
+        with psycopg.connect(_dsn()) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    monkeypatch.setattr(processing, "_store", store_then_lose_the_database)
+    with pytest.raises(OperationalError):
+        processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+    monkeypatch.setattr(processing, "_store", store)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "done"
+
+
+def test_text_longer_than_its_column_never_keeps_a_photo_from_being_done(cleo):
+    version = (drawing.UNDEFINED, b"0230-and-more-text")
+    exif = drawing.exif_block(make="M" * 500, exif={0x9000: version})
+    image = cleo.send_and_process(drawing.jpeg(exif=exif))
+    assert image.status == "done"
+    assert len(image.exif_version) <= 10
+
+
+def test_an_upload_that_ends_without_a_photo_leaves_nothing_at_the_final_keys(cleo, bucket):
+    """A worker died after it had stored everything, thrice."""
+    upload = cleo.send(drawing.jpeg())
+    for _ in range(3):
+        claim = processing.take(upload)
+        source = bucket_file(bucket, upload)
+        header = rendering.inspect(source)
+        processing._store(claim.upload, source, header=header, renderings=[])
+        Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert len(list(bucket.list_keys(""))) == 2
+    processing.bury_crashed()
+    assert [found.key for found in bucket.list_keys("")] == [upload.incoming_key]
+
+
+def test_a_wrong_count_does_not_keep_an_upload_from_ending(cleo, invitation):
+    upload = cleo.send(b"not a picture")
+    Invitation.objects.update(used_files=0, used_bytes=0)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "failed"
 
 
 def test_a_task_for_a_deleted_upload_is_normal(db):
@@ -302,6 +364,23 @@ def test_a_replayed_put_changes_nothing_that_is_shown(cleo, bucket, tmp_path):
     tasks.process_upload(str(image.pk))
     url = bucket.presign_get(image.original_key, content_type="image/jpeg")
     assert get(url).data == data
+
+
+def bucket_file(bucket, upload):
+    path = Path(tempfile.mkdtemp()) / "incoming"
+    bucket.download(upload.incoming_key, path)
+    return path
+
+
+def _dsn() -> str:
+    params = connection.settings_dict
+    return psycopg.conninfo.make_conninfo(
+        host=params["HOST"],
+        port=params["PORT"],
+        user=params["USER"],
+        password=params["PASSWORD"],
+        dbname=params["NAME"],
+    )
 
 
 def _at_once(jobs) -> None:

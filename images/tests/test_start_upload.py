@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from groups.tests.factories import GroupFactory
 from images.models import Image, Upload
 from images.tests.story import Guest, described
 from invitations.models import Invitation
@@ -224,6 +225,7 @@ def test_the_same_file_twice_in_one_batch_is_one_upload(cleo):
     first, second = answer.json()["uploads"]
     assert first["id"] == second["id"]
     assert Upload.objects.count() == 1
+    assert Invitation.objects.get().used_files == 1
 
 
 def test_a_declared_hash_tells_nothing_about_other_peoples_photos(cleo, group):
@@ -239,6 +241,24 @@ def test_a_discarded_upload_is_not_found_by_its_hash(cleo):
     first = cleo.announce_one(b"x")
     assert cleo.client.delete(f"/api/v1/uploads/{first['id']}/").status_code == 204
     assert cleo.announce_one(b"x")["id"] != first["id"]
+
+
+def test_the_same_client_id_in_two_groups_is_two_photos(ben, group, signed_in):
+    other = GroupFactory(team=group.team)
+    client = signed_in(ben)
+    for each in [group, other]:
+        body = {"group": str(each.pk), "files": [described(b"x", client_id="same")]}
+        assert client.post("/api/v1/uploads/", body).status_code == 201
+    assert Upload.objects.count() == 2
+
+
+def test_who_left_the_team_is_done_with_it(ben, group, signed_in):
+    client = signed_in(ben)
+    body = {"group": str(group.pk), "files": [described(b"x")]}
+    ticket = client.post("/api/v1/uploads/", body).json()["uploads"][0]
+    ben.memberships.all().delete()
+    assert client.get("/api/v1/uploads/").json()["uploads"] == []
+    assert client.post(f"/api/v1/uploads/{ticket['id']}/complete/").status_code == 404
 
 
 # --- Quota ----------------------------------------------------------------------------------

@@ -118,6 +118,30 @@ def test_three_deaths_end_it(cleo):
     assert Upload.objects.get().failure == "crashed"
 
 
+def test_what_never_comes_does_not_hide_what_came(cleo, monkeypatch):
+    monkeypatch.setattr(cleanup, "BATCH", 2)
+    for number in range(3):
+        cleo.announce_one(b"never sent %d" % number)
+    ticket = cleo.announce_one(b"12345")
+    put(ticket["upload"], b"12345")
+    grow_old(created_at=timedelta(minutes=11))
+    for _ in range(2):
+        cleanup.sweep()
+    assert Upload.objects.get(pk=ticket["id"]).status == "queued"
+
+
+def test_one_phase_that_breaks_does_not_stop_the_others(cleo, broker, monkeypatch):
+    def broken():
+        raise RuntimeError
+
+    cleo.announce_one(b"12345")
+    grow_old(created_at=timedelta(hours=25))
+    monkeypatch.setattr(cleanup, "_ring_again", broken)
+    monkeypatch.setattr(broken, "__name__", "_ring_again")
+    cleanup.sweep()
+    assert Upload.objects.get().status == "discarded"
+
+
 def test_two_sweepers_are_harmless(cleo, broker):
     cleo.send(drawing.jpeg())
     broker.flushall()

@@ -1,0 +1,71 @@
+"""Objects in quarantine that no upload waits for any more.
+
+A signed URL outlives a cancelled, finished or deleted upload by minutes: whoever holds it can
+still PUT. Nothing in quarantine is ever shown, but it would stay for ever, and cost nobody quota.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from images import cleanup
+from images.media import keys
+from images.media.storage import photo_storage
+from images.models import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Longer than any signature lives, and than clocks differ.
+STRAY_AGE = timedelta(hours=1)
+CRASHED_KEPT = timedelta(days=30)
+BATCH = 1000
+
+
+def remove() -> int:
+    """How many there were. Safe to call twice, and at the same time. Raises StorageUnavailable."""
+    with cleanup.alone(cleanup.STRAYS_LOCK) as is_alone:
+        if not is_alone:
+            return 0
+        before = datetime.now(UTC) - STRAY_AGE
+        removed, batch = 0, []
+        for found in photo_storage().list_keys(keys.INCOMING):
+            if found.modified_at < before:
+                batch.append(found.key)
+            if len(batch) == BATCH:
+                removed += _remove_unwanted(batch)
+                batch = []
+        return removed + _remove_unwanted(batch)
+
+
+def _remove_unwanted(stored: Sequence[str]) -> int:
+    wanted = _wanted(stored)
+    unwanted = [key for key in stored if key not in wanted]
+    photo_storage().delete_keys(unwanted)
+    return len(unwanted)
+
+
+def _wanted(stored: Sequence[str]) -> set[str]:
+    ids = [name for key in stored if _is_id(name := key.removeprefix(keys.INCOMING))]
+    under_way = Q(
+        status__in=[Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING]
+    )
+    to_look_at = Q(
+        status=Upload.Status.FAILED,
+        failure=Upload.Failure.CRASHED,
+        finished_at__gte=Now() - CRASHED_KEPT,
+    )
+    rows = Upload.objects.filter(under_way | to_look_at, pk__in=ids)
+    return {keys.incoming(pk) for pk in rows.values_list("pk", flat=True)}
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
