@@ -28,13 +28,21 @@ env = FileAwareEnv(eager=False)
 
 
 def http_origin(value: str | None) -> str | None:
-    """An absolute http(s) address without a trailing slash."""
+    """Scheme and host, perhaps a port: no path, for signatures and CORS know none."""
     if not value:
         return None
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValidationError("must be an address such as https://photos.example.org")
-    return value.rstrip("/")
+    is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not is_bare:
+        raise ValidationError("must be an address such as https://photos.example.org, no path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def public_origin(value: str) -> str:
+    """As http_origin, and not to be left empty."""
+    if not value:
+        raise ValidationError("must not be empty")
+    return http_origin(value) or ""
 
 
 def rate(value: str) -> str:
@@ -58,6 +66,7 @@ def mail_server(value: str) -> dict[str, Any]:
 
 
 env.add_parser("origin", http_origin)
+env.add_parser("public_origin", public_origin)
 env.add_parser("mail_server", mail_server)
 env.add_parser("rate", rate)
 
@@ -65,7 +74,7 @@ SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=32))
 DEBUG = env.bool("DEBUG", default=False)
 
 # The address people use: base of every link that leaves this server.
-PUBLIC_URL: str = env.origin("PUBLIC_URL") or ""
+PUBLIC_URL: str = env.public_origin("PUBLIC_URL") or ""
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
 # How many proxies in a row add to X-Forwarded-For; what stands before theirs, anybody can write.
@@ -147,6 +156,8 @@ DOWNLOAD_URL_LIFETIME = timedelta(hours=1)
 # Without one, e-mails are printed, links and all: good enough to try things out.
 EMAIL_URL: dict[str, Any] = env.mail_server("EMAIL_URL", default="console://") or {}
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="")
+
+HSTS_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
 
 LOG_LEVEL = env.str(
     "LOG_LEVEL", default="INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -293,7 +304,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
 SECURE_SSL_REDIRECT = _secure
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP
 SECURE_HSTS_SECONDS = 31_536_000 if _secure else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _secure
+# For the operator to say: it forbids plain HTTP to every other name below this one, for a year.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _secure and HSTS_SUBDOMAINS
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 # Not `no-referrer`: that breaks Django's CSRF check on https. Tokens never leave our origin.
 SECURE_REFERRER_POLICY = "same-origin"
@@ -335,6 +347,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "bandpics.api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_VERSIONING_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,  # `format` is a filter of photos; the Accept header decides
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
