@@ -1,12 +1,15 @@
 """What a container of the one image does: `python -m bandpics.roles web|worker|beat|migrate`.
 
-Anything else is run as a `manage.py` command.
+`probe` asks the web server of this container whether it lives. Anything else is run as a
+`manage.py` command.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 WEB = [
     *("gunicorn", "bandpics.wsgi:application", "--bind", "0.0.0.0:8000"),
@@ -40,8 +43,19 @@ def command(role: str, more: list[str], environment: dict[str, str]) -> list[str
     return [word.format(**numbers) for word in ROLES[role]] + more
 
 
+def probe(public_url: str) -> None:
+    """Raises unless the web server of this container answers, by the name people use."""
+    host = urlsplit(public_url).hostname or "localhost"
+    request = Request("http://127.0.0.1:8000/healthz", headers={"Host": host})
+    with urlopen(request, timeout=3):  # noqa: S310 - the address is ours
+        return
+
+
 def main() -> None:
     role, *more = sys.argv[1:] or ["web"]
+    if role == "probe":
+        probe(os.environ.get("PUBLIC_URL", ""))
+        return
     program = command(role, more, dict(os.environ))
     os.execvp(program[0], program)  # noqa: S606
 

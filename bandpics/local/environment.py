@@ -22,6 +22,7 @@ PRETENDED = {
     "S3_SECRET_KEY": "nobody-has-this-secret-either",
     "PUBLIC_URL": "https://photos.example.org",
     "ALLOWED_HOSTS": "photos.example.org",
+    "HSTS_SUBDOMAINS": "true",
     "SECRET_KEY": "only-for-checks-that-never-serve-anyone-0123456789-abcdefghijklmnop",
     "INVITATION_TOKEN_KEY": "only-for-checks-that-never-serve-anyone-9876543210-zyxwvutsrq",
 }

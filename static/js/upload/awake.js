@@ -23,6 +23,7 @@ async function hold() {
   } else if (navigator.wakeLock && !document.hidden && (!lock || lock.released)) {
     try {
       lock = await navigator.wakeLock.request("screen");
+      if (!isWanted) hold(); // the last photo left while we asked
     } catch {
       // Low battery, or not allowed here. The photos go on without it.
     }

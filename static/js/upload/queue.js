@@ -156,8 +156,8 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
 
   /** The server gave the upload up (it does, a day later): announce the file anew, once. */
   function restart(item, problem) {
-    if (item.hasRestarted) {
-      fail(item, problem, { isSpent: true });
+    if (item.hasRestarted || closedBy) {
+      fail(item, closedBy ?? problem, { isSpent: true });
       return;
     }
     item.clientId = randomHex();
@@ -188,6 +188,11 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
 
   function receive(item, upload) {
     const state = stateOf(upload);
+    if (state === "interrupted") {
+      restart(item, new Error("It could not be sent."));
+      queueMicrotask(advance);
+      return;
+    }
     const isSpent = state === "failed";
     const detail = upload.failure_detail ?? "";
     const canRetry = isSpent && !HOPELESS.has(upload.failure);

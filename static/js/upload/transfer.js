@@ -29,7 +29,8 @@ export class Unconfirmed extends Error {
  * confirmed. Raises Problem, PutFailed, Unreadable, Unconfirmed, Stopped.
  */
 export async function transfer({ api, file, ticket, signal, onProgress, onWait, onTry }) {
-  const job = { api, file, ticket, signal, onProgress, patience: { signal, onWait, onTry } };
+  const patience = { signal, onWait, onTry };
+  const job = { api, file, ticket, signal, onProgress, patience, stalls: 0 };
   const address = `uploads/${ticket.id}/complete/`;
   let missing;
   let doubts = 0;
@@ -90,7 +91,6 @@ async function sendParts(job, missing) {
 /** True if the store said it has the piece; false if only the server can tell. */
 async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
   const { file, ticket, signal, onProgress, patience } = job;
-  let stalls = 0;
   let failedReads = 0;
   let isAnswerLost = false;
   return persist(async () => {
@@ -106,14 +106,14 @@ async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
     try {
       await put(request, blob, {
         signal,
-        stallMs: stallLimit(stalls),
+        stallMs: stallLimit(job.stalls),
         onProgress: (bytes) => onProgress(sentBefore + bytes),
       });
       return true;
     } catch (error) {
       // The parts are gone: joined already, by another tab.
       if (error.status === 404 && ticket.multipart) return false;
-      if (error.isSilent) stalls += 1;
+      if (error.isSilent) job.stalls += 1;
       isAnswerLost = error.status === 0 && error.wasSentWhole;
       if (error.status === 0 && !(await isReadable(file)) && (failedReads += 1) >= READ_TRIES) {
         throw new Unreadable();
