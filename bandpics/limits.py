@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import limits
@@ -34,17 +35,17 @@ _alone_until = 0.0
 
 def hit(*marks: Mark) -> int:
     """Count this once for each mark. 0 if all allow it, else the seconds to wait."""
-    return max((_ask(lambda counter, mark=mark: _hit(counter, mark)) for mark in marks), default=0)
+    return max((_ask(partial(_hit, mark)) for mark in marks), default=0)
 
 
 def wait(*marks: Mark) -> int:
     """As `hit`, without counting."""
-    return max((_ask(lambda counter, mark=mark: _wait(counter, mark)) for mark in marks), default=0)
+    return max((_ask(partial(_wait, mark)) for mark in marks), default=0)
 
 
 def forget() -> None:
     """Start counting anew, for all."""
-    global _alone_until  # noqa: PLW0603
+    global _alone_until
     _alone_until = 0.0
     _alone.storage.reset()
     _ask(lambda counter: counter.storage.reset() or 0)
@@ -56,7 +57,7 @@ def address_of(request: HttpRequest) -> str:
     X-Forwarded-For counts only behind as many proxies as TRUSTED_PROXY_COUNT says: each adds one
     at the end, and what stands before those may be anybody's invention.
     """
-    address = request.META.get("REMOTE_ADDR", "")
+    address = str(request.META.get("REMOTE_ADDR", ""))
     if settings.TRUSTED_PROXY:
         hops = request.headers.get("X-Forwarded-For", "").split(",")
         if len(hops) >= settings.TRUSTED_PROXY_COUNT:
@@ -72,12 +73,12 @@ def address_of(request: HttpRequest) -> str:
     return str(known)
 
 
-def _hit(counter: RateLimiter, mark: Mark) -> int:
+def _hit(mark: Mark, counter: RateLimiter) -> int:
     name, whose = mark
     return 0 if counter.hit(_rate(name), name, whose) else _seconds_left(counter, mark)
 
 
-def _wait(counter: RateLimiter, mark: Mark) -> int:
+def _wait(mark: Mark, counter: RateLimiter) -> int:
     name, whose = mark
     return 0 if counter.test(_rate(name), name, whose) else _seconds_left(counter, mark)
 
@@ -89,7 +90,7 @@ def _seconds_left(counter: RateLimiter, mark: Mark) -> int:
 
 
 def _ask(question: Callable[[RateLimiter], int]) -> int:
-    global _alone_until  # noqa: PLW0603
+    global _alone_until
     if time.monotonic() >= _alone_until:
         try:
             return question(_together(settings.REDIS_URL))

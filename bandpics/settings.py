@@ -309,6 +309,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _secure and HSTS_SUBDOMAI
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 # Not `no-referrer`: that breaks Django's CSRF check on https. Tokens never leave our origin.
 SECURE_REFERRER_POLICY = "same-origin"
+CSRF_FAILURE_VIEW = "bandpics.api.fallbacks.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 
 _s3_origins = [
@@ -338,14 +339,14 @@ CONTENT_SECURITY_POLICY = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["bandpics.api.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["bandpics.api.parsers.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
         "bandpics.api.renderers.BrowsableRenderer",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["bandpics.api.throttles.CredentialLimit"],
     "EXCEPTION_HANDLER": "bandpics.api.problems.exception_handler",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "bandpics.api.schema.Schema",
     "DEFAULT_VERSIONING_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,  # `format` is a filter of photos; the Accept header decides
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

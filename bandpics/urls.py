@@ -7,7 +7,10 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from bandpics import health
+from bandpics.api import accounts, tokens
 from bandpics.api import views as api
+from groups import keys_api
+from invitations.registration_api import Register
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -18,7 +21,23 @@ urlpatterns = [
     path("problems/<slug:slug>/", api.explain_problem, name="problem"),
     path("api/v1/schema/", api.Schema.as_view(), name="schema"),
     path("api/v1/docs/", api.Docs.as_view(), name="docs"),
+    path("api/v1/token/", tokens.SignIn.as_view(), name="token"),
+    path("api/v1/token/refresh/", tokens.Refresh.as_view(), name="token-refresh"),
+    path("api/v1/users/", Register.as_view(), name="user-list"),
+    path("api/v1/users/me/", accounts.Me.as_view(), name="me"),
+    path("api/v1/users/me/keys/", keys_api.KeyList.as_view(), name="key-list"),
+    path("api/v1/users/me/keys/<slug:prefix>/", keys_api.KeyDetail.as_view(), name="key-detail"),
+    path(
+        "api/v1/users/<int:user_id>/credentials/rotate/",
+        keys_api.RotateKey.as_view(),
+        name="rotate-key",
+    ),
     path("api/v1/", include("groups.api_urls")),
     path("api/v1/", include("images.api.urls")),
     path("", include("images.urls")),
 ]
+
+handler400 = "bandpics.api.fallbacks.bad_request"
+handler403 = "bandpics.api.fallbacks.forbidden"
+handler404 = "bandpics.api.fallbacks.not_found"
+handler500 = "bandpics.api.fallbacks.server_error"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class HasScope(BasePermission):
     """Signed in with a credential that is good for this, or holding an invitation.
 
-    A view says what changing needs by `write_scope` (default: upload); reading needs `read`.
+    A view says what changing needs by `write_scope` (default: upload), and reading by
+    `read_scope` (default: read).
     Invitations are no users; what they may do, their doors decide.
     """
 
@@ -26,9 +27,8 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.user, User):
             return bool(request.auth)
-        wanted = Scope.READ if request.method in SAFE_METHODS else self._write_scope(view)
+        if request.method in SAFE_METHODS:
+            wanted = getattr(view, "read_scope", Scope.READ)
+        else:
+            wanted = getattr(view, "write_scope", Scope.UPLOAD)
         return wanted in caller_of(request).scopes
-
-    @staticmethod
-    def _write_scope(view: APIView) -> str:
-        return getattr(view, "write_scope", Scope.UPLOAD)

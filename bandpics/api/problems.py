@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, status
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 CONTENT_TYPE = "application/problem+json"
+logger = logging.getLogger(__name__)
 
 
 class Problem(exceptions.APIException):
@@ -27,10 +29,6 @@ class Problem(exceptions.APIException):
     @property
     def default_detail(self) -> str:  # type: ignore[override]
         return self.title + "."
-
-
-class ProblemRenderer(JSONRenderer):
-    media_type = CONTENT_TYPE
 
 
 _BY_STATUS = {
@@ -52,6 +50,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         exc = exceptions.NotFound()
     elif isinstance(exc, DjangoPermissionDenied):
         exc = exceptions.PermissionDenied()
+    elif isinstance(exc, OperationalError | InterfaceError):
+        logger.error("The database does not answer: %s", exc)
+        exc = Unavailable("The database does not answer. Nothing is lost; try again soon.")
     if not isinstance(exc, exceptions.APIException):
         return None
     headers = {}
@@ -120,6 +121,12 @@ class Forbidden(Problem):
     status_code = status.HTTP_403_FORBIDDEN
     slug = "permission-denied"
     title = "You may not do this"
+
+
+class ServerError(Problem):
+    status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
+    slug = "internal-error"
+    title = "Something broke on our side"
 
 
 class Unavailable(Problem):

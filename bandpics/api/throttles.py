@@ -30,7 +30,7 @@ class CredentialLimit(BaseThrottle):
         self.seconds = 0
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self.seconds = limits.hit(*_marks(request))
+        self.seconds = limits.hit(*marks(request))
         return not self.seconds
 
     def wait(self) -> float:
@@ -46,9 +46,10 @@ def guessed_wrong(request: HttpRequest | Request) -> None:
         raise Throttled(wait=seconds)
 
 
-def _marks(request: Request) -> list[limits.Mark]:
+def marks(request: Request) -> list[limits.Mark]:
+    """Whose request this is, for the counters; the last one is the narrowest."""
     if isinstance(request.auth, ApiKey):
-        return [("key", request.auth.pk)]
+        return [("key", request.auth.prefix)]
     if isinstance(request.user, User):
         return [("user", str(request.user.pk))]
     if isinstance(request.auth, Model):  # an invitation, of an app above this one

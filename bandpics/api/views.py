@@ -11,9 +11,21 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.permissions import AllowAny
 
 PROBLEMS = {
+    "body-too-large": "The body is larger than this address takes. Photos are announced and sent "
+    "to storage, not put into JSON.",
     "conflict": "What you asked does not fit the present state of the thing. Read it again.",
     "group-closed": "The host has closed the group: guests can no longer add or change photos "
     "in it. What was announced before may still be sent.",
+    "credential-invalid": "The key or token is malformed, unknown, revoked or expired, or the "
+    "password is wrong. Sign in again, or rotate the key.",
+    "csrf-failed": "Writing with the browser's session takes the CSRF token: send the csrftoken "
+    "cookie's value as the header X-CSRFToken. Or use a key or token instead of the session.",
+    "idempotency-in-flight": "The first call with this Idempotency-Key has not ended. Wait as "
+    "long as `Retry-After` says and repeat it.",
+    "idempotency-key-invalid": "An Idempotency-Key has 1 to 255 visible ASCII characters.",
+    "idempotency-mismatch": "The Idempotency-Key was used before with another body. A new call "
+    "takes a new key; a repeated one, the same body.",
+    "internal-error": "Something broke on our side. Nothing that arrived is lost; try again.",
     "invalid": "Some fields are missing or wrong. `errors` names each by a JSON pointer.",
     "invitation-exhausted": "The link has taken as many photos, or bytes, as its host allowed. "
     "Ask the host for more room. What was announced before may still be sent.",
@@ -23,15 +35,19 @@ PROBLEMS = {
     "invitation-unknown": "There is no such link. Check that it is complete.",
     "last-owner": "A team always has an owner. Make somebody else one before the last one leaves "
     "or becomes something else.",
+    "link-lost": "The link still works, but the key that made it is gone, so that it can not be "
+    "shown again. Rotate the invitation for a new link, which ends the old one.",
     "method-not-allowed": "This address does not take this method. See the documentation.",
     "not-acceptable": "This address answers JSON; accept that.",
-    "not-authenticated": "Sign in, or send `Authorization: Invitation <token>`.",
+    "not-authenticated": "Send `Authorization:` with `Bearer <token>`, `Api-Key <key>` or, as a "
+    "guest, `Invitation <token>`.",
     "not-found": "There is nothing at this address, or nothing that you may see.",
     "not-ready": "The photo is still being processed. Wait as long as `Retry-After` says.",
     "permission-denied": "You are known, but may not do this.",
     "photo-failed": "The photo could not be processed; the detail says why.",
     "precondition-failed": "The thing was changed since you read it, so that your `If-Match` does "
     "not fit any more. Read it again, and send your change with the new `ETag`.",
+    "registration-closed": "This server takes no new users by itself. Ask whoever runs it.",
     "too-many-requests": "Wait as long as `Retry-After` says.",
     "unavailable": "A service behind this one does not answer. Nothing is lost; try again.",
     "unsupported-media-type": "Send JSON, with `Content-Type: application/json`.",

@@ -12,6 +12,7 @@ CHECKS = (
     ("-m", "mypy"),
     ("manage.py", "makemigrations", "--check", "--dry-run"),
     ("manage.py", "check", "--deploy", "--fail-level", "WARNING"),
+    ("manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull),
 )
 
 

@@ -57,7 +57,7 @@ def find(key: str) -> ApiKey | None:
     prefix, dot, _ = key.partition(".")
     if not dot or "\0" in key:
         return None
-    row = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
+    row: ApiKey | None = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
     # Compared in constant time, whatever else is wrong with it.
     if row is None or not row.is_valid(key):
         return None

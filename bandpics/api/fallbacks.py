@@ -1,0 +1,54 @@
+"""What is answered where no view of ours did: problems below /api/, pages elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpResponse, JsonResponse
+from django.views import csrf, defaults
+from rest_framework import exceptions
+
+from bandpics.api import problems
+from bandpics.api.authentication import CsrfFailed
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_api(request):
+        return _answer(exceptions.ParseError("The request could not be understood."))
+    return defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_api(request):
+        return _answer(exceptions.PermissionDenied())
+    return defaults.permission_denied(request, exception)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    if _is_api(request):
+        return _answer(CsrfFailed(reason))
+    return csrf.csrf_failure(request, reason)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_api(request):
+        return _answer(exceptions.NotFound("There is nothing at this address."))
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if _is_api(request):
+        return _answer(problems.ServerError())
+    return defaults.server_error(request)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def _answer(exc: exceptions.APIException) -> HttpResponse:
+    body: dict[str, Any] = problems.problem(exc)
+    return JsonResponse(body, status=exc.status_code, content_type=problems.CONTENT_TYPE)

@@ -1,0 +1,254 @@
+"""API keys by HTTP: mine, another one, one in place of another, none any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers, status
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.permissions import HasScope
+from bandpics.api.problems import Forbidden
+from bandpics.users import keys
+from bandpics.users.callers import Caller, caller_of
+from bandpics.users.models import ApiKey, Scope, User
+from groups.models import Group
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rest_framework.request import Request
+
+
+class KeySerializer(serializers.ModelSerializer[ApiKey]):
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+    groups = serializers.ListField(
+        source="group_ids", child=serializers.UUIDField(), help_text="Empty: all of mine."
+    )
+    created_at = serializers.DateTimeField(source="created")
+    expires_at = serializers.DateTimeField(source="expiry_date", allow_null=True)
+
+    class Meta:
+        model = ApiKey
+        fields = [
+            "prefix",
+            "name",
+            "scopes",
+            "groups",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+        ]
+        read_only_fields = fields
+
+
+class ShownKeySerializer(KeySerializer):
+    api_key = serializers.CharField(read_only=True, help_text="Shown only now. Keep it.")
+
+    class Meta(KeySerializer.Meta):
+        fields = ["api_key", *KeySerializer.Meta.fields]
+        read_only_fields = fields
+
+
+class ReplacedKeySerializer(serializers.Serializer[Any]):
+    prefix = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class RotatedKeySerializer(ShownKeySerializer):
+    replaces = ReplacedKeySerializer(read_only=True, allow_null=True)
+
+    class Meta(ShownKeySerializer.Meta):
+        fields = [*ShownKeySerializer.Meta.fields, "replaces"]
+        read_only_fields = fields
+
+
+class KeyWishSerializer(serializers.Serializer[Any]):
+    """What a key shall be good for. A key cannot make one that is good for more than itself."""
+
+    name = serializers.CharField(max_length=50)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False, max_length=4
+    )
+    groups = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        max_length=100,
+        help_text="Only these; empty: all of mine.",
+    )
+    expires_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Null: never."
+    )
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError("This time has passed.", code="past")
+        return value
+
+
+class RotationSerializer(KeyWishSerializer):
+    """All of it may be left out: then the new key is good for what the old one was."""
+
+    prefix = serializers.CharField(
+        max_length=8, required=False, help_text="Which key; not needed if there is only one."
+    )
+    name = serializers.CharField(max_length=50, required=False)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices),
+        allow_empty=False,
+        max_length=4,
+        required=False,
+    )
+
+
+class KeyView(APIView):
+    authentication_classes = MEMBER_AUTHENTICATION
+    permission_classes = [HasScope]
+    read_scope = write_scope = Scope.ADMIN
+
+
+class KeyList(KeyView):
+    @extend_schema(operation_id="users_me_keys_list", responses=KeySerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """My keys that are good now, newest first. Their text is not known any more."""
+        mine = keys.usable(caller_of(request).user)
+        return Response(KeySerializer(mine, many=True).data)
+
+    @extend_schema(
+        operation_id="users_me_keys_create",
+        request=KeyWishSerializer,
+        responses={201: ShownKeySerializer},
+        examples=[
+            OpenApiExample(
+                "For a script that only adds photos",
+                {"name": "photo booth", "scopes": ["read", "upload"]},
+                request_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Another key. The answer is the only one that shows it."""
+        wish = KeyWishSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        caller, wanted = caller_of(request), wish.validated_data
+        row, key = keys.issue(
+            caller.user,
+            name=wanted["name"],
+            scopes=_within(caller, wanted["scopes"]),
+            group_ids=_seen_by(caller, caller.user, wanted.get("groups") or []),
+            expires_at=wanted.get("expires_at"),
+        )
+        return Response(_shown(row, key), status=status.HTTP_201_CREATED)
+
+
+class KeyDetail(KeyView):
+    @extend_schema(operation_id="users_me_keys_destroy", responses={204: None})
+    def delete(self, request: Request, prefix: str) -> Response:
+        """Revoke a key of mine, at once and for ever. Safe to call twice."""
+        if not keys.revoke(caller_of(request).user, prefix=prefix):
+            raise Http404
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RotateKey(KeyView):
+    @extend_schema(
+        operation_id="users_credentials_rotate",
+        request=RotationSerializer,
+        responses={201: RotatedKeySerializer},
+    )
+    def post(self, request: Request, user_id: int) -> Response:
+        """Another key in place of one of mine, which goes on working for 24 hours.
+
+        Whoever has none yet is given their first.
+        """
+        caller = caller_of(request)
+        people = User.objects.filter(is_active=True)
+        if not caller.user.is_superuser:
+            people = people.filter(pk=caller.user.pk)
+        person = get_object_or_404(people, pk=user_id)
+        wish = RotationSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        wanted = wish.validated_data
+        old = _which(request, person, wanted.get("prefix"))
+        scopes = wanted.get("scopes", old.scopes if old else Scope.values)
+        group_ids = wanted.get("groups", old.group_ids if old else [])
+        about = {
+            "name": wanted.get("name") or (old.name if old else "First key"),
+            "scopes": _within(caller, scopes),
+            "group_ids": _seen_by(caller, person, group_ids),
+            "expires_at": wanted.get("expires_at", _as_long_as(old)),
+        }
+        if old is None:
+            row, key = keys.issue(person, **about)
+            replaces = None
+        else:
+            row, key = keys.rotate(old, **about)
+            replaces = {"prefix": old.prefix, "expires_at": old.expiry_date}
+        answer = _shown(row, key) | {
+            "replaces": ReplacedKeySerializer(replaces).data if replaces else None
+        }
+        return Response(answer, status=status.HTTP_201_CREATED)
+
+
+def _which(request: Request, person: User, prefix: str | None) -> ApiKey | None:
+    """The key to replace; None if the person has none at all."""
+    usable = keys.usable(person)
+    if prefix is None and isinstance(request.auth, ApiKey) and request.auth.user_id == person.pk:
+        prefix = request.auth.prefix
+    if prefix is not None:
+        found = next((key for key in usable if key.prefix == prefix), None)
+        if found is None:
+            raise serializers.ValidationError(
+                {"prefix": ["There is no such key, or it was revoked or has expired."]},
+                code="unknown",
+            )
+        return found
+    if len(usable) > 1:
+        names = ", ".join(f"{key.prefix} ({key.name})" for key in usable)
+        raise serializers.ValidationError(
+            {"prefix": [f"There are several keys. Say which: {names}."]}, code="ambiguous"
+        )
+    return usable[0] if usable else None
+
+
+def _within(caller: Caller, scopes: list[str]) -> list[str]:
+    if not caller.scopes.issuperset(scopes):
+        raise Forbidden("An API key cannot make one with more scopes than it has itself.")
+    return scopes
+
+
+def _seen_by(caller: Caller, person: User, group_ids: list[UUID]) -> list[UUID]:
+    """The same, once it is sure that the person sees each of these groups, and so does the key."""
+    if not group_ids:
+        if caller.group_ids is not None:
+            raise Forbidden("An API key for some groups cannot make one for all.")
+        return []
+    reach = Caller(person, group_ids=caller.group_ids)
+    seen = set(Group.objects.seen_by(reach).filter(pk__in=group_ids).values_list("pk", flat=True))
+    errors: Any = {
+        str(index): ["There is no such group, or none that this credential may see."]
+        for index, group_id in enumerate(group_ids)
+        if group_id not in seen
+    }
+    if errors:
+        raise serializers.ValidationError({"groups": errors}, code="unknown")
+    return group_ids
+
+
+def _as_long_as(old: ApiKey | None) -> datetime | None:
+    """An expiry that gives the new key the life of the old one."""
+    if old is None or old.expiry_date is None:
+        return None
+    lifetime = old.expiry_date - old.created
+    return timezone.now() + lifetime
+
+
+def _shown(row: ApiKey, key: str) -> dict[str, Any]:
+    return {"api_key": key, **KeySerializer(row).data}
