@@ -33,6 +33,7 @@ urlpatterns = [
         name="rotate-key",
     ),
     path("api/v1/", include("groups.api_urls")),
+    path("api/v1/", include("invitations.api_urls")),
     path("api/v1/", include("images.api.urls")),
     path("", include("images.urls")),
 ]

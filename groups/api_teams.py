@@ -10,6 +10,7 @@ from rest_framework import status
 from rest_framework.response import Response
 
 from bandpics.api.doors import MemberView
+from bandpics.api.idempotency import idempotent
 from bandpics.api.problems import Conflict, Forbidden
 from bandpics.users.models import Scope
 from groups import team_json as json
@@ -32,7 +33,7 @@ class LastOwner(Conflict):
 
 class TeamView(MemberView):
     write_scope = Scope.ADMIN
-    serializer_class = json.TeamSerializer
+    serializer_class: Any = json.TeamSerializer
 
     def visible(self) -> Any:
         return Team.objects.seen_by(self.caller).with_role_of(self.caller.user)
@@ -59,6 +60,7 @@ class TeamList(TeamView):
         responses={201: json.TeamSerializer},
         examples=[OpenApiExample("A band", {"name": "The Band"}, request_only=True)],
     )
+    @idempotent()
     def post(self, request: Request) -> Response:
         """Make a team and own it. For admins only."""
         if not is_admin(self.caller):
@@ -117,6 +119,7 @@ class MemberList(TeamView):
             )
         ],
     )
+    @idempotent()
     def post(self, request: Request, team_id: UUID) -> Response:
         """Take somebody in who has an account. For owners."""
         team = self.managed_team(team_id)

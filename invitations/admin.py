@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
-from django.utils import timezone
 from django.utils.html import format_html
 
+from invitations import links
 from invitations.models import Invitation
 from invitations.tokens import TokenLost
 
@@ -32,15 +33,7 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
         "created_at",
         "updated_at",
     ]
-    actions = ["revoke"]
-
-    @admin.display
-    def state(self, invitation: Invitation) -> str:
-        if invitation.is_revoked:
-            return "revoked"
-        if invitation.is_expired:
-            return "expired"
-        return "full" if invitation.is_exhausted else "open"
+    actions = ["revoke", "rotate"]
 
     @admin.display(description="Upload link")
     def link(self, invitation: Invitation) -> str:
@@ -49,12 +42,21 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
         try:
             return format_html('<a href="{0}">{0}</a>', invitation.upload_link)
         except TokenLost:
-            return "The key that made this link is gone."
+            return "The key that made this link is gone. Rotate it for a new one."
 
     @admin.action(description="Revoke the selected links at once")
     def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
-        revoked = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        revoked = sum(links.revoke(invitation) for invitation in queryset)
         self.message_user(request, f"{revoked} links revoked.", messages.SUCCESS)
+
+    @admin.action(description="Rotate the selected links: new ones, the old ones die at once")
+    def rotate(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        rotated = 0
+        for invitation in queryset:
+            with contextlib.suppress(links.Revoked):
+                links.rotate(invitation)
+                rotated += 1
+        self.message_user(request, f"{rotated} links rotated.", messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: object, change: bool) -> None:
         if not change:

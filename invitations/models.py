@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -16,6 +16,8 @@ from invitations import tokens
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from bandpics.users.callers import Caller
 
 
 def default_expiry() -> datetime:
@@ -29,11 +31,43 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
     def open(self) -> Self:
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
 
+    def in_state(self, state: str) -> Self:
+        """As `Invitation.state` would say of each."""
+        if state == Invitation.State.REVOKED:
+            return self.filter(revoked_at__isnull=False)
+        if state == Invitation.State.EXPIRED:
+            return self.filter(revoked_at=None, expires_at__lte=timezone.now())
+        is_full = Q(max_files__isnull=False, used_files__gte=F("max_files")) | Q(
+            max_bytes__isnull=False, used_bytes__gte=F("max_bytes")
+        )
+        return self.open().filter(is_full if state == Invitation.State.EXHAUSTED else ~is_full)
+
+    def personal_to(self, email: str, *, group: Group) -> Self:
+        rows = self.filter(group=group, kind=Invitation.Kind.PERSONAL)
+        # In the words of the unique index, so that both always agree on who is the same person.
+        return rows.alias(address=Lower("email")).filter(address=Lower(Value(email)))
+
+    def seen_by(self, caller: Caller) -> Self:
+        """Invitations of groups the person adds to: viewers see no links."""
+        return self.filter(group__in=Group.objects.filled_by(caller))
+
+    def with_rights_of(self, caller: Caller) -> Self:
+        """Adds `may_manage`: owners change all invitations of a group, members their own."""
+        owned = Q(group__in=Group.objects.owned_by(caller))
+        mine = Q(created_by=caller.user)
+        return self.annotate(may_manage=Case(When(owned | mine, then=True), default=False))
+
 
 class Invitation(models.Model):
     class Kind(models.TextChoices):
         PERSONAL = "personal", "Personal: one person, by e-mail"
         SHARED = "shared", "Shared: everyone who holds the link"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        EXHAUSTED = "exhausted", "Full: it opens, and takes nothing new"
+        EXPIRED = "expired", "Expired: what was started may finish"
+        REVOKED = "revoked", "Revoked: it is dead"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="invitations")
@@ -66,6 +100,9 @@ class Invitation(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = InvitationQuerySet.as_manager()
+
+    if TYPE_CHECKING:  # there after with_rights_of()
+        may_manage: bool
 
     class Meta:
         ordering = ["-created_at"]
@@ -118,6 +155,14 @@ class Invitation(models.Model):
     def upload_link(self) -> str:
         """The address to send to people, from PUBLIC_URL, never from a Host header."""
         return f"{settings.PUBLIC_URL}/i/{self.token}/"
+
+    @property
+    def state(self) -> Invitation.State:
+        if self.is_revoked:
+            return self.State.REVOKED
+        if self.is_expired:
+            return self.State.EXPIRED
+        return self.State.EXHAUSTED if self.is_exhausted else self.State.OPEN
 
     @property
     def is_revoked(self) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.utils.http import parse_etags
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 
 from bandpics.api.problems import Problem
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rest_framework.request import Request
+
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag you read: the change is refused (412) if somebody was faster.",
+)
 
 
 class Dated(Protocol):

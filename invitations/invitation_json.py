@@ -1,0 +1,152 @@
+"""Invitations as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from rest_framework import serializers
+
+from groups.models import Group
+from invitations.mail import one_line
+from invitations.models import Invitation
+from invitations.tokens import TokenLost
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MAX_FILES, MAX_BYTES = 2**31 - 1, 2**63 - 1
+
+
+class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    group = serializers.UUIDField(source="group_id")
+    token = serializers.SerializerMethodField(help_text="null: the key that made it is gone.")
+    upload_link = serializers.SerializerMethodField(
+        help_text="null: the key that made it is gone. Rotate for a new one."
+    )
+    state = serializers.ChoiceField(choices=Invitation.State.choices)
+    can_rotate = serializers.SerializerMethodField(help_text="Whether I may have another link.")
+
+    class Meta:
+        model = Invitation
+        fields = [
+            "id",
+            "token",
+            "email",
+            "group",
+            "kind",
+            "name",
+            "state",
+            "upload_link",
+            "can_rotate",
+            "created_at",
+            "updated_at",
+            "expires_at",
+            "revoked_at",
+            "max_files",
+            "max_bytes",
+            "used_files",
+            "used_bytes",
+            "trusted",
+            "visibility",
+        ]
+
+    def get_token(self, invitation: Invitation) -> str | None:
+        try:
+            return invitation.token
+        except TokenLost:
+            return None
+
+    def get_upload_link(self, invitation: Invitation) -> str | None:
+        try:
+            return invitation.upload_link
+        except TokenLost:
+            return None
+
+    def get_can_rotate(self, invitation: Invitation) -> bool:
+        return invitation.may_manage and not invitation.is_revoked
+
+
+class InvitedSerializer(InvitationSerializer):
+    email_sent = serializers.BooleanField(
+        allow_null=True, help_text="Whether the mail server took it; null: not asked to."
+    )
+
+    class Meta(InvitationSerializer.Meta):
+        fields = [*InvitationSerializer.Meta.fields, "email_sent"]
+
+
+class Wishes(serializers.Serializer[Any]):
+    """What an invitation allows. Only owners may trust it, or let it see more or less."""
+
+    name = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    max_files = serializers.IntegerField(
+        min_value=1, max_value=MAX_FILES, required=False, allow_null=True
+    )
+    max_bytes = serializers.IntegerField(
+        min_value=1, max_value=MAX_BYTES, required=False, allow_null=True
+    )
+    expires_at = serializers.DateTimeField(required=False)
+    visibility = serializers.ChoiceField(
+        choices=Group.Visibility.choices,
+        required=False,
+        allow_blank=True,
+        help_text="Empty: as the group says.",
+    )
+    trusted = serializers.BooleanField(required=False, help_text="Photos need no approval.")
+
+    def validate_name(self, value: str) -> str:
+        return one_line(value)
+
+    def validate_expires_at(self, value: datetime) -> datetime:
+        if value <= timezone.now():
+            raise serializers.ValidationError(
+                "This is over already. To end the link now, revoke it.", code="past"
+            )
+        return value
+
+
+class NewInvitationSerializer(Wishes):
+    group = serializers.UUIDField()
+    email = serializers.EmailField(required=False, allow_blank=True)
+    kind = serializers.ChoiceField(
+        choices=Invitation.Kind.choices, default=Invitation.Kind.PERSONAL
+    )
+    send_email = serializers.BooleanField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        is_personal = attrs["kind"] == Invitation.Kind.PERSONAL
+        if not attrs.get("email") and (is_personal or attrs["send_email"]):
+            why = (
+                "Say whom you invite; or ask for a link that many may use, by `kind: shared`."
+                if is_personal
+                else "Say where to send it."
+            )
+            raise serializers.ValidationError(
+                {"email": [serializers.ErrorDetail(why, code="required")]}
+            )
+        return attrs
+
+
+class InvitationChangesSerializer(Wishes):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        # What a client sends back as it read it does no harm; a real change is told.
+        invitation: Invitation = self.context["invitation"]
+        now = {
+            "group": str(invitation.group_id),
+            "email": invitation.email,
+            "kind": invitation.kind,
+        }
+        for field, value in now.items():
+            if field in self.initial_data and self.initial_data[field] != value:
+                raise serializers.ValidationError(
+                    {
+                        field: [
+                            serializers.ErrorDetail(
+                                "This is fixed. Invite again instead, and revoke this one.",
+                                code="fixed",
+                            )
+                        ]
+                    }
+                )
+        return attrs
