@@ -89,6 +89,9 @@ INVITATION_LIFETIME = timedelta(days=7)
 UPLOAD_MAX_BYTES = env.int(
     "UPLOAD_MAX_BYTES", default=250 * MIB, validate=validate.Range(min=1, max=5 * 1024 * MIB)
 )
+# Of a photo inside a JSON body, decoded: all of it is in memory at once, several times over.
+BASE64_MAX_BYTES = env.int("BASE64_MAX_BYTES", default=40 * MIB, validate=validate.Range(min=1))
+TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0, max=36500))
 UPLOAD_URL_LIFETIME = timedelta(minutes=15)
 UPLOAD_PENDING_LIFETIME = timedelta(hours=24)
 MULTIPART_THRESHOLD_BYTES = 16 * MIB
@@ -181,6 +184,10 @@ if OIDC_ISSUER and REGISTRATION == "open":
         "REGISTRATION=open asks nobody to prove their e-mail address, while OIDC_ISSUER trusts "
         "addresses. Set REGISTRATION to invite or closed, or leave out OIDC_ISSUER."
     )
+
+TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
+# Django spools what comes by a form there.
+FILE_UPLOAD_TEMP_DIR = WORK_DIR
 
 _secure = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]

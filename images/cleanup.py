@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images import doorbell, processing, uploads
+from images import doorbell, locks, processing, trash, uploads, versions
 from images.media.storage import StorageUnavailable, photo_storage
 from images.models import Upload
 
@@ -42,7 +42,10 @@ def sweep() -> None:
     with alone(SWEEP_LOCK) as is_alone:
         if not is_alone:
             return
-        for phase in [_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten]:
+        for phase in [
+            *(_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten),
+            *(_retire_old_versions, _empty_trash),
+        ]:
             try:
                 phase()
             except Exception:  # logged with its traceback; the next sweep tries again
@@ -87,6 +90,18 @@ def _look_for_silent() -> None:
 def _discard_forgotten() -> None:
     old = Upload.objects.pending().filter(created_at__lt=Now() - settings.UPLOAD_PENDING_LIFETIME)
     _ask_the_bucket(old, _complete_or_discard)
+
+
+def _retire_old_versions() -> None:
+    for image_id in versions.ids_to_retire(BATCH):
+        with suppress(locks.Busy):
+            versions.retire(image_id)
+
+
+def _empty_trash() -> None:
+    for image_id in trash.ids_to_purge(BATCH):
+        with suppress(locks.Busy):
+            trash.purge(image_id)
 
 
 def _complete_or_discard(upload: Upload) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from images.senders import Sender
 
 
+ONCE_PER_GROUP = "image_bytes_once_per_group"  # what an IntegrityError names
+
+
 class ImageQuerySet(models.QuerySet["Image"]):
     def in_group(self, group: Group) -> Self:
         return self.filter(group=group)
@@ -209,7 +212,7 @@ class Image(models.Model):
             models.UniqueConstraint(
                 fields=["group", "sha256"],
                 condition=Q(version__gt=0, trashed_at=None),
-                name="image_bytes_once_per_group",
+                name=ONCE_PER_GROUP,
             ),
             models.CheckConstraint(
                 condition=Q(version=0)
@@ -246,6 +249,11 @@ class Image(models.Model):
         """Where the untouched bytes of the current version are kept."""
         version = keys.Version(self.group_id, self.pk, self.version)
         return version.original(content_type=self.content_type)
+
+    @property
+    def is_place_removed(self) -> bool:
+        """On request; reading the file again must not bring it back."""
+        return self.gps_source == self.GpsSource.REMOVED
 
     @property
     def variant_by_name(self) -> dict[str, Variant]:

@@ -29,11 +29,11 @@ from django.db import (
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images import quota
-from images.media import exif, keys, rendering
+from images import doorbell, locks, quota, versions
+from images.media import exif, keys, originals, rendering
 from images.media.rendering import BadPicture, Header, Rendered
 from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
-from images.models import Image, Upload, Variant
+from images.models import ONCE_PER_GROUP, Image, Upload, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,10 @@ MAX_ATTEMPTS = 3
 
 class ClaimLost(Exception):
     """Another worker has taken over, or the upload is gone. Stop; nothing of ours counts."""
+
+
+class Rearranged(Exception):
+    """The photo, or the twin of it, changed under our hands. The work is to be done again."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Finished:
     byte_size: int
     metadata: Exif
     renderings: list[Rendered]
+    keeps_original: bool
 
 
 def process(upload: Upload) -> None:
@@ -96,6 +101,10 @@ def process(upload: Upload) -> None:
             _work(claim)
     except ClaimLost:
         logger.info("Upload %s was taken over", upload.pk)
+    except Rearranged:
+        photo_storage().delete_keys(version_keys(claim.upload))  # perhaps of its former group
+        give_back(claim)
+        doorbell.ring(upload.pk)
     except BadPicture as bad:
         _end(claim, Upload.Status.FAILED, failure=bad.reason)
     except ObjectMissing:
@@ -203,21 +212,30 @@ def _kept_alive(claim: Claim) -> Iterator[None]:
 
 def _work(claim: Claim) -> None:
     upload = claim.upload
+    if upload.image.version > upload.version:
+        _end(claim, Upload.Status.DISCARDED)  # a later replacement was quicker
+        return
     with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
         source = Path(folder) / "incoming"
         sha256 = photo_storage().download(upload.incoming_key, source)
         header = rendering.inspect(source)
         if twin := _done_twin(upload.image, sha256):
-            _end(claim, Upload.Status.DUPLICATE, duplicate_of=twin)
+            _end_as_duplicate(claim, twin, sha256=sha256)
             return
         metadata = exif.read(source)
+        byte_size = source.stat().st_size
         into = Path(folder) / "variants"
         into.mkdir()
         renderings = rendering.render(
             source, header=header, orientation=metadata.orientation, into=into
         )
-        _store(upload, source, header=header, renderings=renderings)
-        finished = Finished(header, sha256, source.stat().st_size, metadata, renderings)
+        original: Path | None = source
+        if upload.image.is_place_removed:
+            original = _without_place(source, Path(folder) / "original", header=header)
+        _store(upload, original, header=header, renderings=renderings)
+        finished = Finished(
+            *(header, sha256, byte_size, metadata, renderings), keeps_original=original is not None
+        )
         try:
             _finish(claim, finished)
         except ClaimLost:
@@ -226,6 +244,19 @@ def _work(claim: Claim) -> None:
                 photo_storage().delete_keys(version_keys(upload))
             raise
     photo_storage().delete_keys([upload.incoming_key])
+    if upload.image.version:
+        # If it cannot be now, the sweeper does it.
+        with contextlib.suppress(locks.Busy):
+            versions.retire(upload.image_id)
+
+
+def _without_place(source: Path, into: Path, *, header: Header) -> Path | None:
+    """The original of a photo whose position was to be forgotten; None where it has to go."""
+    try:
+        is_changed = originals.forget_place(source, into, format_=header.format)
+    except originals.Unproven:
+        return None
+    return into if is_changed else source
 
 
 def _done_twin(image: Image, sha256: str) -> Image | None:
@@ -233,14 +264,17 @@ def _done_twin(image: Image, sha256: str) -> Image | None:
     return twins.exclude(pk=image.pk).first()
 
 
-def _store(upload: Upload, source: Path, *, header: Header, renderings: list[Rendered]) -> None:
+def _store(
+    upload: Upload, original: Path | None, *, header: Header, renderings: list[Rendered]
+) -> None:
     """Write the verified bytes and what was made of them to their final keys.
 
     The keys follow from id and version: a second run overwrites like with like.
     """
     storage = photo_storage()
     original_key, variant_keys = _keys(upload, header, renderings)
-    storage.put_file(original_key, source, content_type=header.format.content_type)
+    if original is not None:
+        storage.put_file(original_key, original, content_type=header.format.content_type)
     for rendered, key in zip(renderings, variant_keys, strict=True):
         storage.put_file(key, rendered.path, content_type=rendered.content_type)
 
@@ -252,20 +286,30 @@ def _keys(upload: Upload, header: Header, renderings: list[Rendered]) -> tuple[s
 
 
 def _finish(claim: Claim, finished: Finished) -> None:
-    """PROCESSING -> DONE with all fields, in one transaction. Raises ClaimLost."""
+    """PROCESSING -> DONE with all fields, in one transaction: from then on the photo shows this
+    version. Raises ClaimLost, Rearranged."""
     upload = claim.upload
     _, variant_keys = _keys(upload, finished.header, finished.renderings)
     try:
         with transaction.atomic():
+            image = _locked(upload)
+            if image.version > upload.version:
+                raise Rearranged  # a later replacement was quicker: the next claim sees it
             _move(
                 claim,
                 status=Upload.Status.DONE,
+                sha256=finished.sha256,
                 processing_ms=claim.elapsed_ms,
                 finished_at=Now(),
                 lease_until=None,
             )
-            Image.objects.filter(pk=upload.image_id).update(
-                **_columns(finished, uploaded_at=upload.created_at), version=upload.version
+            if image.version:
+                quota.give_back(upload.image.uploads.get(version=image.version))
+            Image.objects.filter(pk=image.pk).update(
+                **_columns(finished, upload, image),
+                version=upload.version,
+                original_filename=upload.filename or image.original_filename,
+                original_dropped_at=None if finished.keeps_original else Now(),
             )
             Variant.objects.filter(image=upload.image_id, version=upload.version).delete()
             Variant.objects.bulk_create(
@@ -281,12 +325,47 @@ def _finish(claim: Claim, finished: Finished) -> None:
                 )
                 for rendered, key in zip(finished.renderings, variant_keys, strict=True)
             )
-    except IntegrityError:
+    except IntegrityError as error:
+        if ONCE_PER_GROUP not in str(error):
+            raise
         # The same bytes became DONE while we rendered: this one is the duplicate.
         twin = _done_twin(upload.image, finished.sha256)
         if twin is None:
-            raise
-        _end(claim, Upload.Status.DUPLICATE, duplicate_of=twin)
+            raise Rearranged from error
+        _end_as_duplicate(claim, twin, sha256=finished.sha256)
+
+
+def _locked(upload: Upload) -> Image:
+    """The photo as it is now, held until the transaction ends.
+
+    Raises ClaimLost, or Rearranged if it is no more what the objects were written for.
+    """
+    image = Image.objects.select_for_update().filter(pk=upload.image_id).first()
+    if image is None:
+        raise ClaimLost
+    written_for = upload.image
+    if image.group_id != written_for.group_id:
+        raise Rearranged
+    if image.is_place_removed != written_for.is_place_removed:
+        raise Rearranged
+    return image
+
+
+def _end_as_duplicate(claim: Claim, twin: Image, *, sha256: str) -> None:
+    """PROCESSING -> DUPLICATE, as long as the twin has these bytes. Raises Rearranged."""
+    with transaction.atomic():
+        # Held: when these bytes are replaced or purged, this upload is there to inherit them.
+        twins = Image.objects.select_for_update().in_group(claim.upload.image.group).ready()
+        if twins.filter(pk=twin.pk, sha256=sha256).first() is None:
+            raise Rearranged
+        is_closed = _close(claim, Upload.Status.DUPLICATE, duplicate_of=twin, sha256=sha256)
+        if is_closed:
+            # Those that were to rest on this one rest on its twin.
+            image = claim.upload.image
+            resting = versions.resting_on(image).exclude(sha256=image.sha256)
+            resting.update(duplicate_of=twin)
+    if is_closed:
+        _clear(claim)
 
 
 def _end(
@@ -294,31 +373,37 @@ def _end(
     status: Upload.Status,
     *,
     failure: str = "",
-    duplicate_of: Image | None = None,
 ) -> bool:
-    """PROCESSING -> FAILED or DUPLICATE; quota returned; quarantine emptied.
+    """PROCESSING -> FAILED or DISCARDED; quota returned; quarantine emptied.
 
     A crashed upload's bytes stay, so that somebody can look. True if it was still ours.
     """
-    try:
-        with transaction.atomic():
-            _move(
-                claim,
-                status=status,
-                failure=failure,
-                duplicate_of=duplicate_of,
-                processing_ms=claim.elapsed_ms,
-                finished_at=Now(),
-                lease_until=None,
-            )
-            quota.give_back(claim.upload)
-    except ClaimLost:
-        return False
+    with transaction.atomic():
+        is_closed = _close(claim, status, failure=failure)
+    if is_closed:
+        _clear(claim, keeps_bytes=failure == Upload.Failure.CRASHED)
+    return is_closed
+
+
+def _close(claim: Claim, status: Upload.Status, **changes: Any) -> bool:
+    """To an end without a photo, in the transaction around it. True if it was still ours."""
+    closed = claim.rows().update(
+        status=status,
+        processing_ms=claim.elapsed_ms,
+        finished_at=Now(),
+        lease_until=None,
+        **changes,
+    )
+    if closed:
+        quota.give_back(claim.upload)
+    return bool(closed)
+
+
+def _clear(claim: Claim, *, keeps_bytes: bool = False) -> None:
     doomed = version_keys(claim.upload)  # an earlier attempt may have got that far
-    if failure != Upload.Failure.CRASHED:
+    if not keeps_bytes:
         doomed.append(claim.upload.incoming_key)
     photo_storage().delete_keys(doomed)
-    return True
 
 
 def version_keys(upload: Upload) -> list[str]:
@@ -331,8 +416,23 @@ def _move(claim: Claim, **changes: Any) -> None:
         raise ClaimLost
 
 
-def _columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]:
-    """The Image columns that follow from the bytes."""
+def _columns(finished: Finished, upload: Upload, image: Image) -> dict[str, Any]:
+    """The Image columns that follow from the bytes; those a person has set stay as they are."""
+    # A replacement does not make the photo a newer one.
+    uploaded_at = upload.created_at if upload.version == 1 else image.created_at
+    columns = _columns_read(finished, uploaded_at=uploaded_at)
+    if image.taken_source == Image.TimeSource.PERSON:
+        for name in ("taken_at_local", "utc_offset_minutes", "taken_at", "taken_source", "sort_at"):
+            del columns[name]
+    if image.gps_source in {Image.GpsSource.PERSON, Image.GpsSource.REMOVED}:
+        for name in ("latitude", "longitude", "altitude", "direction", "gps_at", "gps_source"):
+            del columns[name]
+    if image.is_place_removed:
+        columns["exif"] = originals.dump_without_place(columns["exif"])
+    return columns
+
+
+def _columns_read(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]:
     read = finished.metadata
     taken = read.taken_at or (
         # No offset: the camera's clock, read as UTC, still sorts the evening right.
@@ -350,6 +450,7 @@ def _columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]:
             None if read.utc_offset is None else round(read.utc_offset.total_seconds() / 60)
         ),
         "taken_at": read.taken_at,
+        "taken_source": Image.TimeSource.EXIF if taken else "",
         "sort_at": taken or uploaded_at,
         "latitude": gps and gps.lat,
         "longitude": gps and gps.lon,

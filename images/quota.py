@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
-from django.db.models.functions import Greatest
+from django.db.models.functions import Coalesce, Greatest, Least
 
 from invitations.models import Invitation
 
@@ -28,6 +28,18 @@ def reserve(invitation: Invitation, *, files: int, byte_count: int) -> None:
     ).update(used_files=F("used_files") + files, used_bytes=F("used_bytes") + byte_count)
     if not won:
         raise Exhausted
+
+
+def reserve_regardless(upload: Upload) -> None:
+    """For bytes that were promised a place already: as much of it as the limits leave room for."""
+    rows = Invitation.objects.filter(images=upload.image_id)
+    rows.update(
+        used_files=Least(F("used_files") + 1, Coalesce(F("max_files"), F("used_files") + 1)),
+        used_bytes=Least(
+            F("used_bytes") + upload.declared_byte_size,
+            Coalesce(F("max_bytes"), F("used_bytes") + upload.declared_byte_size),
+        ),
+    )
 
 
 def give_back(upload: Upload) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from groups.models import Group
 
 DEVICE_HEADER = "Bandpics-Device"
+BY_INVITATION = "invitation:"  # how the keys of guests begin
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Sender:
 
 def by_invitation(invitation: Invitation, *, device_secret: str = "") -> Sender:
     """`device_secret` is what the browser keeps in its local storage; only its hash is kept."""
-    key, name = f"invitation:{invitation.pk}", invitation.name
+    key, name = f"{BY_INVITATION}{invitation.pk}", invitation.name
     if invitation.kind == Invitation.Kind.SHARED:
         device = hashlib.sha256(device_secret.encode()).hexdigest() if device_secret else ""
         key, name = f"{key}:{device}", ""  # its name is the link's, nobody's

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.db.models.functions import Now
 
 from images import doorbell, quota
@@ -21,6 +21,7 @@ from images.media.storage import (
     photo_storage,
 )
 from images.models import Image, Upload
+from images.senders import BY_INVITATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +31,19 @@ if TYPE_CHECKING:
 # What the PUT is signed with when the browser does not know the type (HEIC on many Androids).
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
 BATCH_LIMIT = 100
+REPLACE_TRIES = 5
 
 
 class NotPending(Exception):
     """The upload is past the point where bytes can be sent."""
+
+
+class ClientIdTaken(Exception):
+    """The client_id names another upload of the same sender."""
+
+
+class BytesGone(Exception):
+    """Nothing to try again with: the bytes were bad, and removed, or are lost."""
 
 
 class NotMultipart(Exception):
@@ -66,6 +76,7 @@ class Announced:
     client_id: str | None = None
     sha256: str = ""
     last_modified: int | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,49 @@ def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str)
     return tickets
 
 
+# --- Replace --------------------------------------------------------------------------------
+
+
+def replace(image: Image, file: Announced, *, sender_key: str) -> Ticket:
+    """Another version of a photo: what it shows stays until the new bytes are DONE.
+
+    The caller sends and completes it like any upload. Raises quota.Exhausted, ClientIdTaken.
+    """
+    for _ in range(REPLACE_TRIES):
+        if (known := _known_replacement(image, file, sender_key=sender_key)) is not None:
+            return Ticket(known, was_known=True)
+        with contextlib.suppress(IntegrityError), transaction.atomic():
+            # Two at once take the same number; the loser counts again.
+            return Ticket(_new_version(image, file, sender_key=sender_key))
+    raise ClientIdTaken
+
+
+def _known_replacement(image: Image, file: Announced, *, sender_key: str) -> Upload | None:
+    if not file.client_id:
+        return None
+    found = Upload.objects.sent_by(sender_key).filter(client_id=file.client_id).first()
+    if found is not None and (found.image_id != image.pk or found.version == 1):
+        raise ClientIdTaken
+    return found
+
+
+def _new_version(image: Image, file: Announced, *, sender_key: str) -> Upload:
+    if image.invitation is not None:
+        quota.reserve(image.invitation, files=1, byte_count=file.byte_size)
+    newest = image.uploads.aggregate(newest=Max("version"))["newest"] or 0
+    return Upload.objects.create(
+        image=image,
+        version=newest + 1,
+        sender=sender_key,
+        client_id=file.client_id,
+        filename=file.filename,
+        declared_content_type=file.content_type or UNKNOWN_CONTENT_TYPE,
+        declared_byte_size=file.byte_size,
+        declared_sha256=file.sha256,
+        declared_last_modified=file.last_modified,
+    )
+
+
 def _new_upload(sender: Sender, file: Announced, *, uploader_name: str) -> Upload:
     image = Image(
         group=sender.group,
@@ -121,6 +175,12 @@ def _new_upload(sender: Sender, file: Announced, *, uploader_name: str) -> Uploa
         sender=sender.key,
         uploader_name=uploader_name or sender.name,
         original_filename=file.filename,
+        description=file.description,
+        moderation=(
+            Image.Moderation.PENDING
+            if sender.invitation is not None and not sender.invitation.trusted
+            else Image.Moderation.APPROVED
+        ),
     )
     return Upload(
         id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once
@@ -311,10 +371,42 @@ def accept(upload: Upload) -> bool:
         won = (
             Upload.objects.pending()
             .filter(pk=upload.pk)
-            .exclude(image__invitation__revoked_at__isnull=False)
+            # What a member sends for a guest's photo came by no link.
+            .exclude(sender__startswith=BY_INVITATION, image__invitation__revoked_at__isnull=False)
             .update(status=Upload.Status.QUEUED, arrived_at=Now(), queued_at=Now())
         )
         if won:
+            transaction.on_commit(partial(doorbell.ring, upload.pk))
+    return bool(won)
+
+
+# --- Again ----------------------------------------------------------------------------------
+
+
+def retry(upload: Upload) -> bool:
+    """FAILED -> QUEUED with its bytes and all its attempts. True if this call made the move.
+
+    Raises BytesGone, quota.Exhausted, StorageUnavailable.
+    """
+    if upload.failure != Upload.Failure.CRASHED:
+        raise BytesGone
+    try:
+        photo_storage().head(upload.incoming_key)
+    except ObjectMissing:
+        raise BytesGone from None
+    with transaction.atomic():
+        won = Upload.objects.filter(pk=upload.pk, status=Upload.Status.FAILED).update(
+            status=Upload.Status.QUEUED,
+            failure="",
+            attempt=0,
+            queued_at=Now(),
+            finished_at=None,
+        )
+        if won:
+            if upload.image.invitation is not None:
+                quota.reserve(
+                    upload.image.invitation, files=1, byte_count=upload.declared_byte_size
+                )
             transaction.on_commit(partial(doorbell.ring, upload.pk))
     return bool(won)
 

@@ -39,8 +39,12 @@ class Version:
 
     def all_keys(self) -> list[str]:
         """Of every format an original may have, and every size we make."""
-        originals = [self._key("original", extension=e) for e in sorted(set(_EXTENSIONS.values()))]
-        return originals + [self.variant(spec.name) for spec in variants.ALL]
+        return self.originals() + [self.variant(spec.name) for spec in variants.ALL]
+
+    def originals(self) -> list[str]:
+        """Only one of them is there: which, tells the content type."""
+        extensions = sorted(set(_EXTENSIONS.values()))
+        return [self._key("original", extension=extension) for extension in extensions]
 
     def _key(self, folder: str, *, extension: str) -> str:
         return f"{self.group_id}/{folder}/{self.image_id}-{self.number}.{extension}"

@@ -15,7 +15,9 @@ import shutil
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from PIL import ExifTags
 
 from images.media import exif, formats, jpeg, tiff
 
@@ -68,6 +70,16 @@ def forget_place(source: Path, into: Path, *, format_: Format) -> bool:
     if changed:
         _prove(source, into, format_)
     return changed
+
+
+def dump_without_place(raw: dict[str, Any]) -> dict[str, Any]:
+    """The raw dump of exif.read without its position, and without blocks that may hold one."""
+    forgotten = {ExifTags.TAGS.get(tag, f"0x{tag:04X}") for tag in FORGOTTEN_TAGS}
+    return {
+        directory: {name: value for name, value in tags.items() if name not in forgotten}
+        for directory, tags in raw.items()
+        if directory != tiff.GPS
+    }
 
 
 def _prove(source: Path, edited: Path, format_: Format) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from botocore.config import Config
@@ -246,6 +246,26 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
         with _translated(), path.open("rb") as file:
             self._client.put_object(
                 Bucket=self.bucket_name, Key=key, Body=file, ContentType=content_type
+            )
+
+    def put_stream(self, key: str, file: BinaryIO, *, byte_size: int, content_type: str) -> None:
+        """Writes what is left to read of a seekable file under `key`."""
+        with _translated():
+            self._client.put_object(
+                Bucket=self.bucket_name,
+                Key=key,
+                Body=file,
+                ContentLength=byte_size,
+                ContentType=content_type,
+            )
+
+    def copy(self, key: str, target: str) -> None:
+        """Copies an object within the bucket; no byte passes here. Raises ObjectMissing."""
+        with _translated():
+            self._client.copy_object(
+                Bucket=self.bucket_name,
+                Key=target,
+                CopySource={"Bucket": self.bucket_name, "Key": key},
             )
 
     def delete_keys(self, keys: Iterable[str]) -> None:

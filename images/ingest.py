@@ -1,0 +1,71 @@
+"""Photos whose bytes come through the server: by a form, or inside JSON. From here on they go the
+way of all others: announced, put into quarantine, completed."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
+
+from images import uploads
+from images.media.storage import StorageUnavailable, photo_storage
+from images.models import Upload
+
+if TYPE_CHECKING:
+    from images.models import Image
+    from images.senders import Sender
+    from images.uploads import Announced, Ticket
+
+CHUNK_BYTES = 1024 * 1024
+
+
+def take(
+    sender: Sender, file: BinaryIO, described: Announced, *, uploader_name: str = ""
+) -> Upload:
+    """Make a photo of the rest of a seekable file. The same bytes of the same sender again are
+    the same upload.
+
+    Raises quota.Exhausted, StorageUnavailable.
+    """
+    described = _hashed(file, described)
+    (ticket,) = uploads.announce(sender, [described], uploader_name=uploader_name)
+    return _send(ticket, file)
+
+
+def replace_file(image: Image, file: BinaryIO, described: Announced, *, sender_key: str) -> Upload:
+    """As uploads.replace, with the bytes. Raises quota.Exhausted, StorageUnavailable."""
+    ticket = uploads.replace(image, _hashed(file, described), sender_key=sender_key)
+    return _send(ticket, file)
+
+
+def _hashed(file: BinaryIO, described: Announced) -> Announced:
+    hashed = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        hashed.update(chunk)
+    file.seek(0)
+    return replace(described, sha256=hashed.hexdigest())
+
+
+def _send(ticket: Ticket, file: BinaryIO) -> Upload:
+    upload = ticket.upload
+    if upload.status != Upload.Status.PENDING:
+        return upload
+    try:
+        photo_storage().put_stream(
+            upload.incoming_key,
+            file,
+            byte_size=upload.declared_byte_size,
+            content_type=upload.declared_content_type,
+        )
+        uploads.complete(upload)
+    except (
+        *(StorageUnavailable, uploads.NotArrived),
+        *(uploads.SizeMismatch, uploads.NotPending),
+    ) as error:
+        if not ticket.was_known:
+            with suppress(StorageUnavailable):
+                uploads.discard(upload)
+        raise StorageUnavailable("The photo could not be stored.") from error
+    upload.refresh_from_db()
+    return upload

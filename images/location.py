@@ -1,0 +1,97 @@
+"""Forgetting where a photo was taken: in the record, in the raw dump, and in the original."""
+
+from __future__ import annotations
+
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from images import locks, versions
+from images.media import formats, originals
+from images.media.storage import ObjectMissing, photo_storage
+from images.models import Image, Upload
+
+TRIES = 5
+
+
+class Original(StrEnum):
+    """What became of it."""
+
+    EDITED = "edited"  # the same pixels, without the position
+    DROPPED = "dropped"  # nothing less would have been certain
+    NONE = "none"  # there is none, or it holds no position
+
+
+class Gone(Exception):
+    """The photo was removed meanwhile."""
+
+
+def forget(image_id: object) -> Original:
+    """Forget the position for good: reading the file again, or another file, brings none back.
+
+    `sha256` stays that of the bytes that arrived, by which they are known again. Safe to call
+    twice. Raises versions.InProcess, Gone, locks.Busy, StorageUnavailable.
+    """
+    image = Image.objects.filter(pk=image_id).first()
+    if image is None:
+        raise Gone
+    with locks.objects_of(image.pk):
+        for _ in range(TRIES):
+            image = _forget_in_record(image)
+            outcome = _forget_in_original(image)
+            if _note(image, outcome):
+                return outcome
+        raise locks.Busy
+
+
+def _forget_in_record(image: Image) -> Image:
+    for _ in range(TRIES):
+        found = Image.objects.filter(pk=image.pk).first()
+        if found is None:
+            raise Gone
+        if found.uploads.filter(status=Upload.Status.PROCESSING).exists():
+            raise versions.InProcess
+        rows = Image.objects.filter(pk=found.pk, updated_at=found.updated_at)
+        if rows.update(
+            latitude=None,
+            longitude=None,
+            altitude=None,
+            direction=None,
+            gps_at=None,
+            gps_source=Image.GpsSource.REMOVED,
+            exif=originals.dump_without_place(found.exif),
+            updated_at=Now(),
+        ):
+            return found
+    raise locks.Busy
+
+
+def _forget_in_original(image: Image) -> Original:
+    if not image.version or image.original_dropped_at:
+        return Original.NONE
+    storage, key = photo_storage(), image.original_key
+    with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
+        source, edited = Path(folder) / "original", Path(folder) / "edited"
+        try:
+            storage.download(key, source)
+        except ObjectMissing:
+            return Original.DROPPED  # by a call that was cut off before it could say so
+        try:
+            is_changed = originals.forget_place(source, edited, format_=formats.sniff(source))
+        except (originals.Unproven, formats.NotAnImage, formats.UnsupportedFormat):
+            storage.delete_keys([key])
+            return Original.DROPPED
+        if not is_changed:
+            return Original.NONE
+        storage.put_file(key, edited, content_type=image.content_type)
+        return Original.EDITED
+
+
+def _note(image: Image, outcome: Original) -> bool:
+    """False if another version, or another group, was shown meanwhile: then it begins again."""
+    rows = Image.objects.filter(pk=image.pk, group=image.group_id, version=image.version)
+    dropped = {"original_dropped_at": Now()} if outcome == Original.DROPPED else {}
+    return bool(rows.update(updated_at=Now(), **dropped))

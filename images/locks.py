@@ -1,0 +1,36 @@
+"""One at a time rearranges the objects of a photo: moves, edits or removes them.
+
+Rows alone decide what is true. The lock keeps two of these from removing each other's copies; it
+is never waited for, and a session that dies lets go of it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from django.db import connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+
+class Busy(Exception):
+    """Somebody else is at the objects of this photo right now."""
+
+
+@contextmanager
+def objects_of(image_id: UUID) -> Iterator[None]:
+    """Holds a Postgres advisory lock of this session. Raises Busy."""
+    # 63 bits of the id, most of them random.
+    number = image_id.int & (2**63 - 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+        row = cursor.fetchone()
+        if not (row and row[0]):
+            raise Busy
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

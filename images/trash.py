@@ -1,0 +1,111 @@
+"""Deleting a photo: into the trash, back out of it, and for good after a while."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Now
+
+from images import locks, quota, uploads, versions
+from images.media.storage import photo_storage
+from images.models import ONCE_PER_GROUP, Image, Upload
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from images.models import ImageQuerySet
+
+logger = logging.getLogger(__name__)
+
+
+class TwinInGroup(Exception):
+    """The group shows another photo of the same bytes."""
+
+
+def put(image: Image, *, by: str, expected: dict[str, Any] | None = None) -> bool:
+    """Out of sight at once, for good after a while. True if this call made the move.
+
+    `by` is the sender key of whoever does it; `expected` is what the row must still say.
+    """
+    rows = Image.objects.kept().filter(pk=image.pk, **(expected or {}))
+    return bool(rows.update(trashed_at=Now(), trashed_by=by, updated_at=Now()))
+
+
+def restore(image: Image) -> bool:
+    """True if this call made the move; False if it is not in the trash, or was for too long.
+
+    Raises TwinInGroup.
+    """
+    rows = Image.objects.filter(pk=image.pk, trashed_at__gte=Now() - settings.TRASH_LIFETIME)
+    try:
+        with transaction.atomic():
+            return bool(rows.update(trashed_at=None, trashed_by="", updated_at=Now()))
+    except IntegrityError as error:
+        if ONCE_PER_GROUP not in str(error):
+            raise
+        raise TwinInGroup from error
+
+
+def ids_to_purge(limit: int) -> list[UUID]:
+    rows = _overdue().filter(~Exists(_under_way())).order_by("trashed_at")
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
+def purge(image_id: UUID) -> bool:
+    """Remove a photo whose time in the trash is over: its objects first, then its rows, so that
+    a crash leaves nothing behind. Safe to call twice. True if it is gone by this call.
+
+    Duplicates that rest on it inherit its bytes. Raises locks.Busy, StorageUnavailable.
+    """
+    versions.retire(image_id)
+    with locks.objects_of(image_id):
+        image = _overdue().filter(pk=image_id).first()
+        if image is None:
+            return False
+        for upload in image.uploads.filter(status=Upload.Status.PENDING):
+            uploads.discard(upload)
+        if image.uploads.filter(versions.under_way()).exists():
+            return False  # the next sweep finds it at rest
+        versions.pass_on(image, versions.resting_on(image), version=image.version)
+        photo_storage().delete_keys(_all_keys(image))
+        return _delete_rows(image)
+
+
+def _overdue() -> ImageQuerySet:
+    # Once it is here nobody can restore it: that is what lets its objects go before its rows.
+    return Image.objects.filter(trashed_at__lt=Now() - settings.TRASH_LIFETIME)
+
+
+def _under_way() -> Any:
+    return Upload.objects.filter(versions.under_way(), image=OuterRef("pk"))
+
+
+def _all_keys(image: Image) -> list[str]:
+    doomed = list(image.variants.values_list("key", flat=True))
+    for upload in image.uploads.all():
+        doomed += [upload.incoming_key, *versions.keys_of(image, upload.version).all_keys()]
+    return sorted(set(doomed))
+
+
+def _delete_rows(image: Image) -> bool:
+    with transaction.atomic():
+        row = _overdue().select_for_update().filter(pk=image.pk).first()
+        if row is None or row.uploads.exclude(status__in=_ENDED).exists():
+            return False
+        shown = row.uploads.filter(status=Upload.Status.DONE, version=F("image__version"))
+        for upload in shown:
+            quota.give_back(upload)
+        row.delete()
+        return True
+
+
+_ENDED = [
+    Upload.Status.DONE,
+    Upload.Status.DUPLICATE,
+    Upload.Status.FAILED,
+    Upload.Status.DISCARDED,
+]
