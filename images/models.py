@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from bandpics.ids import new_id
 from groups.models import Group
+from images import search
 from images.media import keys
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from bandpics.users.callers import Caller
     from images.senders import Sender
+
+# Where photos without a date stand in the order by date, latest first.
+BEFORE_ALL_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
 ONCE_PER_GROUP = "image_bytes_once_per_group"  # what an IntegrityError names
@@ -207,7 +213,21 @@ class Image(models.Model):
     objects = ImageQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["group", "-sort_at", "-id"], name="image_gallery_order")]
+        indexes = [
+            models.Index(fields=["group", "-sort_at", "-id"], name="image_gallery_order"),
+            models.Index(fields=["group", "-created_at", "-id"], name="image_upload_order"),
+            models.Index(fields=["group", "-updated_at", "-id"], name="image_update_order"),
+            models.Index(
+                F("group"),
+                Coalesce("taken_at", Value(BEFORE_ALL_TIME)).desc(),
+                F("id").desc(),
+                name="image_taken_order",
+            ),
+            models.Index(
+                fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="image_trash"
+            ),
+            GinIndex(search.document(), name="image_search"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["group", "sha256"],

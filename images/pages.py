@@ -22,7 +22,7 @@ from django.http import Http404
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
-from images.models import Image
+from images.models import BEFORE_ALL_TIME, Image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ ORDERINGS = {
 }
 # Nothing sorts last, in either direction: (stands for it downwards, upwards).
 _NOTHING: dict[str, tuple[Any, Any]] = {
-    "taken_at": (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)),
+    "taken_at": (BEFORE_ALL_TIME, datetime(9999, 12, 31, tzinfo=UTC)),
     "byte_size": (-1, 2**63 - 1),
 }
 

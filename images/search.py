@@ -19,14 +19,14 @@ SEPARATORS = "_-./\\@:+=&;#<>~?'\""
 _SPACES = " " * len(SEPARATORS)
 
 
-class _Normalized(Func):
+class Normalized(Func):
     """One spelling of each letter: Macs write ü as u and two dots."""
 
     template = "normalize(%(expressions)s, NFKC)"
     output_field = TextField()
 
 
-class _Spaced(Func):
+class Spaced(Func):
     function = "translate"
     output_field = TextField()
 
@@ -34,8 +34,8 @@ class _Spaced(Func):
 def document() -> SearchVector:
     """What is searched. The index holds this very expression, so the query must say it, too."""
     parts = [part for column in COLUMNS for part in (column, Value(" "))]
-    text = _Normalized(Concat(*parts, output_field=TextField()))
-    return SearchVector(_Spaced(text, Value(SEPARATORS), Value(_SPACES)), config="simple")
+    text = Normalized(Concat(*parts, output_field=TextField()))
+    return SearchVector(Spaced(text, Value(SEPARATORS), Value(_SPACES)), config="simple")
 
 
 def containing(text: str) -> SearchVectorExact | None:

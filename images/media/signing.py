@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -54,12 +54,32 @@ class Signer:
         `signed_at` is aware and may lie a little in the past. Raises ValueError for a
         lifetime S3 would refuse.
         """
+        return self.prepare(
+            method,
+            credentials=credentials,
+            signed_at=signed_at,
+            lifetime=lifetime,
+            headers=headers,
+            query=query,
+        ).url(key)
+
+    def prepare(
+        self,
+        method: str,
+        *,
+        credentials: Credentials,
+        signed_at: datetime,
+        lifetime: timedelta,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Prepared:
+        """As presign(), for many keys: what their URLs have in common is worked out once."""
         if not timedelta(0) < lifetime <= MAX_LIFETIME:
             raise ValueError(f"A presigned URL lives up to {MAX_LIFETIME}, not {lifetime}.")
         base = urlsplit(self.endpoint_url)
-        host, path = base.netloc, f"/{_encode(key, safe='/')}"
+        host, root = base.netloc, "/"
         if self.path_style:
-            path = f"/{self.bucket}{path}"
+            root = f"/{self.bucket}/"
         else:
             host = f"{self.bucket}.{host}"
         signed_headers = {name.lower(): value for name, value in (headers or {}).items()}
@@ -80,23 +100,45 @@ class Signer:
         if credentials.session_token:
             parameters["X-Amz-Security-Token"] = credentials.session_token
         pairs = [f"{_encode(name)}={_encode(value)}" for name, value in parameters.items()]
-
-        canonical_request = "\n".join(
-            [
-                method,
-                path,
-                "&".join(sorted(pairs)),
-                *(f"{name}:{signed_headers[name]}" for name in sorted(signed_headers)),
-                "",
-                names,
-                "UNSIGNED-PAYLOAD",
-            ]
+        return Prepared(
+            root=root,
+            before_path=f"{method}\n",
+            after_path="\n".join(
+                [
+                    "",
+                    "&".join(sorted(pairs)),
+                    *(f"{name}:{signed_headers[name]}" for name in sorted(signed_headers)),
+                    "",
+                    names,
+                    "UNSIGNED-PAYLOAD",
+                ]
+            ),
+            before_digest=f"{ALGORITHM}\n{timestamp}\n{scope}\n",
+            signing_key=_signing_key(credentials.secret_key, day, self.region),
+            origin=f"{base.scheme}://{host}",
+            query=f"?{'&'.join(pairs)}&X-Amz-Signature=",
         )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A presigned request but for its key."""
+
+    root: str
+    before_path: str  # of the canonical request
+    after_path: str
+    before_digest: str  # of the string to sign
+    signing_key: bytes = field(repr=False)
+    origin: str
+    query: str
+
+    def url(self, key: str) -> str:
+        path = self.root + _encode(key, safe="/")
+        canonical_request = f"{self.before_path}{path}{self.after_path}"
         digest = hashlib.sha256(canonical_request.encode()).hexdigest()
-        text = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
-        key_of_day = _signing_key(credentials.secret_key, day, self.region)
-        signature = hmac.digest(key_of_day, text.encode(), "sha256").hex()
-        return f"{base.scheme}://{host}{path}?{'&'.join(pairs)}&X-Amz-Signature={signature}"
+        text = f"{self.before_digest}{digest}"
+        signature = hmac.digest(self.signing_key, text.encode(), "sha256").hex()
+        return f"{self.origin}{path}{self.query}{signature}"
 
 
 def _encode(text: str, safe: str = "") -> str:
