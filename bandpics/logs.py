@@ -6,7 +6,8 @@ import logging
 import re
 
 _SECRETS = re.compile(
-    r"(/i/|access_token=|Invitation |Bearer |Api-Key |X-Amz-Signature=|X-Amz-Credential=|X-Amz-Security-Token=)"
+    r"(/i/|access_token=|"
+    r"Invitation |Bearer |Api-Key |X-Amz-Signature=|X-Amz-Credential=|X-Amz-Security-Token=)"
     r"[^\s/&\"']+"
 )
 

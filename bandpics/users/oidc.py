@@ -91,8 +91,8 @@ def _is_for_us(claims: dict[str, Any]) -> bool:
 
 def _first_time(claims: dict[str, Any]) -> User:
     email = claims.get("email")
-    # Cognito sends the claim as a text in some tokens.
-    if not isinstance(email, str) or claims.get("email_verified") not in (True, "true"):
+    verified = claims.get("email_verified")  # a text in some tokens of Cognito
+    if not isinstance(email, str) or not (verified is True or verified == "true"):
         raise TokenRefused(
             "We do not know the person of this token. The first time, send a token with an e-mail "
             "address that its issuer has verified (an ID token)."

@@ -1,0 +1,101 @@
+"""Views that only tests have: one that creates, one that breaks, one that shows a secret."""
+
+from __future__ import annotations
+
+import threading
+
+from django.db import OperationalError
+from django.urls import path
+from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import AllowAny
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.idempotency import idempotent
+from bandpics.api.permissions import HasScope
+from bandpics.urls import handler400, handler403, handler404, handler500  # noqa: F401
+
+CALLS: list[dict] = []
+STARTED, MAY_END = threading.Event(), threading.Event()
+
+
+class Things(APIView):
+    authentication_classes = MEMBER_AUTHENTICATION
+    permission_classes = [HasScope]
+
+    @idempotent()
+    def post(self, request):
+        if request.data.get("wait"):
+            STARTED.set()
+            MAY_END.wait(10)
+        if request.data.get("refuse"):
+            raise serializers.ValidationError({"refuse": ["No."]})
+        if request.data.get("break"):
+            raise ZeroDivisionError("a detail that is nobody's business")
+        CALLS.append(request.data)
+        headers = {"Location": f"/things/{len(CALLS)}/"}
+        return Response({"number": len(CALLS), "said": request.data}, status=201, headers=headers)
+
+
+class Secrets(APIView):
+    authentication_classes = MEMBER_AUTHENTICATION
+    permission_classes = [HasScope]
+
+    @idempotent(
+        remember=lambda data: {"id": data["id"]},
+        again=lambda view, request, known: {**known, "api_key": "made anew"},
+    )
+    def post(self, request):
+        CALLS.append(request.data)
+        return Response({"id": len(CALLS), "api_key": "secret"}, status=201)
+
+
+class Careless(APIView):
+    authentication_classes = MEMBER_AUTHENTICATION
+    permission_classes = [HasScope]
+
+    @idempotent()
+    def post(self, request):
+        return Response({"url": "https://s3/x?X-Amz-Signature=abc"}, status=201)
+
+
+class Files(APIView):
+    authentication_classes = MEMBER_AUTHENTICATION
+    permission_classes = [HasScope]
+    parser_classes = [MultiPartParser]
+
+    @idempotent()
+    def post(self, request):
+        CALLS.append({})
+        return Response({"read": request.data["file"].read().decode()}, status=202)
+
+
+class Broken(APIView):
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    def get(self, request):
+        raise ZeroDivisionError("a detail that is nobody's business")
+
+    def post(self, request):
+        return Response(request.data)
+
+
+class WithoutDatabase(APIView):
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    def get(self, request):
+        raise OperationalError("server closed the connection unexpectedly, password=x")
+
+
+urlpatterns = [
+    path("api/v1/things/", Things.as_view()),
+    path("api/v1/secrets/", Secrets.as_view()),
+    path("api/v1/careless/", Careless.as_view()),
+    path("api/v1/files/", Files.as_view()),
+    path("api/v1/broken/", Broken.as_view()),
+    path("api/v1/without-database/", WithoutDatabase.as_view()),
+]
