@@ -13,7 +13,11 @@ from rest_framework.permissions import AllowAny
 PROBLEMS = {
     "body-too-large": "The body is larger than this address takes. Photos are announced and sent "
     "to storage, not put into JSON.",
+    "cannot-retry": "Only a photo that failed can be tried again, and only if its bytes were "
+    "kept. Where they were bad, send the photo again.",
+    "client-id-taken": "A client_id names one upload of a sender. Use another for this file.",
     "conflict": "What you asked does not fit the present state of the thing. Read it again.",
+    "duplicate-in-group": "The group shows a photo of the same bytes. Trash one of the two first.",
     "group-closed": "The host has closed the group: guests can no longer add or change photos "
     "in it. What was announced before may still be sent.",
     "credential-invalid": "The key or token is malformed, unknown, revoked or expired, or the "
@@ -38,16 +42,24 @@ PROBLEMS = {
     "link-lost": "The link still works, but the key that made it is gone, so that it can not be "
     "shown again. Rotate the invitation for a new link, which ends the old one.",
     "method-not-allowed": "This address does not take this method. See the documentation.",
+    "no-picture": "The bytes of this photo never arrived, or the group had them already: then "
+    "another photo shows them.",
     "not-acceptable": "This address answers JSON; accept that.",
     "not-authenticated": "Send `Authorization:` with `Bearer <token>`, `Api-Key <key>` or, as a "
     "guest, `Invitation <token>`.",
     "not-found": "There is nothing at this address, or nothing that you may see.",
     "not-ready": "The photo is still being processed. Wait as long as `Retry-After` says.",
+    "original-dropped": "The original file was removed on request, or by the group's policy. The "
+    "smaller sizes stay.",
     "permission-denied": "You are known, but may not do this.",
+    "photo-busy": "Somebody else moves, edits or removes this photo right now. Try again in a "
+    "moment.",
     "photo-failed": "The photo could not be processed; the detail says why.",
     "precondition-failed": "The thing was changed since you read it, so that your `If-Match` does "
     "not fit any more. Read it again, and send your change with the new `ETag`.",
     "registration-closed": "This server takes no new users by itself. Ask whoever runs it.",
+    "too-large": "`limit` says how many bytes are taken here. Large photos go by "
+    "`/api/v1/uploads/`.",
     "too-many-requests": "Wait as long as `Retry-After` says.",
     "unavailable": "A service behind this one does not answer. Nothing is lost; try again.",
     "unsupported-media-type": "Send JSON, with `Content-Type: application/json`.",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
 
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden, Unavailable
 from bandpics.users.callers import caller_of
+from bandpics.users.models import Scope, User
 from groups.models import Group
-from images import senders
+from images import senders, viewers
 from images.media.storage import StorageUnavailable
 from images.models import Image, Upload
-from invitations.authentication import InvitationAuthentication, guest
+from invitations.authentication import InvitationAuthentication, guest, refuse_if_closed
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from images.models import ImageQuerySet, UploadQuerySet
     from images.senders import Sender
+    from images.viewers import Viewer
 
 
 class PhotoView(APIView):
@@ -57,7 +62,9 @@ def my_uploads(request: Request) -> UploadQuerySet:
     """Uploads this credential announced."""
     if guest(request):
         return Upload.objects.sent_by(_guest_sender(request).key)
-    return Upload.objects.sent_by(senders.user_key(caller_of(request).user))
+    caller = caller_of(request)
+    groups = Group.objects.seen_by(caller).values_list("pk", flat=True)
+    return Upload.objects.filter(sender__in=[senders.user_key(caller.user, pk) for pk in groups])
 
 
 def my_upload(request: Request, upload_id: UUID) -> Upload:
@@ -71,12 +78,103 @@ def may_list(request: Request) -> bool:
 
 
 def visible_images(request: Request) -> ImageQuerySet:
-    """Photos this credential may see, with their status."""
-    rows = Image.objects.with_status()
+    """Photos this credential may see, with their status. Nothing that is in the trash."""
+    rows = Image.objects.with_status().kept()
     if guest(request):
-        sender = _guest_sender(request)
-        return rows.sent_by(sender.key) if sender.is_known_again else rows.none()
+        return rows.seen_by_guest(_guest_sender(request))
     return rows.seen_by(caller_of(request))
+
+
+def viewer_of(request: Request) -> Viewer:
+    """What this credential may know of the photos it sees."""
+    if guest(request):
+        return viewers.guest(_guest_sender(request))
+    return viewers.member(caller_of(request).user)
+
+
+def visible_image(request: Request, image_id: UUID) -> Image:
+    """With its current variants. In the trash only for owners who ask for `?trashed=true`."""
+    rows = visible_images(request)
+    if not guest(request) and request.query_params.get("trashed") == "true":
+        owned = Group.objects.owned_by(caller_of(request))
+        rows = Image.objects.with_status().filter(group__in=owned)
+    found: Image = get_object_or_404(
+        rows.select_related("group", "invitation").with_variants(), pk=image_id
+    )
+    return found
+
+
+# --- Changing -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What somebody who sees a photo is to it."""
+
+    sender_key: str
+    is_guest: bool
+    is_host: bool  # an owner of its team
+    is_own: bool
+
+    @property
+    def may_change(self) -> bool:
+        return self.is_host or self.is_own
+
+
+def standing(request: Request, image: Image) -> Standing:
+    owns = viewer_of(request).owns(image)
+    if guest(request):
+        return Standing(_guest_sender(request).key, is_guest=True, is_host=False, is_own=owns)
+    caller = caller_of(request)
+    group = Group.objects.filter(pk=image.group_id)
+    return Standing(
+        senders.user_key(caller.user, image.group_id),
+        is_guest=False,
+        is_host=group.owned_by(caller).exists(),
+        # Somebody who only looks by now changes nothing, not even their own.
+        is_own=owns and group.filled_by(caller).exists(),
+    )
+
+
+def image_to_change(
+    request: Request, image_id: UUID, *, even_when_closed: bool = False
+) -> tuple[Image, Standing]:
+    """404 for a photo the caller does not see, 403 for one of somebody else."""
+    image = visible_image(request, image_id)
+    mine = standing(request, image)
+    if not mine.may_change:
+        raise Forbidden("Only whoever sent a photo, and owners of its group, may change it.")
+    if mine.is_guest and not even_when_closed:
+        refuse_if_closed(request.auth)
+    return image, mine
+
+
+def image_to_restore(request: Request, image_id: UUID) -> tuple[Image, Standing]:
+    """A trashed photo: owners any, others what they trashed themselves. 404 for all else."""
+    rows = Image.objects.with_status().trashed().select_related("group", "invitation")
+    image: Image = get_object_or_404(rows, pk=image_id)
+    mine = standing(request, image)
+    if not mine.is_host and not (mine.is_own and image.trashed_by == mine.sender_key):
+        raise Http404
+    if mine.is_guest:
+        refuse_if_closed(request.auth)
+    return image, mine
+
+
+class UploadsOrModerates(HasScope):
+    """Where it depends on whose photo it is: `moderate` for other people's. See need_scope_for."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.user, User) or request.method in SAFE_METHODS:
+            return super().has_permission(request, view)
+        return bool({Scope.UPLOAD, Scope.MODERATE} & caller_of(request).scopes)
+
+
+def need_scope_for(request: Request, mine: Standing) -> None:
+    """Raises Forbidden if the key is not good for trashing this photo."""
+    scope = Scope.UPLOAD if mine.is_own else Scope.MODERATE
+    if not mine.is_guest and scope not in caller_of(request).scopes:
+        raise Forbidden(f"This API key was not given the scope that this needs: {scope}.")
 
 
 def _guest_sender(request: Request) -> Sender:

@@ -10,6 +10,9 @@ from rest_framework import serializers
 
 from images.media.storage import photo_storage
 from images.models import Image, Upload, Variant
+from images.viewers import Place, Viewer
+
+NOBODY = Viewer(is_guest=True)
 
 
 class SizeSerializer(serializers.Serializer[Any]):
@@ -20,12 +23,25 @@ class SizeSerializer(serializers.Serializer[Any]):
     height = serializers.IntegerField()
 
 
-class GpsSerializer(serializers.Serializer[Image]):
-    lat = serializers.FloatField(source="latitude", help_text="Degrees north, WGS 84.")
-    lon = serializers.FloatField(source="longitude", help_text="Degrees east, WGS 84.")
+class GpsSerializer(serializers.Serializer[Place]):
+    """As exactly as the caller may know: guests see other people's rounded, or not at all."""
+
+    lat = serializers.FloatField(help_text="Degrees north, WGS 84.")
+    lon = serializers.FloatField(help_text="Degrees east, WGS 84.")
     altitude = serializers.FloatField(help_text="Metres above sea level.", allow_null=True)
     direction = serializers.FloatField(help_text="Degrees from north.", allow_null=True)
-    datetime = serializers.DateTimeField(source="gps_at", allow_null=True)
+    datetime = serializers.DateTimeField(allow_null=True)
+
+
+class ForViewer:
+    """What is shown depends on who looks: the context's `viewer`, or else nobody we know."""
+
+    context: dict[str, Any]
+
+    @property
+    def viewer(self) -> Viewer:
+        found: Viewer = self.context.get("viewer", NOBODY)
+        return found
 
 
 class TextOrNull(serializers.CharField):
@@ -38,7 +54,7 @@ class TextOrNull(serializers.CharField):
         return value or None
 
 
-class ExifSerializer(serializers.ModelSerializer[Image]):
+class ExifSerializer(ForViewer, serializers.ModelSerializer[Image]):
     """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
 
     camera_make = TextOrNull()
@@ -86,17 +102,27 @@ class ExifSerializer(serializers.ModelSerializer[Image]):
 
     @extend_schema_field(GpsSerializer(allow_null=True))
     def get_gps(self, image: Image) -> dict[str, Any] | None:
-        return None if image.latitude is None else GpsSerializer(image).data
+        place = self.viewer.place_of(image)
+        return None if place is None else GpsSerializer(place).data
 
 
 class ExifWithRawSerializer(ExifSerializer):
-    raw = serializers.JSONField(source="exif", help_text="Every tag that could be read.")
+    raw = serializers.SerializerMethodField()
 
     class Meta(ExifSerializer.Meta):
         fields = [*ExifSerializer.Meta.fields, "raw"]
 
+    @extend_schema_field(
+        serializers.JSONField(
+            allow_null=True,
+            help_text="Every tag that could be read. Null for guests, of other people's photos.",
+        )
+    )
+    def get_raw(self, image: Image) -> Any:
+        return image.exif if self.viewer.sees_all_of(image) else None
 
-class ImageSerializer(serializers.ModelSerializer[Image]):
+
+class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
     group = serializers.UUIDField(source="group_id")
     status = serializers.ChoiceField(choices=Upload.Status.choices)
     failure = TextOrNull()
@@ -111,6 +137,10 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
     uploaded_at = serializers.DateTimeField(source="created_at")
     processed_at = serializers.DateTimeField(allow_null=True)
     processing_ms = serializers.IntegerField(allow_null=True)
+    gps_source = serializers.SerializerMethodField(
+        help_text="Where the position is from; `removed`: it was forgotten on request."
+    )
+    moderation_reason = serializers.SerializerMethodField()
 
     class Meta:
         model = Image
@@ -127,16 +157,23 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             "width",
             "height",
             "description",
+            "caption",
+            "moderation",
+            "moderation_reason",
             "taken_at",
             "taken_at_local",
             "utc_offset",
             "uploader",
+            "gps_source",
             "exif",
             "variants",
             "created_at",
+            "updated_at",
             "uploaded_at",
             "processed_at",
             "processing_ms",
+            "original_dropped_at",
+            "trashed_at",
         ]
 
     def get_format(self, image: Image) -> str | None:
@@ -147,6 +184,14 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
 
     def get_utc_offset(self, image: Image) -> str | None:
         return utc_offset(image)
+
+    @extend_schema_field(serializers.ChoiceField(choices=Image.GpsSource.choices, allow_null=True))
+    def get_gps_source(self, image: Image) -> str | None:
+        return (image.gps_source or None) if self.viewer.sees_all_of(image) else None
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_moderation_reason(self, image: Image) -> str | None:
+        return (image.moderation_reason or None) if self.viewer.sees_all_of(image) else None
 
     @extend_schema_field(serializers.DictField(child=SizeSerializer()))
     def get_variants(self, image: Image) -> dict[str, Any]:

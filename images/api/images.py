@@ -1,21 +1,44 @@
-"""Seeing photos: the list, one of them, its sizes."""
+"""One photo: seeing it, changing it, its sizes, the trash."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.http import Http404, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
+from rest_framework import status
 from rest_framework.response import Response
 
-from bandpics.api.problems import Conflict
+from bandpics.api.etags import IF_MATCH, PreconditionFailed
+from bandpics.api.problems import Conflict, Forbidden, Problem
+from bandpics.users.callers import caller_of
+from bandpics.users.models import Scope
+from groups.models import Group
+from images import editing, location, locks, moderation, quota, trash, uploads, versions
+from images.api import change_json, states
 from images.api import image_json as json
-from images.api.doors import PhotoView, visible_images
+from images.api.doors import (
+    PhotoView,
+    Standing,
+    UploadsOrModerates,
+    image_to_change,
+    image_to_restore,
+    need_scope_for,
+    standing,
+    viewer_of,
+    visible_image,
+)
 from images.media import variants
 from images.media.storage import photo_storage
-from images.models import Upload, Variant
-from invitations.authentication import guest
+from images.models import Image, Upload
+from invitations.authentication import InvitationExhausted, guest
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -34,35 +57,294 @@ class PhotoFailed(Conflict):
     title = "This photo could not be processed"
 
 
-class ImageDetail(PhotoView):
-    @extend_schema(responses=json.ImageDetailSerializer)
-    def get(self, request: Request, image_id: UUID) -> Response:
-        image = get_object_or_404(visible_images(request).with_variants(), pk=image_id)
-        return Response(json.ImageDetailSerializer(image).data)
+class NoPicture(Conflict):
+    slug = "no-picture"
+    title = "There is no picture of its own behind this photo"
 
 
-class ImageVariant(PhotoView):
-    @extend_schema(responses={302: OpenApiResponse(description="A presigned URL.")})
+class OriginalDropped(Problem):
+    status_code = status.HTTP_410_GONE
+    slug = "original-dropped"
+    title = "The original was removed; the smaller sizes stay"
+
+
+class DuplicateInGroup(Conflict):
+    slug = "duplicate-in-group"
+    title = "The group shows the same photo already"
+
+
+class PhotoBusy(Conflict):
+    slug = "photo-busy"
+    title = "Somebody else is changing this photo right now"
+    retry_after_seconds = 1
+
+
+class CannotRetry(Conflict):
+    slug = "cannot-retry"
+    title = "There is nothing to try again with"
+
+
+TRASHED = OpenApiParameter(
+    "trashed", bool, description="True: also if it is in the trash of a group you own."
+)
+
+
+class OnePhotoView(PhotoView):
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, locks.Busy):
+            exc = PhotoBusy()
+        elif isinstance(exc, versions.InProcess):
+            exc = NotReady("A worker has it, or it was never finished. Try again when it is done.")
+        elif isinstance(exc, editing.TwinInGroup | trash.TwinInGroup):
+            exc = DuplicateInGroup("Trash one of the two first.")
+        elif isinstance(exc, editing.ChangedMeanwhile):
+            exc = PreconditionFailed() if "If-Match" in self.request.headers else PhotoBusy()
+        return super().handle_exception(exc)
+
+    def detailed(self, image_id: UUID, **more: Any) -> Response:
+        """The photo as it is now."""
+        image, viewer = visible_image(self.request, image_id), viewer_of(self.request)
+        answer = json.ImageDetailSerializer(image, context={"viewer": viewer}).data
+        headers = {"ETag": states.etag(image, viewer), "Cache-Control": "private, no-cache"}
+        return Response(answer, headers=headers, **more)
+
+
+class ImageDetail(OnePhotoView):
+    permission_classes = [UploadsOrModerates]
+
+    @extend_schema(
+        parameters=[
+            TRASHED,
+            OpenApiParameter(
+                "If-None-Match",
+                str,
+                OpenApiParameter.HEADER,
+                description="The ETag of an answer you still have: 304 if it is still right.",
+            ),
+        ],
+        responses={
+            200: json.ImageDetailSerializer,
+            304: OpenApiResponse(description="What you have is still right."),
+        },
+    )
+    def get(self, request: Request, image_id: UUID) -> Response | HttpResponse:
+        """A photo with all that is known of it. The ETag is good for If-Match."""
+        image, viewer = visible_image(request, image_id), viewer_of(request)
+        tag = states.etag(image, viewer)
+        if states.is_known(request, tag):
+            return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
+        answer = json.ImageDetailSerializer(image, context={"viewer": viewer}).data
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        return Response(answer, headers=headers)
+
+    @extend_schema(
+        parameters=[IF_MATCH],
+        request=change_json.ChangeSerializer,
+        responses=json.ImageDetailSerializer,
+        examples=[
+            OpenApiExample(
+                "When and where",
+                value={
+                    "taken_at": "2026-06-21T21:30:00+02:00",
+                    "location": {"lat": 48.2082, "lon": 16.3738},
+                },
+                request_only=True,
+            ),
+            OpenApiExample("Words", value={"description": "The encore"}, request_only=True),
+        ],
+    )
+    def patch(self, request: Request, image_id: UUID) -> Response:
+        """Owners change any photo of their groups, members their own; guests their own captions.
+
+        Moving to another group needs the right to add photos there.
+        """
+        image, mine = image_to_change(request, image_id)
+        if not mine.is_guest and Scope.UPLOAD not in caller_of(request).scopes:
+            raise Forbidden(
+                f"This API key was not given the scope that this needs: {Scope.UPLOAD}."
+            )
+        expected = states.expected(request, image)
+        body = change_json.ChangeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        changes = dict(body.validated_data)
+        if mine.is_guest and set(changes) - {"caption"}:
+            raise Forbidden("With an invitation only the caption of a photo can be changed.")
+        group = _target(request, image, changes.pop("group", None))
+        columns = _columns(image, changes)
+        if group is not None:
+            editing.move(image, group, columns, expected=expected)
+        elif columns:
+            editing.change(image, columns, expected=expected)
+        return self.detailed(image_id)
+
+    @extend_schema(parameters=[IF_MATCH], responses={204: None})
+    def delete(self, request: Request, image_id: UUID) -> Response:
+        """Into the trash: owners any photo, others their own. Safe to repeat."""
+        found = Image.objects.trashed().filter(pk=image_id).first()
+        if found is not None:
+            image_to_restore(request, image_id)  # 404 for whoever has no business with it
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        image, mine = image_to_change(request, image_id)
+        need_scope_for(request, mine)
+        expected = states.expected(request, image)
+        if not trash.put(image, by=mine.sender_key, expected=expected) and expected:
+            raise PreconditionFailed
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _target(request: Request, image: Image, group_id: UUID | None) -> Group | None:
+    if group_id is None or group_id == image.group_id:
+        return None
+    caller = caller_of(request)
+    group: Group = get_object_or_404(Group.objects.seen_by(caller), pk=group_id)
+    if not Group.objects.filled_by(caller).filter(pk=group.pk).exists():
+        raise Forbidden("Viewers of a team may look at its photos, but not add any.")
+    return group
+
+
+def _columns(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
+    columns = {name: changes[name] for name in ("description", "caption") if name in changes}
+    if "taken_at" in changes:
+        columns |= editing.taken_columns(changes["taken_at"], image)
+    if "location" in changes:
+        place = changes["location"]
+        columns |= editing.place_columns(place and (place["lat"], place["lon"]))
+    return columns
+
+
+class ImageVariant(OnePhotoView):
+    @extend_schema(
+        parameters=[
+            TRASHED,
+            OpenApiParameter(
+                "name",
+                OpenApiTypes.STR,
+                OpenApiParameter.PATH,
+                enum=[*(spec.name for spec in variants.ALL), "original"],
+            ),
+        ],
+        responses={
+            302: OpenApiResponse(description="To a presigned URL, good for an hour or two."),
+            410: OpenApiResponse(description="The original was dropped: see `original-dropped`."),
+        },
+    )
     def get(self, request: Request, image_id: UUID, name: str) -> HttpResponseRedirect:
         """thumb, small, medium or fullsize; and the original, for members."""
-        image = get_object_or_404(visible_images(request), pk=image_id)
+        image = visible_image(request, image_id)
         known = {spec.name for spec in variants.ALL} | {"original"}
         if name not in known or (name == "original" and guest(request)):
             raise Http404
-        if not image.version:
-            if image.status == Upload.Status.FAILED:
-                raise PhotoFailed(Upload.Failure(image.failure).label)
-            raise NotReady
+        _refuse_without_picture(image)
         storage = photo_storage()
         if name == "original":
+            if image.original_dropped_at is not None:
+                raise OriginalDropped
             url = storage.presign_get(
                 image.original_key,
                 content_type=image.content_type,
                 filename=image.original_filename,
             )
         else:
-            row = get_object_or_404(Variant, image=image, version=image.version, name=name)
+            row = image.variant_by_name.get(name)
+            if row is None:
+                raise Http404
             url = storage.presign_get(row.key, content_type=row.content_type)
         answer = HttpResponseRedirect(url)
         answer["Cache-Control"] = "private, max-age=300"
         return answer
+
+
+def _refuse_without_picture(image: Image) -> None:
+    if image.version:
+        return
+    if image.status == Upload.Status.FAILED:
+        raise PhotoFailed(Upload.Failure(image.failure).label)
+    if image.status == Upload.Status.DUPLICATE:
+        raise NoPicture("Its bytes were in the group already; another photo shows them.")
+    if image.status == Upload.Status.DISCARDED:
+        raise NoPicture("Its bytes never arrived.")
+    raise NotReady
+
+
+class ImageLocation(OnePhotoView):
+    @extend_schema(
+        responses={200: change_json.ForgottenSerializer},
+        examples=[OpenApiExample("A JPEG", value={"original": "edited"}, response_only=True)],
+    )
+    def delete(self, request: Request, image_id: UUID) -> Response:
+        """Forget where it was taken: in the record, in the raw EXIF, and in the original.
+
+        Whoever sent the photo can, even when the group is closed, and owners. Where the original
+        cannot be edited so that nothing is left for certain (HEIC, for one), it is removed; the
+        answer says so. `sha256` stays that of the file that was sent.
+        """
+        image, _ = image_to_change(request, image_id, even_when_closed=True)
+        try:
+            outcome = location.forget(image.pk)
+        except location.Gone:
+            raise Http404 from None
+        return Response({"original": outcome.value})
+
+
+class ImageRestore(OnePhotoView):
+    permission_classes = [UploadsOrModerates]
+
+    @extend_schema(request=None, responses=json.ImageDetailSerializer)
+    def post(self, request: Request, image_id: UUID) -> Response:
+        """Out of the trash: owners any photo, others what they trashed themselves."""
+        if not Image.objects.trashed().filter(pk=image_id).exists():
+            image_to_change(request, image_id)  # restored already
+            return self.detailed(image_id)
+        image, mine = image_to_restore(request, image_id)
+        need_scope_for(request, mine)
+        if not trash.restore(image) and Image.objects.trashed().filter(pk=image_id).exists():
+            raise Http404  # its time is over
+        return self.detailed(image_id)
+
+
+class ImageRetry(OnePhotoView):
+    @extend_schema(request=None, responses={202: json.ImageDetailSerializer})
+    def post(self, request: Request, image_id: UUID) -> Response:
+        """Process it once more, after it failed through no fault of the file. Safe to repeat."""
+        image, _ = image_to_change(request, image_id)
+        newest = image.uploads.shown().order_by("-version").select_related("image__invitation")
+        upload = newest.first()
+        if image.status in {Upload.Status.QUEUED, Upload.Status.PROCESSING}:
+            return self.detailed(image_id, status=status.HTTP_202_ACCEPTED)
+        if upload is None or upload.status != Upload.Status.FAILED:
+            raise CannotRetry(f"Only a photo that failed can be tried again; it is {image.status}.")
+        try:
+            uploads.retry(upload)
+        except uploads.BytesGone:
+            label = Upload.Failure(upload.failure).label
+            raise CannotRetry(f"{label} Its bytes are not kept: send the photo again.") from None
+        except quota.Exhausted:
+            raise InvitationExhausted from None
+        return self.detailed(image_id, status=status.HTTP_202_ACCEPTED)
+
+
+class ImageModerate(OnePhotoView):
+    write_scope = Scope.MODERATE
+
+    @extend_schema(
+        request=change_json.ModerationSerializer,
+        responses=change_json.ModeratedSerializer,
+        examples=[
+            OpenApiExample("Approve", value={"decision": "approve"}, request_only=True),
+            OpenApiExample(
+                "Reject", value={"decision": "reject", "reason": "Too dark"}, request_only=True
+            ),
+        ],
+    )
+    def post(self, request: Request, image_id: UUID) -> Response:
+        """Decide whether guests may see it. Owners only; the last word counts."""
+        image = visible_image(request, image_id)
+        mine: Standing = standing(request, image)
+        if not mine.is_host:
+            raise Forbidden("Only owners of its group decide who sees a photo.")
+        body = change_json.ModerationSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        decision, reason = body.validated_data["decision"], body.validated_data["reason"]
+        if not moderation.decide(image, decision, reason=reason):
+            raise Http404
+        return Response(change_json.ModeratedSerializer(visible_image(request, image_id)).data)

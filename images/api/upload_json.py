@@ -72,17 +72,19 @@ class AnnouncementSerializer(serializers.Serializer[Any]):
     )
 
     def announced(self) -> list[uploads.Announced]:
-        return [
-            uploads.Announced(
-                filename=file["filename"],
-                content_type=file["content_type"],
-                byte_size=file["size"],
-                client_id=file.get("client_id") or None,
-                sha256=file["sha256"].lower(),
-                last_modified=file.get("last_modified"),
-            )
-            for file in self.validated_data["files"]
-        ]
+        return [announced(file) for file in self.validated_data["files"]]
+
+
+def announced(file: dict[str, Any]) -> uploads.Announced:
+    """What AnnouncedFileSerializer validated."""
+    return uploads.Announced(
+        filename=file["filename"],
+        content_type=file["content_type"],
+        byte_size=file["size"],
+        client_id=file.get("client_id") or None,
+        sha256=file["sha256"].lower(),
+        last_modified=file.get("last_modified"),
+    )
 
 
 class PartSerializer(serializers.Serializer[Any]):

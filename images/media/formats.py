@@ -58,7 +58,7 @@ class UnsupportedFormat(Exception):
 
 
 # Enough for every signature here, and for an SVG that starts with a comment.
-_HEAD_BYTES = 1024
+HEAD_BYTES = 1024
 
 _KNOWN_BY_START: tuple[tuple[bytes, str], ...] = (
     (b"GIF87a", "a GIF"),
@@ -97,7 +97,10 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 def sniff(path: Path) -> Format:
     """Tell the format by the first bytes. Says nothing about the rest of the file."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        return sniff_head(file.read(HEAD_BYTES))
+
+
+def sniff_head(head: bytes) -> Format:
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

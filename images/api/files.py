@@ -1,0 +1,165 @@
+"""Ways in for scripts: a photo in a form, in JSON, and another file for a photo."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.response import Response
+
+from bandpics.api.etags import IF_MATCH
+from bandpics.api.idempotency import idempotent
+from bandpics.api.problems import Conflict, Forbidden
+from images import ingest, quota, uploads
+from images.api import file_json as json
+from images.api import states
+from images.api.doors import image_to_change, sender_of
+from images.api.image_list import ImageList
+from images.api.images import OnePhotoView
+from images.api.upload_json import announced, ticket_json
+from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from rest_framework.request import Request
+
+# What stands around the file in a form, or around the base64 in JSON.
+ROOM_FOR_THE_REST = 256 * 1024
+
+
+class ClientIdTaken(Conflict):
+    slug = "client-id-taken"
+    title = "You gave this client_id to another upload"
+
+
+class TakesFiles:
+    """Refuses a body that is too large before a byte of it is read."""
+
+    parser_classes = [JSONParser, MultiPartParser]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        if is_form(request):
+            if length > settings.UPLOAD_MAX_BYTES + ROOM_FOR_THE_REST:
+                raise json.too_large_for_form()
+        elif length > settings.BASE64_MAX_BYTES * 4 // 3 * 80 // 76 + ROOM_FOR_THE_REST:
+            raise json.too_large_for_json()
+
+
+def is_form(request: Request) -> bool:
+    return str(request.content_type).startswith("multipart/")
+
+
+class Images(TakesFiles, ImageList):
+    @extend_schema(
+        operation_id="images_create",
+        request={
+            "multipart/form-data": json.PhotoFormSerializer,
+            "application/json": json.PhotoInJsonSerializer,
+        },
+        responses={202: json.TakenSerializer},
+        examples=[
+            OpenApiExample(
+                "In JSON",
+                value={
+                    "group": "01234567-89ab-7def-8123-456789abcdef",
+                    "filename": "stage.jpg",
+                    "image": "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD…",
+                },
+                request_only=True,
+                media_type="application/json",
+            ),
+            OpenApiExample(
+                "Taken",
+                value={
+                    "id": "01234567-89ab-7def-8123-456789abcdef",
+                    "upload": "01234567-89ab-7def-8123-456789abcdef",
+                    "status": "queued",
+                },
+                response_only=True,
+            ),
+        ],
+    )
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        """Send a photo whole: as `file` of a form, or as base64 in JSON.
+
+        The same bytes again are answered with the photo there is. Large photos, and many, go
+        faster by `/api/v1/uploads/`, straight to the store.
+        """
+        invitation = guest(request)
+        if invitation is not None:
+            refuse_unless_open(invitation)
+        body: Any = (
+            json.PhotoFormSerializer(data=request.data)
+            if is_form(request)
+            else json.PhotoInJsonSerializer(data=request.data)
+        )
+        body.is_valid(raise_exception=True)
+        file, described = body.opened()
+        with contextlib.closing(file), plainly():
+            sender = sender_of(request, group_id=body.validated_data.get("group"))
+            upload = ingest.take(
+                sender, file, described, uploader_name=body.validated_data["uploader_name"]
+            )
+        return Response(json.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED)
+
+
+class ImageFile(TakesFiles, OnePhotoView):
+    @extend_schema(
+        parameters=[IF_MATCH],
+        request={
+            "application/json": json.ReplacementSerializer,
+            "multipart/form-data": json.ReplacementFormSerializer,
+        },
+        responses={
+            200: OpenApiResponse(json.ReplacementTicketSchema, "How to send the new file."),
+            202: OpenApiResponse(json.TakenSerializer, "The new file came with the form."),
+        },
+        examples=[
+            OpenApiExample(
+                "Announce",
+                value={"filename": "stage.jpg", "content_type": "image/jpeg", "size": 245760},
+                request_only=True,
+                media_type="application/json",
+            )
+        ],
+    )
+    def patch(self, request: Request, image_id: UUID) -> Response:
+        """Another file for the photo. Until it is done the photo shows what it did before; if it
+        fails, for good. Owners any photo, members their own."""
+        image, mine = image_to_change(request, image_id)
+        if mine.is_guest:
+            raise Forbidden("With an invitation files can be added, not replaced.")
+        states.expected(request, image)
+        if is_form(request):
+            form = json.ReplacementFormSerializer(data=request.data)
+            form.is_valid(raise_exception=True)
+            file, described = form.opened()
+            with contextlib.closing(file), plainly():
+                upload = ingest.replace_file(image, file, described, sender_key=mine.sender_key)
+            return Response(json.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED)
+        body = json.ReplacementSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        with plainly():
+            ticket = uploads.replace(
+                image, announced(body.validated_data), sender_key=mine.sender_key
+            )
+        return Response({**ticket_json(ticket), "image": str(image.pk)})
+
+
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    try:
+        yield
+    except quota.Exhausted:
+        raise InvitationExhausted from None
+    except uploads.ClientIdTaken:
+        raise ClientIdTaken("Use another one for this file.") from None
