@@ -36,9 +36,7 @@ class Migration(migrations.Migration):
                 models.OrderBy(
                     django.db.models.functions.comparison.Coalesce(
                         "taken_at",
-                        models.Value(
-                            datetime.datetime(1, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
-                        ),
+                        models.Value(datetime.datetime(1, 1, 1, 0, 0, tzinfo=datetime.UTC)),
                     ),
                     descending=True,
                 ),
