@@ -88,10 +88,12 @@ def _what_was_answered(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_it_is_now(view: Any, _: Request, answered: dict[str, Any]) -> dict[str, Any]:
-    return view.invited(answered["id"], email_sent=answered["email_sent"]).data
+    response: Response = view.invited(answered["id"], email_sent=answered["email_sent"])
+    return dict(response.data)
 
 
 class InvitationList(InvitationView):
+    queryset = Invitation.objects.none()  # for the documentation
     filter_backends = [filters.DjangoFilterBackend]
     filterset_class = InvitationFilter
 

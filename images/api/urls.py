@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.api import image_list, images, uploads
+from images.api import files, groups, images, uploads
 
 urlpatterns = [
+    path("groups/", groups.GroupList.as_view(), name="group-list"),
+    path("groups/<uuid:group_id>/", groups.GroupDetail.as_view(), name="group-detail"),
     path("uploads/", uploads.UploadList.as_view(), name="upload-list"),
     path("uploads/<uuid:upload_id>/", uploads.UploadDetail.as_view(), name="upload-detail"),
     path("uploads/<uuid:upload_id>/sign/", uploads.UploadSign.as_view(), name="upload-sign"),
@@ -14,8 +16,13 @@ urlpatterns = [
         uploads.UploadComplete.as_view(),
         name="upload-complete",
     ),
-    path("images/", image_list.ImageList.as_view(), name="image-list"),
+    path("images/", files.Images.as_view(), name="image-list"),
     path("images/<uuid:image_id>/", images.ImageDetail.as_view(), name="image-detail"),
+    path("images/<uuid:image_id>/file/", files.ImageFile.as_view(), name="image-file"),
+    path("images/<uuid:image_id>/location/", images.ImageLocation.as_view(), name="image-location"),
+    path("images/<uuid:image_id>/restore/", images.ImageRestore.as_view(), name="image-restore"),
+    path("images/<uuid:image_id>/retry/", images.ImageRetry.as_view(), name="image-retry"),
+    path("images/<uuid:image_id>/moderate/", images.ImageModerate.as_view(), name="image-moderate"),
     path(
         "images/<uuid:image_id>/variants/<slug:name>/",
         images.ImageVariant.as_view(),

@@ -1,0 +1,236 @@
+"""Groups, the albums of events: here and not in the app below, because one shows its photos and is
+made together with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import MultiPartParser
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from bandpics.api import etags
+from bandpics.api.doors import MemberView
+from bandpics.api.idempotency import idempotent
+from bandpics.api.problems import Conflict, Forbidden, Unavailable
+from bandpics.users.models import Scope
+from groups.models import Group, Team
+from images import first_photos
+from images.api import group_json as json
+from images.api.doors import viewer_of, visible_images
+from images.api.upload_json import AnnouncementSerializer, ticket_json
+from images.media.storage import StorageUnavailable
+from images.models import Upload
+from images.uploads import Ticket
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rest_framework.request import Request
+
+    from groups.models import GroupQuerySet
+
+FIRST_PAGE = 50
+
+
+class GroupFilter(filters.FilterSet):  # type: ignore[misc]
+    team = filters.UUIDFilter(field_name="team_id")
+
+
+class GroupView(MemberView):
+    write_scope = Scope.ADMIN
+    serializer_class: Any = json.GroupSerializer
+
+    def visible(self) -> GroupQuerySet:
+        return Group.objects.seen_by(self.caller).with_role_of(self.caller.user)
+
+    def visible_group(self, group_id: UUID) -> Group:
+        group: Group = get_object_or_404(self.visible(), pk=group_id)
+        return group
+
+    def owned_group(self, group_id: UUID) -> Group:
+        """404 for strangers, 403 for those who only see it."""
+        group = self.visible_group(group_id)
+        if not Group.objects.owned_by(self.caller).filter(pk=group.pk).exists():
+            raise Forbidden("Only owners of the team change its groups.")
+        return group
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, StorageUnavailable):
+            exc = Unavailable("The photo store does not answer. Nothing was made; try again soon.")
+        return super().handle_exception(exc)
+
+
+# --- The list, and another one --------------------------------------------------------------
+
+
+def _ids(answer: dict[str, Any]) -> dict[str, Any]:
+    return {"id": answer["id"], "uploads": [each["id"] for each in answer.get("uploads", [])]}
+
+
+def _signed_again(view: Any, _: Request, ids: dict[str, Any]) -> dict[str, Any]:
+    rows = Upload.objects.in_bulk(ids["uploads"], field_name="pk")
+    found = {str(pk): upload for pk, upload in rows.items()}
+    kept = [found[each] for each in ids["uploads"] if each in found]
+    answer: dict[str, Any] = view.made(ids["id"], kept)
+    return answer
+
+
+class GroupList(GroupView):
+    queryset = Group.objects.none()  # for the documentation
+    parser_classes = [*MemberView.parser_classes, MultiPartParser]
+    filter_backends = [filters.DjangoFilterBackend]
+    filterset_class = GroupFilter
+
+    @extend_schema(responses=json.GroupSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Groups of my teams, the latest event first."""
+        return self.paginated(self.visible().order_by("-event_date", "-created_at", "-pk"))
+
+    @extend_schema(
+        request={
+            "application/json": json.NewGroupSchema,
+            "multipart/form-data": json.NewGroupFormSchema,
+        },
+        responses={201: json.MadeGroupSchema},
+        examples=[
+            OpenApiExample(
+                "With a first photo to send",
+                {
+                    "name": "Summer concert",
+                    "event_name": "Summer concert",
+                    "event_date": "2026-06-21",
+                    "venue": "The old bandstand",
+                    "latitude": 48.2082,
+                    "longitude": 16.3738,
+                    "visibility": "gallery",
+                    "files": [
+                        {"filename": "stage.jpg", "content_type": "image/jpeg", "size": 245760}
+                    ],
+                },
+                request_only=True,
+                media_type="application/json",
+            )
+        ],
+    )
+    @idempotent(remember=_ids, again=_signed_again)
+    def post(self, request: Request) -> Response:
+        """Make a group in a team of mine, with its first photos if there are any: all or nothing.
+
+        JSON announces `files`, and `uploads` says how to send each; a form carries them.
+        """
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        about = dict(body.validated_data)
+        team = self._team(about.pop("team_id", None))
+        is_form = bool(request.FILES)
+        announcement = self._announcement(request, is_form=is_form)
+        try:
+            if is_form:
+                pairs = list(zip(request.FILES.getlist("files"), announcement, strict=True))
+                group, stored = first_photos.take(team, self.caller.user, about, pairs)
+            else:
+                group, tickets = first_photos.announce(team, self.caller.user, about, announcement)
+                stored = [ticket.upload for ticket in tickets]
+        except first_photos.TeamGone:
+            raise Http404 from None
+        address = reverse("group-detail", [group.pk], request=request)
+        return Response(
+            self.made(group.pk, stored),
+            status=status.HTTP_201_CREATED,
+            headers={"Location": address, **etags.headers(group)},
+        )
+
+    def made(self, group_id: UUID, uploads: list[Upload]) -> dict[str, Any]:
+        answer: dict[str, Any] = dict(self.get_serializer(self.visible_group(group_id)).data)
+        return answer | {"uploads": [ticket_json(Ticket(upload)) for upload in uploads]}
+
+    def _team(self, team_id: UUID | None) -> Team:
+        """The one that was named, or else the only one there is to choose."""
+        fillable = Team.objects.filled_by(self.caller)
+        if team_id is not None:
+            team = get_object_or_404(Team.objects.seen_by(self.caller), pk=team_id)
+            if not fillable.filter(pk=team.pk).exists():
+                raise Forbidden("Only owners and members of a team make groups in it.")
+            return team
+        mine = list(fillable[:2])
+        if not mine:
+            raise Forbidden("You may make groups in no team. Ask an admin for one.")
+        if len(mine) > 1:
+            raise ValidationError({"team": ["You are in several teams. Say which."]})
+        return mine[0]
+
+    def _announcement(self, request: Request, *, is_form: bool) -> Any:
+        if is_form:
+            described: Any = [
+                {"filename": file.name, "content_type": file.content_type or "", "size": file.size}
+                for file in request.FILES.getlist("files")
+            ]
+        else:
+            described = request.data.get("files")
+        if not is_form and described in (None, []):
+            return []
+        if Scope.UPLOAD not in self.caller.scopes:
+            raise Forbidden("This API key was not given the scope that this needs: upload.")
+        files = AnnouncementSerializer(data={"files": described})
+        files.is_valid(raise_exception=True)
+        return files.announced()
+
+
+# --- One ------------------------------------------------------------------------------------
+
+
+class GroupDetail(GroupView):
+    @extend_schema(responses=json.GroupDetailSerializer)
+    def get(self, request: Request, group_id: UUID) -> Response:
+        """A group, with its newest photos."""
+        group = self.visible_group(group_id)
+        images = visible_images(request).filter(group=group).with_variants().defer("exif")
+        context = {
+            **self.get_serializer_context(),
+            "viewer": viewer_of(request),
+            "images": images.newest_first()[:FIRST_PAGE],
+        }
+        data = json.GroupDetailSerializer(group, context=context).data
+        return Response(data, headers=etags.headers(group))
+
+    @extend_schema(parameters=[etags.IF_MATCH], responses=json.GroupSerializer)
+    def patch(self, request: Request, group_id: UUID) -> Response:
+        """Change what it says and what guests may do. For owners."""
+        group = self.owned_group(group_id)
+        body = self.get_serializer(group, data=request.data, partial=True)
+        body.is_valid(raise_exception=True)
+        changes = dict(body.validated_data)
+        changes.pop("team_id", None)
+        expected = etags.expected(request, group)
+        rows = Group.objects.filter(pk=group.pk, **expected)
+        try:
+            with transaction.atomic():
+                if changes and not rows.update(**changes, updated_at=Now()):
+                    raise etags.PreconditionFailed if expected else Http404
+        except IntegrityError:
+            raise Conflict(
+                "Somebody changed the place at the same moment. Read it again."
+            ) from None
+        group = self.visible_group(group_id)
+        return Response(self.get_serializer(group).data, headers=etags.headers(group))
+
+    @extend_schema(parameters=[etags.IF_MATCH], responses={204: None})
+    def delete(self, request: Request, group_id: UUID) -> Response:
+        """Delete it with all its photos and invitations, at once and for good. For owners."""
+        group = self.owned_group(group_id)
+        expected = etags.expected(request, group)
+        with transaction.atomic():
+            locked = Group.objects.select_for_update().filter(pk=group.pk, **expected).first()
+            if locked is None:
+                raise etags.PreconditionFailed if expected else Http404
+            locked.delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
