@@ -18,6 +18,7 @@ from django import forms
 from django.core.exceptions import ValidationError as Invalid
 from django.db.models import DateTimeField, F, FloatField, Func, Q, Value
 from django.db.models.functions import Coalesce, Concat
+from django.db.models.lookups import IContains
 from rest_framework.exceptions import ValidationError
 
 from images import search
@@ -164,19 +165,19 @@ class BoxField(forms.Field):
 # --- Filters --------------------------------------------------------------------------------
 
 
-class EachOfFilter(filters.Filter):
+class EachOfFilter(filters.Filter):  # type: ignore[misc]
     field_class = EachOf
 
 
-class MomentFilter(filters.Filter):
+class MomentFilter(filters.Filter):  # type: ignore[misc]
     field_class = Moment
 
 
-class TrueOrFalseFilter(filters.Filter):
+class TrueOrFalseFilter(filters.Filter):  # type: ignore[misc]
     field_class = TrueOrFalse
 
 
-class BoxFilter(filters.Filter):
+class BoxFilter(filters.Filter):  # type: ignore[misc]
     field_class = BoxField
 
 
@@ -248,8 +249,8 @@ class ImageFilters(filters.FilterSet):  # type: ignore[misc]
         return rows.in_state(wanted)
 
     def by_camera(self, rows: ImageQuerySet, _name: str, text: str) -> ImageQuerySet:
-        rows = rows.alias(camera=Concat("camera_make", Value(" "), "camera_model"))
-        return rows.filter(camera__icontains=text)
+        camera = Concat("camera_make", Value(" "), "camera_model")
+        return rows.filter(IContains(camera, text))
 
     def in_format(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
         return rows.filter(content_type__in=[f"image/{name}" for name in wanted])

@@ -13,7 +13,7 @@ from bandpics.users.callers import caller_of
 from groups.models import Group
 from images import pages
 from images.api import image_rows
-from images.api.doors import PhotoView, sender_of, visible_images
+from images.api.doors import PhotoView, sender_of, viewer_of
 from images.api.image_json import ImageSerializer
 from images.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
 from images.models import Image, Upload
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from groups.models import GroupQuerySet
     from images.models import ImageQuerySet
+    from images.viewers import Viewer
 
 
 class ImagePageSerializer(serializers.Serializer[Any]):
@@ -39,13 +40,15 @@ class ImagePageSerializer(serializers.Serializer[Any]):
 def _parameter(
     name: str, schema: Any, description: str, *examples: tuple[str, Any]
 ) -> OpenApiParameter:
+    is_list = schema["type"] == "array"
     return OpenApiParameter(
         name,
         schema,
         description=description,
         examples=[OpenApiExample(title, value=value) for title, value in examples],
-        # Several values: by comma, or the parameter repeated.
-        **({"style": "form", "explode": False} if schema.get("type") == "array" else {}),
+        # Several values by comma; the parameter repeated is understood, too.
+        style="form" if is_list else None,
+        explode=False if is_list else None,
     )
 
 
@@ -151,8 +154,8 @@ class ImageList(PhotoView):
     def get(self, request: Request) -> Response:
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
         page = Page.asked_for(request)
-        invitation = guest(request)
-        groups, rows, sight = _of_member(request) if invitation is None else _of_guest(request)
+        viewer = viewer_of(request)
+        groups, rows, sight = _of_guest(request, viewer) if guest(request) else _of_member(request)
         filtered = ImageFilters(request.query_params, rows, sight=sight)
         rows = filtered.narrowed()
         if filtered.groups:
@@ -160,9 +163,9 @@ class ImageList(PhotoView):
         bound = rows.filter(group__in=groups)
         cut = page.cut(bound) if filtered.is_selective else page.cut_of(groups, rows)
         filled = page.filled(image_rows.of(cut))
-        answer = {} if page.offset is None else {"count": bound.count()}
+        answer: dict[str, Any] = {} if page.offset is None else {"count": bound.count()}
         answer |= {"next": filled.next_url, "previous": filled.previous_url}
-        return Response(answer | {"results": image_rows.as_json(filled.rows)})
+        return Response(answer | {"results": image_rows.as_json(filled.rows, viewer=viewer)})
 
 
 def _of_member(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
@@ -172,11 +175,11 @@ def _of_member(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
     return Group.objects.seen_by(caller), Image.objects.all(), sight
 
 
-def _of_guest(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
+def _of_guest(request: Request, viewer: Viewer) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
     sender = sender_of(request, group_id=None)
-    is_coarse = sender.group.gps_policy == Group.GpsPolicy.COARSE
     sight = Sight(
-        exact_places=Q(sender=sender.key) if sender.is_known_again else Q(pk__in=[]),
-        coarse_places=Q() if is_coarse else None,
+        exact_places=Q(sender=viewer.sender_key) if viewer.sender_key else Q(pk__in=[]),
+        coarse_places=Q() if viewer.sees_others_roughly else None,
     )
-    return Group.objects.filter(pk=sender.group.pk), visible_images(request), sight
+    groups = Group.objects.filter(pk=sender.group.pk)
+    return groups, Image.objects.seen_by_guest(sender), sight

@@ -1,10 +1,27 @@
-"""`python -m images.benchmarks [rounds]`: what a photo costs."""
+"""`python -m images.benchmarks [pixels|api] [rounds]`: what a photo costs, and what a list does."""
 
 from __future__ import annotations
 
 import sys
 
-from images.benchmarks import pixels
+BENCHMARKS = ("pixels", "api")
+
+
+def main(*words: str) -> None:
+    names = [word for word in words if word in BENCHMARKS] or BENCHMARKS
+    numbers = [int(word) for word in words if word.isdigit()]
+    rounds = {"rounds": numbers[0]} if numbers else {}
+    for name in names:
+        # Imported late: each brings settings and libraries of its own.
+        if name == "pixels":
+            from images.benchmarks import pixels
+
+            pixels.main(**rounds)
+        else:
+            from images.benchmarks import api
+
+            api.main(**rounds)
+
 
 if __name__ == "__main__":
-    pixels.main(rounds=int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    main(*sys.argv[1:])

@@ -135,7 +135,7 @@ def peak_growth(path: Path, small: Path, into: Path) -> float:
     return int(answer.stdout) / 1024
 
 
-def main(*, rounds: int) -> None:
+def main(*, rounds: int = 9) -> None:
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder)
         twelve = drawing.detailed(width=4032, height=3024, seed=1)

@@ -1,0 +1,130 @@
+"""Numbers over the photos a member may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.response import Response
+
+from bandpics.api.problems import Forbidden
+from bandpics.users.callers import caller_of
+from groups.models import Group
+from images import stats
+from images.api.doors import PhotoView
+from images.models import Upload
+from invitations.authentication import guest
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+
+class TotalsSerializer(serializers.Serializer[Any]):
+    groups = serializers.IntegerField()
+    photos = serializers.IntegerField(help_text="Ready to be seen; without the trash.")
+    trashed = serializers.IntegerField()
+
+
+class ProcessingSerializer(serializers.Serializer[Any]):
+    """From the claim to the last object, in milliseconds. Null until a photo is done."""
+
+    average_ms = serializers.FloatField(allow_null=True)
+    p95_ms = serializers.FloatField(
+        allow_null=True, help_text="95 of 100 photos took no longer than this."
+    )
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    waiting = serializers.IntegerField(help_text="Your photos that wait for a worker.")
+    broker = serializers.IntegerField(
+        allow_null=True,
+        help_text="Messages in Redis, everybody's. Null if Redis does not answer.",
+    )
+
+
+class BytesSerializer(serializers.Serializer[Any]):
+    """What the bucket holds, the trash included."""
+
+    originals = serializers.IntegerField()
+    variants = serializers.IntegerField()
+
+
+class FormatCountSerializer(serializers.Serializer[Any]):
+    format = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class CameraCountSerializer(serializers.Serializer[Any]):
+    make = serializers.CharField()
+    model = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class DayCountSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    count = serializers.IntegerField()
+
+
+class StatsSerializer(serializers.Serializer[Any]):
+    totals = TotalsSerializer()
+    statuses = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text=f"Photos by the state of their newest upload: {', '.join(Upload.Status.values)}.",
+    )
+    processing = ProcessingSerializer()
+    queue = QueueSerializer()
+    bytes = BytesSerializer()
+    formats = FormatCountSerializer(many=True, help_text="The most frequent first.")
+    cameras = CameraCountSerializer(many=True, help_text="The ten most frequent.")
+    uploads_per_day = DayCountSerializer(
+        many=True, help_text="Of the last 30 days in UTC, oldest first; days without any, too."
+    )
+
+
+class GroupParameter(serializers.Serializer[Any]):
+    group = serializers.UUIDField(required=False)
+
+
+class StatsView(PhotoView):
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "group",
+                {"type": "string", "format": "uuid"},
+                description="Of this group alone.",
+                examples=[OpenApiExample("A group", "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b47")],
+            )
+        ],
+        responses=StatsSerializer,
+        operation_id="stats",
+    )
+    def get(self, request: Request) -> Response:
+        """Totals, states, times, bytes, formats, cameras and days of all I may see."""
+        if guest(request):
+            raise Forbidden("Numbers are for the members of a team. Sign in.")
+        asked = GroupParameter(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        groups = Group.objects.seen_by(caller_of(request))
+        if group_id := asked.validated_data.get("group"):
+            get_object_or_404(groups, pk=group_id)
+            groups = groups.filter(pk=group_id)
+        return Response(_stats_json(stats.of(groups)))
+
+
+def _stats_json(found: stats.Stats) -> dict[str, Any]:
+    return {
+        "totals": {"groups": found.groups, "photos": found.photos, "trashed": found.trashed},
+        "statuses": found.statuses,
+        "processing": {"average_ms": found.average_ms, "p95_ms": found.p95_ms},
+        "queue": {"waiting": found.waiting, "broker": stats.broker_length()},
+        "bytes": {"originals": found.original_bytes, "variants": found.variant_bytes},
+        "formats": [{"format": name, "count": count} for name, count in found.formats],
+        "cameras": [
+            {"make": make, "model": model, "count": count} for make, model, count in found.cameras
+        ],
+        "uploads_per_day": [
+            {"date": day.isoformat(), "count": count} for day, count in found.uploads_per_day
+        ],
+    }

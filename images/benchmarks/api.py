@@ -1,0 +1,155 @@
+"""What the API costs: one web process on one core, asked by one client over one connection.
+
+Each target is a ratio of two cases, which take turns, A B A B, so that a busy machine slows both
+alike. The rows are made by the database itself; nothing of them is in the bucket.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from images.benchmarks import stack
+
+SMALL, LARGE = 100, 100_000
+ROUNDS = 150
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | None = None
+    photos: int = 0  # how many the answer must hold
+
+
+@dataclass(frozen=True)
+class Target:
+    """`fast` must answer at least `at_least` times as often as `than`."""
+
+    name: str
+    fast: str
+    than: str
+    at_least: float
+
+
+TARGETS = [
+    Target("list of 50, against plain", "list", "list, plain", 6.0),
+    Target("list of 50 of 100,000 photos, against 100", "list, large", "list", 1 / 1.5),
+    Target("   its 1000th page", "list, large, deep", "list", 1 / 1.5),
+    Target("announce 1 file, against unsigned", "announce", "announce, unsigned", 0.9),
+    Target("announce 100 files, against unsigned", "announce 100", "announce 100, unsigned", 0.9),
+]
+
+
+@dataclass
+class Client:
+    """One browser, or script, that keeps its connection."""
+
+    port: int
+    times: dict[str, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(self, case: Case) -> Any:
+        """The answer's JSON; how long it took is kept."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        started = time.perf_counter()
+        self._connection.request(
+            "POST" if case.body else "GET", case.path, case.body, headers | case.headers
+        )
+        answer = self._connection.getresponse()
+        data = answer.read()
+        took = time.perf_counter() - started
+        assert answer.status in {200, 201}, data
+        self.times.setdefault(case.name, []).append(took)
+        return json.loads(data)
+
+
+def main(*, rounds: int = ROUNDS) -> None:
+    with stack.stores():
+        cases = _cases(_fill())
+        with stack.web() as port:
+            client = Client(port)
+            cases.append(_deep(client, next(case for case in cases if case.name == "list, large")))
+            _check(client, cases)
+            client.times.clear()
+            for _ in range(rounds):
+                for case in cases:
+                    client.ask(case)
+    medians = {name: median(times) for name, times in client.times.items()}
+    _print(medians, rounds)
+
+
+def _fill() -> dict[str, Any]:
+    """Two teams, one with a small group and one with a large; who sees them, and how."""
+    import django
+
+    django.setup()
+    from images.benchmarks import rows
+
+    return rows.fill(small=SMALL, large=LARGE)
+
+
+def _cases(known: dict[str, Any]) -> list[Case]:
+    def announcement(count: int) -> bytes:
+        photo = {"filename": "IMG_0001.jpg", "content_type": "image/jpeg", "size": 3_456_789}
+        return json.dumps({"files": [photo] * count}).encode()
+
+    small, large = ({"Cookie": f"sessionid={known[name]}"} for name in ("small", "large"))
+    guest = {"Authorization": f"Invitation {known['token']}"}
+    return [
+        Case("list", "/api/v1/images/", small, photos=50),
+        Case("list, plain", "/benchmark/images/", small, photos=50),
+        Case("list, large", "/api/v1/images/", large, photos=50),
+        Case("announce", "/api/v1/uploads/", guest, announcement(1)),
+        Case("announce, unsigned", "/benchmark/uploads/", guest, announcement(1)),
+        Case("announce 100", "/api/v1/uploads/", guest, announcement(100)),
+        Case("announce 100, unsigned", "/benchmark/uploads/", guest, announcement(100)),
+    ]
+
+
+def _deep(client: Client, case: Case) -> Case:
+    """The page after 50,000 photos, by cursor."""
+    url = client.ask(Case("", f"{case.path}?limit=50&offset=9950", case.headers))["next"]
+    for _ in range(200):
+        url = client.ask(Case("", url.replace("limit=50", "limit=200"), case.headers))["next"]
+    return Case("list, large, deep", url.replace("limit=200", "limit=50"), case.headers, photos=50)
+
+
+def _check(client: Client, cases: list[Case]) -> None:
+    """That both sides of each target do the same; and warm caches."""
+    answers = {case.name: client.ask(case) for case in cases}
+    for case in cases:
+        if case.photos:
+            results = answers[case.name]["results"]
+            assert len(results) == case.photos
+            assert all(len(row["variants"]) == 4 for row in results)
+    assert _without_urls(answers["list"]) == _without_urls(answers["list, plain"])
+    for name in ("announce", "announce 100"):
+        signed, unsigned = answers[name]["uploads"], answers[f"{name}, unsigned"]["uploads"]
+        assert len(signed) == len(unsigned)
+        assert all("X-Amz-Signature" in ticket["upload"]["url"] for ticket in signed)
+        assert all(ticket["upload"]["url"] == "unsigned:" for ticket in unsigned)
+
+
+def _without_urls(answer: Any) -> Any:
+    rows = answer["results"]
+    return [{**row, "variants": sorted(row["variants"])} for row in rows]
+
+
+def _print(medians: dict[str, float], rounds: int) -> None:
+    print(f"{'median of ' + str(rounds):42} {'ms':>8} {'per second':>11}")
+    for name, seconds in medians.items():
+        print(f"{name:42} {seconds * 1000:8.2f} {1 / seconds:11.0f}")
+    print(f"\n{'as often as':42} {'measured':>8} {'target':>11}")
+    for target in TARGETS:
+        ratio = medians[target.than] / medians[target.fast]
+        verdict = "" if ratio >= target.at_least else "  MISSED"
+        print(f"{target.name:42} {ratio:8.2f} {'≥ ' + f'{target.at_least:.2f}':>11}{verdict}")
