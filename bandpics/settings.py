@@ -187,7 +187,7 @@ if OIDC_ISSUER and REGISTRATION == "open":
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
 # Django spools what comes by a form there.
-FILE_UPLOAD_TEMP_DIR = WORK_DIR
+FILE_UPLOAD_TEMP_DIR = WORK_DIR and str(WORK_DIR)
 
 _secure = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]

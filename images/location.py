@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -13,6 +14,9 @@ from images import locks, versions
 from images.media import formats, originals
 from images.media.storage import ObjectMissing, photo_storage
 from images.models import Image, Upload
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 TRIES = 5
 
@@ -29,7 +33,7 @@ class Gone(Exception):
     """The photo was removed meanwhile."""
 
 
-def forget(image_id: object) -> Original:
+def forget(image_id: UUID) -> Original:
     """Forget the position for good: reading the file again, or another file, brings none back.
 
     `sha256` stays that of the bytes that arrived, by which they are known again. Safe to call

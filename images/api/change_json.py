@@ -68,7 +68,7 @@ class DegreesField(serializers.FloatField):
         return degrees
 
 
-class PlaceSerializer(serializers.Serializer[Any]):
+class PositionSerializer(serializers.Serializer[Any]):
     lat = DegreesField(min_value=-90, max_value=90, help_text="Degrees north, WGS 84.")
     lon = DegreesField(min_value=-180, max_value=180, help_text="Degrees east, WGS 84.")
 
@@ -89,7 +89,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
         help_text="With its offset from UTC, or without one if that is not known. Null: nobody "
         "knows when.",
     )
-    location = PlaceSerializer(
+    location = PositionSerializer(
         required=False,
         allow_null=True,
         help_text="Null: not shown any more. DELETE …/location/ removes it from the file, too.",

@@ -144,8 +144,8 @@ def image_to_change(
     mine = standing(request, image)
     if not mine.may_change:
         raise Forbidden("Only whoever sent a photo, and owners of its group, may change it.")
-    if mine.is_guest and not even_when_closed:
-        refuse_if_closed(request.auth)
+    if not even_when_closed:
+        _refuse_guest_if_closed(request)
     return image, mine
 
 
@@ -156,9 +156,14 @@ def image_to_restore(request: Request, image_id: UUID) -> tuple[Image, Standing]
     mine = standing(request, image)
     if not mine.is_host and not (mine.is_own and image.trashed_by == mine.sender_key):
         raise Http404
-    if mine.is_guest:
-        refuse_if_closed(request.auth)
+    _refuse_guest_if_closed(request)
     return image, mine
+
+
+def _refuse_guest_if_closed(request: Request) -> None:
+    invitation = guest(request)
+    if invitation is not None:
+        refuse_if_closed(invitation)
 
 
 class UploadsOrModerates(HasScope):

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import tempfile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -17,9 +17,6 @@ from images import uploads
 from images.api.upload_json import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSchema
 from images.media import formats
 from images.models import Upload
-
-if TYPE_CHECKING:
-    from django.core.files.uploadedfile import UploadedFile
 
 UNNAMED = "photo"
 CHUNK_LENGTH = 4 * 256 * 1024  # a multiple of four: base64 is decoded piece by piece
@@ -36,25 +33,16 @@ class TooLarge(Problem):
 # --- Form -----------------------------------------------------------------------------------
 
 
-class PhotoFormSerializer(serializers.Serializer[Any]):
-    """One file, and what it is about."""
+class ReplacementFormSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField(allow_empty_file=True, use_url=False)
 
-    file = serializers.FileField(allow_empty_file=True, max_length=None, use_url=False)
-    group = serializers.UUIDField(
-        required=False, help_text="Needed by members; an invitation has its own."
-    )
-    description = serializers.CharField(
-        max_length=4000, allow_blank=True, default="", trim_whitespace=True
-    )
-    uploader_name = serializers.CharField(max_length=120, allow_blank=True, default="")
-
-    def validate_file(self, file: UploadedFile) -> UploadedFile:
-        refuse_bad(file.file, byte_size=file.size or 0, content_type=file.content_type or "")
+    def validate_file(self, file: Any) -> Any:
+        refuse_bad(file, byte_size=file.size or 0, content_type=file.content_type or "")
         return file
 
     def opened(self) -> tuple[BinaryIO, uploads.Announced]:
-        file: UploadedFile = self.validated_data["file"]
-        return file.file, uploads.Announced(
+        file = self.validated_data["file"]
+        return file, uploads.Announced(
             filename=(file.name or UNNAMED)[:FILENAME_LENGTH],
             content_type=plain_type(file.content_type or ""),
             byte_size=file.size or 0,
@@ -62,11 +50,16 @@ class PhotoFormSerializer(serializers.Serializer[Any]):
         )
 
 
-class ReplacementFormSerializer(serializers.Serializer[Any]):
-    file = serializers.FileField(allow_empty_file=True, max_length=None, use_url=False)
+class PhotoFormSerializer(ReplacementFormSerializer):
+    """One file, and what it is about."""
 
-    validate_file = PhotoFormSerializer.validate_file
-    opened = PhotoFormSerializer.opened
+    group = serializers.UUIDField(
+        required=False, help_text="Needed by members; an invitation has its own."
+    )
+    description = serializers.CharField(
+        max_length=4000, allow_blank=True, default="", trim_whitespace=True
+    )
+    uploader_name = serializers.CharField(max_length=120, allow_blank=True, default="")
 
 
 # --- Base64 ---------------------------------------------------------------------------------
@@ -89,7 +82,7 @@ class Base64Field(serializers.CharField):
         start = uri.end() if uri else 0
         # Leaves memory as it grows; the caller closes it.
         file = tempfile.SpooledTemporaryFile(  # noqa: SIM115
-            max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.WORK_DIR
+            max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
         )
         try:
             self._decode(data, start, file)

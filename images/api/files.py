@@ -17,16 +17,17 @@ from bandpics.api.problems import Conflict, Forbidden
 from images import ingest, quota, uploads
 from images.api import file_json as json
 from images.api import states
-from images.api.doors import image_to_change, sender_of
+from images.api.doors import PhotoView, image_to_change, sender_of
 from images.api.image_list import ImageList
 from images.api.images import OnePhotoView
 from images.api.upload_json import announced, ticket_json
 from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from uuid import UUID
 
+    from rest_framework.parsers import BaseParser
     from rest_framework.request import Request
 
 # What stands around the file in a form, or around the base64 in JSON.
@@ -38,13 +39,13 @@ class ClientIdTaken(Conflict):
     title = "You gave this client_id to another upload"
 
 
-class TakesFiles:
+class FileView(PhotoView):
     """Refuses a body that is too large before a byte of it is read."""
 
-    parser_classes = [JSONParser, MultiPartParser]
+    parser_classes: Sequence[type[BaseParser]] = [JSONParser, MultiPartParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        super().initial(request, *args, **kwargs)
         length = int(request.META.get("CONTENT_LENGTH") or 0)
         if is_form(request):
             if length > settings.UPLOAD_MAX_BYTES + ROOM_FOR_THE_REST:
@@ -57,7 +58,7 @@ def is_form(request: Request) -> bool:
     return str(request.content_type).startswith("multipart/")
 
 
-class Images(TakesFiles, ImageList):
+class Images(FileView, ImageList):
     @extend_schema(
         operation_id="images_create",
         request={
@@ -112,7 +113,7 @@ class Images(TakesFiles, ImageList):
         return Response(json.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED)
 
 
-class ImageFile(TakesFiles, OnePhotoView):
+class ImageFile(FileView, OnePhotoView):
     @extend_schema(
         parameters=[IF_MATCH],
         request={

@@ -203,7 +203,9 @@ def _target(request: Request, image: Image, group_id: UUID | None) -> Group | No
 
 
 def _columns(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
-    columns = {name: changes[name] for name in ("description", "caption") if name in changes}
+    columns: dict[str, Any] = {
+        name: changes[name] for name in ("description", "caption") if name in changes
+    }
     if "taken_at" in changes:
         columns |= editing.taken_columns(changes["taken_at"], image)
     if "location" in changes:
