@@ -175,7 +175,8 @@ class GroupList(GroupView):
                 for file in request.FILES.getlist("files")
             ]
         else:
-            described = request.data.get("files")
+            body: Any = request.data
+            described = body.get("files")
         if not is_form and described in (None, []):
             return []
         if Scope.UPLOAD not in self.caller.scopes:

@@ -1,0 +1,110 @@
+"""The page that makes a group, with its first photos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from bandpics.users.callers import caller_of
+from groups.models import Group, Team
+from images import first_photos, uploads
+from images.media import formats
+from images.media.storage import StorageUnavailable
+from images.uploads import Announced
+
+if TYPE_CHECKING:
+    from django.core.files.uploadedfile import UploadedFile
+    from django.http import HttpRequest, HttpResponse
+
+    from bandpics.users.callers import Caller
+
+FILENAME_LENGTH = 255
+
+
+class ManyFiles(forms.FileInput):
+    allow_multiple_selected = True
+
+
+class PhotosField(forms.FileField):
+    """As many photos as one call takes; none is fine, too."""
+
+    widget = ManyFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile[Any]]:
+        files: list[UploadedFile[Any]] = [
+            super(PhotosField, self).clean(file, initial) for file in data or []
+        ]
+        if len(files) > uploads.BATCH_LIMIT:
+            raise forms.ValidationError(f"Choose up to {uploads.BATCH_LIMIT} photos at once.")
+        for file in files:
+            if not uploads.is_type_acceptable(_declared_type(file)):
+                raise forms.ValidationError(f"{file.name} is no JPEG, PNG or HEIC.")
+            if not uploads.is_size_acceptable(file.size or 0):
+                limit = settings.UPLOAD_MAX_BYTES // settings.MIB
+                raise forms.ValidationError(f"{file.name} has more than {limit} MB.")
+        return files
+
+
+class NewGroupForm(forms.ModelForm[Group]):
+    files = PhotosField(required=False, label="First photos")
+
+    class Meta:
+        model = Group
+        fields = ["team", "name", "event_name", "event_date", "venue", "description"]
+        widgets = {
+            "event_date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+            "description": forms.Textarea(attrs={"rows": 3}),
+        }
+        labels = {"event_name": "Event", "event_date": "Date"}
+
+    def __init__(self, *args: Any, caller: Caller, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        teams = Team.objects.filled_by(caller).order_by("name")
+        team: Any = self.fields["team"]
+        team.queryset, team.empty_label = teams, None
+        if len(teams) == 1:
+            team.initial, team.widget = teams[0], forms.HiddenInput()
+        self.has_teams = bool(teams)
+        types = ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES))
+        self.fields["files"].widget.attrs["accept"] = types
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_group(request: HttpRequest) -> HttpResponse:
+    """One form for the group and its first photos, with or without JavaScript."""
+    caller = caller_of(request)
+    form = NewGroupForm(request.POST or None, request.FILES or None, caller=caller)
+    code = 200
+    if request.method == "POST":
+        if form.is_valid():
+            about = dict(form.cleaned_data)
+            team, files = about.pop("team"), about.pop("files")
+            photos = [(file, _announced(file)) for file in files]
+            try:
+                group, _ = first_photos.take(team, caller.user, about, photos)
+            except StorageUnavailable:
+                form.add_error(None, "The photo store does not answer. Please try again soon.")
+            except first_photos.TeamGone:
+                form.add_error("team", "This team is gone.")
+            else:
+                return redirect(group)
+        code = 400
+    return render(request, "groups/new.html", {"form": form}, status=code)
+
+
+def _announced(file: UploadedFile[Any]) -> Announced:
+    return Announced(
+        filename=(file.name or "photo")[:FILENAME_LENGTH],
+        content_type=_declared_type(file),
+        byte_size=file.size or 0,
+    )
+
+
+def _declared_type(file: UploadedFile[Any]) -> str:
+    return (file.content_type or "").partition(";")[0].strip().lower()
