@@ -21,6 +21,7 @@ SECRET_NAMES = (
     "secret_key",
     "invitation_token_key",
     "admin_password",
+    "admin_api_key",
 )
 
 

@@ -21,7 +21,7 @@ STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # What a person may set to bring their own.
 OWN = (
     *("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "ALLOWED_HOSTS", "WORK_DIR"),
-    *("SECRET_KEY", "INVITATION_TOKEN_KEY"),
+    *("SECRET_KEY", "INVITATION_TOKEN_KEY", "REGISTRATION"),
     *("S3_ENDPOINT_URL", "S3_PUBLIC_ENDPOINT_URL", "S3_REGION", "S3_BUCKET"),
     *("S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_ADDRESSING_STYLE"),
 )
@@ -76,8 +76,11 @@ class Stack:
 
     def prepare(self) -> dict[str, Any]:
         """Bring database and static files up to date; what a first visitor needs to know."""
-        password = {"ADMIN_PASSWORD": self._secrets["admin_password"]}
-        (answer,) = self._supervisor.run(self._manage("prepare", extra=password))
+        known = {
+            "ADMIN_PASSWORD": self._secrets["admin_password"],
+            "ADMIN_API_KEY": self._secrets["admin_api_key"],
+        }
+        (answer,) = self._supervisor.run(self._manage("prepare", extra=known))
         return dict(json.loads(answer.splitlines()[-1]))
 
     def collect_static(self) -> None:
@@ -137,6 +140,8 @@ class Stack:
             "SECRET_KEY": self._secrets["secret_key"],
             "INVITATION_TOKEN_KEY": self._secrets["invitation_token_key"],
             "WORK_DIR": str(self.data_dir / "work"),
+            # To be tried out; not beside an issuer whose addresses are trusted (see settings).
+            "REGISTRATION": "invite" if self._outside.get("OIDC_ISSUER") else "open",
             **self.variables,
             "PUBLIC_URL": public,
             "ALLOWED_HOSTS": ",".join(dict.fromkeys(host for host in hosts if host)),

@@ -120,6 +120,7 @@ def _write_stack_json(
         "upload_link": known["upload_link"],
         "admin_email": known["admin_email"],
         "admin_password": known["admin_password"],
+        "admin_api_key": known["admin_api_key"],
         **{name.lower(): variables.get(name, "") for name in (*stores, *keys)},
     }
     write_private(data_dir / "stack.json", json.dumps(content, indent=2) + "\n")

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 import pytest
 import redis
+import urllib3
 
 from bandpics.local import environment, pytest_plugin
 from bandpics.local.tests.conftest import healthz, is_root, refused, until, worker_listens
@@ -35,7 +36,7 @@ def test_it_prints_the_link_its_qr_code_and_a_password(shared_up, stack):
 
 def test_stack_json_says_everything_to_the_owner_alone(shared_up, stack):
     assert set(stack) == {
-        *("web_url", "upload_link", "admin_email", "admin_password"),
+        *("web_url", "upload_link", "admin_email", "admin_password", "admin_api_key"),
         *("database_url", "redis_url"),
         *("s3_endpoint_url", "s3_bucket", "s3_access_key", "s3_secret_key"),
     }
@@ -49,6 +50,13 @@ def test_everything_answers(stack):
     with psycopg.connect(stack["database_url"]) as connection:
         assert connection.execute("SELECT count(*) FROM users_user").fetchone() == (1,)
     assert redis.Redis.from_url(stack["redis_url"]).ping()
+
+
+def test_the_admins_key_opens_the_api_and_is_not_printed(shared_up, stack):
+    headers = {"Authorization": f"Api-Key {stack['admin_api_key']}"}
+    answer = urllib3.request("GET", f"{stack['web_url']}/api/v1/users/me/", headers=headers)
+    assert answer.json()["email"] == stack["admin_email"]
+    assert stack["admin_api_key"] not in shared_up.said()
 
 
 def test_the_stores_let_nobody_in_without_a_password(stack):

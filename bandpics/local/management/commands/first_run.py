@@ -7,11 +7,12 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
+from bandpics.users import keys
+from bandpics.users.models import Scope, User
 from groups.models import Group, Membership, Team
 from invitations.models import Invitation
 from invitations.tokens import TokenLost
@@ -21,14 +22,17 @@ DEMO_LIFETIME = timedelta(days=365)
 
 
 class Command(BaseCommand):
-    help = "Make the first admin (password: ADMIN_PASSWORD) and a demo link. Safe to call twice."
+    help = (
+        "Make the first admin (with ADMIN_PASSWORD and ADMIN_API_KEY) and a demo link. "
+        "Safe to call twice."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        password = os.environ["ADMIN_PASSWORD"]
-        is_first = not get_user_model().objects.exists()
+        password, api_key = os.environ["ADMIN_PASSWORD"], _as_key(os.environ["ADMIN_API_KEY"])
+        is_first = not User.objects.exists()
         if is_first:
-            _make_demo(password)
-        admin = get_user_model().objects.filter(email=ADMIN_EMAIL).first()
+            _make_demo(password, api_key)
+        admin = User.objects.filter(email=ADMIN_EMAIL).first()
         self.stdout.write(
             json.dumps(
                 {
@@ -37,14 +41,17 @@ class Command(BaseCommand):
                     "admin_email": admin.email if admin else None,
                     # Empty once somebody has chosen another one.
                     "admin_password": password if admin and admin.check_password(password) else "",
+                    # Empty once it was revoked, or if the first start made none yet.
+                    "admin_api_key": api_key if keys.find(api_key) else "",
                 }
             )
         )
 
 
 @transaction.atomic
-def _make_demo(password: str) -> None:
-    admin = get_user_model().objects.create_superuser(email=ADMIN_EMAIL, password=password)
+def _make_demo(password: str, api_key: str) -> None:
+    admin = User.objects.create_superuser(email=ADMIN_EMAIL, password=password)
+    keys.issue(admin, name="First start", scopes=Scope.values, key=api_key)
     team = Team.objects.create(name="The Demo Band")
     Membership.objects.create(team=team, user=admin, role=Membership.Role.OWNER)
     group = Group.objects.create(
@@ -62,6 +69,11 @@ def _make_demo(password: str) -> None:
         created_by=admin,
         expires_at=timezone.now() + DEMO_LIFETIME,
     )
+
+
+def _as_key(secret: str) -> str:
+    """An agreed secret as an API key: eight characters to find it by, a dot, the rest."""
+    return f"{secret[:8]}.{secret[8:]}"
 
 
 def _shared_link() -> str | None:
