@@ -127,6 +127,7 @@ RATE_LIMITS: dict[str, str] = {
     "guess": env.rate("RATE_LIMIT_GUESS", default="30/minute"),
     "password": env.rate("RATE_LIMIT_PASSWORD", default="10 per 15 minutes"),
     "account": env.rate("RATE_LIMIT_ACCOUNT", default="100/hour"),
+    "mail": env.rate("RATE_LIMIT_MAIL", default="200/hour"),
     "register": env.rate("RATE_LIMIT_REGISTER", default="20/hour"),
 }
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)

@@ -9,11 +9,12 @@ from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ErrorDetail, Throttled, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
+from bandpics import limits
 from bandpics.api import etags
 from bandpics.api.doors import MemberView
 from bandpics.api.idempotency import idempotent
@@ -39,6 +40,11 @@ class LinkLost(Conflict):
 
     def __init__(self) -> None:
         super().__init__("It still works, but can not be shown again. Rotate it for a new one.")
+
+
+class TooManyMails(Throttled):
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds, "So many e-mails are enough for now. Invite without send_email.")
 
 
 class InvitationFilter(filters.FilterSet):  # type: ignore[misc]
@@ -145,6 +151,8 @@ class InvitationList(InvitationView):
         send_email = wishes.pop("send_email")
         is_owner = self.owns(group)
         _refuse_what_only_owners_grant(wishes, is_owner=is_owner)
+        if send_email and (seconds := limits.hit(("mail", str(self.caller.user.pk)))):
+            raise TooManyMails(seconds)
         try:
             invited = links.invite(group, by=self.caller.user, is_owner=is_owner, **wishes)
         except links.NotYours:

@@ -91,3 +91,13 @@ def test_an_address_no_header_can_carry_is_said(ada, invitation, mailoutbox):
     invitation.email = "cleo@example.org\nBcc: all@example.org"
     assert mail.send_link(invitation, sender=ada) is False
     assert mailoutbox == []
+
+
+def test_nobody_sends_mail_without_end(invite, settings, mailoutbox):
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "mail": "1/hour"}
+    assert invite().status_code == 201
+    answer = invite(email="carl@example.org")
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+    assert Invitation.objects.count() == len(mailoutbox) == 1
+    assert invite(email="carl@example.org", send_email=False).status_code == 201

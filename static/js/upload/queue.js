@@ -11,7 +11,12 @@ const BATCH = 20;
 // Failures of the bytes themselves: the same file would fail the same way.
 const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const LINK_IS_DEAD = new Set(["invitation-revoked", "invitation-unknown"]);
-const LINK_IS_CLOSED = new Set([...LINK_IS_DEAD, "invitation-expired", "invitation-exhausted"]);
+const LINK_IS_CLOSED = new Set([
+  ...LINK_IS_DEAD,
+  "invitation-expired",
+  "invitation-exhausted",
+  "group-closed",
+]);
 
 /**
  * `refusal(file)` is a sentence saying why it cannot be sent at all, or "".
