@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 
+from bandpics import limits
 from bandpics.users.callers import caller_of
 from groups.models import Group
 from images import pages
@@ -33,7 +34,10 @@ def upload_page(request: HttpRequest, token: str) -> HttpResponse:
     try:
         invitation = authentication.find(token)
     except InvitationUnknown:
-        return _dead_link(request, "unknown")
+        answer = _dead_link(request, "unknown")
+        if seconds := limits.hit(("guess", limits.address_of(request))):
+            answer.status_code, answer["Retry-After"] = 429, str(seconds)
+        return answer
     except InvitationRevoked:
         return _dead_link(request, "revoked")
     if invitation.is_expired:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 
+from bandpics.api import throttles
 from bandpics.api.problems import Forbidden
 from invitations import tokens
 from invitations.models import Invitation
@@ -91,7 +92,13 @@ class InvitationAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Invitation] | None:
         token = self._token(request)
-        return None if token is None else (AnonymousUser(), find(token))
+        if token is None:
+            return None
+        try:
+            return AnonymousUser(), find(token)
+        except InvitationUnknown:
+            throttles.guessed_wrong(request)
+            raise
 
     def authenticate_header(self, request: Request) -> str:
         return KEYWORD

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.models import Prefetch
+from django.http import Http404
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.response import Response
 
+from bandpics.api.idempotency import idempotent
 from bandpics.api.problems import Conflict
 from images import quota, uploads
 from images.api import upload_json as json
@@ -17,9 +20,8 @@ from images.models import Image, Upload
 from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from rest_framework.request import Request
+    from rest_framework.views import APIView
 
 RECEIPT_LIMIT = 1000
 
@@ -52,6 +54,19 @@ class Mismatch(Conflict):
         super().__init__("Its size differs. It was removed: sign again and send the whole file.")
 
 
+def _ids(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a repeated announcement is answered from; signatures are made anew."""
+    return [{"id": each["id"], "known": "duplicate_of" in each} for each in answer["uploads"]]
+
+
+def _signed_again(_view: APIView, request: Request, kept: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = my_uploads(request).select_related("image").in_bulk([each["id"] for each in kept])
+    if any(UUID(each["id"]) not in rows for each in kept):
+        raise Http404
+    tickets = [uploads.Ticket(rows[UUID(each["id"])], was_known=each["known"]) for each in kept]
+    return {"uploads": [json.ticket_json(ticket) for ticket in tickets]}
+
+
 class UploadList(PhotoView):
     @extend_schema(responses=json.UploadSerializer(many=True))
     def get(self, request: Request) -> Response:
@@ -69,6 +84,7 @@ class UploadList(PhotoView):
         request=json.AnnouncementSerializer,
         responses={201: json.TicketsSchema},
     )
+    @idempotent(remember=_ids, again=_signed_again)
     def post(self, request: Request) -> Response:
         """Announce 1 to 100 files, all or nothing; the answer says how to send each."""
         invitation = guest(request)

@@ -15,7 +15,6 @@ from rest_framework.views import APIView
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.idempotency import idempotent
 from bandpics.api.permissions import HasScope
-from bandpics.urls import handler400, handler403, handler404, handler500  # noqa: F401
 
 CALLS: list[dict] = []
 STARTED, MAY_END = threading.Event(), threading.Event()
@@ -99,3 +98,5 @@ urlpatterns = [
     path("api/v1/broken/", Broken.as_view()),
     path("api/v1/without-database/", WithoutDatabase.as_view()),
 ]
+
+handler500 = "bandpics.api.fallbacks.server_error"
