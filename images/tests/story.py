@@ -63,6 +63,16 @@ class Guest:
         return self.client.get("/api/v1/uploads/").json()["uploads"]
 
 
+def send_as_member(client: APIClient, group: Any, data: bytes, **more: Any) -> Image:
+    """A photo of somebody with an account, processed."""
+    body = {"group": str(group.pk), "files": [described(data, **more)]}
+    (ticket,) = client.post("/api/v1/uploads/", body).json()["uploads"]
+    assert put(ticket["upload"], data).status == 200
+    client.post(f"/api/v1/uploads/{ticket['id']}/complete/")
+    tasks.process_upload(ticket["id"])
+    return Image.objects.with_status().get(pk=ticket["id"])
+
+
 def described(data: bytes, **more: Any) -> dict[str, Any]:
     """A file as the upload page announces it."""
     return {
