@@ -51,7 +51,7 @@ class PhotosField(forms.FileField):
 
 
 class NewGroupForm(forms.ModelForm[Group]):
-    files = PhotosField(required=False, label="First photos")
+    photos = PhotosField(required=False, label="First photos")
 
     class Meta:
         model = Group
@@ -64,6 +64,7 @@ class NewGroupForm(forms.ModelForm[Group]):
 
     def __init__(self, *args: Any, caller: Caller, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.label_suffix = ""
         teams = Team.objects.filled_by(caller).order_by("name")
         team: Any = self.fields["team"]
         team.queryset, team.empty_label = teams, None
@@ -71,7 +72,7 @@ class NewGroupForm(forms.ModelForm[Group]):
             team.initial, team.widget = teams[0], forms.HiddenInput()
         self.has_teams = bool(teams)
         types = ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES))
-        self.fields["files"].widget.attrs["accept"] = types
+        self.fields["photos"].widget.attrs["accept"] = types
 
 
 @login_required
@@ -79,12 +80,14 @@ class NewGroupForm(forms.ModelForm[Group]):
 def new_group(request: HttpRequest) -> HttpResponse:
     """One form for the group and its first photos, with or without JavaScript."""
     caller = caller_of(request)
-    form = NewGroupForm(request.POST or None, request.FILES or None, caller=caller)
+    is_sent = request.method == "POST"
+    sent = (request.POST, request.FILES) if is_sent else ()
+    form = NewGroupForm(*sent, caller=caller)
     code = 200
-    if request.method == "POST":
+    if is_sent:
         if form.is_valid():
             about = dict(form.cleaned_data)
-            team, files = about.pop("team"), about.pop("files")
+            team, files = about.pop("team"), about.pop("photos")
             photos = [(file, _announced(file)) for file in files]
             try:
                 group, _ = first_photos.take(team, caller.user, about, photos)

@@ -20,7 +20,7 @@ PAGE = "/groups/new/"
 @pytest.fixture
 def send(signed_in, team):
     def post(person, *files, **more):
-        form = {"team": str(team.pk), "name": "Summer concert", "files": list(files), **more}
+        form = {"team": str(team.pk), "name": "Summer concert", "photos": list(files), **more}
         return signed_in(person).post(PAGE, form, format="multipart")
 
     return post
