@@ -383,6 +383,7 @@ SPECTACULAR_SETTINGS = {
         "UploadStatus": "images.models.Upload.Status",
         "Scope": "bandpics.users.models.Scope",
     },
+    "ENFORCE_NON_BLANK_FIELDS": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "bandpics.api.schema.add_problems",

@@ -75,7 +75,7 @@ class KeyWishSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=50)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False, max_length=4
+        child=serializers.ChoiceField(choices=Scope.choices), min_length=1, max_length=4
     )
     groups = serializers.ListField(
         child=serializers.UUIDField(),
@@ -102,7 +102,7 @@ class RotationSerializer(KeyWishSerializer):
     name = serializers.CharField(max_length=50, required=False)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=Scope.choices),
-        allow_empty=False,
+        min_length=1,
         max_length=4,
         required=False,
     )

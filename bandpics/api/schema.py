@@ -9,6 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
+from bandpics.api import idempotency
 from bandpics.api.problems import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class Schema(AutoSchema):
         if self._takes_idempotency_key():
             found.append(
                 OpenApiParameter(
-                    "Idempotency-Key",
-                    str,
+                    idempotency.HEADER,
+                    {"type": "string", "pattern": f"^{idempotency.KEY_PATTERN}$"},
                     OpenApiParameter.HEADER,
                     description="For 24 hours, the same call with the same key is done only once.",
                 )

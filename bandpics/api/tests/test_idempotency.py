@@ -67,7 +67,7 @@ def test_keys_of_different_people_and_routes_have_nothing_to_do_with_each_other(
     assert post({}, path="/api/v1/secrets/").json()["id"] == 3
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a\tb"])
+@pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a\tb", "a b"])
 def test_a_key_that_cannot_be_one_is_refused(post, key):
     problem(post({}, key=key), 400, "idempotency-key-invalid")
 
