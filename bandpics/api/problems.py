@@ -103,12 +103,17 @@ def _pointers(detail: Any, pointer: str = "#") -> Any:
         yield {
             "pointer": pointer,
             "code": getattr(detail, "code", "invalid"),
-            "detail": str(detail),
+            "detail": _sayable(str(detail)),
         }
 
 
 def _escape(token: str) -> str:
-    return token.replace("~", "~0").replace("/", "~1")
+    return _sayable(token.replace("~", "~0").replace("/", "~1"))
+
+
+def _sayable(text: str) -> str:
+    """Some errors repeat what they refuse, and half a character (U+D800) is no UTF-8."""
+    return text.encode(errors="replace").decode()
 
 
 class Conflict(Problem):

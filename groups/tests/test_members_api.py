@@ -136,6 +136,13 @@ def test_who_cannot_join_is_refused_with_a_pointer(ada, ben, members, signed_in,
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+def test_half_a_character_is_refused_though_the_answer_repeats_it(ada, ben, members, signed_in):
+    raw = r'{"email": "ben@example.org", "role": "\ud800"}'
+    answer = signed_in(ada).post(members, raw, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "#/role"
+
+
 def test_an_unknown_address_is_told_what_to_do(ada, members, signed_in):
     error = signed_in(ada).post(members, {"email": "nobody@example.org"}).json()["errors"][0]
     assert error["code"] == "unknown-person"

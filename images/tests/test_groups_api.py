@@ -11,7 +11,7 @@ from django.utils import timezone
 from bandpics.users.models import ApiKey
 from groups.models import Group, Team
 from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
-from images import tasks
+from images import first_photos, tasks
 from images.models import Image, Upload
 from images.tests import drawing
 from images.tests.story import described, put
@@ -212,6 +212,14 @@ def test_reading_costs_the_same_number_of_queries_whatever_there_is(
         assert client.get(GROUPS).json()["count"] == 5
     with django_assert_max_num_queries(5):  # session, user, group, images, variants
         assert len(client.get(path).json()["images"]) == 50
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_team_deleted_at_the_same_moment_gets_no_group(ben, team):
+    Team.objects.filter(pk=team.pk).delete()
+    with pytest.raises(first_photos.TeamGone):
+        first_photos.announce(team, ben, {"name": "x"})
+    assert not Group.objects.exists()
 
 
 # --- Change and delete ----------------------------------------------------------------------
