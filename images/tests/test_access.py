@@ -1,0 +1,213 @@
+"""Who may do what: every route and verb, for everybody in the cast.
+
+Generated from the URLconf: a route or verb without a decided answer fails, and so does an answer
+that is not the decided one. Columns, from left to right:
+
+    Ada      owner of the team, who sent a photo of her own
+    Ben      member           Vera   viewer, only looks
+    Dora     owner of another team
+    Cleo     guest who sent the photo in question
+    Gus      guest of another group
+    nobody   no credential
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.urls import get_resolver, reverse
+from rest_framework.test import APIClient
+
+from images.models import Upload
+from images.tests import drawing
+from images.tests.story import Guest
+from invitations.tests.factories import InvitationFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
+
+VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+# Not about anybody's things: admin has its own rules and tests.
+LEFT_OUT = {"admin", "healthz", "readyz", "logout"}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The answers of one route and verb, and what is sent to get them."""
+
+    answers: str
+    body: Any = None
+    path: dict[str, str] = field(default_factory=dict)
+
+
+PICTURE = base64.b64encode(drawing.jpeg(width=40, height=30)).decode()
+FILES = [{"filename": "x.jpg", "content_type": "image/jpeg", "size": 9}]
+DECIDED: dict[tuple[str, str], Decided] = {
+    # Ada Ben Vera Dora Cleo Gus nobody
+    ("docs", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("group-detail", "DELETE"): Decided("204 403 403 404 401 401 401"),
+    ("group-detail", "GET"): Decided("200 200 200 404 401 401 401"),
+    ("group-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"name": "G"}),
+    ("group-gallery", "GET"): Decided("200 200 200 404 302 302 302"),
+    ("group-list", "GET"): Decided("200 200 200 200 401 401 401"),
+    ("group-list", "POST"): Decided("201 201 403 201 401 401 401", {"name": "G"}),
+    ("home", "GET"): Decided("200 200 200 200 302 302 302"),
+    ("image-detail", "DELETE"): Decided("204 403 403 404 204 404 401"),
+    ("image-detail", "GET"): Decided("200 200 200 404 200 404 401"),
+    ("image-detail", "PATCH"): Decided("200 403 403 404 403 404 401", {"description": "D"}),
+    ("image-file", "PATCH"): Decided("200 403 403 404 403 404 401", FILES[0]),
+    ("image-list", "GET"): Decided("200 200 200 200 200 200 401"),
+    ("image-list", "POST"): Decided(
+        "202 202 403 404 202 202 401", {"group": "GROUP", "image": PICTURE, "filename": "x.jpg"}
+    ),
+    ("image-location", "DELETE"): Decided("200 403 403 404 200 404 401"),
+    ("image-moderate", "POST"): Decided("200 403 403 404 403 404 401", {"decision": "approve"}),
+    ("image-restore", "POST"): Decided("200 403 403 404 200 404 401"),
+    ("image-retry", "POST"): Decided("409 403 403 404 409 404 401"),
+    ("image-variant", "GET"): Decided("302 302 302 404 302 404 401"),
+    ("invitation-detail", "GET"): Decided("200 200 404 404 401 401 401"),
+    ("invitation-detail", "PATCH"): Decided("200 403 404 404 401 401 401", {"name": "N"}),
+    ("invitation-list", "GET"): Decided("200 200 200 200 401 401 401"),
+    ("invitation-list", "POST"): Decided(
+        "201 201 403 404 401 401 401", {"group": "GROUP", "email": "new@example.org"}
+    ),
+    ("invitation-qr", "GET"): Decided("200 200 404 404 401 401 401"),
+    ("invitation-revoke", "POST"): Decided("200 403 404 404 401 401 401"),
+    ("invitation-rotate", "POST"): Decided("200 403 404 404 401 401 401"),
+    ("key-detail", "DELETE"): Decided("204 404 404 404 401 401 401"),
+    ("key-list", "GET"): Decided("200 200 200 200 401 401 401"),
+    ("key-list", "POST"): Decided("201 201 201 201 401 401 401", {"name": "k", "scopes": ["read"]}),
+    ("login", "GET"): Decided("302 302 302 302 200 200 200"),
+    ("login", "POST"): Decided("302 302 302 302 200 200 200", {}),
+    ("login", "PUT"): Decided("302 302 302 302 200 200 200"),
+    ("me", "GET"): Decided("200 200 200 200 401 401 401"),
+    ("me", "PATCH"): Decided("200 200 200 200 401 401 401", {"name": "New"}),
+    ("member-detail", "DELETE"): Decided("204 204 403 404 401 401 401"),
+    ("member-detail", "GET"): Decided("200 200 200 404 401 401 401"),
+    ("member-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"role": "viewer"}),
+    ("member-list", "GET"): Decided("200 200 200 404 401 401 401"),
+    ("member-list", "POST"): Decided(
+        "201 403 403 404 401 401 401", {"email": "dora@example.org", "role": "viewer"}
+    ),
+    ("new-group", "GET"): Decided("200 200 200 200 302 302 302"),
+    ("photo", "GET"): Decided("200 200 200 404 302 302 302"),
+    ("problem", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("rotate-key", "POST"): Decided("404 201 404 404 401 401 401", {}),
+    ("schema", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("team-detail", "DELETE"): Decided("409 403 403 404 401 401 401"),
+    ("team-detail", "GET"): Decided("200 200 200 404 401 401 401"),
+    ("team-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"name": "T"}),
+    ("team-list", "GET"): Decided("200 200 200 200 401 401 401"),
+    ("team-list", "POST"): Decided("403 403 403 403 401 401 401", {"name": "T"}),
+    ("token", "POST"): Decided(
+        "401 401 401 401 401 401 401", {"email": "x@example.org", "password": "wrong"}
+    ),
+    ("token-refresh", "POST"): Decided("401 401 401 401 401 401 401", {"refresh": "x"}),
+    ("upload-complete", "POST"): Decided("404 404 404 404 409 404 401"),
+    ("upload-detail", "DELETE"): Decided("404 404 404 404 204 404 401"),
+    ("upload-list", "GET"): Decided("200 200 200 200 200 200 401"),
+    ("upload-list", "POST"): Decided(
+        "201 201 403 404 201 201 401", {"group": "GROUP", "files": FILES}
+    ),
+    ("upload-page", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("upload-parts", "GET"): Decided("404 404 404 404 409 404 401"),
+    ("upload-sign", "POST"): Decided("404 404 404 404 200 404 401", {}),
+    ("user-list", "POST"): Decided(
+        "201 201 201 201 201 201 201",
+        {"email": "new@example.org", "password": "a long enough password"},
+    ),
+}
+
+
+def routes(patterns: Any = None, name: str = "") -> Any:
+    """(route name, verbs) of every address, the admin's left out."""
+    for each in get_resolver().url_patterns if patterns is None else patterns:
+        if hasattr(each, "url_patterns"):
+            if each.namespace != "admin":
+                yield from routes(each.url_patterns)
+            continue
+        view = each.callback
+        made_of = getattr(view, "cls", None) or getattr(view, "view_class", None)
+        verbs = [verb for verb in VERBS if made_of and hasattr(made_of, verb.lower())]
+        yield each.name, verbs or ["GET"], each.pattern.converters
+
+
+@pytest.fixture
+def everything(team, group, ada, ben, vera, dora, invitation, cleo):
+    """What the addresses are about, and the cast to ask for it."""
+    image = cleo.send_and_process(drawing.jpeg(lat=48.2, lon=16.4))
+    pending = Upload.objects.get(pk=cleo.announce_one(b"not sent yet")["id"])
+    gus = Guest(InvitationFactory(name="Gus"))
+    key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])
+    return {
+        "cast": [ada, ben, vera, dora, cleo, gus, None],
+        "path": {
+            "image_id": image.pk,
+            "upload_id": pending.pk,
+            "group_id": group.pk,
+            "team_id": team.pk,
+            "invitation_id": invitation.pk,
+            "user_id": ben.pk,
+            "prefix": key.prefix,
+            "name": "thumb",
+            "token": invitation.token,
+            "slug": "invalid",
+        },
+        "body": {"GROUP": str(group.pk), "TEAM": str(team.pk), "BEN": ben.email},
+    }
+
+
+def client_of(who: Any) -> APIClient:
+    if isinstance(who, Guest):
+        return who.client
+    client = APIClient()
+    if who is not None:
+        client.force_login(who)
+    return client
+
+
+def filled_in(body: Any, values: dict[str, str]) -> Any:
+    if isinstance(body, dict):
+        return {name: filled_in(inner, values) for name, inner in body.items()}
+    return values.get(body, body) if isinstance(body, str) else body
+
+
+def answers_of(name: str, verb: str, decided: Decided, everything: Any, converters: Any) -> str:
+    path = {key: decided.path.get(key, everything["path"][key]) for key in converters}
+    url, codes = reverse(name, kwargs=path), []
+    for who in everything["cast"]:
+        with transaction.atomic():
+            body = filled_in(decided.body, everything["body"])
+            answer = client_of(who).generic(
+                verb,
+                url,
+                *([json.dumps(body), "application/json"] if body is not None else []),
+            )
+            codes.append(str(answer.status_code))
+            transaction.set_rollback(True)
+    return " ".join(codes)
+
+
+CASES = [
+    (name, verb, converters)
+    for name, verbs, converters in routes()
+    if name not in LEFT_OUT
+    for verb in verbs
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "verb", "converters"), CASES, ids=[f"{verb}-{name}" for name, verb, _ in CASES]
+)
+def test_each_answer_is_the_decided_one(everything, name, verb, converters):
+    decided = DECIDED.get((name, verb))
+    assert decided is not None, f"Decide who may {verb} {name}, and write it down here."
+    assert answers_of(name, verb, decided, everything, converters) == decided.answers
+
+
+def test_nothing_is_decided_that_is_not_there():
+    assert set(DECIDED) <= {(name, verb) for name, verb, _ in CASES}
