@@ -24,6 +24,7 @@ from rest_framework.exceptions import ValidationError
 from images import search
 from images.media import formats
 from images.models import Image, Upload
+from images.viewers import COARSE_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,13 +48,13 @@ class Sight:
     """
 
     exact_places: Q  # photos whose position is shown as it is
-    coarse_places: Q | None = None  # those whose position is shown rounded
+    coarse_places: Q | None = None  # others, whose position is shown rounded
     trash_of: GroupQuerySet | None = None  # groups whose trash is shown
 
 
 def coarse(column: str) -> Func:
-    """A position as other guests see it: to a hundredth of a degree, about a kilometre."""
-    template = "round((%(expressions)s)::numeric, 2)::float8"
+    """viewers.coarse() in SQL: the same arithmetic, so what is shown is what is found."""
+    template = f"floor(%(expressions)s * {COARSE_STEPS} + 0.5) / {COARSE_STEPS}"
     return Func(F(column), template=template, output_field=FloatField())
 
 

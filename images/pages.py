@@ -211,7 +211,10 @@ class Page:
         best = self._sorted(rows.filter(group=OuterRef("pk")))
         best = best[: (self.offset or 0) + self.limit + 1]
         ids = groups.order_by().values(
-            image=Func(ArraySubquery(best.values("pk")), function="unnest")
+            # Cast: where nothing can match, Django writes NULL.
+            image=Func(
+                ArraySubquery(best.values("pk")), template="unnest((%(expressions)s)::uuid[])"
+            )
         )
         return self.cut(Image.objects.filter(pk__in=ids))
 
@@ -268,9 +271,9 @@ def _number(
     at_least: int,
     at_most: int,
 ) -> int | None:
-    text = asked.get(name, "")
-    if not text:
+    if name not in asked:
         return None
+    text = asked[name]
     if text.isascii() and text.isdigit() and len(text) < 10 and at_least <= int(text) <= at_most:
         return int(text)
     errors[name] = [f"Give a whole number from {at_least} to {at_most}."]
@@ -280,11 +283,10 @@ def _number(
 
 
 def _cursor(asked: Mapping[str, str], errors: dict[str, list[str]]) -> Cursor | None:
-    text = asked.get("cursor", "")
-    if not text:
+    if "cursor" not in asked:
         return None
     try:
-        return Cursor.decode(text)
+        return Cursor.decode(asked["cursor"])
     except ValueError:
         errors["cursor"] = ["This is no cursor of this list. Take it from `next` or `previous`."]
         return None
@@ -293,7 +295,7 @@ def _cursor(asked: Mapping[str, str], errors: dict[str, list[str]]) -> Cursor | 
 def _ordering(
     asked: Mapping[str, str], cursor: Cursor | None, errors: dict[str, list[str]]
 ) -> Ordering:
-    name = asked.get("ordering", "") or (cursor.ordering if cursor else DEFAULT_ORDERING)
+    name = asked.get("ordering", cursor.ordering if cursor else DEFAULT_ORDERING)
     if name.removeprefix("-") not in ORDERINGS:
         known = ", ".join(sorted(ORDERINGS))
         errors["ordering"] = [f"Order by one of {known}; with a - in front, downwards."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from bandpics.users.models import User
     from images.senders import Sender
 
-COARSE_DECIMALS = 2  # of a degree: about a kilometre
+COARSE_STEPS = 100  # to a degree: about a kilometre each
 
 
 class Placed(Protocol):
@@ -65,10 +66,13 @@ class Viewer:
                 photo.latitude, photo.longitude, photo.altitude, photo.direction, photo.gps_at
             )
         if self.sees_others_roughly:
-            return Place(
-                round(photo.latitude, COARSE_DECIMALS), round(photo.longitude, COARSE_DECIMALS)
-            )
+            return Place(coarse(photo.latitude), coarse(photo.longitude))
         return None
+
+
+def coarse(degrees: float) -> float:
+    """Plain arithmetic rather than round(), so that Postgres comes to the very same number."""
+    return math.floor(degrees * COARSE_STEPS + 0.5) / COARSE_STEPS
 
 
 def member(user: User) -> Viewer:

@@ -177,9 +177,7 @@ def _of_member(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
 
 def _of_guest(request: Request, viewer: Viewer) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
     sender = sender_of(request, group_id=None)
-    sight = Sight(
-        exact_places=Q(sender=viewer.sender_key) if viewer.sender_key else Q(pk__in=[]),
-        coarse_places=Q() if viewer.sees_others_roughly else None,
-    )
+    own = Q(sender=viewer.sender_key) if viewer.sender_key else Q(pk__in=[])
+    sight = Sight(exact_places=own, coarse_places=~own if viewer.sees_others_roughly else None)
     groups = Group.objects.filter(pk=sender.group.pk)
     return groups, Image.objects.seen_by_guest(sender), sight

@@ -104,7 +104,7 @@ class StatsView(PhotoView):
         """Totals, states, times, bytes, formats, cameras and days of all I may see."""
         if guest(request):
             raise Forbidden("Numbers are for the members of a team. Sign in.")
-        asked = GroupParameter(data=request.query_params)
+        asked = GroupParameter(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         groups = Group.objects.seen_by(caller_of(request))
         if group_id := asked.validated_data.get("group"):

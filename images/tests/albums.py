@@ -1,0 +1,122 @@
+"""Photos in the database alone, for tests that look at many and fetch none."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+from django.utils import timezone
+
+from images.models import Image, Upload, Variant
+
+if TYPE_CHECKING:
+    from groups.models import Group
+
+_count = itertools.count()
+
+
+def photo(
+    group: Group, *, status: str = "done", variants: tuple[str, ...] = (), **columns: Any
+) -> Image:
+    """One photo and its upload. `created_at`, `updated_at` and what belongs to the upload too."""
+    number = next(_count)
+    image = Image(
+        **{
+            "group": group,
+            "sender": "somebody",
+            "version": 1 if status == "done" else 0,
+            "original_filename": f"IMG_{number:04}.jpg",
+            "content_type": "image/jpeg",
+            "byte_size": 1000,
+            "sha256": hashlib.sha256(str(number).encode()).hexdigest(),
+            "width": 40,
+            "height": 30,
+        }
+        | {name: value for name, value in columns.items() if name not in _LATER | _UPLOAD}
+    )
+    image.save()
+    later = {name: columns[name] for name in _LATER & columns.keys()}
+    if later:
+        Image.objects.filter(pk=image.pk).update(**later)
+    upload(image, status=status, **{name: columns[name] for name in _UPLOAD & columns.keys()})
+    for width, name in enumerate(variants, start=10):
+        Variant.objects.create(
+            image=image,
+            version=image.version,
+            name=name,
+            key=f"{group.pk}/{name}/{image.pk}-{image.version}.jpg",
+            width=width,
+            height=5,
+            byte_size=100,
+            content_type="image/jpeg",
+        )
+    image.refresh_from_db()
+    return image
+
+
+# Set by Django itself, whatever save() is told.
+_LATER = {"created_at", "updated_at"}
+_UPLOAD = {"processing_ms", "finished_at", "arrived_at", "uploaded_at"}
+
+
+def upload(image: Image, *, status: str, version: int = 1, **columns: Any) -> Upload:
+    uploaded_at = columns.pop("uploaded_at", None)
+    row = Upload.objects.create(
+        image=image,
+        version=version,
+        sender=image.sender,
+        status=status,
+        failure="damaged" if status == "failed" else "",
+        attempt=1,
+        lease_until=timezone.now() if status == "processing" else None,
+        declared_content_type="image/jpeg",
+        declared_byte_size=1000,
+        **columns,
+    )
+    if uploaded_at:
+        Upload.objects.filter(pk=row.pk).update(created_at=uploaded_at)
+    return row
+
+
+def many(group: Group, count: int) -> None:
+    """Enough photos for Postgres to look for an index."""
+    first = datetime(2026, 6, 21, 20, tzinfo=UTC)
+    Image.objects.bulk_create(
+        Image(
+            group=group,
+            sender="somebody",
+            version=1,
+            original_filename=f"DSC_{number:05}.jpg",
+            content_type="image/jpeg",
+            byte_size=1000,
+            sha256=f"{number:064}",
+            width=40,
+            height=30,
+            description=f"Song {number}, as sung at table {number % 97}",
+            sort_at=first + timedelta(minutes=number),
+            taken_at=first + timedelta(minutes=number),
+        )
+        for number in range(count)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE images_image")
+
+
+def ids(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.json()
+    return [row["id"] for row in answer.json()["results"]]
+
+
+def names(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.json()
+    return [row["original_filename"] for row in answer.json()["results"]]
+
+
+def refused(answer: Any) -> set[str]:
+    """The parameters that a 400 names."""
+    assert answer.status_code == 400, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    return {error["pointer"] for error in answer.json()["errors"]}

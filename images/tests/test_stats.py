@@ -1,0 +1,187 @@
+"""Numbers over the photos a member may see."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import redis
+from django.conf import settings
+
+from groups.tests.factories import GroupFactory
+from images import stats
+from images.models import Upload, Variant
+from images.tests.albums import photo, refused, upload
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/stats/"
+TODAY = datetime.now(UTC)
+
+
+@pytest.fixture
+def told(ben, signed_in):
+    client = signed_in(ben)
+
+    def ask(**query):
+        answer = client.get(URL, query)
+        assert answer.status_code == 200, answer.json()
+        return answer.json()
+
+    return ask
+
+
+@pytest.fixture
+def album(group):
+    """Made by hand: ten photos here, and one of another team."""
+    apple = {"camera_make": "Apple", "camera_model": "iPhone 13"}
+    canon = {"camera_make": "Canon", "camera_model": "EOS 5D"}
+    days = [0, 0, 1, 1, 29]
+    for number, ago in enumerate(days):
+        photo(
+            group,
+            variants=("thumb", "medium"),
+            byte_size=1000 * (number + 1),
+            processing_ms=100 * (number + 1),
+            content_type="image/heic" if number < 2 else "image/jpeg",
+            uploaded_at=TODAY - timedelta(days=ago),
+            **(apple if number < 3 else canon),
+        )
+    old = TODAY - timedelta(days=30)
+    photo(group, status="queued", byte_size=None, uploaded_at=TODAY)
+    photo(group, status="failed", byte_size=None, uploaded_at=old)
+    photo(group, status="discarded", byte_size=None, uploaded_at=TODAY)
+    dropped = photo(group, byte_size=7, original_dropped_at=TODAY, uploaded_at=old)
+    upload(dropped, status="queued", version=2, uploaded_at=TODAY)
+    photo(group, byte_size=50, trashed_at=TODAY, variants=("thumb",), uploaded_at=old, **apple)
+    photo(GroupFactory(), byte_size=9999, processing_ms=9999, variants=("thumb",), **canon)
+
+
+def test_the_numbers_are_right(album, told):
+    found = told()
+    assert found["totals"] == {"groups": 1, "photos": 6, "trashed": 1}
+    assert found["statuses"] == {
+        "pending": 0,
+        "queued": 2,
+        "processing": 0,
+        "done": 5,
+        "duplicate": 0,
+        "failed": 1,
+        "discarded": 1,
+    }
+    assert found["processing"] == {"average_ms": 300.0, "p95_ms": pytest.approx(480.0)}
+    assert found["queue"]["waiting"] == 2
+    assert found["bytes"] == {"originals": 15_050, "variants": 1100}
+    assert found["formats"] == [{"format": "jpeg", "count": 4}, {"format": "heic", "count": 2}]
+    assert found["cameras"] == [
+        {"make": "Apple", "model": "iPhone 13", "count": 3},
+        {"make": "Canon", "model": "EOS 5D", "count": 2},
+    ]
+
+
+def test_every_one_of_the_last_30_days_is_there(album, told):
+    days = told()["uploads_per_day"]
+    today = datetime.now(UTC).date()
+    assert [date.fromisoformat(day["date"]) for day in days] == [
+        today - timedelta(days=ago) for ago in range(29, -1, -1)
+    ]
+    counts = [day["count"] for day in days]
+    assert counts[0] == 1
+    assert counts[-2:] == [2, 4]
+    assert sum(counts) == 7
+
+
+def test_an_empty_team_has_zeros(told):
+    found = told()
+    assert found["totals"] == {"groups": 0, "photos": 0, "trashed": 0}
+    assert set(found["statuses"].values()) == {0}
+    assert found["processing"] == {"average_ms": None, "p95_ms": None}
+    assert found["bytes"] == {"originals": 0, "variants": 0}
+    assert found["formats"] == found["cameras"] == []
+    assert [day["count"] for day in found["uploads_per_day"]] == [0] * 30
+
+
+def test_only_the_ten_most_frequent_cameras_are_named(group, told):
+    for number in range(12):
+        photo(group, camera_make="Maker", camera_model=f"{number:02}")
+    photo(group, camera_make="Maker", camera_model="11")
+    cameras = told()["cameras"]
+    assert [camera["model"] for camera in cameras] == ["11", *(f"{n:02}" for n in range(9))]
+
+
+def test_one_group_can_be_asked_for(album, group, told):
+    other = GroupFactory(team=group.team)
+    photo(other, byte_size=3)
+    assert told()["totals"] == {"groups": 2, "photos": 7, "trashed": 1}
+    found = told(group=str(other.pk))
+    assert found["totals"] == {"groups": 1, "photos": 1, "trashed": 0}
+    assert found["bytes"]["originals"] == 3
+
+
+def test_viewers_and_owners_see_the_same(album, ada, vera, signed_in, told):
+    for user in (ada, vera):
+        assert signed_in(user).get(URL).json() == told()
+
+
+def test_a_stranger_counts_nothing_and_finds_no_group(album, dora, group, signed_in):
+    client = signed_in(dora)
+    assert client.get(URL).json()["totals"] == {"groups": 0, "photos": 0, "trashed": 0}
+    assert client.get(URL, {"group": str(group.pk)}).status_code == 404
+
+
+def test_numbers_are_not_for_guests(cleo, group):
+    answer = cleo.client.get(URL)
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "/problems/permission-denied/"
+    assert cleo.client.get(URL, {"group": str(group.pk)}).status_code == 403
+
+
+def test_nobody_is_asked_to_sign_in(client, db):
+    assert client.get(URL).status_code == 401
+
+
+@pytest.mark.parametrize("value", ["nonsense", "", "1"])
+def test_a_group_that_is_no_id_is_named(ben, signed_in, value):
+    assert refused(signed_in(ben).get(URL, {"group": value})) == {"#/group"}
+
+
+def test_messages_that_wait_in_redis_are_counted(told):
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    before = told()["queue"]["broker"]
+    client.rpush(settings.CELERY_TASK_DEFAULT_QUEUE, "{}")
+    try:
+        assert told()["queue"]["broker"] == before + 1
+    finally:
+        client.rpop(settings.CELERY_TASK_DEFAULT_QUEUE)
+        client.close()
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1/"])
+def test_without_redis_there_are_still_numbers(album, settings, url):
+    settings.REDIS_URL = url
+    assert stats.broker_length() is None
+
+
+def test_the_number_of_queries_does_not_grow(
+    ben, signed_in, group, django_assert_num_queries, album
+):
+    client = signed_in(ben)
+    for _ in range(2):
+        with django_assert_num_queries(2 + 8):  # session, user
+            client.get(URL)
+        for _ in range(5):
+            photo(GroupFactory(team=group.team), variants=("thumb",))
+    with django_assert_num_queries(2 + 9):  # and whether the group is theirs
+        client.get(URL, {"group": str(group.pk)})
+
+
+def test_the_state_of_a_photo_is_counted_once(group, told):
+    image = photo(group, status="failed")
+    upload(image, status="failed", version=2)
+    upload(image, status="done", version=3)
+    upload(image, status="discarded", version=4)
+    statuses = told()["statuses"]
+    assert statuses["done"] == 1
+    assert sum(statuses.values()) == 1
+    assert Upload.objects.count() == 4
+    assert Variant.objects.count() == 0
