@@ -31,6 +31,10 @@ BEFORE_ALL_TIME = datetime(1, 1, 1, tzinfo=UTC)
 ONCE_PER_GROUP = "image_bytes_once_per_group"  # what an IntegrityError names
 
 
+# No photo. Not none(): that cannot be part of a larger query.
+NOBODYS = Q(sender="")
+
+
 class ImageQuerySet(models.QuerySet["Image"]):
     def in_group(self, group: Group) -> Self:
         return self.filter(group=group)
@@ -44,8 +48,8 @@ class ImageQuerySet(models.QuerySet["Image"]):
         invitation, group = sender.invitation, sender.group
         shown = (invitation and invitation.visibility) or group.visibility
         if shown == Group.Visibility.DROP:
-            return self.none()
-        seen = Q(sender=sender.key) if sender.is_known_again else Q(pk__in=[])
+            return self.filter(NOBODYS)
+        seen = Q(sender=sender.key) if sender.is_known_again else NOBODYS
         is_link_open = invitation is not None and not invitation.is_expired
         if shown == Group.Visibility.GALLERY and group.is_revealed and is_link_open:
             seen |= Q(group=group, version__gt=0, moderation=Image.Moderation.APPROVED)

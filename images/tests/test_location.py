@@ -1,0 +1,372 @@
+"""Forgetting where a photo was taken: the record, the raw EXIF, and the file itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from PIL import Image as Picture
+from PIL import ImageChops
+
+from groups.models import Group
+from images import processing
+from images.media import exif, formats, jpeg, originals
+from images.models import Image, Upload
+from images.tests import drawing
+from images.tests.real_photos import FOLDER, TAKEN
+from images.tests.story import Guest, described, get, put, send_as_member
+from invitations.tests.factories import InvitationFactory
+
+EXIFTOOL = shutil.which("exiftool")
+
+
+@pytest.fixture
+def forgotten(tmp_path):
+    """What is left of a file: its bytes, or None if it held no position."""
+
+    def forget(data: bytes) -> bytes | None:
+        source, into = tmp_path / "source", tmp_path / "into"
+        source.write_bytes(data)
+        changed = originals.forget_place(source, into, format_=formats.sniff(source))
+        return into.read_bytes() if changed else None
+
+    return forget
+
+
+def positions(data: bytes, tmp_path) -> list[str]:
+    """exiftool's second opinion, where there is one."""
+    if EXIFTOOL is None:
+        return []
+    path = tmp_path / "looked-at"
+    path.write_bytes(data)
+    told = subprocess.run(
+        [EXIFTOOL, "-json", "-a", "-G1", "-ee", "-u", str(path)],
+        capture_output=True,
+        check=False,
+    )
+    return [
+        name
+        for name in json.loads(told.stdout)[0]
+        if any(word in name.lower() for word in ("gps", "latitude", "longitude", "city", "country"))
+    ]
+
+
+def pixels(data: bytes) -> Picture.Image:
+    return Picture.open(io.BytesIO(data)).convert("RGB")
+
+
+# --- The file -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_a_jpeg_keeps_its_pixels_its_length_and_its_camera(forgotten, tmp_path, endian):
+    data = drawing.jpeg(
+        lat=48.2082, lon=16.3738, altitude=180, direction=90, make="Apple", iso=64, endian=endian
+    )
+    edited = forgotten(data)
+    assert edited is not None
+    assert len(edited) == len(data)
+    scan = data.index(b"\xff\xda")
+    assert edited[scan:] == data[scan:]
+    read = exif.read(tmp_path / "into")
+    assert read.gps is None
+    assert "GPS" not in read.raw
+    assert (read.camera_make, read.iso, read.offset_time) == ("Apple", 64, "+02:00")
+    assert positions(edited, tmp_path) == []
+
+
+def test_the_very_bytes_of_the_position_are_gone(forgotten):
+    block = drawing.exif_block(lat=48.2082, lon=16.3738)
+    degrees = drawing._encoded(drawing.RATIONAL, drawing._degrees(48.2082), "<")[1]
+    assert degrees in block
+    edited = forgotten(drawing.jpeg(exif=block))
+    assert edited is not None
+    assert degrees not in edited
+
+
+def test_nothing_that_could_hide_a_position_is_kept(forgotten, tmp_path):
+    """XMP, IPTC, comments, maker notes, a thumbnail and segments nobody knows; not the film
+    behind the pixels, which nobody can prove."""
+    data = drawing.jpeg(stuffed=True)
+    with pytest.raises(originals.Unproven):
+        forgotten(data)
+    edited = forgotten(data.removesuffix(drawing.SECRET))
+    assert edited is not None
+    assert b"GPSLatitude" not in edited
+    assert positions(edited, tmp_path) == []
+    # What is left of the secret are words somebody wrote: description, comment, IPTC caption.
+    assert b"MakerNote" not in edited
+    assert edited.count(drawing.SECRET) == 3
+
+
+def test_harmless_xmp_stays(forgotten):
+    xmp = drawing.segment(0xE1, originals.XMP_START + b"<x:xmpmeta><dc:rights>me</dc:rights>")
+    data = drawing.jpeg(lat=48.2, lon=16.37)
+    edited = forgotten(data[:2] + xmp + data[2:])
+    assert edited is not None
+    assert b"<dc:rights>me" in edited
+
+
+def test_xmp_in_utf_16_or_in_parts_is_read_too(forgotten):
+    data = drawing.jpeg()
+    text = "<x:xmpmeta exif:GPSLatitude='48,12N'/>".encode("utf-16-le")
+    wide = drawing.segment(0xE1, originals.XMP_START + text)
+    edited = forgotten(data[:2] + wide + data[2:])
+    assert edited is not None
+    assert text not in edited
+    head = originals.XMP_MORE_START + b"0" * 32 + bytes(8)
+    parts = [drawing.segment(0xE1, head + part) for part in (b"exif:G", b"PSLatitude='48'")]
+    edited = forgotten(data[:2] + b"".join(parts) + data[2:])
+    assert edited is not None
+    assert b"PSLatitude" not in edited
+
+
+def test_a_second_picture_in_the_file_forgets_as_well(forgotten, tmp_path):
+    """As phones hang a gain map behind the pixels; its index counts bytes."""
+    first, second = drawing.jpeg(lat=48.2, lon=16.37), drawing.jpeg(seed=2, lat=48.2, lon=16.37)
+    edited = forgotten(first + bytes(100) + second)
+    assert edited is not None
+    assert len(edited) == len(first) + 100 + len(second)
+    tail = tmp_path / "tail"
+    tail.write_bytes(edited[len(first) + 100 :])
+    assert exif.read(tail).gps is None
+
+
+def test_progressive_pictures_are_edited_too(forgotten):
+    data = drawing.jpeg(progressive=True, lat=48.2, lon=16.37)
+    edited = forgotten(data)
+    assert edited is not None
+    assert ImageChops.difference(pixels(edited), pixels(data)).getbbox() is None
+
+
+def test_a_png_keeps_its_pixels(forgotten, tmp_path):
+    data = drawing.png(stuffed=True, make="Apple")
+    edited = forgotten(data)
+    assert edited is not None
+    read = exif.read(tmp_path / "into")
+    assert (read.gps, read.camera_make) == (None, "Apple")
+    assert b"GPSLatitude" not in edited
+    assert b"tEXt" not in edited
+    assert positions(edited, tmp_path) == []
+    assert ImageChops.difference(pixels(edited), pixels(data)).getbbox() is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        drawing.jpeg(exif=b""),
+        drawing.png(exif=b""),
+        drawing.jpeg(),
+        drawing.heic(),
+    ],
+    ids=["bare jpeg", "bare png", "jpeg", "heic"],
+)
+def test_what_holds_no_position_stays_as_it_is(forgotten, data):
+    assert forgotten(data) is None
+
+
+def twice(data: bytes) -> bytes:
+    """The same EXIF segment two times."""
+    length = int.from_bytes(data[4:6]) + 2
+    return data[:2] + data[2 : 2 + length] + data[2:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        drawing.heic(lat=48.2, lon=16.37),
+        drawing.heic(stuffed=True),
+        drawing.jpeg(lat=48.2, lon=16.37) + b"\0\0\0\x18ftypmp42 a film",
+        drawing.jpeg(lat=48.2, lon=16.37)[:-2],
+        drawing.jpeg(exif=b"II*\0\xff\xff\xff\x7f"),
+        drawing.jpeg(exif=b"no tiff at all, but who knows"),
+        drawing.jpeg(exif=drawing.exif_block(lat=1, lon=2, ifd0={0x014A: (drawing.LONG, 8)})),
+        drawing.jpeg(exif=drawing.exif_block(ifd0={0x8769: (drawing.LONG, 0x7FFFFFF0)})),
+        twice(drawing.jpeg(lat=48.2, lon=16.37)),
+        drawing.png(lat=48.2, lon=16.37)[:-20],
+    ],
+    ids=[
+        *("heic", "heic with xmp", "film behind", "cut off", "points nowhere", "no tiff"),
+        *("sub ifds", "exif nowhere", "two exifs", "cut off png"),
+    ],
+)
+def test_what_cannot_be_proved_is_not_edited(forgotten, data):
+    with pytest.raises(originals.Unproven):
+        forgotten(data)
+
+
+def test_a_directory_that_points_to_itself_ends(forgotten):
+    block = drawing.exif_block(lat=1, lon=2, exif={0xA005: (drawing.LONG, 8)})
+    try:
+        edited = forgotten(drawing.jpeg(exif=block))
+    except originals.Unproven:
+        return
+    assert edited is not None
+
+
+@pytest.mark.skipif(not TAKEN, reason="no folder of real photos")
+def test_real_photos_forget_or_say_that_they_cannot(tmp_path):
+    located = edited = 0
+    for name in TAKEN:
+        source, into = FOLDER / name, tmp_path / "into"
+        format_ = formats.sniff(source)
+        has_place = exif.read(source).gps is not None
+        located += has_place and format_ is formats.JPEG
+        try:
+            changed = originals.forget_place(source, into, format_=format_)
+        except originals.Unproven:
+            continue
+        if not changed:
+            assert not has_place, name
+            continue
+        edited += has_place
+        assert positions(into.read_bytes(), tmp_path) == [], name
+        with source.open("rb") as one, into.open("rb") as other:
+            assert jpeg.read_header(one).drawing == jpeg.read_header(other).drawing
+    assert edited == located > 0
+
+
+# --- The record, through the door -----------------------------------------------------------
+
+
+def stage(**more):
+    return drawing.jpeg(lat=48.2082, lon=16.3738, **more)
+
+
+def forget(client, image):
+    return client.delete(f"/api/v1/images/{image.pk}/location/")
+
+
+@pytest.fixture
+def image(cleo, bucket):
+    return cleo.send_and_process(stage())
+
+
+@pytest.mark.django_db
+def test_the_position_is_forgotten_everywhere(cleo, ada, image, bucket, signed_in):
+    answer = forget(cleo.client, image)
+    assert (answer.status_code, answer.json()) == (200, {"original": "edited"})
+
+    client = signed_in(ada)
+    body = client.get(f"/api/v1/images/{image.pk}/").json()
+    assert body["exif"]["gps"] is None
+    assert body["gps_source"] == "removed"
+    assert "GPS" not in body["exif"]["raw"]
+    assert body["exif"]["raw"]["IFD0"]["Make"] == "Drawn"
+    assert body["sha256"] == image.sha256  # of what was sent: by it the photo is known again
+    original = get(client.get(f"/api/v1/images/{image.pk}/variants/original/")["Location"]).data
+    assert len(original) == len(stage())
+    assert original != stage()
+    assert forget(cleo.client, image).json() == {"original": "none"}
+    again = Guest(InvitationFactory(group=image.group)).send_and_process(stage())
+    assert again.status == "duplicate"
+
+
+@pytest.mark.django_db
+def test_where_nothing_can_be_proved_the_original_goes(cleo, ada, bucket, signed_in):
+    data = drawing.heic(lat=48.2082, lon=16.3738)
+    image = cleo.send_and_process(data, content_type="image/heic")
+    assert forget(cleo.client, image).json() == {"original": "dropped"}
+    client = signed_in(ada)
+    answer = client.get(f"/api/v1/images/{image.pk}/variants/original/")
+    assert answer.status_code == 410
+    assert answer.json()["type"] == "/problems/original-dropped/"
+    assert client.get(f"/api/v1/images/{image.pk}/").json()["original_dropped_at"]
+    assert get(client.get(f"/api/v1/images/{image.pk}/variants/thumb/")["Location"]).status == 200
+    assert not [found for found in bucket.list_keys("") if "/original/" in found.key]
+    assert forget(cleo.client, image).json() == {"original": "none"}
+
+
+@pytest.mark.django_db
+def test_a_call_that_was_cut_off_is_finished_by_the_next(cleo, image, bucket):
+    bucket.delete_keys([image.original_key])
+    assert forget(cleo.client, image).json() == {"original": "dropped"}
+    assert Image.objects.get().original_dropped_at
+
+
+@pytest.mark.django_db
+def test_a_place_a_person_pinned_is_forgotten_too(ada, image, signed_in):
+    client = signed_in(ada)
+    client.patch(f"/api/v1/images/{image.pk}/", {"location": {"lat": 1, "lon": 2}})
+    assert forget(client, image).json() == {"original": "edited"}
+    assert Image.objects.get().latitude is None
+
+
+@pytest.mark.django_db
+def test_who_may_forget(client, ben, vera, dora, group, image, signed_in):
+    assert forget(client, image).status_code == 401
+    assert forget(signed_in(ben), image).status_code == 403
+    assert forget(signed_in(vera), image).status_code == 403
+    assert forget(signed_in(dora), image).status_code == 404
+    assert forget(Guest(InvitationFactory(group=group)).client, image).status_code == 404
+    own = send_as_member(signed_in(ben), group, stage(seed=4))
+    assert forget(signed_in(ben), own).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_guest_may_when_the_group_is_closed(cleo, image):
+    Group.objects.update(closes_at=timezone.now() - timedelta(days=1))
+    assert forget(cleo.client, image).status_code == 200
+
+
+@pytest.mark.django_db
+def test_not_while_a_worker_reads_it(cleo, bucket):
+    upload = cleo.send(stage())
+    processing.take(upload)
+    answer = forget(cleo.client, upload.image)
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/not-ready/"
+
+
+@pytest.mark.django_db
+def test_what_was_forgotten_before_the_worker_came_is_not_read(cleo, ada, bucket, signed_in):
+    upload = cleo.send(stage())
+    assert forget(cleo.client, upload.image).json() == {"original": "none"}
+    processing.process(upload)
+    image = Image.objects.get()
+    assert (image.version, image.latitude, image.gps_source) == (1, None, "removed")
+    assert "GPS" not in image.exif
+    answer = signed_in(ada).get(f"/api/v1/images/{image.pk}/variants/original/")
+    assert b"GPS" not in get(answer["Location"]).data
+    assert get(answer["Location"]).data != stage()
+
+
+@pytest.mark.django_db
+def test_another_file_does_not_bring_it_back(cleo, ada, image, signed_in, bucket):
+    forget(cleo.client, image)
+    client, data = signed_in(ada), drawing.heic(lat=48.2, lon=16.37)
+    body = described(data, content_type="image/heic")
+    ticket = client.patch(f"/api/v1/images/{image.pk}/file/", body).json()
+    put(ticket["upload"], data)
+    client.post(f"/api/v1/uploads/{ticket['id']}/complete/")
+    processing.process(Upload.objects.get(pk=ticket["id"]))
+    image = Image.objects.get()
+    assert (image.version, image.latitude, image.gps_source) == (2, None, "removed")
+    assert "GPS" not in image.exif
+    assert image.original_dropped_at  # a HEIC cannot be proved
+    assert not [found for found in bucket.list_keys("") if "/original/" in found.key]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forgotten_while_the_worker_was_at_it(cleo, bucket, monkeypatch):
+    upload = cleo.send(stage())
+    store = processing._store
+
+    def store_then_forget(*args, **kwargs):
+        store(*args, **kwargs)
+        Image.objects.update(gps_source="removed")
+
+    monkeypatch.setattr(processing, "_store", store_then_forget)
+    processing.process(upload)
+    monkeypatch.undo()
+    upload.refresh_from_db()
+    assert upload.status == "queued"
+    processing.process(upload)
+    image = Image.objects.get()
+    assert (image.version, image.latitude) == (1, None)
+    assert get(bucket.presign_get(image.original_key, content_type="image/jpeg")).data != stage()

@@ -1,0 +1,264 @@
+"""The trash: in, out, and for good after thirty days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from bandpics.users import keys as api_keys
+from groups.models import Group
+from images import cleanup, processing, trash
+from images.media.storage import StorageUnavailable
+from images.models import Image, Upload
+from images.tests import drawing
+from images.tests.story import Guest, get, send_as_member
+from invitations.tests.factories import InvitationFactory
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
+
+
+@pytest.fixture
+def image(cleo):
+    return cleo.send_and_process(drawing.jpeg())
+
+
+@pytest.fixture
+def address(image):
+    return f"/api/v1/images/{image.pk}/"
+
+
+@pytest.fixture
+def host(ada, signed_in):
+    return signed_in(ada)
+
+
+@pytest.fixture
+def emil(group):
+    return Guest(InvitationFactory(group=group, name="Emil"))
+
+
+def wait_thirty_days() -> None:
+    Image.objects.trashed().update(trashed_at=F("trashed_at") - timedelta(days=30, minutes=1))
+
+
+# --- In -------------------------------------------------------------------------------------
+
+
+def test_a_trashed_photo_vanishes(host, ben, cleo, address, signed_in):
+    assert host.delete(address).status_code == 204
+    for client in [host, signed_in(ben), cleo.client]:
+        assert client.get(address).status_code == 404
+        assert client.get(f"{address}variants/thumb/").status_code == 404
+        assert client.get("/api/v1/images/").json()["results"] == []
+    assert host.get(f"/groups/{Group.objects.get().pk}/").context["photo_count"] == 0
+
+
+def test_an_owner_who_asks_sees_what_is_in_the_trash(host, ben, cleo, address, signed_in):
+    host.delete(address)
+    body = host.get(f"{address}?trashed=true").json()
+    assert body["trashed_at"]
+    thumb = host.get(f"{address}variants/thumb/?trashed=true")
+    assert get(thumb["Location"]).status == 200
+    assert signed_in(ben).get(f"{address}?trashed=true").status_code == 404
+    assert cleo.client.get(f"{address}?trashed=true").status_code == 404
+
+
+def test_trashing_twice_is_trashing_once(host, address):
+    assert host.delete(address).status_code == 204
+    when = Image.objects.get().trashed_at
+    assert host.delete(address).status_code == 204
+    assert Image.objects.get().trashed_at == when
+
+
+def test_who_may_trash(client, ben, vera, dora, cleo, emil, group, address, signed_in):
+    assert client.delete(address).status_code == 401
+    assert signed_in(ben).delete(address).status_code == 403
+    assert signed_in(vera).delete(address).status_code == 403
+    assert signed_in(dora).delete(address).status_code == 404
+    assert emil.client.delete(address).status_code == 404
+    own = send_as_member(signed_in(ben), group, drawing.jpeg(seed=5))
+    assert signed_in(ben).delete(f"/api/v1/images/{own.pk}/").status_code == 204
+    assert cleo.client.delete(address).status_code == 204
+
+
+def test_the_trash_of_others_takes_the_scope_to_moderate(ada, address):
+    client = APIClient()
+    for scope, status in [("read", 403), ("upload", 403), ("moderate", 204)]:
+        _, text = api_keys.issue(ada, name=scope, scopes=[scope])
+        client.credentials(HTTP_AUTHORIZATION=f"Api-Key {text}")
+        assert client.delete(address).status_code == status, scope
+
+
+def test_when_the_group_is_closed_guests_trash_nothing(cleo, address):
+    Group.objects.update(closes_at=timezone.now() - timedelta(seconds=1))
+    answer = cleo.client.delete(address)
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "/problems/group-closed/"
+
+
+def test_what_was_changed_meanwhile_is_not_trashed(host, address):
+    seen = host.get(address)["ETag"]
+    host.patch(address, {"description": "look"})
+    assert host.delete(address, headers={"If-Match": seen}).status_code == 412
+    assert host.delete(address, headers={"If-Match": '"x"'}).status_code == 412
+    assert Image.objects.kept().exists()
+
+
+def test_the_same_bytes_may_come_again(host, emil, address):
+    host.delete(address)
+    assert emil.send_and_process(drawing.jpeg()).status == "done"
+
+
+# --- Out ------------------------------------------------------------------------------------
+
+
+def test_what_was_restored_is_back(host, ben, address, signed_in):
+    host.delete(address)
+    answer = host.post(f"{address}restore/")
+    assert answer.status_code == 200, answer.json()
+    assert answer.json()["trashed_at"] is None
+    assert signed_in(ben).get(address).status_code == 200
+    assert host.post(f"{address}restore/").status_code == 200
+
+
+def test_a_guest_undoes_their_own_doing_only(host, cleo, emil, address):
+    cleo.client.delete(address)
+    assert emil.client.post(f"{address}restore/").status_code == 404
+    assert cleo.client.post(f"{address}restore/").status_code == 200
+    host.delete(address)
+    assert cleo.client.post(f"{address}restore/").status_code == 404
+    assert cleo.client.delete(address).status_code == 404
+    assert Image.objects.trashed().exists()
+
+
+def test_who_may_restore(client, ben, dora, host, address, signed_in):
+    host.delete(address)
+    assert client.post(f"{address}restore/").status_code == 401
+    assert signed_in(ben).post(f"{address}restore/").status_code == 404
+    assert signed_in(dora).post(f"{address}restore/").status_code == 404
+
+
+def test_the_same_bytes_meanwhile_are_a_collision(host, emil, address):
+    host.delete(address)
+    emil.send_and_process(drawing.jpeg())
+    answer = host.post(f"{address}restore/")
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/duplicate-in-group/"
+    assert Image.objects.trashed().count() == 1
+
+
+def test_nothing_comes_back_after_its_time(host, address):
+    host.delete(address)
+    wait_thirty_days()
+    assert host.post(f"{address}restore/").status_code == 404
+    assert Image.objects.trashed().exists()
+
+
+# --- For good -------------------------------------------------------------------------------
+
+
+def test_after_thirty_days_nothing_is_left(host, cleo, address, bucket, invitation):
+    host.delete(address)
+    cleanup.sweep()
+    assert Image.objects.count() == 1
+    wait_thirty_days()
+    cleanup.sweep()
+    assert not Image.objects.exists()
+    assert list(bucket.list_keys("")) == []
+    invitation.refresh_from_db()
+    assert (invitation.used_files, invitation.used_bytes) == (0, 0)
+
+
+def test_the_number_of_days_is_a_setting(host, address, settings):
+    settings.TRASH_LIFETIME = timedelta(days=2)
+    host.delete(address)
+    Image.objects.update(trashed_at=F("trashed_at") - timedelta(days=2))
+    cleanup.sweep()
+    assert not Image.objects.exists()
+
+
+def test_the_oldest_duplicate_inherits_what_is_purged(host, emil, group, image, address, bucket):
+    first = emil.send_and_process(drawing.jpeg())
+    second = Guest(InvitationFactory(group=group)).send_and_process(drawing.jpeg())
+    host.delete(address)
+    wait_thirty_days()
+
+    cleanup.sweep()
+
+    assert not Image.objects.filter(pk=image.pk).exists()
+    assert Upload.objects.get(image=second).duplicate_of == first
+    processing.process(Upload.objects.get(image=first))
+    shown = Image.objects.with_status().get(pk=first.pk)
+    assert shown.status == "done"
+    assert get(bucket.presign_get(shown.original_key, content_type="image/jpeg")).data == (
+        drawing.jpeg()
+    )
+
+
+def test_an_heir_whose_bytes_are_here_already_rests_on_those(host, emil, group, image, address):
+    """Two guests were told "already here"; then the host trashed it and a third sent it again."""
+    first = emil.send_and_process(drawing.jpeg())
+    second = Guest(InvitationFactory(group=group)).send_and_process(drawing.jpeg())
+    host.delete(address)
+    third = Guest(InvitationFactory(group=group)).send_and_process(drawing.jpeg())
+    assert third.status == "done"
+    wait_thirty_days()
+    cleanup.sweep()
+    processing.process(Upload.objects.get(image=first))
+    for image in [first, second]:
+        upload = Upload.objects.get(image=image)
+        assert (upload.status, upload.duplicate_of) == ("duplicate", third)
+
+
+def test_without_its_original_the_largest_size_is_inherited(host, emil, image, address, bucket):
+    heir = emil.send_and_process(drawing.jpeg())
+    bucket.delete_keys([image.original_key])
+    Image.objects.filter(pk=image.pk).update(original_dropped_at=timezone.now())
+    host.delete(address)
+    wait_thirty_days()
+    cleanup.sweep()
+    processing.process(Upload.objects.get(image=heir))
+    assert Image.objects.with_status().get(pk=heir.pk).status == "done"
+
+
+def test_what_a_worker_has_is_not_purged_under_it(host, cleo, bucket):
+    upload = cleo.send(drawing.jpeg())
+    host.delete(f"/api/v1/images/{upload.image_id}/")
+    wait_thirty_days()
+    cleanup.sweep()
+    assert Image.objects.exists()
+    processing.process(upload)
+    cleanup.sweep()
+    assert not Image.objects.exists()
+    assert list(bucket.list_keys("")) == []
+
+
+def test_what_never_arrived_goes_too(host, cleo, invitation):
+    ticket = cleo.announce_one(b"12345")
+    host.delete(f"/api/v1/images/{ticket['id']}/")
+    wait_thirty_days()
+    cleanup.sweep()
+    assert not Image.objects.exists()
+    invitation.refresh_from_db()
+    assert invitation.used_files == 0
+
+
+def test_a_crash_in_the_middle_leaves_nothing_behind(host, image, address, bucket, monkeypatch):
+    host.delete(address)
+    wait_thirty_days()
+
+    def crash(*_):
+        raise StorageUnavailable
+
+    monkeypatch.setattr(trash, "_delete_rows", crash)
+    cleanup.sweep()
+    assert list(bucket.list_keys("")) == []
+    assert Image.objects.exists()
+    assert host.post(f"{address}restore/").status_code == 404  # its objects are gone
+    monkeypatch.undo()
+    cleanup.sweep()
+    assert not Image.objects.exists()
