@@ -188,7 +188,7 @@ if OIDC_ISSUER and REGISTRATION == "open":
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
 # Django spools what comes by a form there.
-FILE_UPLOAD_TEMP_DIR = WORK_DIR and str(WORK_DIR)
+FILE_UPLOAD_TEMP_DIR = str(WORK_DIR) if WORK_DIR else None
 
 _secure = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]
@@ -241,7 +241,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "bandpics.api.slashes.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

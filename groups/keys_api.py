@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.idempotency import idempotent
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden
 from bandpics.users import keys
@@ -50,7 +51,11 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
 
 
 class ShownKeySerializer(KeySerializer):
-    api_key = serializers.CharField(read_only=True, help_text="Shown only now. Keep it.")
+    api_key = serializers.CharField(
+        read_only=True,
+        allow_null=True,
+        help_text="Shown only now; null when the call is repeated by its Idempotency-Key.",
+    )
 
     class Meta(KeySerializer.Meta):
         fields = ["api_key", *KeySerializer.Meta.fields]
@@ -114,6 +119,15 @@ class KeyView(APIView):
     read_scope = write_scope = Scope.ADMIN
 
 
+def _prefix(answer: dict[str, Any]) -> str:
+    return str(answer["prefix"])
+
+
+def _without_secret(_view: APIView, request: Request, prefix: str) -> dict[str, Any]:
+    row = get_object_or_404(ApiKey, user=caller_of(request).user, prefix=prefix)
+    return _shown(row, None)
+
+
 class KeyList(KeyView):
     @extend_schema(operation_id="users_me_keys_list", responses=KeySerializer(many=True))
     def get(self, request: Request) -> Response:
@@ -133,6 +147,7 @@ class KeyList(KeyView):
             )
         ],
     )
+    @idempotent(remember=_prefix, again=_without_secret)
     def post(self, request: Request) -> Response:
         """Another key. The answer is the only one that shows it."""
         wish = KeyWishSerializer(data=request.data)
@@ -250,5 +265,5 @@ def _as_long_as(old: ApiKey | None) -> datetime | None:
     return timezone.now() + lifetime
 
 
-def _shown(row: ApiKey, key: str) -> dict[str, Any]:
+def _shown(row: ApiKey, key: str | None) -> dict[str, Any]:
     return {"api_key": key, **KeySerializer(row).data}

@@ -9,7 +9,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group as PermissionGroup
 from rest_framework_api_key.models import APIKey
 
-from bandpics.users.models import ApiKey, User
+from bandpics.users.models import ApiKey, ExternalIdentity, User
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -50,6 +50,19 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     search_fields = ["prefix", "name", "user__email"]
     fields = ["prefix", "name", "user", "scopes", "group_ids", "expiry_date", "revoked"]
     readonly_fields = ["prefix", "user", "scopes", "group_ids"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
+@admin.register(ExternalIdentity)
+class ExternalIdentityAdmin(admin.ModelAdmin[ExternalIdentity]):
+    """Made when somebody comes with a token of the issuer; delete one to cut the tie."""
+
+    list_display = ["user", "issuer", "subject", "created_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "subject"]
+    readonly_fields = ["user", "issuer", "subject", "created_at"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -53,6 +53,16 @@ def test_a_key_is_shown_once_and_listed_without_its_secret(ada, signed_in):
     assert listed["last_used_at"] is not None
 
 
+def test_a_repeated_call_makes_no_other_key_and_shows_none(ada, signed_in):
+    client, headers = signed_in(ada), {"Idempotency-Key": "1"}
+    body = {"name": "booth", "scopes": ["read"]}
+    first = client.post(KEYS, body, headers=headers).json()
+    again = client.post(KEYS, body, headers=headers)
+    assert again.status_code == 201
+    assert again.json() == {**first, "api_key": None}
+    assert ApiKey.objects.count() == 1
+
+
 def test_a_key_can_be_for_some_groups(ada, group, signed_in):
     body = {"name": "booth", "scopes": ["read"], "groups": [str(group.pk)]}
     assert signed_in(ada).post(KEYS, body).json()["groups"] == [str(group.pk)]

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db import transaction
 from django.urls import reverse
 
-from bandpics.users.models import ApiKey, User
+from bandpics.users.models import ApiKey, ExternalIdentity, User
 from groups.models import Group
 from images.models import Image, Upload
 from images.tests import drawing
@@ -27,6 +27,7 @@ def test_all_tables_are_there():
     names = {model.__name__ for model in MODELS}
     assert names == {
         "ApiKey",
+        "ExternalIdentity",
         "User",
         "Team",
         "Membership",
@@ -42,6 +43,7 @@ def test_all_tables_are_there():
 def test_each_list_search_and_page_opens(admin_client, cleo, bucket, ada, model):
     cleo.send_and_process(drawing.jpeg())
     ApiKey.objects.create_key(user=ada, name="script", scopes=["read"])
+    ExternalIdentity.objects.create(user=ada, issuer="https://issuer.example.org", subject="1")
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     listed = reverse(f"{name}_changelist")
     assert admin_client.get(listed).status_code == 200

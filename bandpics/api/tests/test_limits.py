@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -15,7 +16,6 @@ from bandpics.api.tests.conftest import ME, problem
 
 pytestmark = pytest.mark.django_db
 GONE = "redis://127.0.0.1:1/0"
-SILENT = "redis://192.0.2.1:6379/0"  # TEST-NET: packets vanish
 
 
 @pytest.fixture
@@ -61,16 +61,23 @@ def test_the_counts_are_in_redis_for_all_processes(rates):
     assert any(b"192.0.2.7" in key for key in client.keys("limit:*"))
 
 
-@pytest.mark.parametrize("url", [GONE, SILENT])
-def test_without_redis_limits_hold_and_nobody_waits(ada, rates, settings, url, caplog):
-    settings.REDIS_URL = url
+@pytest.fixture
+def mute():
+    """A Redis that takes the call and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+@pytest.mark.parametrize("kind", ["gone", "mute"])
+def test_without_redis_limits_hold_and_nobody_waits(ada, rates, settings, kind, mute, caplog):
+    settings.REDIS_URL = mute if kind == "mute" else GONE
     rates(user="3/minute")
     client = APIClient()
     client.force_login(ada)
     started = time.monotonic()
     codes = [client.get(ME).status_code for _ in range(5)]
     assert codes == [200, 200, 200, 429, 429]
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 1
     assert "limits alone" in caplog.text
 
 

@@ -24,6 +24,13 @@ def test_an_unknown_address_is_a_problem(api, path):
     problem(api.post(path, {}), 404, "not-found")
 
 
+def test_a_call_without_its_last_slash_is_sent_on_whole(api):
+    answer = api.post("/api/v1/token", {"email": "a@b.example", "password": "x"})
+    assert (answer.status_code, answer["Location"]) == (308, TOKEN)
+    again = api.post("/api/v1/token", {"email": "a@b.example", "password": "x"}, follow=True)
+    problem(again, 401, "credential-invalid")
+
+
 def test_elsewhere_it_is_a_page(api):
     answer = api.get("/nothing/")
     assert answer.status_code == 404
