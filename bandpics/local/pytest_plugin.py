@@ -80,15 +80,6 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _passwords_are_hashed_fast() -> Iterator[None]:
-    """The real one takes a third of a second for each person of a test's cast."""
-    from django.test import override_settings  # needs settings, which a plugin comes before
-
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
-
-
 @pytest.fixture(autouse=True)
 def _limits_start_anew() -> None:
     """What one test asked for is not held against the next."""
