@@ -188,7 +188,7 @@ if OIDC_ISSUER and REGISTRATION == "open":
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
 # Django spools what comes by a form there.
-FILE_UPLOAD_TEMP_DIR = str(WORK_DIR) if WORK_DIR else None
+FILE_UPLOAD_TEMP_DIR: str | None = str(WORK_DIR) if WORK_DIR else None
 
 _secure = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]

@@ -377,6 +377,9 @@ class Upload(models.Model):
                 condition=Q(status="processing"),
                 name="upload_sweep_processing",
             ),
+            models.Index(
+                fields=["image"], condition=Q(version__gt=1), name="upload_sweep_replacements"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["image", "version"], name="upload_once_per_version"),

@@ -47,7 +47,10 @@ def retire(image_id: UUID) -> None:
 
 def ids_to_retire(limit: int) -> list[UUID]:
     """Photos with something left of an older version."""
-    old = Variant.objects.filter(version__lt=F("image__version"))
+    replaced = Upload.objects.filter(version__gt=1, status=Upload.Status.DONE)
+    old = Variant.objects.filter(
+        image__in=replaced.values("image"), version__lt=F("image__version")
+    )
     return list(old.values_list("image", flat=True).distinct()[:limit])
 
 

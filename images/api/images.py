@@ -227,11 +227,13 @@ class ImageVariant(OnePhotoView):
         ],
         responses={
             302: OpenApiResponse(description="To a presigned URL, good for an hour or two."),
-            410: OpenApiResponse(description="The original was dropped: see `original-dropped`."),
         },
     )
     def get(self, request: Request, image_id: UUID, name: str) -> HttpResponseRedirect:
-        """thumb, small, medium or fullsize; and the original, for members."""
+        """thumb, small, medium or fullsize; and the original, for members.
+
+        Before the photo is done, 409 with Retry-After; 410 for an original that was dropped.
+        """
         image = visible_image(request, image_id)
         known = {spec.name for spec in variants.ALL} | {"original"}
         if name not in known or (name == "original" and guest(request)):
