@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run test lint format bench clean
+.PHONY: setup run test test-long lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run      start everything and print an upload link  (ARGS=\"--port 8123 --host 0.0.0.0\")"
 	@echo "make test     run every test against real services       (ARGS=\"-k gallery\")"
+	@echo "make test-long  the tests that take many minutes"
 	@echo "make lint     ruff, mypy, import-linter, templates, migrations, deploy checks"
 	@echo "make format   let ruff and djlint rewrite"
 	@echo "make bench    measure, as ratios against a baseline of the same run"
@@ -29,6 +30,9 @@ run: setup
 
 test: setup
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-long: setup
+	@exec $(BIN)/python -m pytest -m long $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

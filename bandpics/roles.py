@@ -15,7 +15,8 @@ WEB = [
     *("gunicorn", "bandpics.wsgi:application", "--bind", "0.0.0.0:8000"),
     *("--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", "/dev/shm"),  # noqa: S108 - heartbeats in memory
     *("--workers", "{WEB_PROCESSES}", "--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
-    "--no-control-socket",
+    # Two hundred ids fit in one address: GET /images/?ids=…
+    *("--no-control-socket", "--limit-request-line", "8190"),
 ]
 WORKER = [
     *("celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),

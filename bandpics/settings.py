@@ -375,6 +375,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Bandpics",
     "DESCRIPTION": "Collect the photos of an evening: announce, PUT to storage, complete, see.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # says null as JSON Schema does
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bandpics.api import idempotency
 from images import doorbell, locks, processing, trash, uploads, versions
 from images.media.storage import StorageUnavailable, photo_storage
 from images.models import Upload
@@ -44,7 +45,7 @@ def sweep() -> None:
             return
         for phase in [
             *(_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten),
-            *(_retire_old_versions, _empty_trash),
+            *(_retire_old_versions, _empty_trash, idempotency.forget_expired),
         ]:
             try:
                 phase()

@@ -27,6 +27,10 @@ from bandpics.local.trouble import CannotStart
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+LIMITS = [
+    f"RATE_LIMIT_{whose}"
+    for whose in ["ADDRESS", "USER", "KEY", "INVITATION", "DEVICE", "GUESS", "PASSWORD", "ACCOUNT"]
+]
 START_SECONDS = 90
 STOP_SECONDS = 20
 KILLED_RUN_SECONDS = 600
@@ -68,7 +72,8 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
                 *("--port", str(addresses.free_port(addresses.LOOPBACK))),
             ],
             cwd=environment.PROJECT,
-            env=outside(),
+            # Tests ask a lot, all of them from one address.
+            env=outside() | dict.fromkeys(LIMITS, "1000000/minute"),
             stdout=log,
             stderr=log,
         )

@@ -16,6 +16,8 @@ from bandpics.local.supervisor import Child, Program, Supervisor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# Room for GET /images/?ids= with two hundred of them; gunicorn's own limit is 4094 bytes.
+LONGEST_REQUEST_LINE = "8190"
 WEB, WORKER, BEAT = "web", "worker", "beat"
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # What a person may set to bring their own.
@@ -94,6 +96,7 @@ class Stack:
                 *("--bind", f"{addresses.url_host(self.host)}:{self.port}"),
                 *("--worker-class", "gthread", "--workers", "1", "--threads", "4"),
                 *("--graceful-timeout", "5", "--no-control-socket"),
+                *("--limit-request-line", LONGEST_REQUEST_LINE),
             )
         )
 

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from images import uploads
-from images.api.image_json import SizeSerializer, variant_json
+from images.api.image_json import SizeSerializer, TextOrNull, variant_json
 from images.media.storage import SignedRequest
 from images.models import Upload
 
@@ -121,8 +121,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     filename = serializers.CharField(source="image.original_filename")
     content_type = serializers.CharField(source="declared_content_type")
     size = serializers.IntegerField(source="declared_byte_size")
-    sha256 = serializers.CharField(source="declared_sha256")
-    last_modified = serializers.IntegerField(source="declared_last_modified")
+    sha256 = TextOrNull(source="declared_sha256")
+    last_modified = serializers.IntegerField(source="declared_last_modified", allow_null=True)
     failure = serializers.SerializerMethodField()
     failure_detail = serializers.SerializerMethodField()
     duplicate_of = serializers.SerializerMethodField()
@@ -167,6 +167,10 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
             return None
         variant = upload.image.variant_by_name.get("thumb")
         return None if variant is None else variant_json(variant)
+
+
+class ReceiptSerializer(serializers.Serializer[Any]):
+    uploads = UploadSerializer(many=True)
 
 
 def ticket_json(ticket: uploads.Ticket) -> dict[str, Any]:

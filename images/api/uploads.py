@@ -68,7 +68,7 @@ def _signed_again(_view: APIView, request: Request, kept: list[dict[str, Any]]) 
 
 
 class UploadList(PhotoView):
-    @extend_schema(responses=json.UploadSerializer(many=True))
+    @extend_schema(responses=json.ReceiptSerializer)
     def get(self, request: Request) -> Response:
         """The receipt: what I sent and where it stands, newest first."""
         thumbs = Prefetch(

@@ -98,6 +98,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("problem", "GET"): Decided("200 200 200 200 200 200 200"),
     ("rotate-key", "POST"): Decided("404 201 404 404 401 401 401", {}),
     ("schema", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("stats", "GET"): Decided("200 200 200 200 403 403 401"),
     ("team-detail", "DELETE"): Decided("409 403 403 404 401 401 401"),
     ("team-detail", "GET"): Decided("200 200 200 404 401 401 401"),
     ("team-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"name": "T"}),
