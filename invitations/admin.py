@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.utils.html import format_html
@@ -58,7 +58,14 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
                 rotated += 1
         self.message_user(request, f"{rotated} links rotated.", messages.SUCCESS)
 
-    def save_model(self, request: HttpRequest, obj: Invitation, form: object, change: bool) -> None:
-        if not change:
+    # Revoke it: its photos keep their origin, and what is still on its way is not let in.
+    def has_delete_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        if change:
+            # Only what was changed here: guests count their files up meanwhile.
+            obj.save(update_fields=[*form.changed_data, "updated_at"])
+        else:
             obj.created_by = request.user  # type: ignore[assignment]
-        super().save_model(request, obj, form, change)
+            obj.save()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Lower
@@ -140,6 +141,13 @@ class Invitation(models.Model):
         if not self.digest:
             self.new_secret()
         super().save(**kwargs)  # type: ignore[arg-type]
+
+    def clean(self) -> None:
+        super().clean()
+        for limit, used in [("max_files", self.used_files), ("max_bytes", self.used_bytes)]:
+            wanted = getattr(self, limit)
+            if wanted is not None and wanted < used:
+                raise ValidationError({limit: f"{used} are used already; it cannot be less."})
 
     def new_secret(self) -> None:
         """Forget the old link: the next save stores another one."""

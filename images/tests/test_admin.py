@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from bandpics.users.models import ApiKey, ExternalIdentity, User
 from groups.models import Group
@@ -97,6 +98,50 @@ def test_a_second_invitation_of_the_same_person_is_refused_kindly(admin_client, 
     }
     answer = admin_client.post(reverse("admin:invitations_invitation_add"), form)
     assert "already invited" in answer.content.decode()
+
+
+def changes(invitation, **more):
+    return {
+        "group": str(invitation.group.pk),
+        "kind": invitation.kind,
+        "name": invitation.name,
+        "email": invitation.email,
+        "visibility": "",
+        "expires_at_0": "2030-01-01",
+        "expires_at_1": "12:00:00",
+        "max_files": "",
+        "max_bytes": "",
+        **more,
+    }
+
+
+def test_changing_an_invitation_leaves_the_counters_alone(admin_client, invitation, monkeypatch):
+    """Guests announce files while a host has the form open."""
+    url = reverse("admin:invitations_invitation_change", args=[invitation.pk])
+    save = Invitation.save
+
+    def meanwhile(self, **kwargs):
+        Invitation.objects.filter(pk=self.pk).update(used_files=3, revoked_at=timezone.now())
+        save(self, **kwargs)
+
+    monkeypatch.setattr(Invitation, "save", meanwhile)
+    answer = admin_client.post(url, changes(invitation, max_files="9"))
+    assert answer.status_code == 302, answer.context["errors"]
+    invitation.refresh_from_db()
+    assert (invitation.max_files, invitation.used_files) == (9, 3)
+    assert invitation.is_revoked
+
+
+def test_a_limit_below_what_is_used_is_refused_kindly(admin_client, invitation):
+    Invitation.objects.update(used_files=5)
+    url = reverse("admin:invitations_invitation_change", args=[invitation.pk])
+    answer = admin_client.post(url, changes(invitation, max_files="4"))
+    assert "5 are used already" in answer.content.decode()
+
+
+def test_an_invitation_is_revoked_not_deleted(admin_client, invitation):
+    url = reverse("admin:invitations_invitation_delete", args=[invitation.pk])
+    assert admin_client.post(url, {"post": "yes"}).status_code == 403
 
 
 @pytest.mark.django_db(transaction=True)

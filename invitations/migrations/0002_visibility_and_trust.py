@@ -4,20 +4,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('invitations', '0001_invitations'),
+        ("invitations", "0001_invitations"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='invitation',
-            name='trusted',
-            field=models.BooleanField(default=False, help_text='Photos need no approval.'),
+            model_name="invitation",
+            name="trusted",
+            field=models.BooleanField(default=False, help_text="Photos need no approval."),
         ),
         migrations.AddField(
-            model_name='invitation',
-            name='visibility',
-            field=models.CharField(blank=True, choices=[('drop', 'Nothing: upload only'), ('own', 'What they sent'), ('gallery', 'All approved photos of the group')], help_text='Empty: as the group says.', max_length=10),
+            model_name="invitation",
+            name="visibility",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("drop", "Nothing: upload only"),
+                    ("own", "What they sent"),
+                    ("gallery", "All approved photos of the group"),
+                ],
+                help_text="Empty: as the group says.",
+                max_length=10,
+            ),
         ),
     ]

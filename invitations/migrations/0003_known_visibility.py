@@ -5,16 +5,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('groups', '0003_known_policies'),
-        ('invitations', '0002_visibility_and_trust'),
+        ("groups", "0003_known_policies"),
+        ("invitations", "0002_visibility_and_trust"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddConstraint(
-            model_name='invitation',
-            constraint=models.CheckConstraint(condition=models.Q(('visibility__in', ['', 'drop', 'own', 'gallery'])), name='invitation_visibility_is_known'),
+            model_name="invitation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("visibility__in", ["", "drop", "own", "gallery"])),
+                name="invitation_visibility_is_known",
+            ),
         ),
     ]
