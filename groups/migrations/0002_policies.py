@@ -4,40 +4,64 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('groups', '0001_teams_and_groups'),
+        ("groups", "0001_teams_and_groups"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='group',
-            name='closes_at',
-            field=models.DateTimeField(blank=True, help_text='From then on guests neither add nor change anything.', null=True),
+            model_name="group",
+            name="closes_at",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="From then on guests neither add nor change anything.",
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='group',
-            name='gps_policy',
-            field=models.CharField(choices=[('members', 'Members; uploaders for their own photos'), ('coarse', 'Guests too, rounded to about a kilometre')], default='members', help_text='Who sees where photos were taken.', max_length=10),
+            model_name="group",
+            name="gps_policy",
+            field=models.CharField(
+                choices=[
+                    ("members", "Members; uploaders for their own photos"),
+                    ("coarse", "Guests too, rounded to about a kilometre"),
+                ],
+                default="members",
+                help_text="Who sees where photos were taken.",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='group',
-            name='retain_originals_days',
-            field=models.PositiveIntegerField(blank=True, help_text='Drop originals so many days after processing.', null=True),
+            model_name="group",
+            name="retain_originals_days",
+            field=models.PositiveIntegerField(
+                blank=True, help_text="Drop originals so many days after processing.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='group',
-            name='reveal_at',
-            field=models.DateTimeField(blank=True, help_text='Until then guests see only their own photos.', null=True),
+            model_name="group",
+            name="reveal_at",
+            field=models.DateTimeField(
+                blank=True, help_text="Until then guests see only their own photos.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='group',
-            name='visibility',
-            field=models.CharField(choices=[('drop', 'Nothing: upload only'), ('own', 'What they sent'), ('gallery', 'All approved photos of the group')], default='own', help_text='What a guest with a link may see.', max_length=10),
+            model_name="group",
+            name="visibility",
+            field=models.CharField(
+                choices=[
+                    ("drop", "Nothing: upload only"),
+                    ("own", "What they sent"),
+                    ("gallery", "All approved photos of the group"),
+                ],
+                default="own",
+                help_text="What a guest with a link may see.",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='team',
-            name='is_personal',
-            field=models.BooleanField(default=False, help_text='Made when somebody registered.'),
+            model_name="team",
+            name="is_personal",
+            field=models.BooleanField(default=False, help_text="Made when somebody registered."),
         ),
     ]
