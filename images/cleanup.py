@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bandpics.api import idempotency
-from images import doorbell, locks, processing, trash, uploads, versions
+from images import doorbell, locks, processing, retention, trash, uploads, versions
 from images.media.storage import StorageUnavailable, photo_storage
 from images.models import Upload
 
@@ -45,7 +45,7 @@ def sweep() -> None:
             return
         for phase in [
             *(_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten),
-            *(_retire_old_versions, _empty_trash, idempotency.forget_expired),
+            *(_retire_old_versions, _empty_trash, _drop_originals, idempotency.forget_expired),
         ]:
             try:
                 phase()
@@ -103,6 +103,12 @@ def _empty_trash() -> None:
     for image_id in trash.ids_to_purge(BATCH):
         with suppress(locks.Busy):
             trash.purge(image_id)
+
+
+def _drop_originals() -> None:
+    for image_id in retention.ids_to_drop(BATCH):
+        with suppress(locks.Busy):
+            retention.drop_original(image_id)
 
 
 def _complete_or_discard(upload: Upload) -> None:

@@ -1,0 +1,60 @@
+"""A group may keep originals for some days only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+
+from groups.models import Group
+from images import cleanup
+from images.media.storage import ObjectMissing
+from images.models import Image, Upload
+from images.tests import drawing
+from images.tests.story import get
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def image(cleo, bucket):
+    return cleo.send_and_process(drawing.jpeg())
+
+
+def processed(days_ago: int) -> None:
+    Upload.objects.update(finished_at=F("finished_at") - timedelta(days=days_ago))
+
+
+def test_an_original_goes_after_its_days_and_the_variants_stay(image, bucket, ada, signed_in):
+    Group.objects.update(retain_originals_days=7)
+    processed(days_ago=6)
+    cleanup.sweep()
+    assert bucket.head(image.original_key)
+
+    processed(days_ago=2)
+    cleanup.sweep()
+    with pytest.raises(ObjectMissing):
+        bucket.head(image.original_key)
+    assert Image.objects.get().original_dropped_at
+    client = signed_in(ada)
+    answer = client.get(f"/api/v1/images/{image.pk}/variants/original/")
+    assert answer.status_code == 410
+    assert answer.json()["type"] == "/problems/original-dropped/"
+    thumb = client.get(f"/api/v1/images/{image.pk}/variants/thumb/")
+    assert get(thumb["Location"]).status == 200
+
+
+def test_without_the_policy_it_stays(image, bucket):
+    processed(days_ago=3000)
+    cleanup.sweep()
+    assert bucket.head(image.original_key)
+    assert Image.objects.get().original_dropped_at is None
+
+
+def test_a_crash_before_the_record_tells_is_made_good(image, bucket):
+    Group.objects.update(retain_originals_days=0)
+    processed(days_ago=1)
+    bucket.delete_keys([image.original_key])
+    cleanup.sweep()
+    assert Image.objects.get().original_dropped_at
