@@ -218,6 +218,11 @@ class Page:
         )
         return self.cut(Image.objects.filter(pk__in=ids))
 
+    def places(self, cut: ImageQuerySet) -> list[Any]:
+        """Ids and places in the order alone: enough for filled(). One query."""
+        columns = dict.fromkeys(["id", self.ordering.column])
+        return list(cut.values_list(*columns, named=True))
+
     def _sorted(self, rows: ImageQuerySet) -> ImageQuerySet:
         if self.cursor:
             rows = self.ordering.beyond(rows, self.cursor)

@@ -162,10 +162,11 @@ class ImageList(PhotoView):
             groups = groups.filter(pk__in=filtered.groups)
         bound = rows.filter(group__in=groups)
         cut = page.cut(bound) if filtered.is_selective else page.cut_of(groups, rows)
-        filled = page.filled(image_rows.of(cut))
+        filled = page.filled(page.places(cut))
         answer: dict[str, Any] = {} if page.offset is None else {"count": bound.count()}
         answer |= {"next": filled.next_url, "previous": filled.previous_url}
-        return Response(answer | {"results": image_rows.as_json(filled.rows, viewer=viewer)})
+        ids = [row.id for row in filled.rows]
+        return Response(answer | {"results": image_rows.as_json(ids, viewer=viewer)})
 
 
 def _of_member(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:

@@ -1,75 +1,128 @@
-"""Photos of a list as JSON, straight from rows: the same JSON as ImageSerializer's, built without
-models and serializers, which cost several times as much for a page of fifty."""
+"""Photos of a list as JSON, straight from rows: the same JSON as ImageSerializer's, for a fraction
+of what models and serializers cost. A test holds one against the other.
+
+One statement, always the same, fetches all that is shown. It is the only SQL we write by hand: to
+compile it anew, and to make objects of its times, would take longer than to run it.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
+from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
-from images.api.image_json import local_time, utc_offset
+from django.db import connection
+
+from images.api.image_json import utc_offset
 from images.media.storage import photo_storage
-from images.models import Variant
+from images.models import Image, Upload, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from images.media.signing import Prepared
-    from images.models import ImageQuerySet
     from images.viewers import Place, Viewer
 
-# Everything the JSON shows or a list is sorted by. Not `exif`: the dump is for one photo alone.
+# Everything the JSON shows. Not `exif`: the dump is for one photo alone.
 COLUMNS = (
-    *("id", "group_id", "sender", "uploaded_by_id", "version", "status", "failure"),
+    *("id", "group_id", "sender", "uploaded_by_id", "version"),
     *("original_filename", "content_type", "byte_size", "sha256", "width", "height"),
     *("description", "caption", "moderation", "moderation_reason", "uploader_name"),
-    *("taken_at", "taken_at_local", "utc_offset_minutes", "sort_at"),
+    *("taken_at", "taken_at_local", "utc_offset_minutes"),
     *("gps_source", "latitude", "longitude", "altitude", "direction", "gps_at"),
     *("camera_make", "camera_model", "lens_model", "software", "iso", "focal_length"),
     *("aperture", "exposure_time", "flash", "metering_mode", "exposure_program"),
     *("white_balance", "saturation", "sharpness", "contrast", "orientation"),
     *("x_resolution", "y_resolution", "exif_version"),
-    *("created_at", "updated_at", "processed_at", "processing_ms"),
-    *("original_dropped_at", "trashed_at"),
+    *("created_at", "updated_at", "original_dropped_at", "trashed_at"),
 )
+_MOMENTS = frozenset(
+    {"taken_at", "gps_at", "created_at", "updated_at", "original_dropped_at", "trashed_at"}
+)
+_OF_UPLOAD = ("status", "failure", "processing_ms", "finished_at")
 
 
-def of(images: ImageQuerySet) -> list[Any]:
-    """The rows, with their columns as attributes. One query."""
-    return list(images.with_status().values_list(*COLUMNS, named=True))
+def _moment(column: str) -> str:
+    """Times as DRF writes them, but for the zeros at their end."""
+    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
-def as_json(rows: Sequence[Any], *, viewer: Viewer) -> list[dict[str, Any]]:
-    """What this viewer may know of each. One query: the variants."""
-    variants = _variants({row.id: row.version for row in rows})
-    return [_row_json(row, variants[row.id], viewer) for row in rows]
+def _select(column: str) -> str:
+    if column in _MOMENTS:
+        return _moment(f"image.{column}")
+    if column == "taken_at_local":
+        return _moment("image.taken_at_local")
+    return f"image.{column}::text" if column in {"id", "group_id"} else f"image.{column}"
 
 
-def _variants(version_of: dict[UUID, int]) -> dict[UUID, dict[str, Any]]:
-    """Of each photo's current version, signed."""
-    columns = ("image_id", "version", "name", "key", "content_type", "width", "height")
-    found = Variant.objects.filter(image__in=version_of).order_by("width").values_list(*columns)
-    storage = photo_storage()
-    prepared: dict[str, Prepared] = {}  # by content type
-    signed: dict[UUID, dict[str, Any]] = defaultdict(dict)
-    for image_id, version, name, key, content_type, width, height in found:
-        if version == version_of[image_id]:
-            if content_type not in prepared:
-                prepared[content_type] = storage.prepare_get(content_type=content_type)
-            url = prepared[content_type].url(key)
-            signed[image_id][name] = {"url": url, "width": width, "height": height}
-    return signed
+# The newest upload: the first of Upload.objects.shown() by version, as with_status() says.
+_SQL = f"""
+    SELECT {", ".join(map(_select, COLUMNS))},
+        upload.status, upload.failure, upload.processing_ms, {_moment("upload.finished_at")},
+        (
+            SELECT json_agg(json_build_array(name, key, content_type, width, height) ORDER BY width)
+            FROM {Variant._meta.db_table} variant
+            WHERE variant.image_id = image.id AND variant.version = image.version
+        )::text
+    FROM {Image._meta.db_table} image
+    LEFT JOIN LATERAL (
+        SELECT status, failure, processing_ms, finished_at
+        FROM {Upload._meta.db_table} upload
+        WHERE upload.image_id = image.id AND NOT (status = 'discarded' AND version > 1)
+        ORDER BY version DESC
+        LIMIT 1
+    ) upload ON true
+    WHERE image.id = ANY(%s)
+"""  # noqa: S608 - all of it is ours
+
+
+def _row_type() -> Any:
+    return namedtuple("Row", [*COLUMNS, *_OF_UPLOAD, "variants"])
+
+
+Row = _row_type()
+
+
+def as_json(ids: Sequence[UUID], *, viewer: Viewer) -> list[dict[str, Any]]:
+    """What this viewer may know of each, in this order. One query, whatever there is."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL, [list(ids)])
+        found = {row[0]: Row._make(row) for row in cursor.fetchall()}
+    signer = _Signer()
+    rows = [found[text] for text in map(str, ids) if text in found]
+    return [_row_json(row, signer.variants(row.variants), viewer) for row in rows]
+
+
+class _Signer:
+    """Signs the sizes of many photos."""
+
+    def __init__(self) -> None:
+        self._storage = photo_storage()
+        self._prepared: dict[str, Prepared] = {}  # by content type
+
+    def variants(self, text: str | None) -> dict[str, Any]:
+        rows = json.loads(text) if text else ()
+        return {
+            name: {"url": self._of(content_type).url(key), "width": width, "height": height}
+            for name, key, content_type, width, height in rows
+        }
+
+    def _of(self, content_type: str) -> Prepared:
+        if content_type not in self._prepared:
+            self._prepared[content_type] = self._storage.prepare_get(content_type=content_type)
+        return self._prepared[content_type]
 
 
 def _row_json(row: Any, variants: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     sees_all = viewer.sees_all_of(row)
     place = viewer.place_of(row)
-    taken_at_local, offset = local_time(row), utc_offset(row)
-    uploaded_at = _utc(row.created_at)
+    taken_at_local, offset = _trimmed(row.taken_at_local), utc_offset(row)
+    taken_at_local = taken_at_local and taken_at_local.removesuffix("Z")
+    uploaded_at = _trimmed(row.created_at)
     return {
-        "id": str(row.id),
-        "group": str(row.group_id),
+        "id": row.id,
+        "group": row.group_id,
         "status": row.status,
         "failure": row.failure or None,
         "original_filename": row.original_filename,
@@ -83,7 +136,7 @@ def _row_json(row: Any, variants: dict[str, Any], viewer: Viewer) -> dict[str, A
         "caption": row.caption,
         "moderation": row.moderation,
         "moderation_reason": (row.moderation_reason or None) if sees_all else None,
-        "taken_at": _utc(row.taken_at),
+        "taken_at": _trimmed(row.taken_at),
         "taken_at_local": taken_at_local,
         "utc_offset": offset,
         "uploader": row.uploader_name,
@@ -114,12 +167,12 @@ def _row_json(row: Any, variants: dict[str, Any], viewer: Viewer) -> dict[str, A
         },
         "variants": variants,
         "created_at": uploaded_at,
-        "updated_at": _utc(row.updated_at),
+        "updated_at": _trimmed(row.updated_at),
         "uploaded_at": uploaded_at,
-        "processed_at": _utc(row.processed_at),
+        "processed_at": _trimmed(row.finished_at),
         "processing_ms": row.processing_ms,
-        "original_dropped_at": _utc(row.original_dropped_at),
-        "trashed_at": _utc(row.trashed_at),
+        "original_dropped_at": _trimmed(row.original_dropped_at),
+        "trashed_at": _trimmed(row.trashed_at),
     }
 
 
@@ -129,10 +182,11 @@ def _place_json(place: Place) -> dict[str, Any]:
         "lon": place.lon,
         "altitude": place.altitude,
         "direction": place.direction,
-        "datetime": _utc(place.datetime),
+        "datetime": _trimmed(place.datetime),  # type: ignore[arg-type]  # text in these rows
     }
 
 
-def _utc(moment: datetime | None) -> str | None:
-    """As DRF writes it. The connection's time zone is UTC, so all moments are."""
-    return None if moment is None else moment.isoformat().removesuffix("+00:00") + "Z"
+def _trimmed(moment: str | None) -> str | None:
+    if moment is not None and moment.endswith(".000000Z"):
+        return f"{moment[:-8]}Z"
+    return moment

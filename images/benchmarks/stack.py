@@ -9,9 +9,12 @@ import tempfile
 import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
+
+import psutil
 
 from bandpics.local import addresses, postgres
 from bandpics.local.data_dir import DataDir
@@ -33,6 +36,7 @@ def stores() -> Iterator[None]:
     with ExitStack() as last:
         folder = last.enter_context(tempfile.TemporaryDirectory(prefix="bandpics-bench-"))
         data_dir = DataDir(Path(folder))
+        (data_dir / "static").mkdir()
         supervisor = Supervisor(data_dir, signals=NoSignals(), say=lambda line: None)
         stack = Stack(data_dir, supervisor, outside=outside, host=addresses.LOOPBACK, port=8000)
         last.callback(stack.stop)
@@ -42,9 +46,20 @@ def stores() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Web:
+    port: int
+    pid: int  # of the process that answers
+
+    def cpu_seconds(self) -> float:
+        """What it has used of its core so far. In nanoseconds, unlike what `ps` reads."""
+        threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
 @contextmanager
-def web() -> Iterator[int]:
-    """The port of a gunicorn as production runs it, but with one process, on one core."""
+def web() -> Iterator[Web]:
+    """A gunicorn as production runs it, but with one process, on one core."""
     port = addresses.free_port(addresses.LOOPBACK)
     command = [
         *(sys.executable, "-m", "gunicorn", "bandpics.wsgi:application"),
@@ -57,7 +72,8 @@ def web() -> Iterator[int]:
             # Before it forks: the worker inherits the one core.
             os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
             _wait_for(f"http://{addresses.LOOPBACK}:{port}/healthz")
-            yield port
+            (worker,) = psutil.Process(process.pid).children()
+            yield Web(port, worker.pid)
         finally:
             process.terminate()
 
