@@ -155,13 +155,16 @@ class ImageList(PhotoView):
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
         page = Page.asked_for(request)
         viewer = viewer_of(request)
-        groups, rows, sight = _of_guest(request, viewer) if guest(request) else _of_member(request)
-        filtered = ImageFilters(request.query_params, rows, sight=sight)
-        rows = filtered.narrowed()
-        if filtered.groups:
-            groups = groups.filter(pk__in=filtered.groups)
+        groups, rows = _visible(request)
+        is_selective = False
+        if ImageFilters.are_asked(request.query_params):
+            filtered = ImageFilters(request.query_params, rows, sight=_sight(request, viewer))
+            rows, is_selective = filtered.narrowed(), filtered.is_selective
+            groups = groups.filter(pk__in=filtered.groups) if filtered.groups else groups
+        else:
+            rows = rows.kept()
         bound = rows.filter(group__in=groups)
-        cut = page.cut(bound) if filtered.is_selective else page.cut_of(groups, rows)
+        cut = page.cut(bound) if is_selective else page.cut_of(groups, rows)
         filled = page.filled(page.places(cut))
         answer: dict[str, Any] = {} if page.offset is None else {"count": bound.count()}
         answer |= {"next": filled.next_url, "previous": filled.previous_url}
@@ -169,16 +172,16 @@ class ImageList(PhotoView):
         return Response(answer | {"results": image_rows.as_json(ids, viewer=viewer)})
 
 
-def _of_member(request: Request) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
-    """Whose photos: those of the groups. The rows themselves are not bound to them yet."""
-    caller = caller_of(request)
-    sight = Sight(exact_places=Q(), trash_of=Group.objects.owned_by(caller))
-    return Group.objects.seen_by(caller), Image.objects.all(), sight
-
-
-def _of_guest(request: Request, viewer: Viewer) -> tuple[GroupQuerySet, ImageQuerySet, Sight]:
+def _visible(request: Request) -> tuple[GroupQuerySet, ImageQuerySet]:
+    """Whose photos: those of the groups. The rows alone are not bound to them yet."""
+    if guest(request) is None:
+        return Group.objects.seen_by(caller_of(request)), Image.objects.all()
     sender = sender_of(request, group_id=None)
+    return Group.objects.filter(pk=sender.group.pk), Image.objects.seen_by_guest(sender)
+
+
+def _sight(request: Request, viewer: Viewer) -> Sight:
+    if not viewer.is_guest:
+        return Sight(exact_places=Q(), trash_of=Group.objects.owned_by(caller_of(request)))
     own = Q(sender=viewer.sender_key) if viewer.sender_key else Q(pk__in=[])
-    sight = Sight(exact_places=own, coarse_places=~own if viewer.sees_others_roughly else None)
-    groups = Group.objects.filter(pk=sender.group.pk)
-    return groups, Image.objects.seen_by_guest(sender), sight
+    return Sight(exact_places=own, coarse_places=~own if viewer.sees_others_roughly else None)

@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import URLError
 
 import psutil
 
@@ -83,7 +82,7 @@ def _wait_for(url: str) -> None:
     while True:
         try:
             urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - our own address
-        except URLError:
+        except OSError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.05)

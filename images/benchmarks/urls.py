@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -16,12 +15,13 @@ from images import uploads
 from images.api.doors import PhotoView, viewer_of, visible_images
 from images.api.image_json import ImageSerializer
 from images.api.uploads import UploadList
-from images.media.storage import SignedRequest, photo_storage
+from images.media.storage import photo_storage
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
     from rest_framework.response import Response
 
+    from images.media.storage import SignedRequest
     from images.models import Image, Upload
 
 
@@ -68,18 +68,23 @@ class PlainImageList(PhotoView):
 
 _is_unsigned = contextvars.ContextVar("_is_unsigned", default=False)
 _sign = uploads.sign
-_UNSIGNED = SignedRequest("PUT", "unsigned:", {}, expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+_signed_once: list[SignedRequest] = []
 
 
 def _sign_unless_told(upload: Upload) -> SignedRequest:
-    return _UNSIGNED if _is_unsigned.get() else _sign(upload)
+    """As long an answer either way, but for the arithmetic."""
+    if not _is_unsigned.get():
+        return _sign(upload)
+    if not _signed_once:
+        _signed_once.append(_sign(upload))
+    return _signed_once[0]
 
 
 uploads.sign = _sign_unless_told
 
 
 class UnsignedUploadList(UploadList):
-    """The same endpoint, but for the arithmetic."""
+    """The same endpoint, with one signature for all."""
 
     @extend_schema(exclude=True)
     def post(self, request: Request) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_LIFETIME = timedelta(days=7)  # S3 refuses longer ones
+_PLAIN = re.compile(r"[A-Za-z0-9/_.~-]*")  # our own keys: nothing to encode
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Prepared:
     query: str
 
     def url(self, key: str) -> str:
-        path = self.root + _encode(key, safe="/")
+        path = self.root + (key if _PLAIN.fullmatch(key) else _encode(key, safe="/"))
         canonical_request = f"{self.before_path}{path}{self.after_path}"
         digest = hashlib.sha256(canonical_request.encode()).hexdigest()
         text = f"{self.before_digest}{digest}"
