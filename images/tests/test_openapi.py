@@ -35,7 +35,7 @@ def schemathesis(stack, folder, *options: str, seconds: int) -> None:
             *("--exclude-checks", OFF, "--warnings", "off", "--continue-on-failure"),
             # It would take away the key it calls with, and the account of everybody else.
             *("--exclude-path-regex", "users/me/|credentials/rotate"),
-            *("--max-time", str(seconds), "--workers", "2", *options),
+            *("--max-time", str(seconds), "--workers", "1", *options),
         ],
         cwd=folder,
         capture_output=True,
