@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from bandpics.api.etags import IF_MATCH
 from bandpics.api.idempotency import idempotent
-from bandpics.api.problems import Conflict, Forbidden
+from bandpics.api.problems import Forbidden
 from images import ingest, quota, uploads
 from images.api import file_json as json
 from images.api import states
@@ -21,6 +21,7 @@ from images.api.doors import PhotoView, image_to_change, sender_of
 from images.api.image_list import ImageList
 from images.api.images import OnePhotoView
 from images.api.upload_json import announced, ticket_json
+from images.api.uploads import ClientIdTaken
 from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
 
 if TYPE_CHECKING:
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
 
 # What stands around the file in a form, or around the base64 in JSON.
 ROOM_FOR_THE_REST = 256 * 1024
-
-
-class ClientIdTaken(Conflict):
-    slug = "client-id-taken"
-    title = "You gave this client_id to another upload"
 
 
 class FileView(PhotoView):

@@ -17,7 +17,7 @@ from images import editing, locks, processing
 from images.media import keys
 from images.models import Image, Upload, Variant
 from images.tests import drawing
-from images.tests.story import Guest, get, send_as_member
+from images.tests.story import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -245,6 +245,17 @@ def test_a_moved_photo_takes_its_objects_along(ada, group, other_group, image, b
     assert get(body["variants"]["thumb"]["url"]).status == 200
     url = client.get(f"/api/v1/images/{image.pk}/variants/original/")["Location"]
     assert get(url).data == original
+
+
+def test_announcing_a_moved_photo_again_finds_it(ada, cleo, other_group, signed_in):
+    image = cleo.send_and_process(stage(seed=7), client_id="1")
+    move = signed_in(ada).patch(f"/api/v1/images/{image.pk}/", {"group": str(other_group.pk)})
+    assert move.status_code == 200
+    files = [described(stage(seed=7), client_id="1"), described(stage(seed=8), client_id="2")]
+    answer = cleo.announce(*files)
+    assert answer.status_code == 201
+    known, fresh = answer.json()["uploads"]
+    assert (known["id"], known["status"], fresh["status"]) == (str(image.pk), "done", "pending")
 
 
 def test_only_to_a_group_one_may_add_to(ada, dora, image, address, signed_in):
