@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -41,6 +41,10 @@ class NotPending(Exception):
 
 class ClientIdTaken(Exception):
     """The client_id names another upload of the same sender."""
+
+
+class ChangedMeanwhile(Exception):
+    """The photo is gone, or no more what the caller has seen."""
 
 
 class BytesGone(Exception):
@@ -133,17 +137,24 @@ def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str)
 # --- Replace --------------------------------------------------------------------------------
 
 
-def replace(image: Image, file: Announced, *, sender_key: str) -> Ticket:
+def replace(
+    image: Image,
+    file: Announced,
+    *,
+    sender_key: str,
+    expected: dict[str, Any] | None = None,
+) -> Ticket:
     """Another version of a photo: what it shows stays until the new bytes are DONE.
 
-    The caller sends and completes it like any upload. Raises quota.Exhausted, ClientIdTaken.
+    The caller sends and completes it like any upload; `expected` is what the row must still say.
+    Raises quota.Exhausted, ClientIdTaken, ChangedMeanwhile.
     """
     for _ in range(REPLACE_TRIES):
         if (known := _known_replacement(image, file, sender_key=sender_key)) is not None:
             return Ticket(known, was_known=True)
         with contextlib.suppress(IntegrityError), transaction.atomic():
             # Two at once take the same number; the loser counts again.
-            return Ticket(_new_version(image, file, sender_key=sender_key))
+            return Ticket(_new_version(image, file, sender_key=sender_key, expected=expected or {}))
     raise ClientIdTaken
 
 
@@ -156,7 +167,12 @@ def _known_replacement(image: Image, file: Announced, *, sender_key: str) -> Upl
     return found
 
 
-def _new_version(image: Image, file: Announced, *, sender_key: str) -> Upload:
+def _new_version(
+    image: Image, file: Announced, *, sender_key: str, expected: dict[str, Any]
+) -> Upload:
+    # The one UPDATE that decides; of two who expect the same, the second finds it changed.
+    if not Image.objects.kept().filter(pk=image.pk, **expected).update(updated_at=Now()):
+        raise ChangedMeanwhile
     if image.invitation is not None:
         quota.reserve(image.invitation, files=1, byte_count=file.byte_size)
     newest = image.uploads.aggregate(newest=Max("version"))["newest"] or 0
