@@ -158,8 +158,10 @@ class ImageFile(FileView, OnePhotoView):
         body = json.ReplacementSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         with plainly():
-            file = announced(body.validated_data)
-            ticket = uploads.replace(image, file, sender_key=mine.sender_key, expected=expected)
+            described = announced(body.validated_data)
+            ticket = uploads.replace(
+                image, described, sender_key=mine.sender_key, expected=expected
+            )
         return Response({**ticket_json(ticket), "image": str(image.pk)})
 
 
