@@ -84,7 +84,7 @@ def change(image: Image, columns: dict[str, Any], *, expected: dict[str, Any]) -
 
 def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[str, Any]) -> None:
     """Change the photo and its group. Its objects are copied first, and those of the former
-    group removed after the one UPDATE that decides.
+    group removed after the one UPDATE that decides. Duplicates that rest on it inherit its bytes.
 
     Raises versions.InProcess, TwinInGroup, ChangedMeanwhile, locks.Busy, StorageUnavailable.
     """
@@ -99,6 +99,8 @@ def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[
         copies = _copies(found, group)
         try:
             _copy(found, copies)
+            # What they rest on leaves their group: the oldest shows the photo there from now on.
+            versions.pass_on(found, versions.resting_on(found), version=found.version)
             _update_moved(found, group, columns, copies)
         finally:
             # Whatever happened, the row knows. Nobody else writes these keys while we hold the
@@ -139,6 +141,8 @@ def _update_moved(
             rows = _at_rest().filter(pk=image.pk, group=image.group_id, updated_at=image.updated_at)
             if not rows.update(**columns, group=group, updated_at=Now()):
                 raise ChangedMeanwhile
+            if versions.resting_on(image).exists():
+                raise locks.Busy  # a quick worker found the photo still here: pass on once more
             for variant in Variant.objects.filter(image=image):
                 Variant.objects.filter(pk=variant.pk).update(key=copies[variant.key])
             cleanup.remove_on_commit(list(copies))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from images import uploads
 from images.media.storage import StorageUnavailable, photo_storage
@@ -33,9 +33,17 @@ def take(
     return _send(ticket, file)
 
 
-def replace_file(image: Image, file: BinaryIO, described: Announced, *, sender_key: str) -> Upload:
-    """As uploads.replace, with the bytes. Raises quota.Exhausted, StorageUnavailable."""
-    ticket = uploads.replace(image, _hashed(file, described), sender_key=sender_key)
+def replace_file(
+    image: Image,
+    file: BinaryIO,
+    described: Announced,
+    *,
+    sender_key: str,
+    expected: dict[str, Any] | None = None,
+) -> Upload:
+    """As uploads.replace, with the bytes. Raises as it does, and StorageUnavailable."""
+    described = _hashed(file, described)
+    ticket = uploads.replace(image, described, sender_key=sender_key, expected=expected)
     return _send(ticket, file)
 
 

@@ -66,6 +66,7 @@ def _forget_in_record(image: Image) -> Image:
             direction=None,
             gps_at=None,
             gps_source=Image.GpsSource.REMOVED,
+            place_forgotten_at=Now(),
             exif=originals.dump_without_place(found.exif),
             updated_at=Now(),
         ):

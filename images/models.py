@@ -170,6 +170,8 @@ class Image(models.Model):
     direction = models.FloatField(null=True, blank=True)
     gps_at = models.DateTimeField(null=True, blank=True)
     gps_source = models.CharField(max_length=10, choices=GpsSource.choices, blank=True)
+    # Stays, whatever a person says of the place later: no file brings its own position back.
+    place_forgotten_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     # How: EXIF 2.32 values and codes as the camera wrote them.
     camera_make = models.CharField(max_length=200, blank=True)
@@ -277,7 +279,7 @@ class Image(models.Model):
     @property
     def is_place_removed(self) -> bool:
         """On request; reading the file again must not bring it back."""
-        return self.gps_source == self.GpsSource.REMOVED
+        return self.place_forgotten_at is not None
 
     @property
     def variant_by_name(self) -> dict[str, Variant]:

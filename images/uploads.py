@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from dataclasses import replace as with_changes
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from images import doorbell, quota
@@ -40,6 +41,10 @@ class NotPending(Exception):
 
 class ClientIdTaken(Exception):
     """The client_id names another upload of the same sender."""
+
+
+class ChangedMeanwhile(Exception):
+    """The photo is gone, or no more what the caller has seen."""
 
 
 class BytesGone(Exception):
@@ -93,8 +98,13 @@ def announce(
     """Make a row for each file, or find the one made before. All of them, or none.
 
     A file is known again by its client_id, or by a declared SHA-256 among the sender's *own*
-    uploads; announcing it again is harmless and answers where it stands. Raises quota.Exhausted.
+    uploads; announcing it again is harmless and answers where it stands.
+
+    Raises quota.Exhausted, and ClientIdTaken for one that names a replacement.
     """
+    if not sender.is_known_again:
+        # Strangers share this key: the client_id of one says nothing about the file of another.
+        files = [with_changes(file, client_id=None) for file in files]
     try:
         with transaction.atomic():
             return _announce(sender, files, uploader_name=uploader_name)
@@ -127,17 +137,24 @@ def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str)
 # --- Replace --------------------------------------------------------------------------------
 
 
-def replace(image: Image, file: Announced, *, sender_key: str) -> Ticket:
+def replace(
+    image: Image,
+    file: Announced,
+    *,
+    sender_key: str,
+    expected: dict[str, Any] | None = None,
+) -> Ticket:
     """Another version of a photo: what it shows stays until the new bytes are DONE.
 
-    The caller sends and completes it like any upload. Raises quota.Exhausted, ClientIdTaken.
+    The caller sends and completes it like any upload; `expected` is what the row must still say.
+    Raises quota.Exhausted, ClientIdTaken, ChangedMeanwhile.
     """
     for _ in range(REPLACE_TRIES):
         if (known := _known_replacement(image, file, sender_key=sender_key)) is not None:
             return Ticket(known, was_known=True)
         with contextlib.suppress(IntegrityError), transaction.atomic():
             # Two at once take the same number; the loser counts again.
-            return Ticket(_new_version(image, file, sender_key=sender_key))
+            return Ticket(_new_version(image, file, sender_key=sender_key, expected=expected or {}))
     raise ClientIdTaken
 
 
@@ -150,7 +167,12 @@ def _known_replacement(image: Image, file: Announced, *, sender_key: str) -> Upl
     return found
 
 
-def _new_version(image: Image, file: Announced, *, sender_key: str) -> Upload:
+def _new_version(
+    image: Image, file: Announced, *, sender_key: str, expected: dict[str, Any]
+) -> Upload:
+    # The one UPDATE that decides; of two who expect the same, the second finds it changed.
+    if not Image.objects.kept().filter(pk=image.pk, **expected).update(updated_at=Now()):
+        raise ChangedMeanwhile
     if image.invitation is not None:
         quota.reserve(image.invitation, files=1, byte_count=file.byte_size)
     newest = image.uploads.aggregate(newest=Max("version"))["newest"] or 0
@@ -198,39 +220,57 @@ _Mark = tuple[str, str]  # ("client_id", …) or ("sha256", "…:size")
 
 
 def _known_uploads(sender: Sender, files: Sequence[Announced]) -> dict[_Mark, Upload]:
+    """Replacements among them, and of photos that were moved: their client_ids are spent too."""
     client_ids = [file.client_id for file in files if file.client_id]
     hashes = [file.sha256 for file in files if file.sha256] if sender.is_known_again else []
-    if not client_ids and not hashes:
-        return {}
-    gone = [Upload.Status.FAILED, Upload.Status.DISCARDED]
-    rows = (
-        Upload.objects.sent_by(sender.key)
-        .filter(image__group=sender.group)
-        .filter(Q(client_id__in=client_ids) | Q(declared_sha256__in=hashes) & ~Q(status__in=gone))
-        .select_related("image")
-        .order_by("-id")
-    )
+    mine = Upload.objects.sent_by(sender.key)
     known: dict[_Mark, Upload] = {}
-    for upload in rows:
-        _remember(known, upload)
+    if hashes:
+        here = mine.filter(_here(), image__group=sender.group, declared_sha256__in=hashes)
+        for upload in here.order_by("-id"):
+            known[_hash_mark(upload.declared_sha256, upload.declared_byte_size)] = upload
+    if client_ids:
+        for upload in mine.filter(client_id__in=client_ids):
+            known["client_id", str(upload.client_id)] = upload
     return known
 
 
+def _here() -> Q:
+    """Of uploads: a photo that shows the declared bytes, or is about to. What was trashed or
+    replaced is there to be sent again; a replacement speaks for its own photo only."""
+    status = Upload.Status
+    return Q(version=1, image__trashed_at=None) & (
+        Q(status__in=[status.PENDING, status.QUEUED, status.PROCESSING])
+        | Q(status=status.DONE, image__sha256=F("declared_sha256"))
+        | Q(
+            status=status.DUPLICATE,
+            duplicate_of__group=F("image__group"),
+            duplicate_of__version__gt=0,
+            duplicate_of__trashed_at=None,
+            duplicate_of__sha256=F("declared_sha256"),
+        )
+    )
+
+
+def _hash_mark(sha256: str, byte_size: int) -> _Mark:
+    return "sha256", f"{sha256}:{byte_size}"
+
+
 def _remember(known: dict[_Mark, Upload], upload: Upload) -> None:
+    """So that the same file twice in one announcement is one upload."""
     if upload.client_id:
         known["client_id", upload.client_id] = upload
-    if upload.declared_sha256 and upload.status not in {
-        Upload.Status.FAILED,
-        Upload.Status.DISCARDED,
-    }:
-        known["sha256", f"{upload.declared_sha256}:{upload.declared_byte_size}"] = upload
+    if upload.declared_sha256:
+        known[_hash_mark(upload.declared_sha256, upload.declared_byte_size)] = upload
 
 
 def _recall(known: dict[_Mark, Upload], file: Announced) -> Upload | None:
     if file.client_id and (found := known.get(("client_id", file.client_id))):
+        if found.version > 1:
+            raise ClientIdTaken
         return found
     if file.sha256:
-        return known.get(("sha256", f"{file.sha256}:{file.byte_size}"))
+        return known.get(_hash_mark(file.sha256, file.byte_size))
     return None
 
 

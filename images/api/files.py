@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from bandpics.api.etags import IF_MATCH
 from bandpics.api.idempotency import idempotent
-from bandpics.api.problems import Conflict, Forbidden
+from bandpics.api.parsers import JsonParser
+from bandpics.api.problems import Forbidden
 from images import ingest, quota, uploads
 from images.api import file_json as json
 from images.api import states
@@ -21,6 +22,7 @@ from images.api.doors import PhotoView, image_to_change, sender_of
 from images.api.image_list import ImageList
 from images.api.images import OnePhotoView
 from images.api.upload_json import announced, ticket_json
+from images.api.uploads import ClientIdTaken
 from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
 
 if TYPE_CHECKING:
@@ -34,15 +36,19 @@ if TYPE_CHECKING:
 ROOM_FOR_THE_REST = 256 * 1024
 
 
-class ClientIdTaken(Conflict):
-    slug = "client-id-taken"
-    title = "You gave this client_id to another upload"
+def json_max_bytes() -> int:
+    """Base64 takes 4 bytes for 3, and a few for the ends of its lines."""
+    return int(settings.BASE64_MAX_BYTES) * 4 // 3 * 80 // 76 + ROOM_FOR_THE_REST
+
+
+class PhotoJsonParser(JsonParser):
+    max_bytes = json_max_bytes()
 
 
 class FileView(PhotoView):
     """Refuses a body that is too large before a byte of it is read."""
 
-    parser_classes: Sequence[type[BaseParser]] = [JSONParser, MultiPartParser]
+    parser_classes: Sequence[type[BaseParser]] = [PhotoJsonParser, MultiPartParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -50,7 +56,7 @@ class FileView(PhotoView):
         if is_form(request):
             if length > settings.UPLOAD_MAX_BYTES + ROOM_FOR_THE_REST:
                 raise json.too_large_for_form()
-        elif length > settings.BASE64_MAX_BYTES * 4 // 3 * 80 // 76 + ROOM_FOR_THE_REST:
+        elif length > json_max_bytes():
             raise json.too_large_for_json()
 
 
@@ -139,19 +145,22 @@ class ImageFile(FileView, OnePhotoView):
         image, mine = image_to_change(request, image_id)
         if mine.is_guest:
             raise Forbidden("With an invitation files can be added, not replaced.")
-        states.expected(request, image)
+        expected = states.expected(request, image)
         if is_form(request):
             form = json.ReplacementFormSerializer(data=request.data)
             form.is_valid(raise_exception=True)
             file, described = form.opened()
             with contextlib.closing(file), plainly():
-                upload = ingest.replace_file(image, file, described, sender_key=mine.sender_key)
+                upload = ingest.replace_file(
+                    image, file, described, sender_key=mine.sender_key, expected=expected
+                )
             return Response(json.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED)
         body = json.ReplacementSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         with plainly():
+            described = announced(body.validated_data)
             ticket = uploads.replace(
-                image, announced(body.validated_data), sender_key=mine.sender_key
+                image, described, sender_key=mine.sender_key, expected=expected
             )
         return Response({**ticket_json(ticket), "image": str(image.pk)})
 

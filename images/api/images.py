@@ -84,6 +84,7 @@ class CannotRetry(Conflict):
     title = "There is nothing to try again with"
 
 
+UNREAD = OpenApiResponse(description="Done; what it is now, this API key may not read.")
 TRASHED = OpenApiParameter(
     "trashed", bool, description="True: also if it is in the trash of a group you own."
 )
@@ -97,12 +98,14 @@ class OnePhotoView(PhotoView):
             exc = NotReady("A worker has it, or it was never finished. Try again when it is done.")
         elif isinstance(exc, editing.TwinInGroup | trash.TwinInGroup):
             exc = DuplicateInGroup("Trash one of the two first.")
-        elif isinstance(exc, editing.ChangedMeanwhile):
+        elif isinstance(exc, editing.ChangedMeanwhile | uploads.ChangedMeanwhile):
             exc = PreconditionFailed() if "If-Match" in self.request.headers else PhotoBusy()
         return super().handle_exception(exc)
 
     def detailed(self, image_id: UUID, **more: Any) -> Response:
-        """The photo as it is now."""
+        """The photo as it is now; nothing of it for a key that may write and not read."""
+        if not guest(self.request) and Scope.READ not in caller_of(self.request).scopes:
+            return Response(status=status.HTTP_204_NO_CONTENT)
         image, viewer = visible_image(self.request, image_id), viewer_of(self.request)
         answer = json.ImageDetailSerializer(image, context={"viewer": viewer}).data
         headers = {"ETag": states.etag(image, viewer), "Cache-Control": "private, no-cache"}
@@ -140,7 +143,7 @@ class ImageDetail(OnePhotoView):
     @extend_schema(
         parameters=[IF_MATCH],
         request=change_json.ChangeSerializer,
-        responses=json.ImageDetailSerializer,
+        responses={200: json.ImageDetailSerializer, 204: UNREAD},
         examples=[
             OpenApiExample(
                 "When and where",
@@ -293,7 +296,7 @@ class ImageLocation(OnePhotoView):
 class ImageRestore(OnePhotoView):
     permission_classes = [UploadsOrModerates]
 
-    @extend_schema(request=None, responses=json.ImageDetailSerializer)
+    @extend_schema(request=None, responses={200: json.ImageDetailSerializer, 204: UNREAD})
     def post(self, request: Request, image_id: UUID) -> Response:
         """Out of the trash: owners any photo, others what they trashed themselves."""
         if not Image.objects.trashed().filter(pk=image_id).exists():
@@ -307,7 +310,7 @@ class ImageRestore(OnePhotoView):
 
 
 class ImageRetry(OnePhotoView):
-    @extend_schema(request=None, responses={202: json.ImageDetailSerializer})
+    @extend_schema(request=None, responses={202: json.ImageDetailSerializer, 204: UNREAD})
     def post(self, request: Request, image_id: UUID) -> Response:
         """Process it once more, after it failed through no fault of the file. Safe to repeat."""
         image, _ = image_to_change(request, image_id)

@@ -36,6 +36,11 @@ class NotMultipart(Conflict):
     title = "This file is sent whole: sign it without a part"
 
 
+class ClientIdTaken(Conflict):
+    slug = "client-id-taken"
+    title = "You gave this client_id to another upload"
+
+
 class NotArrived(Conflict):
     slug = "upload-not-arrived"
     title = "The file has not arrived yet"
@@ -99,6 +104,8 @@ class UploadList(PhotoView):
             )
         except quota.Exhausted:
             raise InvitationExhausted from None
+        except uploads.ClientIdTaken:
+            raise ClientIdTaken("Use another one for this file.") from None
         answer = [json.ticket_json(ticket) for ticket in tickets]
         return Response({"uploads": answer}, status=status.HTTP_201_CREATED)
 

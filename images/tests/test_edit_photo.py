@@ -13,11 +13,11 @@ from rest_framework.test import APIClient
 from bandpics.users import keys as api_keys
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
-from images import editing, locks, processing
+from images import editing, locks, processing, tasks
 from images.media import keys
 from images.models import Image, Upload, Variant
 from images.tests import drawing
-from images.tests.story import Guest, get, send_as_member
+from images.tests.story import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -157,6 +157,18 @@ def test_a_key_to_read_changes_nothing(ada, address):
     assert client.patch(address, {"caption": "x"}).status_code == 403
 
 
+def test_a_key_that_may_only_upload_is_told_nothing_of_the_photo(ben, group, signed_in):
+    mine = send_as_member(signed_in(ben), group, stage(seed=9))
+    _, key = api_keys.issue(ben, name="camera", scopes=["upload"])
+    script = APIClient(headers={"Authorization": f"Api-Key {key}"})
+    path = f"/api/v1/images/{mine.pk}/"
+    assert script.get(path).status_code == 403
+    answers = [script.patch(path, {"caption": "x"}), script.post(f"{path}restore/")]
+    assert [(each.status_code, each.content) for each in answers] == [(204, b"")] * 2
+    mine.refresh_from_db()
+    assert mine.caption == "x"
+
+
 def test_when_the_group_is_closed_guests_change_nothing(ada, cleo, address, signed_in):
     Group.objects.update(closes_at=timezone.now() - timedelta(seconds=1))
     answer = cleo.client.patch(address, {"caption": "x"})
@@ -245,6 +257,32 @@ def test_a_moved_photo_takes_its_objects_along(ada, group, other_group, image, b
     assert get(body["variants"]["thumb"]["url"]).status == 200
     url = client.get(f"/api/v1/images/{image.pk}/variants/original/")["Location"]
     assert get(url).data == original
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_moved_photo_leaves_its_bytes_to_its_duplicate(
+    ada, group, other_group, image, address, signed_in
+):
+    other = Guest(InvitationFactory(group=group))
+    duplicate = other.send_and_process(stage())
+    assert duplicate.status == "duplicate"
+    move = signed_in(ada).patch(address, {"group": str(other_group.pk)})
+    assert move.status_code == 200
+    heir = Upload.objects.get(image=duplicate)
+    assert (heir.status, heir.duplicate_of) == ("queued", None)
+    tasks.process_upload(str(heir.pk))
+    assert list(Image.objects.in_group(group).ready()) == [duplicate]
+
+
+def test_announcing_a_moved_photo_again_finds_it(ada, cleo, other_group, signed_in):
+    image = cleo.send_and_process(stage(seed=7), client_id="1")
+    move = signed_in(ada).patch(f"/api/v1/images/{image.pk}/", {"group": str(other_group.pk)})
+    assert move.status_code == 200
+    files = [described(stage(seed=7), client_id="1"), described(stage(seed=8), client_id="2")]
+    answer = cleo.announce(*files)
+    assert answer.status_code == 201
+    known, fresh = answer.json()["uploads"]
+    assert (known["id"], known["status"], fresh["status"]) == (str(image.pk), "done", "pending")
 
 
 def test_only_to_a_group_one_may_add_to(ada, dora, image, address, signed_in):

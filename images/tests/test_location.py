@@ -337,6 +337,22 @@ def test_what_was_forgotten_before_the_worker_came_is_not_read(cleo, ada, bucket
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("place", [None, {"lat": 1.0, "lon": 2.0}])
+def test_what_a_person_says_later_does_not_bring_it_back(
+    cleo, ada, bucket, signed_in, tmp_path, place
+):
+    upload = cleo.send(stage())
+    forget(cleo.client, upload.image)
+    client, path = signed_in(ada), f"/api/v1/images/{upload.image_id}/"
+    assert client.patch(path, {"location": place}).status_code == 200
+    processing.process(upload)
+    image = Image.objects.get(pk=upload.image_id)
+    assert (image.version, image.latitude) == (1, place and place["lat"])
+    assert "GPS" not in str(image.exif).upper()
+    bucket.download(image.original_key, tmp_path / "original")
+    assert exif.read(tmp_path / "original").gps is None
+
+
 def test_another_file_does_not_bring_it_back(cleo, ada, image, signed_in, bucket):
     forget(cleo.client, image)
     client, data = signed_in(ada), drawing.heic(lat=48.2, lon=16.37)
@@ -359,7 +375,7 @@ def test_forgotten_while_the_worker_was_at_it(cleo, bucket, monkeypatch):
 
     def store_then_forget(*args, **kwargs):
         store(*args, **kwargs)
-        Image.objects.update(gps_source="removed")
+        Image.objects.update(gps_source="removed", place_forgotten_at=timezone.now())
 
     monkeypatch.setattr(processing, "_store", store_then_forget)
     processing.process(upload)

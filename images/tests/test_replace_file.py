@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
-from images import cleanup, locks, processing, tasks, versions
+from images import cleanup, locks, processing, tasks, uploads, versions
 from images.models import Image, Upload, Variant
 from images.tests import drawing
 from images.tests.story import Guest, described, get, put, send_as_member
@@ -339,3 +339,50 @@ def test_a_crashed_replacement_can_be_tried_again(host, image):
     upload.refresh_from_db()
     processing.process(upload)
     assert Image.objects.get().version == 2
+
+
+# --- Announced as a new photo ---------------------------------------------------------------
+
+
+def test_bytes_that_were_replaced_can_be_sent_again(host, group):
+    first = send_as_member(host, group, old())
+    tasks.process_upload(str(replace(host, first, new()).pk))
+    cleanup.sweep()
+    again = send_as_member(host, group, old())
+    assert again.pk != first.pk
+    assert (again.status, Image.objects.ready().count()) == ("done", 2)
+
+
+def test_a_replacement_never_sent_does_not_swallow_a_new_photo(host, group):
+    first = send_as_member(host, group, old())
+    host.patch(f"/api/v1/images/{first.pk}/file/", described(new()))
+    second = send_as_member(host, group, new())
+    assert second.pk != first.pk
+    first.refresh_from_db()
+    assert (first.version, second.status) == (1, "done")
+
+
+def test_the_client_id_of_a_replacement_is_refused_for_a_new_photo(host, group):
+    first = send_as_member(host, group, old())
+    host.patch(f"/api/v1/images/{first.pk}/file/", described(new(), client_id="again"))
+    body = {"group": str(group.pk), "files": [described(new(), client_id="again")]}
+    answer = host.post("/api/v1/uploads/", body)
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/client-id-taken/"
+
+
+def test_of_two_who_replace_what_they_saw_the_second_is_told(host, image):
+    path = f"/api/v1/images/{image.pk}/"
+    seen = {"If-Match": host.get(path)["ETag"]}
+    first = host.patch(f"{path}file/", described(new()), headers=seen)
+    second = host.patch(f"{path}file/", described(old(make="Third")), headers=seen)
+    assert (first.status_code, second.status_code) == (200, 412)
+    assert image.uploads.count() == 2
+
+
+def test_who_was_quicker_meanwhile_wins(image):
+    file = uploads.Announced(filename="a.png", content_type="image/png", byte_size=1)
+    stale = {"updated_at": image.updated_at - timedelta(seconds=1)}
+    with pytest.raises(uploads.ChangedMeanwhile):
+        uploads.replace(image, file, sender_key="user:1:x", expected=stale)
+    assert image.uploads.count() == 1

@@ -349,6 +349,14 @@ def test_a_shared_link_without_a_device_lists_nothing(group):
     assert nobody.sign(ticket["id"]).status_code == 200  # who knows the id announced it
 
 
+def test_strangers_without_a_device_may_use_the_same_client_id(group):
+    invitation = InvitationFactory(group=group, kind="shared", email="")
+    first = Guest(invitation, device="").announce_one(b"x", client_id="1")
+    second = Guest(invitation, device="").announce_one(b"yy", client_id="1")
+    assert first["id"] != second["id"]
+    assert set(Upload.objects.values_list("client_id", flat=True)) == {None}
+
+
 def test_the_device_secret_is_stored_only_as_a_hash(group):
     cleo = Guest(InvitationFactory(group=group, kind="shared", email=""))
     ticket = cleo.announce_one(b"x")

@@ -262,3 +262,10 @@ def test_a_crash_in_the_middle_leaves_nothing_behind(host, image, address, bucke
     monkeypatch.undo()
     cleanup.sweep()
     assert not Image.objects.exists()
+
+
+def test_a_trashed_photo_can_be_sent_again(cleo):
+    trashed = cleo.send_and_process(drawing.jpeg(seed=7))
+    assert cleo.client.delete(f"/api/v1/images/{trashed.pk}/").status_code == 204
+    again = cleo.send_and_process(drawing.jpeg(seed=7))
+    assert (again.pk != trashed.pk, again.status) == (True, "done")

@@ -239,6 +239,14 @@ def test_too_large_a_text_is_refused(cleo, settings):
     assert not Upload.objects.exists()
 
 
+def test_json_that_is_nested_too_deeply_is_refused(cleo, ada, signed_in):
+    image = cleo.send_and_process(drawing.jpeg())
+    body = {"data": "[" * 100_000, "content_type": "application/json"}
+    sent = cleo.client.post("/api/v1/images/", **body)
+    replaced = signed_in(ada).patch(f"/api/v1/images/{image.pk}/file/", **body)
+    assert (sent.status_code, replaced.status_code) == (400, 400)
+
+
 def test_another_type_of_body_is_not_taken(cleo):
     answer = cleo.client.post(ADDRESS, b"<x/>", content_type="application/xml")
     assert answer.status_code == 415
