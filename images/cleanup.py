@@ -6,7 +6,7 @@ import logging
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -19,11 +19,12 @@ from images.media.storage import StorageUnavailable, photo_storage
 from images.models import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from images.models import UploadQuerySet
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # A browser that sent its bytes and never said so is believed after this long.
 SILENCE_BEFORE_LOOKING = timedelta(minutes=10)
@@ -94,21 +95,15 @@ def _discard_forgotten() -> None:
 
 
 def _retire_old_versions() -> None:
-    for image_id in versions.ids_to_retire(BATCH):
-        with suppress(locks.Busy):
-            versions.retire(image_id)
+    _one_by_one(versions.ids_to_retire(BATCH), versions.retire)
 
 
 def _empty_trash() -> None:
-    for image_id in trash.ids_to_purge(BATCH):
-        with suppress(locks.Busy):
-            trash.purge(image_id)
+    _one_by_one(trash.ids_to_purge(BATCH), trash.purge)
 
 
 def _drop_originals() -> None:
-    for image_id in retention.ids_to_drop(BATCH):
-        with suppress(locks.Busy):
-            retention.drop_original(image_id)
+    _one_by_one(retention.ids_to_drop(BATCH), retention.drop_original)
 
 
 def _complete_or_discard(upload: Upload) -> None:
@@ -120,20 +115,29 @@ def _complete_or_discard(upload: Upload) -> None:
 
 
 def _ask_the_bucket(rows: UploadQuerySet, about: Callable[[Upload], object]) -> None:
-    """Those never looked at come first: what was announced and never sent must not hide them.
+    """Those never looked at come first: what was announced and never sent must not hide them."""
 
-    One refusal may be about that one upload; some in a row mean that the bucket is down.
-    """
-    refusals = 0
-    first = F("looked_at").asc(nulls_first=True)
-    for upload in rows.select_related("image").order_by(first, "created_at")[:BATCH]:
+    def ask(upload: Upload) -> None:
         Upload.objects.filter(pk=upload.pk).update(looked_at=Now())
-        try:
+        with suppress(uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
             about(upload)
-        except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
-            refusals = 0
+
+    first = F("looked_at").asc(nulls_first=True)
+    _one_by_one(rows.select_related("image").order_by(first, "created_at")[:BATCH], ask)
+
+
+def _one_by_one(found: Iterable[T], do: Callable[[T], object]) -> None:
+    """One refusal may be about that one photo; some in a row mean that the bucket is down."""
+    refusals = 0
+    for one in found:
+        try:
+            do(one)
+        except locks.Busy:
+            continue
         except StorageUnavailable as error:
-            logger.warning("The bucket says nothing of upload %s: %s", upload.pk, error)
+            logger.warning(
+                "The bucket refused the sweeper at %s: %s", getattr(one, "pk", one), error
+            )
             refusals += 1
             if refusals == REFUSALS_IN_A_ROW:
                 return

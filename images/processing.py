@@ -90,8 +90,8 @@ def process(upload: Upload) -> None:
     """Take one upload from QUEUED to where it ends. Safe to call twice, or at the same time.
 
     Trouble with the database, the bucket or the disk (OperationalError, InterfaceError,
-    StorageUnavailable, OSError) gives the claim back, uncounted, and is raised for the caller
-    to try again later.
+    StorageUnavailable, OSError), or locks.Busy, gives the claim back, uncounted, and is raised
+    for the caller to try again later.
     """
     claim = take(upload)
     if claim is None:
@@ -102,9 +102,7 @@ def process(upload: Upload) -> None:
     except ClaimLost:
         logger.info("Upload %s was taken over", upload.pk)
     except Rearranged:
-        photo_storage().delete_keys(version_keys(claim.upload))  # perhaps of its former group
-        give_back(claim)
-        doorbell.ring(upload.pk)
+        _begin_again(claim)
     except BadPicture as bad:
         _end(claim, Upload.Status.FAILED, failure=bad.reason)
     except ObjectMissing:
@@ -113,7 +111,7 @@ def process(upload: Upload) -> None:
             _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
         else:
             _count(claim)
-    except (StorageUnavailable, OperationalError, InterfaceError, OSError):
+    except (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError):
         if not connection.in_atomic_block:
             # One that broke is of no use for saying so.
             connection.close_if_unusable_or_obsolete()
@@ -157,6 +155,21 @@ def give_back(claim: Claim) -> bool:
             queued_at=Now(),
         )
     )
+
+
+def _begin_again(claim: Claim) -> None:
+    """Give the claim back, and take away what was written, perhaps for its former group.
+
+    Only what is still ours: a successor may have shown it since. The lock keeps the next worker
+    from writing the same keys meanwhile; where somebody else has it, that worker overwrites them.
+    """
+    try:
+        with locks.objects_of(claim.upload.image_id):
+            if give_back(claim):
+                photo_storage().delete_keys(version_keys(claim.upload))
+    except locks.Busy:
+        give_back(claim)
+    doorbell.ring(claim.upload.pk)
 
 
 def _count(claim: Claim) -> None:
@@ -232,7 +245,7 @@ def _work(claim: Claim) -> None:
         original: Path | None = source
         if upload.image.is_place_removed:
             original = _without_place(source, Path(folder) / "original", header=header)
-        _store(upload, original, header=header, renderings=renderings)
+        _store(claim, original, header=header, renderings=renderings)
         finished = Finished(
             *(header, sha256, byte_size, metadata, renderings), keeps_original=original is not None
         )
@@ -265,18 +278,22 @@ def _done_twin(image: Image, sha256: str) -> Image | None:
 
 
 def _store(
-    upload: Upload, original: Path | None, *, header: Header, renderings: list[Rendered]
+    claim: Claim, original: Path | None, *, header: Header, renderings: list[Rendered]
 ) -> None:
     """Write the verified bytes and what was made of them to their final keys.
 
-    The keys follow from id and version: a second run overwrites like with like.
+    The keys follow from id and version: a second run overwrites like with like. Locked, because
+    a worker that was slow must not overwrite an original whose place was forgotten since.
+    Raises ClaimLost, Rearranged, locks.Busy.
     """
-    storage = photo_storage()
+    storage, upload = photo_storage(), claim.upload
     original_key, variant_keys = _keys(upload, header, renderings)
-    if original is not None:
-        storage.put_file(original_key, original, content_type=header.format.content_type)
-    for rendered, key in zip(renderings, variant_keys, strict=True):
-        storage.put_file(key, rendered.path, content_type=rendered.content_type)
+    with locks.objects_of(upload.image_id):
+        _check(claim, Image.objects.filter(pk=upload.image_id).first())
+        if original is not None:
+            storage.put_file(original_key, original, content_type=header.format.content_type)
+        for rendered, key in zip(renderings, variant_keys, strict=True):
+            storage.put_file(key, rendered.path, content_type=rendered.content_type)
 
 
 def _keys(upload: Upload, header: Header, renderings: list[Rendered]) -> tuple[str, list[str]]:
@@ -292,7 +309,7 @@ def _finish(claim: Claim, finished: Finished) -> None:
     _, variant_keys = _keys(upload, finished.header, finished.renderings)
     try:
         with transaction.atomic():
-            image = _locked(upload)
+            image = _locked(claim)
             if image.version > upload.version:
                 raise Rearranged  # a later replacement was quicker: the next claim sees it
             _move(
@@ -335,15 +352,17 @@ def _finish(claim: Claim, finished: Finished) -> None:
         _end_as_duplicate(claim, twin, sha256=finished.sha256)
 
 
-def _locked(upload: Upload) -> Image:
-    """The photo as it is now, held until the transaction ends.
+def _locked(claim: Claim) -> Image:
+    """The photo as it is now, held until the transaction ends. Raises ClaimLost, Rearranged."""
+    image = Image.objects.select_for_update().filter(pk=claim.upload.image_id).first()
+    return _check(claim, image)
 
-    Raises ClaimLost, or Rearranged if it is no more what the objects were written for.
-    """
-    image = Image.objects.select_for_update().filter(pk=upload.image_id).first()
-    if image is None:
+
+def _check(claim: Claim, image: Image | None) -> Image:
+    """Raises ClaimLost, or Rearranged if it is no more what the objects are written for."""
+    if image is None or not claim.rows().exists():
         raise ClaimLost
-    written_for = upload.image
+    written_for = claim.upload.image
     if image.group_id != written_for.group_id:
         raise Rearranged
     if image.is_place_removed != written_for.is_place_removed:
@@ -352,17 +371,22 @@ def _locked(upload: Upload) -> Image:
 
 
 def _end_as_duplicate(claim: Claim, twin: Image, *, sha256: str) -> None:
-    """PROCESSING -> DUPLICATE, as long as the twin has these bytes. Raises Rearranged."""
+    """PROCESSING -> DUPLICATE, as long as the twin has these bytes.
+
+    Raises ClaimLost, Rearranged.
+    """
     with transaction.atomic():
         # Held: when these bytes are replaced or purged, this upload is there to inherit them.
         twins = Image.objects.select_for_update().in_group(claim.upload.image.group).ready()
         if twins.filter(pk=twin.pk, sha256=sha256).first() is None:
-            raise Rearranged
+            raise Rearranged if claim.rows().exists() else ClaimLost
         is_closed = _close(claim, Upload.Status.DUPLICATE, duplicate_of=twin, sha256=sha256)
         if is_closed:
             # Those that were to rest on this one rest on its twin.
             image = claim.upload.image
-            resting = versions.resting_on(image).exclude(sha256=image.sha256)
+            resting = versions.resting_on(image)
+            if image.uploads.filter(status=Upload.Status.DONE).exists():
+                resting = resting.filter(sha256=sha256)  # the others rest on what it has
             resting.update(duplicate_of=twin)
     if is_closed:
         _clear(claim)

@@ -7,7 +7,7 @@ import random
 from celery import Task, shared_task
 from django.db import InterfaceError, OperationalError
 
-from images import cleanup, processing, strays
+from images import cleanup, locks, processing, strays
 from images.media.storage import StorageUnavailable
 from images.models import Upload
 
@@ -21,7 +21,10 @@ def process_upload(self: Task[..., None], upload_id: str) -> None:
         return  # deleted while it waited in the queue
     try:
         processing.process(upload)
-    except (StorageUnavailable, OperationalError, InterfaceError, OSError) as error:
+    except (
+        *(StorageUnavailable, locks.Busy),
+        *(OperationalError, InterfaceError, OSError),
+    ) as error:
         # The claim was given back. Not a fault of the photo: wait, with jitter, and try again.
         ceiling = min(MAX_BACKOFF_SECONDS, 2 ** (self.request.retries + 1))
         raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error  # noqa: S311 - jitter

@@ -40,7 +40,7 @@ def retire(image_id: UUID) -> None:
             return
         old = Variant.objects.filter(image=image, version__lt=image.version)
         for number in sorted(set(old.values_list("version", flat=True))):
-            pass_on(image, resting_on(image).exclude(sha256=image.sha256), version=number)
+            pass_on(image, _resting_on_version(image, number), version=number)
             photo_storage().delete_keys(keys_of(image, number).all_keys())
             old.filter(version=number).delete()
 
@@ -57,6 +57,16 @@ def ids_to_retire(limit: int) -> list[UUID]:
 def resting_on(image: Image) -> UploadQuerySet:
     """Uploads that were told: your photo is here already, it is this one."""
     return Upload.objects.filter(duplicate_of=image, status=Upload.Status.DUPLICATE)
+
+
+def _resting_on_version(image: Image, number: int) -> UploadQuerySet:
+    """All but those whose bytes a later version still has. Not simply those of the same bytes: who
+    rests on an heir of a rendering was told of the original's."""
+    later = image.uploads.filter(
+        status=Upload.Status.DONE, version__gt=number, version__lte=image.version
+    )
+    kept = {image.sha256, *later.values_list("sha256", flat=True)}
+    return resting_on(image).exclude(sha256__in=kept)
 
 
 def pass_on(image: Image, heirs: UploadQuerySet, *, version: int) -> None:

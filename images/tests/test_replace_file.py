@@ -282,6 +282,32 @@ def test_duplicates_of_the_new_file_stay_where_they_are(host, image, doras_guest
     assert Upload.objects.get(image=later).duplicate_of == image
 
 
+def test_each_of_two_old_versions_goes_to_its_own_duplicate(
+    host, image, doras_guest, group, bucket, monkeypatch
+):
+    first = doras_guest.send_and_process(old())
+
+    def crash(*_):
+        raise locks.Busy
+
+    monkeypatch.setattr(versions, "retire", crash)
+    processing.process(replace(host, image, new()))
+    third = Guest(InvitationFactory(group=group))
+    second = third.send_and_process(new(), content_type="image/png")
+    assert (first.status, second.status) == ("duplicate", "duplicate")
+    processing.process(replace(host, image, drawing.png(seed=3)))
+    monkeypatch.undo()
+
+    cleanup.sweep()
+
+    for heir, data in [(first, old()), (second, new())]:
+        processing.process(Upload.objects.get(image=heir))
+        shown = Image.objects.with_status().get(pk=heir.pk)
+        assert shown.status == "done"
+        url = bucket.presign_get(shown.original_key, content_type=shown.content_type)
+        assert get(url).data == data
+
+
 def test_a_crash_before_the_heir_has_its_bytes_is_made_good(
     host, image, doras_guest, bucket, monkeypatch
 ):

@@ -269,3 +269,23 @@ def test_a_trashed_photo_can_be_sent_again(cleo):
     assert cleo.client.delete(f"/api/v1/images/{trashed.pk}/").status_code == 204
     again = cleo.send_and_process(drawing.jpeg(seed=7))
     assert (again.pk != trashed.pk, again.status) == (True, "done")
+
+
+def test_one_photo_the_store_refuses_does_not_hold_up_the_others(
+    host, cleo, image, bucket, monkeypatch
+):
+    other = cleo.send_and_process(drawing.jpeg(seed=7))
+    for photo in (image, other):
+        host.delete(f"/api/v1/images/{photo.pk}/")
+    wait_thirty_days()
+    delete_keys = bucket.delete_keys
+
+    def refuse_one(doomed):
+        if any(str(image.pk) in key for key in doomed):
+            raise StorageUnavailable
+        delete_keys(doomed)
+
+    monkeypatch.setattr(bucket, "delete_keys", refuse_one)
+    cleanup.sweep()
+    monkeypatch.undo()
+    assert list(Image.objects.all()) == [image]
