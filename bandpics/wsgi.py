@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import django
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
 
@@ -35,7 +32,7 @@ class Application(WSGIHandler):
 
     request_class = Request
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         try:
             return super().__call__(environ, start_response)
         except Unreadable:

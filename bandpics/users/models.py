@@ -32,7 +32,7 @@ class UserManager(BaseUserManager["User"]):
     def with_email(self, email: str) -> models.QuerySet[User]:
         """Nobody, or the one person.
 
-        In the words of the unique index: `iexact` folds more together (a long s and s) than it does.
+        In the words of the unique index: `iexact` folds more (a long s into s) than it does.
         """
         return self.alias(address=Lower("email")).filter(address=Lower(models.Value(email)))
 
