@@ -179,11 +179,12 @@ except EnvValidationError as error:
 
 if OIDC_ISSUER and not (OIDC_AUDIENCE and OIDC_JWKS_URL):
     raise ImproperlyConfigured("OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL, too.")
-if OIDC_ISSUER and REGISTRATION == "open":
+if OIDC_ISSUER and REGISTRATION != "closed":
     # Else somebody could register the address of another before they sign in with their issuer.
+    # An invitation proves no address: whoever sent it reads its link, too.
     raise ImproperlyConfigured(
-        "REGISTRATION=open asks nobody to prove their e-mail address, while OIDC_ISSUER trusts "
-        "addresses. Set REGISTRATION to invite or closed, or leave out OIDC_ISSUER."
+        "Registering here proves no e-mail address, while OIDC_ISSUER trusts addresses. Set "
+        "REGISTRATION to closed (OIDC_CREATES_USERS lets people in), or leave out OIDC_ISSUER."
     )
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)

@@ -2,10 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import os
+from typing import Any
 
-from django.core.wsgi import get_wsgi_application
+import django
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
 
-application = get_wsgi_application()
+
+class Unreadable(Exception):
+    """The request names what is no charset for text (rot13, hex, …), or says far too much."""
+
+
+class Request(WSGIRequest):
+    def __init__(self, environ: dict[str, Any]) -> None:
+        try:
+            # Reads the query string by the charset of the body, if that names one.
+            super().__init__(environ)
+            "a".encode(self.encoding or "utf-8")
+        except (LookupError, UnicodeError, SuspiciousOperation):
+            raise Unreadable from None
+
+
+class Application(WSGIHandler):
+    """Django's own, which makes the request before anything can answer for it."""
+
+    request_class = Request
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        try:
+            return super().__call__(environ, start_response)
+        except Unreadable:
+            start_response("400 Bad Request", [("Content-Type", "application/problem+json")])
+            return [json.dumps(UNREADABLE).encode()]
+
+
+UNREADABLE = {
+    "type": "/problems/invalid/",
+    "title": "The request is not valid",
+    "status": 400,
+    "detail": "It cannot be read by the charset that its Content-Type names. Send UTF-8.",
+}
+
+django.setup(set_prefix=False)
+application = Application()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
@@ -22,7 +23,7 @@ from bandpics.users.models import ApiKey, Scope, User
 from groups.models import Group
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterable
     from uuid import UUID
 
     from rest_framework.request import Request
@@ -131,8 +132,12 @@ def _without_secret(_view: APIView, request: Request, prefix: str) -> dict[str, 
 class KeyList(KeyView):
     @extend_schema(operation_id="users_me_keys_list", responses=KeySerializer(many=True))
     def get(self, request: Request) -> Response:
-        """My keys that are good now, newest first. Their text is not known any more."""
-        mine = keys.usable(caller_of(request).user)
+        """My keys that are good now, newest first. Their text is not known any more.
+
+        A key sees those that are good for no more than itself.
+        """
+        caller = caller_of(request)
+        mine = _reached(caller, keys.usable(caller.user))
         return Response(KeySerializer(mine, many=True).data)
 
     @extend_schema(
@@ -167,8 +172,10 @@ class KeyDetail(KeyView):
     @extend_schema(operation_id="users_me_keys_destroy", responses={204: None})
     def delete(self, request: Request, prefix: str) -> Response:
         """Revoke a key of mine, at once and for ever. Safe to call twice."""
-        if not keys.revoke(caller_of(request).user, prefix=prefix):
+        caller = caller_of(request)
+        if not _reached(caller, ApiKey.objects.filter(user=caller.user, prefix=prefix)):
             raise Http404
+        keys.revoke(caller.user, prefix=prefix)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -185,7 +192,7 @@ class RotateKey(KeyView):
         """
         caller = caller_of(request)
         people = User.objects.filter(is_active=True)
-        if not caller.user.is_superuser:
+        if not caller.user.is_superuser or caller.group_ids is not None:
             people = people.filter(pk=caller.user.pk)
         person = get_object_or_404(people, pk=user_id)
         wish = RotationSerializer(data=request.data)
@@ -214,7 +221,7 @@ class RotateKey(KeyView):
 
 def _which(request: Request, person: User, prefix: str | None) -> ApiKey | None:
     """The key to replace; None if the person has none at all."""
-    usable = keys.usable(person)
+    usable = _reached(caller_of(request), keys.usable(person))
     if prefix is None and isinstance(request.auth, ApiKey) and request.auth.user_id == person.pk:
         prefix = request.auth.prefix
     if prefix is not None:
@@ -231,6 +238,19 @@ def _which(request: Request, person: User, prefix: str | None) -> ApiKey | None:
             {"prefix": [f"There are several keys. Say which: {names}."]}, code="ambiguous"
         )
     return usable[0] if usable else None
+
+
+def _reached(caller: Caller, rows: Iterable[ApiKey]) -> list[ApiKey]:
+    """Those that are good for nothing that this credential is not good for itself."""
+    return [
+        key
+        for key in rows
+        if caller.scopes.issuperset(key.scopes)
+        and (
+            caller.group_ids is None
+            or (key.group_ids and caller.group_ids.issuperset(key.group_ids))
+        )
+    ]
 
 
 def _within(caller: Caller, scopes: list[str]) -> list[str]:
@@ -262,7 +282,10 @@ def _as_long_as(old: ApiKey | None) -> datetime | None:
     if old is None or old.expiry_date is None:
         return None
     lifetime = old.expiry_date - old.created
-    return timezone.now() + lifetime
+    try:
+        return timezone.now() + lifetime
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _shown(row: ApiKey, key: str | None) -> dict[str, Any]:

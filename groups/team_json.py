@@ -39,10 +39,15 @@ class RoleSerializer(serializers.Serializer[Any]):
 
 
 class NewMemberSerializer(serializers.Serializer[Any]):
-    """Somebody with an account, by e-mail address or by id."""
+    """Somebody with an account, by e-mail address; by id for admins alone.
+
+    Ids are counted up: with them, anybody could read off who has an account here.
+    """
 
     email = serializers.EmailField(required=False)
-    user = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    user = serializers.IntegerField(
+        required=False, min_value=1, max_value=2**63 - 1, help_text="For admins."
+    )
     role = serializers.ChoiceField(choices=Membership.Role.choices, default=Membership.Role.MEMBER)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -50,12 +55,16 @@ class NewMemberSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(
                 {"email": ["Say who joins: either `email` or `user`."]}, code="required"
             )
-        people = User.objects.filter(is_active=True)
+        if "user" in attrs and not self.context["is_admin"]:
+            raise serializers.ValidationError(
+                {"user": ["Only an admin takes people in by id. Say their `email`."]},
+                code="admins-only",
+            )
         if "user" in attrs:
-            attrs["person"] = people.filter(pk=attrs["user"]).first()
+            attrs["person"] = User.objects.filter(is_active=True, pk=attrs["user"]).first()
             where, unknown = "user", "There is no person with this id."
         else:
-            attrs["person"] = people.filter(email__iexact=attrs["email"]).first()
+            attrs["person"] = User.objects.with_email(attrs["email"]).filter(is_active=True).first()
             where, unknown = (
                 "email",
                 (

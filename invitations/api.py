@@ -141,8 +141,9 @@ class InvitationList(InvitationView):
     def post(self, request: Request) -> Response:
         """Invite somebody. The same address again: the same link, for 7 more days from now.
 
-        Who was revoked gets another link. Owners and members may; only owners set `trusted` and
-        `visibility`. `send_email` sends the link once all is stored.
+        Who was revoked gets another link, from owners and whoever had invited them. Owners and
+        members may invite; only owners set `trusted` and `visibility`. `send_email` sends the link
+        once all is stored.
         """
         body = json.NewInvitationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -158,6 +159,11 @@ class InvitationList(InvitationView):
         except links.NotYours:
             raise Forbidden(
                 "Somebody else invited them. Leave out all but group and email to extend it."
+            ) from None
+        except links.Withdrawn:
+            raise Forbidden(
+                "The invitation was revoked. Only owners of the team, and whoever sent it, "
+                "invite them again."
             ) from None
         except links.BelowUse as error:
             raise _below_use(error.field) from None
@@ -267,8 +273,10 @@ class InvitationQr(InvitationView):
         },
     )
     def get(self, request: Request, invitation_id: UUID) -> Response:
-        """The upload link as a QR code, SVG or PNG."""
-        invitation = self.visible_invitation(invitation_id)
+        """The upload link as a QR code, SVG or PNG. For those who are shown the link itself."""
+        invitation = self.managed_invitation(invitation_id)
+        if not invitation.shows_link:
+            raise Forbidden("This takes an API key with the scope `admin`.")
         if invitation.is_revoked:
             raise Conflict("It was revoked: the code would lead nowhere.")
         try:

@@ -20,9 +20,12 @@ MAX_FILES, MAX_BYTES = 2**31 - 1, 2**63 - 1
 
 class InvitationSerializer(serializers.ModelSerializer[Invitation]):
     group = serializers.UUIDField(source="group_id")
-    token = serializers.SerializerMethodField(help_text="null: the key that made it is gone.")
+    token = serializers.SerializerMethodField(
+        help_text="null: not for this credential, or the key that made it is gone."
+    )
     upload_link = serializers.SerializerMethodField(
-        help_text="null: the key that made it is gone. Rotate for a new one."
+        help_text="For owners and whoever sent it, with the scope `admin`. Else null; and null if "
+        "the key that made it is gone: rotate for a new one."
     )
     state = serializers.ChoiceField(choices=Invitation.State.choices)
     can_rotate = serializers.SerializerMethodField(help_text="Whether I may have another link.")
@@ -52,12 +55,16 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
         ]
 
     def get_token(self, invitation: Invitation) -> str | None:
+        if not invitation.shows_link:
+            return None
         try:
             return invitation.token
         except TokenLost:
             return None
 
     def get_upload_link(self, invitation: Invitation) -> str | None:
+        if not invitation.shows_link:
+            return None
         try:
             return invitation.upload_link
         except TokenLost:
@@ -108,7 +115,7 @@ class Wishes(serializers.Serializer[Any]):
 
 class NewInvitationSerializer(Wishes):
     group = serializers.UUIDField()
-    email = serializers.EmailField(required=False, allow_blank=True)
+    email = serializers.EmailField(max_length=254, required=False, allow_blank=True)
     kind = serializers.ChoiceField(
         choices=Invitation.Kind.choices, default=Invitation.Kind.PERSONAL
     )

@@ -21,6 +21,10 @@ class NotYours(Exception):
     """Somebody else invited this person, and said how; extending it is all one may do."""
 
 
+class Withdrawn(Exception):
+    """It was revoked; letting this person in again is for owners and whoever had invited them."""
+
+
 class BelowUse(Exception):
     """The new limit is below what was already sent; `field` says which."""
 
@@ -58,7 +62,7 @@ def invite(
     """Make a link; or find the one this person has for the group, and let it live longer.
 
     A withdrawn one comes back as another link, without what had been granted to it. `wishes` are
-    name, max_files, max_bytes, visibility and trusted. Raises NotYours, BelowUse.
+    name, max_files, max_bytes, visibility and trusted. Raises NotYours, Withdrawn, BelowUse.
     """
     fresh = Invitation(group=group, kind=kind, email=email, created_by=by, **wishes)
     fresh.expires_at = expires_at or fresh.expires_at
@@ -74,10 +78,13 @@ def invite(
         if invitation.pk == fresh.pk:
             return Invited(fresh, is_new_link=True)
         was_revoked = invitation.is_revoked
+        if not is_owner and invitation.created_by_id != by.pk:
+            if was_revoked:
+                raise Withdrawn
+            if wishes or expires_at:
+                raise NotYours
         if was_revoked:
             _revive(invitation, by=by)
-        elif wishes and not is_owner and invitation.created_by_id != by.pk:
-            raise NotYours
         for name, value in wishes.items():
             setattr(invitation, name, value)
         _refuse_below_use(invitation)

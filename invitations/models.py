@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Self
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import BooleanField, Case, F, Q, Value, When
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from bandpics.ids import new_id
+from bandpics.users.models import Scope
 from groups.models import Group
 from invitations import tokens
 
@@ -53,10 +54,18 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         return self.filter(group__in=Group.objects.filled_by(caller))
 
     def with_rights_of(self, caller: Caller) -> Self:
-        """Adds `may_manage`: owners change all invitations of a group, members their own."""
+        """Adds `may_manage`: owners change all invitations of a group, members their own.
+
+        And `shows_link`: a link is as good as the invitation, so a key that may only look at
+        invitations is not shown any.
+        """
         owned = Q(group__in=Group.objects.owned_by(caller))
         mine = Q(created_by=caller.user)
-        return self.annotate(may_manage=Case(When(owned | mine, then=True), default=False))
+        manages = Case(When(owned | mine, then=True), default=False)
+        never = Value(False, output_field=BooleanField())
+        return self.annotate(
+            may_manage=manages, shows_link=manages if Scope.ADMIN in caller.scopes else never
+        )
 
 
 class Invitation(models.Model):
@@ -104,6 +113,7 @@ class Invitation(models.Model):
 
     if TYPE_CHECKING:  # there after with_rights_of()
         may_manage: bool
+        shows_link: bool
 
     class Meta:
         ordering = ["-created_at"]

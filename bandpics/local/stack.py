@@ -144,7 +144,7 @@ class Stack:
             "INVITATION_TOKEN_KEY": self._secrets["invitation_token_key"],
             "WORK_DIR": str(self.data_dir / "work"),
             # To be tried out; not beside an issuer whose addresses are trusted (see settings).
-            "REGISTRATION": "invite" if self._outside.get("OIDC_ISSUER") else "open",
+            "REGISTRATION": "closed" if self._outside.get("OIDC_ISSUER") else "open",
             **self.variables,
             "PUBLIC_URL": public,
             "ALLOWED_HOSTS": ",".join(dict.fromkeys(host for host in hosts if host)),

@@ -27,7 +27,14 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email__iexact=username)
+        return self.with_email(username or "").get()
+
+    def with_email(self, email: str) -> models.QuerySet[User]:
+        """Nobody, or the one person.
+
+        In the words of the unique index: `iexact` folds more (a long s into s) than it does.
+        """
+        return self.alias(address=Lower("email")).filter(address=Lower(models.Value(email)))
 
 
 class User(AbstractBaseUser, PermissionsMixin):

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
-from bandpics.users.models import ExternalIdentity, User
+from bandpics.users.models import ApiKey, ExternalIdentity, User
 
 ALGORITHM = "RS256"  # pinned: what the token says of itself is not asked
 CLOCK_SKEW_SECONDS = 30
@@ -67,8 +67,9 @@ def verify(token: str) -> dict[str, Any]:
 def user_of(claims: dict[str, Any]) -> User:
     """The person these claims are about; raises TokenRefused if it is nobody here.
 
-    Known by issuer and subject. The first time, by an e-mail address the issuer has verified;
-    whoever is not here is made, if OIDC_CREATES_USERS says so.
+    Known by issuer and subject. The first time, by an e-mail address the issuer has verified:
+    then the account's password and keys are good no more. Whoever is not here is made, if
+    OIDC_CREATES_USERS says so.
     """
     identity = (
         ExternalIdentity.objects.select_related("user")
@@ -100,14 +101,27 @@ def _first_time(claims: dict[str, Any]) -> User:
     for _ in range(2):
         try:
             with transaction.atomic():
-                user = User.objects.filter(email__iexact=email).first() or _made(email, claims)
-                ExternalIdentity.objects.get_or_create(
+                found = User.objects.with_email(email).first()
+                user = found or _made(email, claims)
+                _, is_new = ExternalIdentity.objects.get_or_create(
                     issuer=claims["iss"], subject=claims["sub"], defaults={"user": user}
                 )
+                if found and is_new:
+                    _shut_out_others(found)
                 return user
         except IntegrityError:
             continue  # another request made the same person just now
     raise IssuerUnavailable
+
+
+def _shut_out_others(user: User) -> None:
+    """Whoever made this account never proved its address: only the issuer signs in from now on.
+
+    Ends the password and with it all tokens and sessions; and the keys.
+    """
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+    ApiKey.objects.filter(user=user).update(revoked=True)
 
 
 def _made(email: str, claims: dict[str, Any]) -> User:

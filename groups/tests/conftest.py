@@ -4,6 +4,7 @@ runs the server."""
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Permission
 from rest_framework.test import APIClient
 
 from bandpics.users.tests.factories import UserFactory
@@ -51,7 +52,10 @@ def dora(db):
 
 @pytest.fixture
 def admin(db):
-    return UserFactory(email="admin@example.org", is_staff=True)
+    user = UserFactory(email="admin@example.org", is_staff=True)
+    may = Permission.objects.filter(codename__in=["add_team", "change_team"])
+    user.user_permissions.set(may)
+    return user
 
 
 @pytest.fixture

@@ -193,9 +193,41 @@ def test_whoever_has_none_gets_their_first(ada, signed_in):
 def test_a_key_without_a_scope_cannot_pass_it_on_by_rotating_another(ada, with_key):
     strong, _ = keys.issue(ada, name="strong", scopes=Scope.values)
     client = with_key(ada, scopes=["admin"])
-    assert client.post(rotate_url(ada), {"prefix": strong.prefix}).status_code == 403
+    assert client.post(rotate_url(ada), {"prefix": strong.prefix}).status_code == 400
     strong.refresh_from_db()
     assert strong.expiry_date is None
+
+
+@pytest.mark.parametrize("limit", ["groups", "scopes"])
+def test_a_key_neither_sees_nor_ends_one_that_is_good_for_more(ada, group, with_key, limit):
+    strong, _ = keys.issue(ada, name="strong", scopes=Scope.values)
+    own = {"groups": {"group_ids": [group.pk]}, "scopes": {"scopes": ["admin"]}}[limit]
+    client = with_key(ada, **own)
+    weak, _ = keys.issue(ada, name="weak", scopes=["admin"], group_ids=[group.pk])
+    seen = {row["prefix"] for row in client.get(KEYS).json()}
+    assert seen == {client.row.prefix, weak.prefix}
+    assert client.delete(f"{KEYS}{strong.prefix}/").status_code == 404
+    assert client.post(rotate_url(ada), {"prefix": strong.prefix}).status_code == 400
+    strong.refresh_from_db()
+    assert (strong.revoked, strong.expiry_date) == (False, None)
+    assert client.delete(f"{KEYS}{weak.prefix}/").status_code == 204
+
+
+def test_a_superusers_key_for_some_groups_reaches_nobody_else(ada, admin, with_key):
+    admin.is_superuser = True
+    admin.save()
+    client = with_key(admin, group_ids=[GroupFactory().pk])
+    assert client.post(rotate_url(ada)).status_code == 404
+    assert with_key(admin).post(rotate_url(ada)).status_code == 201
+
+
+def test_a_key_until_the_end_of_time_is_rotated(ada, signed_in):
+    end = "9999-12-31T23:59:59.999999Z"
+    body = {"name": "booth", "scopes": ["read"], "expires_at": end}
+    old = signed_in(ada).post(KEYS, body).json()
+    answer = signed_in(ada).post(rotate_url(ada), {"prefix": old["prefix"]})
+    assert answer.status_code == 201
+    assert answer.json()["expires_at"] == end
 
 
 @pytest.mark.parametrize("role", ["ben", "dora", "admin"])

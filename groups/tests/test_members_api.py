@@ -23,11 +23,10 @@ def roles(team):
     return dict(Membership.objects.filter(team=team).values_list("user__email", "role"))
 
 
-def test_an_owner_takes_somebody_in_by_email_or_id(ada, dora, team, members, signed_in):
+def test_an_owner_takes_somebody_in_by_email(ada, admin, dora, team, members, signed_in):
     eve = UserFactory(email="eve@example.org")
-    client = signed_in(ada)
-    by_email = client.post(members, {"email": "DORA@example.org"})
-    by_id = client.post(members, {"user": eve.pk, "role": "viewer"})
+    by_email = signed_in(ada).post(members, {"email": "DORA@example.org"})
+    by_id = signed_in(admin).post(members, {"user": eve.pk, "role": "viewer"})
     assert (by_email.status_code, by_id.status_code) == (201, 201)
     assert by_email.json()["email"] == "dora@example.org"
     assert roles(team) == {
@@ -111,7 +110,7 @@ def test_the_last_owner_neither_leaves_nor_steps_down(ada, ben, team, members, s
 
 def test_nobody_joins_a_personal_team(ada, dora, team, members, signed_in):
     Team.objects.filter(pk=team.pk).update(is_personal=True)
-    assert signed_in(ada).post(members, {"user": dora.pk}).status_code == 409
+    assert signed_in(ada).post(members, {"email": dora.email}).status_code == 409
 
 
 # --- Bad input ------------------------------------------------------------------------------
@@ -151,7 +150,15 @@ def test_an_unknown_address_is_told_what_to_do(ada, members, signed_in):
 
 def test_somebody_who_was_switched_off_is_unknown(ada, members, signed_in):
     eve = UserFactory(is_active=False)
-    assert signed_in(ada).post(members, {"user": eve.pk}).status_code == 400
+    assert signed_in(ada).post(members, {"email": eve.email}).status_code == 400
+
+
+def test_owners_do_not_read_off_by_id_who_has_an_account(ada, dora, team, members, signed_in):
+    answers = [signed_in(ada).post(members, {"user": each}) for each in (dora.pk, 2**62)]
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].json()["errors"][0]["pointer"] == "#/user"
+    assert roles(team) == {"ada@example.org": "owner"}
 
 
 @pytest.mark.parametrize("user_id", [0, 2**62, 2**80])
@@ -164,8 +171,8 @@ def test_who_is_not_in_the_team_is_404(ada, members, signed_in, user_id):
 
 def test_taking_somebody_in_twice_changes_nothing(ada, ben, team, members, signed_in):
     client = signed_in(ada)
-    assert client.post(members, {"user": ben.pk, "role": "member"}).status_code == 200
-    assert client.post(members, {"user": ben.pk, "role": "owner"}).status_code == 409
+    assert client.post(members, {"email": ben.email, "role": "member"}).status_code == 200
+    assert client.post(members, {"email": ben.email, "role": "owner"}).status_code == 409
     assert roles(team)["ben@example.org"] == "member"
 
 

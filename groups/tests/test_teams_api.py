@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Permission
 
+from bandpics.users.tests.factories import UserFactory
 from groups.models import Membership, Team
 from groups.tests.factories import GroupFactory, TeamFactory
 
@@ -155,5 +157,30 @@ def test_a_list_costs_the_same_number_of_queries_whatever_it_holds(
     for _ in range(5):
         GroupFactory()
     client = signed_in(admin)
-    with django_assert_max_num_queries(4):  # session, user, count, teams
+    with django_assert_max_num_queries(6):  # session, user, permissions (2), count, teams
         client.get(TEAMS)
+
+
+@pytest.mark.parametrize("where", ["", "{team}/", "{team}/members/"])
+@pytest.mark.parametrize("method", ["get", "head", "options"])
+def test_a_browser_is_shown_pages(ada, team, signed_in, where, method):
+    path = TEAMS + where.format(team=team.pk)
+    answer = getattr(signed_in(ada), method)(path, headers={"Accept": "text/html"})
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/html")
+
+
+def test_staff_without_a_permission_rule_no_team(ada, team, signed_in):
+    staff = UserFactory(is_staff=True)
+    client, path = signed_in(staff), f"{TEAMS}{team.pk}/"
+    assert client.get(TEAMS).json()["results"] == []
+    assert client.post(TEAMS, {"name": "Mine"}).status_code == 403
+    assert client.post(f"{path}members/", {"email": staff.email}).status_code == 404
+    staff.user_permissions.add(Permission.objects.get(codename="change_team"))
+    assert client.patch(path, {"name": "Another"}).status_code == 200
+    assert client.post(TEAMS, {"name": "Mine"}).status_code == 403  # takes add_team
+
+
+def test_a_permission_without_staff_is_none(dora, team, signed_in):
+    dora.user_permissions.add(Permission.objects.get(codename="change_team"))
+    assert signed_in(dora).get(f"{TEAMS}{team.pk}/").status_code == 404

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from bandpics.users import keys
 from groups.tests.factories import GroupFactory
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -23,13 +25,36 @@ def path(invitation):
 # --- Seeing ---------------------------------------------------------------------------------
 
 
-def test_owners_and_members_see_the_links_newest_first(ada, ben, group, invitation, signed_in):
+def test_owners_and_members_see_invitations_newest_first(ada, ben, group, invitation, signed_in):
     newer = InvitationFactory(group=group)
     InvitationFactory()  # somebody else's
     for person in [ada, ben]:
         rows = signed_in(person).get(INVITATIONS).json()["results"]
         assert [row["id"] for row in rows] == [str(newer.pk), str(invitation.pk)]
-        assert rows[1]["upload_link"] == invitation.upload_link
+
+
+def test_a_link_is_shown_to_who_may_manage_it(ada, ben, invitation, path, signed_in):
+    both = (invitation.token, invitation.upload_link)
+    for person, seen in [(ada, both), (ben, (None, None))]:
+        row = signed_in(person).get(path).json()
+        assert (row["token"], row["upload_link"]) == seen
+    Invitation.objects.update(created_by=ben)
+    assert signed_in(ben).get(path).json()["token"] == invitation.token
+
+
+@pytest.mark.parametrize("scopes", [["read"], ["read", "upload", "moderate"]])
+def test_a_key_that_does_not_manage_is_shown_no_link(ada, invitation, path, scopes):
+    def ask(*scopes, where):
+        _, key = keys.issue(ada, name="script", scopes=scopes)
+        return APIClient().get(where, headers={"Authorization": f"Api-Key {key}"})
+
+    for where in [INVITATIONS, path]:
+        answer = ask(*scopes, where=where)
+        assert answer.status_code == 200
+        assert invitation.token not in answer.content.decode()
+        assert invitation.token in ask("read", "admin", where=where).content.decode()
+    assert ask(*scopes, where=f"{path}qr/").status_code == 403
+    assert ask("read", "admin", where=f"{path}qr/").status_code == 200
 
 
 def test_one_invitation_shows_where_it_stands(ada, invitation, path, signed_in):

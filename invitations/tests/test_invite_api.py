@@ -107,6 +107,7 @@ def test_a_stranger_gets_404_and_a_viewer_403(dora, vera, invite):
         ({}, "#/email"),
         ({"email": ""}, "#/email"),
         ({"email": "no address"}, "#/email"),
+        ({"email": f"a@{'.'.join(['b' * 60] * 4)}.example.org"}, "#/email"),
         ({"email": "a@example.org\nBcc: all@example.org"}, "#/email"),
         ({"kind": "shared", "send_email": True}, "#/email"),
         ({"email": "a@example.org", "kind": "secret"}, "#/kind"),
@@ -251,3 +252,26 @@ def test_inviting_one_person_many_times_at_once_makes_one_link(ada, group, signe
     assert sorted(answer.status_code for answer in answers) == [200] * (people - 1) + [201]
     assert len({answer.json()["token"] for answer in answers}) == 1
     assert Invitation.objects.count() == 1
+
+
+# --- Whose invitation it is -----------------------------------------------------------------
+
+
+def test_a_member_does_not_say_how_long_anothers_link_lives(ada, ben, invite):
+    row = invite(ada, email="cleo@example.org").json()
+    answer = invite(ben, email="cleo@example.org", expires_at="2099-01-01T00:00:00Z")
+    assert answer.status_code == 403
+    assert about(lives(row), WEEK)
+    assert invite(ben, email="cleo@example.org").status_code == 200
+
+
+def test_only_owners_and_who_sent_it_let_the_revoked_in_again(ada, ben, invite):
+    first = invite(ada, email="cleo@example.org").json()
+    Invitation.objects.update(revoked_at=timezone.now())
+    assert invite(ben, email="cleo@example.org").status_code == 403
+    assert Invitation.objects.get().is_revoked
+    again = invite(ada, email="cleo@example.org")
+    assert again.status_code == 201
+    assert again.json()["token"] != first["token"]
+    Invitation.objects.update(revoked_at=timezone.now(), created_by=ben)
+    assert invite(ben, email="cleo@example.org").status_code == 201

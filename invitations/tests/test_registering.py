@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from bandpics.users.models import IdempotencyRecord, User
 from bandpics.users.tests.factories import UserFactory
+from groups.models import Group
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -72,6 +73,8 @@ def test_nobody_makes_themselves_more_than_a_user(anyone):
         ({"email": ""}, "#/email"),
         ({"email": None}, "#/email"),
         ({"email": "a@b.example\x00"}, "#/email"),
+        ({"email": "\u017fam@example.org"}, "#/email"),  # a long s
+        ({"email": "\u212aim@example.org"}, "#/email"),  # the sign for kelvin
         ({"password": "short"}, "#/password"),
         ({"password": "password123"}, "#/password"),
         ({"password": "0123456789876"}, "#/password"),
@@ -103,6 +106,14 @@ def test_an_address_is_used_once_whatever_the_case(anyone):
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["code"] == "unique"
     assert User.objects.count() == 1
+
+
+def test_addresses_that_only_look_alike_are_two_people(anyone):
+    """Made before registering refused them, or by an issuer."""
+    people = [UserFactory(email=f"{first}am@example.org") for first in ("s", "\u017f")]
+    for person in people:
+        answer = anyone.post("/api/v1/token/", {"email": person.email, "password": PASSWORD})
+        assert answer.status_code == 200, answer.content
 
 
 # --- Closed ---------------------------------------------------------------------------------
@@ -193,3 +204,10 @@ def test_the_invited_do_not_share_that_limit(invitation, settings):
     other = InvitationFactory(email="ben@example.org")
     assert guest(invitation).post(USERS, ADA).status_code == 201
     assert guest(other).post(USERS, {**ADA, "email": "ben@example.org"}).status_code == 201
+
+
+def test_a_repeated_call_after_the_group_is_gone_finds_nothing(anyone):
+    headers = {"Idempotency-Key": "b7e6e1f2"}
+    made = anyone.post(USERS, ADA, headers=headers).json()
+    Group.objects.filter(pk=made["group"]["id"]).delete()
+    assert anyone.post(USERS, ADA, headers=headers).status_code == 404

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bandpics.api.tests.conftest import ME, problem
 from bandpics.users import oidc
 from bandpics.users.models import ExternalIdentity, User
+from bandpics.users.tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -218,3 +219,24 @@ def test_without_the_settings_no_issuer_is_believed(ada, issuer, ask, settings):
     settings.OIDC_ISSUER = ""
     problem(ask(issuer.token()), 401, "credential-invalid")
     assert issuer.asked == 0
+
+
+def test_who_made_the_account_before_is_shut_out(ada, issuer, ask, key_of, with_header, client):
+    """Anybody may have registered this address; only the issuer knows whose it is."""
+    said = {"email": "ada@example.org", "password": PASSWORD}
+    tokens = client.post("/api/v1/token/", said, content_type="application/json").json()
+    client.force_login(ada)
+    others = [
+        with_header(f"Api-Key {key_of(ada)[1]}"),
+        with_header(f"Bearer {tokens['access']}"),
+        client,
+    ]
+    assert [other.get(ME).status_code for other in others] == [200, 200, 200]
+    assert ask(issuer.token()).json()["id"] == ada.pk
+    assert [other.get(ME).status_code for other in others] == [401, 401, 401]
+    again = client.post("/api/v1/token/", said, content_type="application/json")
+    assert again.status_code == 401
+    # Only the first time: a key made since then is the person's own.
+    own = with_header(f"Api-Key {key_of(ada)[1]}")
+    ask(issuer.token())
+    assert own.get(ME).status_code == 200

@@ -77,7 +77,8 @@ def test_without_redis_limits_hold_and_nobody_waits(ada, rates, settings, kind, 
     started = time.monotonic()
     codes = [client.get(ME).status_code for _ in range(5)]
     assert codes == [200, 200, 200, 429, 429]
-    assert time.monotonic() - started < 1
+    # Loose, for a busy machine; were each call to wait for this Redis, it would be 30 s and more.
+    assert time.monotonic() - started < 5
     assert "limits alone" in caplog.text
 
 
