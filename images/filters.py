@@ -206,7 +206,7 @@ class ImageFilters(filters.FilterSet):  # type: ignore[misc]
     trashed = TrueOrFalseFilter(method="in_trash")
 
     # What matches one of these is found by an index of its own, in whichever group it is.
-    SELECTIVE: ClassVar = frozenset({"q", "ids", "trashed"})
+    SELECTIVE: ClassVar = ("q", "ids", "trashed")
 
     def __init__(self, data: Mapping[str, str], queryset: ImageQuerySet, *, sight: Sight) -> None:
         super().__init__(data, queryset)
@@ -238,7 +238,8 @@ class ImageFilters(filters.FilterSet):  # type: ignore[misc]
 
     @property
     def is_selective(self) -> bool:
-        return any(name in self.data for name in self.SELECTIVE)
+        """Only after narrowed()."""
+        return any(self.form.cleaned_data[name] for name in self.SELECTIVE)
 
     def in_trash(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
         if not wanted:

@@ -44,7 +44,11 @@ _TELLS_WHERE: Final = re.compile(
 _IPTC_TELLS_WHERE: Final = re.compile(
     rb"\x1c\x02[\x1a\x1b\x5a\x5c\x5f\x64\x65]|8BIM\x04[\x22\x23\x24]"
 )
-_IN_HEIC: Final = re.compile(rb"exif:gps|gpslatitude|Iptc4xmp|photoshop:(?:City|State)", re.I)
+# Of a HEIC: text, rather than pixels that happen to read `gps`; and how films tell where.
+_TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]{12,}")
+_FILM_TELLS_WHERE: Final = re.compile(rb"\xa9xyz|loci|[+-]\d{2,6}\.\d+[+-]\d{3,7}\.\d+")
+_HEIC_BOXES: Final = frozenset({b"ftyp", b"meta", b"mdat", b"free", b"skip"})
+_HEIC_ITEMS: Final = frozenset({b"hvc1", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime"})
 
 
 class Unproven(Exception):
@@ -438,10 +442,54 @@ def _look_into_heic(source: Path) -> bool:
     read = exif.read(source)
     if read.gps is not None or tiff.GPS in read.raw:
         raise Unproven("A HEIC cannot be edited for certain.")
-    with (
-        source.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    data = source.read_bytes()
+    if not _is_plain_still(data):
+        raise Unproven("It holds more than a still picture.")
+    text = data.replace(b"\0", b"")  # UTF-16, too
+    if _FILM_TELLS_WHERE.search(text) or any(
+        _TELLS_WHERE.search(found[0]) for found in _TEXT.finditer(text)
     ):
-        if _IN_HEIC.search(data):
-            raise Unproven("A HEIC cannot be edited for certain.")
+        raise Unproven("A HEIC cannot be edited for certain.")
     return False
+
+
+def _is_plain_still(data: bytes) -> bool:
+    """Nothing hangs on it, such as a film, and none of its metadata is compressed or unknown."""
+    at, end = 0, len(data)
+    while at < end:
+        size, name = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        elif size == 0:  # up to the end
+            size = end - at
+        if name not in _HEIC_BOXES or size < head or at + size > end:
+            return False
+        if name == b"meta" and not _are_items_plain(data[at + head : at + size]):
+            return False
+        if name in {b"free", b"skip"} and data[at + head : at + size].strip(b"\0"):
+            return False
+        at += size
+    return True
+
+
+def _are_items_plain(meta: bytes) -> bool:
+    """By their `infe` boxes (ISO 14496-12, 8.11.6): at most one EXIF, and XMP as plain text."""
+    exifs = 0
+    for found in re.finditer(rb"infe", meta):
+        at = found.end()
+        box = meta[at : at + int.from_bytes(meta[at - 8 : at - 4]) - 8]
+        version = box[0]
+        if version not in {2, 3}:
+            return False
+        kind_at = 8 if version == 2 else 10  # version, flags, id, protection
+        kind = box[kind_at : kind_at + 4]
+        exifs += kind == b"Exif"
+        if kind not in _HEIC_ITEMS or exifs > 1:
+            return False
+        if kind == b"mime":  # name, type, encoding
+            _, type_, encoding = (box[kind_at + 4 :].split(b"\0") + [b""] * 3)[:3]
+            if type_ != b"application/rdf+xml" or encoding:
+                return False
+    return True

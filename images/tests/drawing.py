@@ -151,6 +151,7 @@ def heic(
     image: Image.Image | None = None,
     icc: bytes | None = None,
     exif: bytes | None = None,
+    xmp: bytes | None = None,
     quality: int = 70,
     **camera: Any,
 ) -> bytes:
@@ -162,8 +163,8 @@ def heic(
     # pillow-heif takes pixels as stored and writes irot and imir from the EXIF orientation.
     pixels = stored(image, orientation or 1)
     extra: dict[str, Any] = {"exif": b"Exif\0\0" + exif} if exif else {}
-    if stuffed:
-        extra["xmp"] = _xmp()
+    if stuffed or xmp:
+        extra["xmp"] = xmp or _xmp()
     if icc:
         extra |= {"icc_profile": icc, "icc_profile_type": "prof"}
     pillow_heif.encode(pixels.mode, pixels.size, pixels.tobytes(), out, quality=quality, **extra)

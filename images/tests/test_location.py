@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import struct
 import subprocess
+import zlib
 from datetime import timedelta
 
 import pytest
@@ -23,6 +25,16 @@ from images.tests.story import Guest, described, get, put, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 EXIFTOOL = shutil.which("exiftool")
+
+
+def box(name: bytes, payload: bytes) -> bytes:
+    """One box of a HEIC or a film."""
+    return struct.pack(">I4s", 8 + len(payload), name) + payload
+
+
+FILM = box(b"udta", box(b"\xa9xyz", b"\0\x12\x15\xc7+48.2082+016.3738/"))
+WIDE_XMP = "<x:xmpmeta exif:GPSLatitude='48,12N'/>".encode("utf-16-le")
+WITH_XMP = drawing.heic(xmp=b"<x:xmpmeta><dc:rights>me</dc:rights></x:xmpmeta>")
 
 
 @pytest.fixture
@@ -163,8 +175,10 @@ def test_a_png_keeps_its_pixels(forgotten, tmp_path):
         drawing.png(exif=b""),
         drawing.jpeg(),
         drawing.heic(),
+        drawing.heic() + box(b"free", bytes(20)),
+        WITH_XMP,
     ],
-    ids=["bare jpeg", "bare png", "jpeg", "heic"],
+    ids=["bare jpeg", "bare png", "jpeg", "heic", "heic with a gap", "heic with harmless xmp"],
 )
 def test_what_holds_no_position_stays_as_it_is(forgotten, data):
     assert forgotten(data) is None
@@ -181,6 +195,13 @@ def twice(data: bytes) -> bytes:
     [
         drawing.heic(lat=48.2, lon=16.37),
         drawing.heic(stuffed=True),
+        drawing.heic() + box(b"mpvd", FILM),
+        drawing.heic() + FILM,
+        drawing.heic() + box(b"mdat", FILM),
+        drawing.heic() + box(b"mdat", WIDE_XMP),
+        drawing.heic() + box(b"free", zlib.compress(WIDE_XMP)),
+        drawing.heic() + b"behind the end",
+        WITH_XMP.replace(b"application/rdf+xml\0", b"application/rdf\0xml\0"),
         drawing.jpeg(lat=48.2, lon=16.37) + b"\0\0\0\x18ftypmp42 a film",
         drawing.jpeg(lat=48.2, lon=16.37)[:-2],
         drawing.jpeg(exif=b"II*\0\xff\xff\xff\x7f"),
@@ -191,7 +212,9 @@ def twice(data: bytes) -> bytes:
         drawing.png(lat=48.2, lon=16.37)[:-20],
     ],
     ids=[
-        *("heic", "heic with xmp", "film behind", "cut off", "points nowhere", "no tiff"),
+        *("heic", "heic with xmp", "heic film", "heic user data", "heic film data"),
+        *("heic wide xmp", "heic hidden xmp", "heic tail", "heic encoded xmp"),
+        *("film behind", "cut off", "points nowhere", "no tiff"),
         *("sub ifds", "exif nowhere", "two exifs", "cut off png"),
     ],
 )
@@ -280,6 +303,13 @@ def test_where_nothing_can_be_proved_the_original_goes(cleo, ada, bucket, signed
     assert get(client.get(f"/api/v1/images/{image.pk}/variants/thumb/")["Location"]).status == 200
     assert not [found for found in bucket.list_keys("") if "/original/" in found.key]
     assert forget(cleo.client, image).json() == {"original": "none"}
+
+
+@pytest.mark.django_db
+def test_the_original_goes_for_a_film_that_hangs_on_it(cleo, bucket):
+    data = drawing.heic() + box(b"mpvd", FILM)
+    image = cleo.send_and_process(data, content_type="image/heic")
+    assert forget(cleo.client, image).json() == {"original": "dropped"}
 
 
 @pytest.mark.django_db
