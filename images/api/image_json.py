@@ -129,7 +129,7 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
     content_type = TextOrNull()
     sha256 = TextOrNull()
     format = serializers.SerializerMethodField()
-    uploader = serializers.CharField(source="uploader_name")
+    uploader = serializers.CharField(source="uploader_name", allow_blank=True)
     taken_at_local = serializers.SerializerMethodField()
     utc_offset = serializers.SerializerMethodField()
     exif = ExifSerializer(source="*")

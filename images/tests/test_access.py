@@ -75,7 +75,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("invitation-list", "POST"): Decided(
         "201 201 403 404 401 401 401", {"group": "GROUP", "email": "new@example.org"}
     ),
-    ("invitation-qr", "GET"): Decided("200 200 404 404 401 401 401"),
+    ("invitation-qr", "GET"): Decided("200 403 404 404 401 401 401"),
     ("invitation-revoke", "POST"): Decided("200 403 404 404 401 401 401"),
     ("invitation-rotate", "POST"): Decided("200 403 404 404 401 401 401"),
     ("key-detail", "DELETE"): Decided("204 404 404 404 401 401 401"),

@@ -192,6 +192,7 @@ def test_every_column_an_image_has_was_thought_of():
         "exif": "for one photo alone",
         "invitation_id": "nobody's business",
         "taken_source": "not shown",
+        "place_forgotten_at": "not shown",
         "trashed_by": "not shown",
         "sort_at": "not shown",
     }
