@@ -11,6 +11,8 @@ from django.db.models.functions import Coalesce, Greatest, Least
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from images.models import Upload
 
 
@@ -32,8 +34,7 @@ def reserve(invitation: Invitation, *, files: int, byte_count: int) -> None:
 
 def reserve_regardless(upload: Upload) -> None:
     """For bytes that were promised a place already: as much of it as the limits leave room for."""
-    rows = Invitation.objects.filter(images=upload.image_id)
-    rows.update(
+    _link_of(upload).update(
         used_files=Least(F("used_files") + 1, Coalesce(F("max_files"), F("used_files") + 1)),
         used_bytes=Least(
             F("used_bytes") + upload.declared_byte_size,
@@ -45,7 +46,11 @@ def reserve_regardless(upload: Upload) -> None:
 def give_back(upload: Upload) -> None:
     """Belongs in the transaction of the UPDATE that ended the upload, so it happens once."""
     # Never below zero: a wrong count must not keep an upload from ending.
-    Invitation.objects.filter(images=upload.image_id).update(
+    _link_of(upload).update(
         used_files=Greatest(F("used_files") - 1, 0),
         used_bytes=Greatest(F("used_bytes") - upload.declared_byte_size, 0),
     )
+
+
+def _link_of(upload: Upload) -> QuerySet[Invitation]:
+    return Invitation.objects.filter(pk=upload.image.invitation_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Q
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 
 from images import doorbell, quota
@@ -408,11 +408,13 @@ def _forget_multipart(upload: Upload) -> None:
 def accept(upload: Upload) -> bool:
     """PENDING -> QUEUED, unless its link was revoked meanwhile. The winner rings the worker."""
     with transaction.atomic():
+        # Not joined: Django turns that into `WHERE id IN (SELECT …)`, and who waited for the row
+        # would look at the status it had before.
+        revoked = Image.objects.filter(pk=OuterRef("image"), invitation__revoked_at__isnull=False)
         won = (
             Upload.objects.pending()
-            .filter(pk=upload.pk)
             # What a member sends for a guest's photo came by no link.
-            .exclude(sender__startswith=BY_INVITATION, image__invitation__revoked_at__isnull=False)
+            .filter(~(Q(sender__startswith=BY_INVITATION) & Exists(revoked)), pk=upload.pk)
             .update(status=Upload.Status.QUEUED, arrived_at=Now(), queued_at=Now())
         )
         if won:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,32 @@ def pytest_configure() -> None:
     from django.conf import settings
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    _refuse_updates_that_cannot_decide()
+
+
+# `UPDATE "x" … WHERE … IN (SELECT U0."id" FROM "x" U0 …`: what Django makes of a filter that joins.
+JOINED_UPDATE = re.compile(r'UPDATE ("\w+") .* IN \(SELECT \w+\."id" FROM \1 ', re.DOTALL)
+
+
+class UndecidedUpdate(AssertionError):
+    """An UPDATE that looks its rows up first: of two at once, both would win."""
+
+
+def _refuse_updates_that_cannot_decide() -> None:
+    """Whoever waits for a row sees its new columns, but a sub-select's old ones (PostgreSQL,
+    "Read Committed Isolation Level"): filter by columns of the row itself, or by Exists()."""
+    from django.db.backends.signals import connection_created
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if JOINED_UPDATE.match(sql):
+            raise UndecidedUpdate(sql)
+        return execute(sql, params, many, context)
+
+    def watch(connection: Any, **kwargs: Any) -> None:
+        if refuse not in connection.execute_wrappers:
+            connection.execute_wrappers.append(refuse)
+
+    connection_created.connect(watch, weak=False)
 
 
 @pytest.fixture(scope="session")
