@@ -1,0 +1,20 @@
+"""The test plugin refuses UPDATEs that cannot decide a race."""
+
+from __future__ import annotations
+
+import pytest
+from django.db.models import F
+
+from bandpics.local.pytest_plugin import UndecidedUpdate
+from bandpics.users.models import ApiKey, User
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_filter_that_joins_is_refused():
+    with pytest.raises(UndecidedUpdate):
+        ApiKey.objects.filter(user__email="ada@example.org").update(revoked=True)
+
+
+def test_columns_of_the_row_itself_may_decide():
+    User.objects.filter(email="ada@example.org", is_active=True).update(email=F("email"))
