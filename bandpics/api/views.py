@@ -61,6 +61,8 @@ PROBLEMS = {
     "too-large": "`limit` says how many bytes are taken here. Large photos go by "
     "`/api/v1/uploads/`.",
     "too-many-requests": "Wait as long as `Retry-After` says.",
+    "two-credentials": "The Authorization header and `?access_token=` name different credentials. "
+    "Send only one of them.",
     "unavailable": "A service behind this one does not answer. Nothing is lost; try again.",
     "unsupported-media-type": "Send JSON, with `Content-Type: application/json`.",
     "upload-mismatch": "The bucket held a file of another size than announced. It was removed: "
