@@ -112,7 +112,11 @@ JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", default=None, validate=validate.Len
 # Somebody else's tokens (Cognito, Keycloak, …) are taken as well once these are set.
 OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
 OIDC_AUDIENCE: list[str] = env.list("OIDC_AUDIENCE", default=[])
-OIDC_JWKS_URL = env.str("OIDC_JWKS_URL", default="")
+OIDC_JWKS_URL = env.str(
+    "OIDC_JWKS_URL",
+    default="",
+    validate=validate.Regexp(r"^(https?://[^\s/]+\S*)?$", error="must be an address, https://…"),
+)
 # Cognito's access tokens name their audience `client_id`.
 OIDC_CLIENT_ID_IS_AUDIENCE = env.bool("OIDC_CLIENT_ID_IS_AUDIENCE", default=False)
 OIDC_CREATES_USERS = env.bool("OIDC_CREATES_USERS", default=False)
