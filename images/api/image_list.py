@@ -177,7 +177,10 @@ def _visible(request: Request) -> tuple[GroupQuerySet, ImageQuerySet]:
     if guest(request) is None:
         return Group.objects.seen_by(caller_of(request)), Image.objects.all()
     sender = sender_of(request, group_id=None)
-    return Group.objects.filter(pk=sender.group.pk), Image.objects.seen_by_guest(sender)
+    theirs = Q(pk=sender.group.pk)
+    if sender.is_known_again:  # a host may have moved some of them to another group
+        theirs |= Q(pk__in=Image.objects.sent_by(sender.key).values("group"))
+    return Group.objects.filter(theirs), Image.objects.seen_by_guest(sender)
 
 
 def _sight(request: Request, viewer: Viewer) -> Sight:

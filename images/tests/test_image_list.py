@@ -161,8 +161,9 @@ def varied(group, ben):
         viewers.Viewer(is_guest=True, sender_key="own", sees_others_roughly=True),
         viewers.Viewer(is_guest=True, sender_key="", sees_others_roughly=True),
         viewers.Viewer(is_guest=True),
+        viewers.Viewer(is_guest=False, until=datetime.max.replace(tzinfo=UTC)),
     ],
-    ids=["member", "guest", "guest, coarse", "nobody, coarse", "nobody"],
+    ids=["member", "guest", "guest, coarse", "nobody, coarse", "nobody", "for long"],
 )
 def test_rows_say_what_the_serializer_says(varied, viewer, django_assert_num_queries):
     rows = Image.objects.order_by("id")

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from bandpics.users import keys
 from groups.models import Group
 from images import processing, tasks
 from images.models import Image, Upload
@@ -48,6 +50,17 @@ def test_a_crashed_photo_is_processed_once_more(ada, address, crashed, invitatio
     assert (crashed.attempt, crashed.failure) == (0, "")
     tasks.process_upload(str(crashed.pk))
     assert Image.objects.with_status().get().status == "done"
+
+
+def test_a_key_that_may_not_read_retries_and_is_told_no_more(ada, address, crashed):
+    _, key = keys.issue(ada, name="script", scopes=["upload"])
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
+    for _ in range(2):
+        answer = client.post(address)
+        assert (answer.status_code, answer.content) == (204, b"")
+    crashed.refresh_from_db()
+    assert (crashed.status, crashed.failure) == ("queued", "")
 
 
 def test_trying_twice_is_trying_once(cleo, address, invitation):
