@@ -62,11 +62,12 @@ class Claim:
 
     upload: Upload
     attempt: int
+    number: int
     started_at: float
 
     def rows(self) -> Any:
         return Upload.objects.filter(
-            pk=self.upload.pk, status=Upload.Status.PROCESSING, attempt=self.attempt
+            pk=self.upload.pk, status=Upload.Status.PROCESSING, claim_number=self.number
         )
 
     @property
@@ -135,6 +136,7 @@ def take(upload: Upload) -> Claim | None:
     won = Upload.objects.filter(claimable, pk=upload.pk, attempt__lt=MAX_ATTEMPTS).update(
         status=Upload.Status.PROCESSING,
         attempt=F("attempt") + 1,
+        claim_number=F("claim_number") + 1,
         lease_until=Now() + LEASE,
     )
     if not won:
@@ -142,7 +144,16 @@ def take(upload: Upload) -> Claim | None:
     fresh = Upload.objects.select_related("image").filter(pk=upload.pk).first()
     if fresh is None:
         return None
-    return Claim(upload=fresh, attempt=fresh.attempt, started_at=time.monotonic())
+    return _claim_of(fresh)
+
+
+def _claim_of(upload: Upload) -> Claim:
+    return Claim(
+        upload=upload,
+        attempt=upload.attempt,
+        number=upload.claim_number,
+        started_at=time.monotonic(),
+    )
 
 
 def give_back(claim: Claim) -> bool:
@@ -187,7 +198,7 @@ def bury_crashed() -> int:
     )
     return sum(
         _end(
-            Claim(upload, upload.attempt, time.monotonic()),
+            _claim_of(upload),
             Upload.Status.FAILED,
             failure=Upload.Failure.CRASHED,
         )
