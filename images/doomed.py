@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -23,6 +23,8 @@ from images.models import DoomedObjects, Image, Variant
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
+
+    from images.models import Upload
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,30 @@ def note(image_id: UUID, doomed: Iterable[str], *, may_be_written: bool = False)
     )
 
 
+def note_version(upload: Upload) -> DoomedObjects:
+    """As note(), of every object a worker may have written of it."""
+    return DoomedObjects.objects.create(
+        image_id=upload.image_id, group_id=upload.image.group_id, version=upload.version
+    )
+
+
+def forget_version(upload: Upload) -> None:
+    """They were removed by whoever noted them."""
+    DoomedObjects.objects.filter(
+        image_id=upload.image_id,
+        group_id=upload.image.group_id,
+        version=upload.version,
+        upload_id=None,
+    ).delete()
+
+
+def note_parts(upload: Upload) -> DoomedObjects:
+    """As note(), of what arrived of a multipart upload."""
+    return DoomedObjects.objects.create(
+        image_id=upload.image_id, upload_id=upload.pk, multipart_id=upload.multipart_id or ""
+    )
+
+
 def remove_on_commit(image_id: UUID) -> None:
     """Remove what is noted of the photo as soon as its note is committed; many in one request."""
     here = transaction.get_connection()
@@ -48,7 +74,7 @@ def remove_on_commit(image_id: UUID) -> None:
     if last and isinstance(last[1], _Removal) and last[0] == set(here.savepoint_ids):
         last[1].image_ids.append(image_id)
     else:
-        transaction.on_commit(_Removal([image_id]), robust=True)
+        transaction.on_commit(_Removal([image_id]))
 
 
 @dataclass(eq=False)
@@ -59,7 +85,7 @@ class _Removal:
         try:
             for start in range(0, len(self.image_ids), BATCH):
                 remove(self.image_ids[start : start + BATCH])
-        except (StorageUnavailable, locks.Busy) as error:
+        except (StorageUnavailable, locks.Busy, DatabaseError) as error:
             logger.warning("Objects of deleted rows wait for the sweeper: %s", error)
 
 
@@ -93,6 +119,11 @@ def remove(image_ids: Sequence[UUID]) -> None:
 
 def _remove(rows: Sequence[DoomedObjects], *, wanted: set[str]) -> None:
     doomed = {key for row in rows for key in keys_of(row)} - wanted
+    for row in rows:
+        if row.multipart_id and row.upload_id is not None:
+            photo_storage().abort_multipart(
+                keys.incoming(row.upload_id), multipart_id=row.multipart_id
+            )
     photo_storage().delete_keys(sorted(doomed))
     DoomedObjects.objects.filter(
         Q(may_be_written=False) | Q(doomed_at__lt=Now() - MAY_STILL_BE_WRITTEN),

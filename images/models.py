@@ -501,6 +501,8 @@ class DoomedObjects(models.Model):
     group_id = models.UUIDField(null=True, blank=True)
     version = models.PositiveIntegerField(null=True, blank=True)
     upload_id = models.UUIDField(null=True, blank=True)
+    # Parts that were never joined: no key names them.
+    multipart_id = models.CharField(max_length=1024, blank=True)
     keys = ArrayField(models.CharField(max_length=200), default=list, blank=True)
     # A worker had it, and does not know yet: what is removed now may come once more.
     may_be_written = models.BooleanField(default=False)

@@ -29,7 +29,7 @@ from django.db import (
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images import doorbell, locks, quota, versions
+from images import doomed, doorbell, locks, quota, versions
 from images.media import exif, keys, originals, rendering
 from images.media.rendering import BadPicture, Header, Rendered
 from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
@@ -176,8 +176,11 @@ def _begin_again(claim: Claim) -> None:
     """
     try:
         with locks.objects_of(claim.upload.image_id):
-            if give_back(claim):
+            with transaction.atomic():
+                written = doomed.note_version(claim.upload) if give_back(claim) else None
+            if written is not None:
                 photo_storage().delete_keys(version_keys(claim.upload))
+                written.delete()
     except locks.Busy:
         give_back(claim)
     doorbell.ring(claim.upload.pk)
@@ -431,14 +434,16 @@ def _close(claim: Claim, status: Upload.Status, **changes: Any) -> bool:
     )
     if closed:
         quota.give_back(claim.upload)
+        doomed.note_version(claim.upload)  # an earlier attempt may have got that far
     return bool(closed)
 
 
 def _clear(claim: Claim, *, keeps_bytes: bool = False) -> None:
-    doomed = version_keys(claim.upload)  # an earlier attempt may have got that far
+    unwanted = version_keys(claim.upload)
     if not keeps_bytes:
-        doomed.append(claim.upload.incoming_key)
-    photo_storage().delete_keys(doomed)
+        unwanted.append(claim.upload.incoming_key)
+    photo_storage().delete_keys(unwanted)
+    doomed.forget_version(claim.upload)
 
 
 def version_keys(upload: Upload) -> list[str]:

@@ -9,8 +9,9 @@ TRIGGERS = """
 CREATE FUNCTION images_doom_uploads() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO images_doomedobjects
-        (image_id, group_id, version, upload_id, keys, may_be_written, doomed_at)
-    SELECT gone.image_id, images_image.group_id, gone.version, gone.id, '{}',
+        (image_id, group_id, version, upload_id, multipart_id, keys, may_be_written, doomed_at)
+    SELECT gone.image_id, images_image.group_id, gone.version, gone.id,
+           CASE WHEN gone.status = 'pending' THEN coalesce(gone.multipart_id, '') ELSE '' END, '{}',
            gone.status IN ('queued', 'processing'), statement_timestamp()
     FROM gone LEFT JOIN images_image ON images_image.id = gone.image_id;
     RETURN NULL;
@@ -20,8 +21,8 @@ CREATE TRIGGER doom_uploads AFTER DELETE ON images_upload
 
 CREATE FUNCTION images_doom_variants() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO images_doomedobjects (image_id, keys, may_be_written, doomed_at)
-    SELECT gone.image_id, array_agg(gone.key), false, statement_timestamp()
+    INSERT INTO images_doomedobjects (image_id, multipart_id, keys, may_be_written, doomed_at)
+    SELECT gone.image_id, '', array_agg(gone.key), false, statement_timestamp()
     FROM gone GROUP BY gone.image_id;
     RETURN NULL;
 END $$;
@@ -50,6 +51,7 @@ class Migration(migrations.Migration):
                 ("group_id", models.UUIDField(blank=True, null=True)),
                 ("version", models.PositiveIntegerField(blank=True, null=True)),
                 ("upload_id", models.UUIDField(blank=True, null=True)),
+                ("multipart_id", models.CharField(blank=True, max_length=1024)),
                 (
                     "keys",
                     django.contrib.postgres.fields.ArrayField(

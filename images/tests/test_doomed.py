@@ -21,10 +21,11 @@ from bandpics.users.models import User
 from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images import cleanup, doomed, editing, processing
+from images.media.storage import ObjectMissing, StorageUnavailable
 from images.models import DoomedObjects, Image, Upload, Variant
 from images.tests import albums, drawing
 from images.tests.refusing_store import pointed_at, refusing
-from images.tests.story import Guest, get
+from images.tests.story import Guest, get, put
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -123,6 +124,58 @@ def test_many_photos_are_doomed_in_few_statements(group, django_assert_max_num_q
     )
     with django_assert_max_num_queries(30):
         group.delete()
+    assert not DoomedObjects.objects.exists()
+
+
+def test_parts_of_a_deleted_upload_go_too(cleo, group, bucket, settings):
+    upload = _one_part_of_two(cleo, settings)
+    stores = settings.STORAGES
+    settings.STORAGES = pointed_at(stores, NOWHERE)
+    group.delete()
+    settings.STORAGES = stores
+    assert bucket.list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
+    cleanup.sweep()
+    with pytest.raises(ObjectMissing):
+        bucket.list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
+    assert not DoomedObjects.objects.exists()
+
+
+def test_parts_of_an_upload_cancelled_while_the_store_is_down_go_later(cleo, bucket, settings):
+    upload = _one_part_of_two(cleo, settings)
+    stores = settings.STORAGES
+    settings.STORAGES = pointed_at(stores, NOWHERE)
+    cleo.client.delete(f"/api/v1/uploads/{upload.pk}/")
+    settings.STORAGES = stores
+    assert Upload.objects.get().status == "discarded"
+    assert bucket.list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
+    cleanup.sweep()
+    with pytest.raises(ObjectMissing):
+        bucket.list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
+    assert not DoomedObjects.objects.exists()
+
+
+def _one_part_of_two(cleo, settings) -> Upload:
+    settings.MULTIPART_THRESHOLD_BYTES = settings.MULTIPART_PART_BYTES = 10_000
+    ticket = cleo.announce_one(bytes(15_000))
+    assert put(cleo.sign(ticket["id"], part=1).json(), bytes(10_000)).status == 200
+    return Upload.objects.get(pk=ticket["id"])
+
+
+def test_what_a_first_try_wrote_of_a_photo_that_failed_goes_later(cleo, bucket, settings):
+    """It was stored, then its worker died; the next ones died too, and the store was down."""
+    upload = cleo.send(drawing.jpeg())
+    claim = processing.take(upload)
+    assert claim is not None
+    bucket.copy(upload.incoming_key, processing.version_keys(upload)[-1])
+    Upload.objects.update(attempt=3, lease_until=F("lease_until") - timedelta(minutes=1))
+    stores = settings.STORAGES
+    settings.STORAGES = pointed_at(stores, NOWHERE)
+    with pytest.raises(StorageUnavailable):
+        processing.bury_crashed()
+    settings.STORAGES = stores
+    assert len(kept(bucket)) == 2
+    cleanup.sweep()
+    assert kept(bucket) == [upload.incoming_key]  # somebody may look at it, and try again
     assert not DoomedObjects.objects.exists()
 
 
