@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, Value
@@ -207,6 +208,9 @@ class Image(models.Model):
     trashed_at = models.DateTimeField(null=True, blank=True)
     # In the words of images.senders: a guest takes back what they did, not what a host did.
     trashed_by = models.CharField(max_length=128, blank=True, editable=False)
+    looked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="By the sweeper, and the store refused."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -302,6 +306,21 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.exclude(status=Upload.Status.DISCARDED, version__gt=1)
 
 
+def end_what_rests_on_it(collector: Any, field: Any, resting: Any, using: str) -> None:
+    """Of `on_delete`: bytes that were "already here" are here no more. Where nobody passed them on
+    (versions.pass_on), the upload ends as one that brought nothing, and may be sent again.
+    """
+    status = field.model._meta.get_field("status")
+    duplicates = resting.filter(status=Upload.Status.DUPLICATE)
+    # In this order: the second UPDATE makes them not to be found.
+    collector.add_field_update(status, Upload.Status.DISCARDED, duplicates)
+    collector.add_field_update(field, None, resting)
+
+
+# Django counts and updates them without fetching them first.
+end_what_rests_on_it.lazy_sub_objs = True  # type: ignore[attr-defined]
+
+
 class Upload(models.Model):
     """One arrival of bytes. It carries the state machine; the Image is its result.
 
@@ -336,11 +355,13 @@ class Upload(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     failure = models.CharField(max_length=20, choices=Failure.choices, blank=True)
     duplicate_of = models.ForeignKey(
-        Image, null=True, blank=True, on_delete=models.SET_NULL, related_name="duplicates"
+        Image, null=True, blank=True, on_delete=end_what_rests_on_it, related_name="duplicates"
     )
-    # Claims that have not reported back, the running one included. Also the fence: a worker
-    # writes only while this is the number it claimed with.
+    # Claims that have not reported back, the running one included.
     attempt = models.PositiveSmallIntegerField(default=0)
+    # All claims there ever were. The fence: a worker writes only while this is the number it
+    # claimed with. Unlike `attempt` it never goes back, whoever tries again.
+    claim_number = models.PositiveIntegerField(default=0, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True)
     multipart_id = models.CharField(max_length=1024, null=True, blank=True)  # noqa: DJ001 - claimed WHERE NULL
 
@@ -465,3 +486,32 @@ class Variant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.image}"
+
+
+class DoomedObjects(models.Model):
+    """What a deleted upload or variant left in the bucket, until somebody has removed it.
+
+    Triggers write it in the transaction of the deletion; images.doomed reads it. No foreign keys:
+    what it names is gone.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    image_id = models.UUIDField(db_index=True)
+    # Of an upload: enough to know every key it may have written to.
+    group_id = models.UUIDField(null=True, blank=True)
+    version = models.PositiveIntegerField(null=True, blank=True)
+    upload_id = models.UUIDField(null=True, blank=True)
+    # Parts that were never joined: no key names them.
+    multipart_id = models.CharField(max_length=1024, blank=True)
+    keys = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    # A worker had it, and does not know yet: what is removed now may come once more.
+    may_be_written = models.BooleanField(default=False)
+    doomed_at = models.DateTimeField(auto_now_add=True)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="By the sweeper.")
+
+    class Meta:
+        verbose_name_plural = "doomed objects"
+        indexes = [models.Index(F("looked_at").asc(nulls_first=True), F("id"), name="doomed_sweep")]
+
+    def __str__(self) -> str:
+        return f"Objects of photo {self.image_id}"
