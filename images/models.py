@@ -237,6 +237,15 @@ class Image(models.Model):
             models.Index(
                 fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="image_trash"
             ),
+            # Counting reads this alone, not the rows, which are wide.
+            models.Index(
+                fields=["group"],
+                include=[
+                    *("id", "trashed_at", "version", "byte_size", "original_dropped_at"),
+                    *("content_type", "camera_make", "camera_model"),
+                ],
+                name="image_numbers",
+            ),
             # A list of what is yet to be sorted in would be read by every search.
             GinIndex(fields=["words"], name="image_words", fastupdate=False),
         ]
