@@ -342,7 +342,7 @@ def _in_each(
     return Case(along_the_order, default=answer(sought.by_index(rows)))
 
 
-def _how_many(rows: ImageQuerySet) -> Expression:
+def _how_many(rows: ImageQuerySet) -> Any:
     template = "(SELECT count(*) FROM (%(subquery)s) counted)"
     ids = rows.order_by().values("pk")
     return Subquery(ids, template=template, output_field=IntegerField())

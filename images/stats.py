@@ -55,7 +55,7 @@ def of(groups: GroupQuerySet) -> Stats:
     uploads = Upload.objects.filter(image__in=images.values("pk"))
     kept = images.kept()
     # One pass, over an index alone: there are few kinds of photos.
-    kinds = list(
+    kinds: Any = list(
         images.order_by()
         .values("content_type", "camera_make", "camera_model")
         .annotate(
