@@ -196,6 +196,7 @@ def test_every_column_an_image_has_was_thought_of():
         "place_forgotten_at": "not shown",
         "trashed_by": "not shown",
         "sort_at": "not shown",
+        "words": "made of others",
     }
     columns = {field.attname for field in Image._meta.concrete_fields}
     assert columns - set(image_rows.COLUMNS) == set(left_out)
