@@ -4,7 +4,6 @@ import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.db.models.functions.comparison
 import django.db.models.functions.text
-from django.conf import settings
 from django.db import migrations, models
 
 import images.search
@@ -12,10 +11,7 @@ import images.search
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("groups", "0003_known_policies"),
-        ("images", "0007_place_forgotten_at"),
-        ("invitations", "0003_known_visibility"),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        ("images", "0008_doomed_objects"),
     ]
 
     operations = [
