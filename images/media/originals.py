@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import ExifTags
 
-from images.media import exif, formats, jpeg, tiff
+from images.media import containers, exif, formats, jpeg, tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 FORGOTTEN_TAGS: Final = frozenset({0x8825, 0x02BC, 0x83BB, 0x8649, 0x927C, 0xEA1C})
 SUB_IFDS: Final = 0x014A
 MAX_PICTURES: Final = 8  # in one JPEG file: a gain map, a preview, a second eye
-
-XMP_START: Final = b"http://ns.adobe.com/xap/1.0/\0"
-XMP_MORE_START: Final = b"http://ns.adobe.com/xmp/extension/\0"
 
 # Anything in XMP that tells where, however its namespace is called.
 _TELLS_WHERE: Final = re.compile(
@@ -80,7 +77,11 @@ def dump_without_place(raw: dict[str, Any]) -> dict[str, Any]:
     """The raw dump of exif.read without its position, and without blocks that may hold one."""
     forgotten = {ExifTags.TAGS.get(tag, f"0x{tag:04X}") for tag in FORGOTTEN_TAGS}
     return {
-        directory: {name: value for name, value in tags.items() if name not in forgotten}
+        directory: {
+            name: value
+            for name, value in tags.items()
+            if name not in forgotten and not name.startswith("exif:GPS")
+        }
         for directory, tags in raw.items()
         if directory != tiff.GPS
     }
@@ -298,7 +299,7 @@ def _is_suspicious(segment: _Segment, *, xmp_tells_where: bool) -> bool:
         return False
     if marker == jpeg.APP0:
         return not payload.startswith(b"JFIF\0")
-    if marker == jpeg.APP1 and payload.startswith((XMP_START, XMP_MORE_START)):
+    if marker == jpeg.APP1 and payload.startswith((jpeg.XMP_START, jpeg.XMP_MORE_START)):
         return xmp_tells_where
     if marker == jpeg.APP2:
         known = (jpeg.ICC_START, b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
@@ -312,10 +313,10 @@ def _joined_xmp(segments: list[_Segment]) -> bytes:
     """All XMP of a picture, without the NULs of UTF-16."""
     texts = []
     for segment in segments:
-        if segment.payload.startswith(XMP_START):
-            texts.append(segment.payload[len(XMP_START) :])
-        elif segment.payload.startswith(XMP_MORE_START):
-            texts.append(segment.payload[len(XMP_MORE_START) + 40 :])  # id, length, offset
+        if segment.payload.startswith(jpeg.XMP_START):
+            texts.append(segment.payload[len(jpeg.XMP_START) :])
+        elif segment.payload.startswith(jpeg.XMP_MORE_START):
+            texts.append(segment.payload[len(jpeg.XMP_MORE_START) + 40 :])  # id, length, offset
     return b"".join(texts).replace(b"\0", b"")
 
 
@@ -408,7 +409,7 @@ def _rewrite_png(source: Path, into: Path) -> bool:
 
 def _chunks(file: io.BufferedReader) -> Iterator[tuple[bytes, bytes]]:
     file.seek(len(_PNG_START))
-    for _ in range(exif.MAX_PNG_CHUNKS):
+    for _ in range(containers.MAX_STEPS):
         head = file.read(8)
         if len(head) < 8:
             raise Unproven("It ends before its end.")

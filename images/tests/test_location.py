@@ -117,7 +117,7 @@ def test_nothing_that_could_hide_a_position_is_kept(forgotten, tmp_path):
 
 
 def test_harmless_xmp_stays(forgotten):
-    xmp = drawing.segment(0xE1, originals.XMP_START + b"<x:xmpmeta><dc:rights>me</dc:rights>")
+    xmp = drawing.segment(0xE1, jpeg.XMP_START + b"<x:xmpmeta><dc:rights>me</dc:rights>")
     data = drawing.jpeg(lat=48.2, lon=16.37)
     edited = forgotten(data[:2] + xmp + data[2:])
     assert edited is not None
@@ -127,11 +127,11 @@ def test_harmless_xmp_stays(forgotten):
 def test_xmp_in_utf_16_or_in_parts_is_read_too(forgotten):
     data = drawing.jpeg()
     text = "<x:xmpmeta exif:GPSLatitude='48,12N'/>".encode("utf-16-le")
-    wide = drawing.segment(0xE1, originals.XMP_START + text)
+    wide = drawing.segment(0xE1, jpeg.XMP_START + text)
     edited = forgotten(data[:2] + wide + data[2:])
     assert edited is not None
     assert text not in edited
-    head = originals.XMP_MORE_START + b"0" * 32 + bytes(8)
+    head = jpeg.XMP_MORE_START + b"0" * 32 + bytes(8)
     parts = [drawing.segment(0xE1, head + part) for part in (b"exif:G", b"PSLatitude='48'")]
     edited = forgotten(data[:2] + b"".join(parts) + data[2:])
     assert edited is not None
