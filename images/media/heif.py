@@ -53,7 +53,7 @@ def metadata_items(data: bytes | mmap) -> list[Item]:
     meta = next((box for box in boxes(data, 0, len(data)) if box.name == b"meta"), None)
     if meta is None:
         return []
-    parts = {}
+    parts: dict[bytes, Box] = {}
     for box in boxes(data, meta.at + 4, meta.end):
         parts.setdefault(box.name, box)
     if b"iinf" not in parts or b"iloc" not in parts:

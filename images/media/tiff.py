@@ -94,9 +94,11 @@ def shape(data: bytes | mmap) -> Shape | None:
         return None
     (magic,) = struct.unpack_from(order + "H", head, 2)
     if magic == 42:
-        return Shape(order, "H", "L", *struct.unpack_from(order + "L", head, 4), skipped)
+        (ifd0_at,) = struct.unpack_from(order + "L", head, 4)
+        return Shape(order, "H", "L", ifd0_at, skipped)
     if magic == 43 and struct.unpack_from(order + "HH", head, 4) == (8, 0) and len(head) == 16:
-        return Shape(order, "Q", "Q", *struct.unpack_from(order + "Q", head, 8), skipped)
+        (ifd0_at,) = struct.unpack_from(order + "Q", head, 8)
+        return Shape(order, "Q", "Q", ifd0_at, skipped)
     return None
 
 
