@@ -23,9 +23,22 @@ MAX_XMP_BYTES: Final = 1024 * 1024
 MAX_STEPS: Final = 20_000  # chunks of a PNG or WebP
 MAX_GIF_BLOCKS: Final = 1_000_000  # of up to 255 bytes
 
+JPEG, PNG, WEBP, HEIF, TIFF, GIF, BMP = "jpeg", "png", "webp", "heif", "tiff", "gif", "bmp"
+_STARTS: Final = {
+    b"\xff\xd8\xff": JPEG,
+    b"\x89PNG\r\n\x1a\n": PNG,
+    b"GIF87a": GIF,
+    b"GIF89a": GIF,
+    b"II*\0": TIFF,
+    b"MM\0*": TIFF,
+    b"II+\0": TIFF,
+    b"MM\0+": TIFF,
+    b"BM": BMP,
+}
+
 XMP_OF_PNG: Final = b"XML:com.adobe.xmp"
 XMP_OF_GIF: Final = b"XMP DataXMP"
-XMP_TAG: Final = 0x02BC  # of a TIFF (XMP specification part 3, 1.1.5)
+XMP_TAG: Final = 0x02BC  # of a TIFF
 
 
 @dataclass(frozen=True)
@@ -37,23 +50,20 @@ class Metadata:
     xmp: tuple[bytes, ...] = ()
 
 
+def kind(head: bytes) -> str:
+    """Tell the kind of container by its first twelve bytes; empty if it holds no metadata that
+    anybody reads."""
+    if head.startswith(b"RIFF"):
+        return WEBP if head[8:12] == b"WEBP" else ""
+    if head[4:8] == b"ftyp":
+        return HEIF
+    return next((kind for start, kind in _STARTS.items() if head.startswith(start)), "")
+
+
 def find(data: bytes | mmap) -> Metadata:
     """Find the metadata of a file; of a kind that holds none, or that we do not know, nothing."""
-    head = data[:12]
-    if head.startswith(b"\xff\xd8\xff"):
-        return _of_jpeg(data)
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _of_png(data)
-    if head[4:8] == b"ftyp":
-        return _of_heif(data)
-    if head.startswith(b"RIFF") and head[8:] == b"WEBP":
-        return _of_webp(data)
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return _of_gif(data)
-    if head[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}:
-        packet = tiff.read_value(data, XMP_TAG, max_bytes=MAX_XMP_BYTES)
-        return Metadata(data, _documents(packet))
-    return Metadata()
+    finder = _FINDERS.get(kind(data[:12]))
+    return finder(data) if finder else Metadata()
 
 
 def _documents(*packets: bytes) -> tuple[bytes, ...]:
@@ -234,3 +244,21 @@ def _of_gif(data: bytes | mmap) -> Metadata:
         if packet:
             return Metadata(xmp=(packet,))
     return Metadata()
+
+
+# TIFF
+
+
+def _of_tiff(data: bytes | mmap) -> Metadata:
+    """A TIFF is EXIF; its XMP is a tag (XMP specification part 3, 1.1.5)."""
+    return Metadata(data, _documents(tiff.read_value(data, XMP_TAG, max_bytes=MAX_XMP_BYTES)))
+
+
+_FINDERS: Final = {
+    JPEG: _of_jpeg,
+    PNG: _of_png,
+    WEBP: _of_webp,
+    HEIF: _of_heif,
+    TIFF: _of_tiff,
+    GIF: _of_gif,
+}

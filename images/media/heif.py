@@ -32,7 +32,8 @@ class Box:
 
 @dataclass
 class Item:
-    """`kind` is `Exif` or `mime`. `extents` are (at, byte size) within the file, in order."""
+    """`kind` is `Exif`, `mime`, or a codec's name for pixels; `extents` are (at, byte size) within
+    the file, in order."""
 
     number: int
     kind: bytes
@@ -49,7 +50,12 @@ class Item:
 
 
 def metadata_items(data: bytes | mmap) -> list[Item]:
-    """The Exif and mime items, those of the primary picture first. What is broken is left out."""
+    """The Exif and mime items, those of the primary picture first."""
+    return [item for item in items(data) if item.kind in {b"Exif", b"mime"}]
+
+
+def items(data: bytes | mmap) -> list[Item]:
+    """All items, those about the primary picture first. What is broken is left out."""
     meta = next((box for box in boxes(data, 0, len(data)) if box.name == b"meta"), None)
     if meta is None:
         return []
@@ -58,13 +64,13 @@ def metadata_items(data: bytes | mmap) -> list[Item]:
         parts.setdefault(box.name, box)
     if b"iinf" not in parts or b"iloc" not in parts:
         return []
-    items = {item.number: item for item in _described(data, parts[b"iinf"])}
+    found = {item.number: item for item in _described(data, parts[b"iinf"])}
     if b"pitm" in parts and b"iref" in parts:
         primary = _primary(data, parts[b"pitm"])
-        for number in _describing(data, parts[b"iref"], primary) & items.keys():
-            items[number].describes_primary = True
-    _locate(data, parts[b"iloc"], parts.get(b"idat"), items)
-    return sorted(items.values(), key=lambda item: not item.describes_primary)
+        for number in _describing(data, parts[b"iref"], primary) & found.keys():
+            found[number].describes_primary = True
+    _locate(data, parts[b"iloc"], parts.get(b"idat"), found)
+    return sorted(found.values(), key=lambda item: not item.describes_primary)
 
 
 def tiff_in_item(payload: bytes) -> bytes:
@@ -134,8 +140,6 @@ def _item(data: bytes | mmap, infe: Box) -> Item | None:
         cursor.take(2)  # protection
         kind = cursor.take(4).to_bytes(4)
     except struct.error:
-        return None
-    if kind not in {b"Exif", b"mime"}:
         return None
     rest = data[cursor.at : min(infe.end, cursor.at + 1000)]
     _, content_type, encoding = (rest.split(b"\0") + [b""] * 3)[:3]
