@@ -15,6 +15,7 @@ from PIL import Image, ImageChops
 from images.media import containers, exif, jpeg, originals
 from images.tests import drawing, drawn_metadata
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
+from images.tests.test_containers import heif_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,12 +243,6 @@ def test_a_bmp_holds_none_unless_something_hangs_on_it(forget: Callable[[bytes],
         forget(data + packet(PLACE))
 
 
-def overlapping_heif() -> bytes:
-    """Its XMP item is also called a picture."""
-    data = drawn_metadata.heic(xmp=packet(PLACE))
-    return data.replace(b"mime", b"hvc1").replace(b"Exif", b"mime")
-
-
 UNPROVEN = {
     "webp cut off": drawn_metadata.webp(exif=LOCATED)[:-3],
     "webp with odd exif": drawn_metadata.webp(exif=b"no tiff at all"),
@@ -258,7 +253,7 @@ UNPROVEN = {
     "tiff of sub ifds": drawn_metadata.tiff(gps=GPS, ifd0={0x014A: (drawing.LONG, 8)}),
     "tiff of old jpeg": drawn_metadata.tiff(gps=GPS, ifd0={0x0103: (drawing.SHORT, 6)}),
     "tiff that hides pixels": drawn_metadata.tiff(gps=GPS, ifd0={0x0117: (drawing.LONG, [9, 9])}),
-    "heif whose items overlap": overlapping_heif(),
+    "heif whose items overlap": heif_file(kinds=(b"hvc1", b"Exif"), is_overlapping=True),
     "no picture": b"GIF is what it says",
 }
 
@@ -282,3 +277,11 @@ def test_the_dump_of_a_forgotten_place_says_nothing_of_it():
     dump = originals.dump_without_place(read.raw)
     assert "GPS" not in json.dumps(dump)
     assert dump["XMP"] == {"xmp:CreateDate": "2026-06-21T21:30:00"}
+
+
+def test_a_heif_whose_items_lie_apart_is_edited(forget: Callable[[bytes], bytes | None]):
+    """The twin of the one whose items overlap, so that the overlap is the reason."""
+    before = heif_file(kinds=(b"hvc1", b"Exif"))
+    after = forget(before)
+    assert after is not None
+    assert len(after) == len(before)
