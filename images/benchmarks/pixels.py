@@ -48,8 +48,8 @@ class Case:
 def render(path: Path, into: Path) -> None:
     """All that the worker does with a photo between download and upload."""
     header = rendering.inspect(path)
-    orientation = exif.read(path).orientation
-    rendering.render(path, header=header, orientation=orientation, into=into)
+    exif.read(path)
+    rendering.render(path, header=header, into=into)
 
 
 def yardstick(data: bytes) -> Callable[[], None]:
