@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import cykooz_resizer
 import pillow_heif
+from billiard.exceptions import SoftTimeLimitExceeded
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -63,8 +64,8 @@ MEGAPIXEL: Final = 1_000_000
 # memory as a whole, at 4 bytes a pixel and more.
 MAX_PIXELS_BY_ROWS: Final = 250 * MEGAPIXEL
 MAX_PIXELS_AS_A_WHOLE: Final = 64 * MEGAPIXEL
-# Pillow undoes the run-length code of a BMP in Python.
-MAX_PIXELS_RUN_LENGTH: Final = 16 * MEGAPIXEL
+# Pillow undoes the run-length code of a BMP in Python, at a microsecond a pixel.
+MAX_PIXELS_RUN_LENGTH: Final = 8 * MEGAPIXEL
 
 # Every scan of a progressive JPEG costs a pass over the picture; encoders write about ten.
 MAX_SCANS: Final = 100
@@ -328,8 +329,8 @@ def _damage_made_plain() -> Iterator[None]:
     try:
         with memory.bounded(MAX_GROWTH_BYTES):
             yield
-    except (BadPicture, MemoryError):
-        raise
+    except (BadPicture, MemoryError, SoftTimeLimitExceeded):
+        raise  # a machine that slept through the time says nothing about the picture
     except memory.Exceeded as error:
         sentence = "This picture takes more memory to open than any photo we accept."
         raise BadPicture("too-many-pixels", sentence) from error
