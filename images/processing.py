@@ -253,9 +253,7 @@ def _work(claim: Claim) -> None:
         byte_size = source.stat().st_size
         into = Path(folder) / "variants"
         into.mkdir()
-        renderings = rendering.render(
-            source, header=header, orientation=metadata.orientation, into=into
-        )
+        renderings = rendering.render(source, header=header, into=into)
         original: Path | None = source
         if upload.image.is_place_removed:
             original = _without_place(source, Path(folder) / "original")

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from images import uploads
 from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
+from images.media import formats
 from images.media.storage import SignedRequest
 from images.models import Upload
 
@@ -45,7 +46,7 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
         declared = value.partition(";")[0].strip().lower()
         if not uploads.is_type_acceptable(declared):
             raise serializers.ValidationError(
-                "Only photos can be sent (JPEG, PNG or HEIC), not this type of file.",
+                f"Only photos can be sent ({formats.ACCEPTED_LABELS}), not this type of file.",
                 code="unsupported-type",
             )
         return declared

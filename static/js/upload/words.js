@@ -52,7 +52,7 @@ export function summaryInWords(states) {
 
 export function refusalInWords(file, { accept, maxBytes }) {
   if (file.type && !accept.has(file.type.toLowerCase())) {
-    return "This kind of file cannot be sent. JPEG, PNG and HEIC photos can.";
+    return "This kind of file cannot be sent. JPEG, HEIC, PNG, WebP, AVIF, TIFF, GIF and BMP can.";
   }
   if (file.size > maxBytes) {
     return `Too big: a photo may have up to ${sizeInWords(maxBytes)}.`;
