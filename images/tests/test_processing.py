@@ -4,8 +4,10 @@ happens when somebody else was faster, or the world breaks in between."""
 from __future__ import annotations
 
 import hashlib
+import resource
 import tempfile
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -280,6 +282,35 @@ def test_a_full_disk_costs_no_attempt(cleo, settings, tmp_path):
         processing.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)
+
+
+@pytest.mark.parametrize("share", [0.5, 1])
+def test_a_disk_that_fills_up_meanwhile_costs_no_attempt(cleo, share, tmp_path, settings):
+    """Room for a part of the download, or for that but not for what is made of it."""
+    detailed = drawing.detailed(width=1200, height=800)
+    data = drawing.jpeg(image=detailed, quality=20)  # smaller than our own
+    room_bytes = round(share * len(data))
+    upload = cleo.send(data)
+    settings.WORK_DIR = tmp_path
+    with _files_limited_to(room_bytes), pytest.raises(OSError, match="File too"):
+        processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt, upload.failure) == ("queued", 0, "")
+    assert list(tmp_path.iterdir()) == []
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "done"
+
+
+@contextmanager
+def _files_limited_to(byte_size: int):
+    """Needs no right, unlike a small disk: writing on fails with EFBIG instead of ENOSPC."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (byte_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.django_db(transaction=True)
