@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.views import csrf, defaults
 from rest_framework import exceptions
@@ -40,9 +42,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if _is_api(request):
-        return _answer(problems.ServerError())
-    return defaults.server_error(request)
+    """500; 503 and worth another try while the database is away."""
+    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    exc = problems.Unavailable() if is_away else problems.ServerError()
+    answer = _answer(exc) if _is_api(request) else defaults.server_error(request)
+    answer.status_code = exc.status_code
+    if is_away:
+        answer["Retry-After"] = str(problems.Unavailable.retry_after_seconds)
+    return answer
 
 
 def _is_api(request: HttpRequest) -> bool:

@@ -164,7 +164,9 @@ class World:
     def __str__(self) -> str:
         logs = [self.data_dir / "logs" / f"{name}.log" for name in ["worker", "web", "beat"]]
         tails = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in logs if log.exists()]
-        return "\n".join([*map(str, self.rows()), *self.said, *tails])
+        return "\n".join(
+            [*(str(row) for row in self.rows() if row.status != "done"), *self.said, *tails]
+        )
 
     # --- Breaking ---------------------------------------------------------------------------
 
@@ -201,11 +203,11 @@ class KillList:
     names: Container[str]  # of the files that may be at work then; poison dies by itself
     counts: Counter[UUID] = field(default_factory=Counter)
 
-    def kill_a_child(self, *, seconds: float = 10) -> None:
+    def kill_a_child(self, *, seconds: float = 30) -> None:
         """As soon as somebody may be killed, at work on photos that may be."""
         self.world.until(self._kill_a_child, seconds=seconds, what="a child to kill")
 
-    def kill_the_worker(self, *, seconds: float = 10) -> None:
+    def kill_the_worker(self, *, seconds: float = 30) -> None:
         self.world.until(self._kill_the_worker, seconds=seconds, what="a worker to kill")
 
     def may_kill(self) -> bool:

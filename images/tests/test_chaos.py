@@ -217,7 +217,7 @@ def calm_run(world: World, wanted: dict[str, bytes]) -> dict[str, dict[str, byte
     sender = Sender(world, group=group)
     for future in sender.send_all(wanted):
         future.result()
-    world.until(lambda: are_at_their_end(world, sender), seconds=120, what="the calm run")
+    world.until(lambda: are_at_their_end(world, sender), seconds=240, what="the calm run")
     return chaos.variants_by_name(world, sender.acknowledged.values())
 
 

@@ -338,6 +338,38 @@ def test_a_database_connection_cut_in_between_costs_no_attempt(cleo, monkeypatch
     assert upload.status == "done"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
+    cleo, bucket, monkeypatch, is_committed
+):
+    """The connection dies around COMMIT, and nobody knows on which side of it."""
+    upload = cleo.send(drawing.jpeg())
+    finish = processing._finish
+
+    def finish_and_hear_nothing(*args):
+        if is_committed:
+            finish(*args)
+        with psycopg.connect(_dsn()) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        Image.objects.exists()  # raises OperationalError
+
+    monkeypatch.setattr(processing, "_finish", finish_and_hear_nothing)
+    with pytest.raises(OperationalError):
+        processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == ("done" if is_committed else "queued")
+
+    monkeypatch.setattr(processing, "_finish", finish)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("done", 1)
+    assert Variant.objects.count() == 4
+
+
 def test_text_longer_than_its_column_never_keeps_a_photo_from_being_done(cleo):
     version = (drawing.UNDEFINED, b"0230-and-more-text")
     exif = drawing.exif_block(make="M" * 500, exif={0x9000: version})
@@ -368,20 +400,28 @@ def test_a_wrong_count_does_not_keep_an_upload_from_ending(cleo, invitation):
     assert upload.status == "failed"
 
 
-def test_a_task_for_a_deleted_upload_is_normal(db):
+def test_a_task_for_a_deleted_upload_is_normal(db, caplog):
     tasks.process_upload("01a1fb68-6de9-7466-b518-280fc8d43590")
+    assert caplog.records == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_photo_deleted_while_it_is_processed_leaves_no_object(cleo, group, bucket, monkeypatch):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_photo_deleted_while_it_is_processed_leaves_no_object(
+    cleo, group, bucket, monkeypatch, when
+):
+    """Before, or after, its objects are written."""
     upload = cleo.send(drawing.jpeg())
     store = processing._store
 
-    def store_then_lose(*args, **kwargs):
+    def store_and_lose(*args, **kwargs):
+        if when == "before":
+            group.delete()
         store(*args, **kwargs)
-        group.delete()
+        if when == "after":
+            group.delete()
 
-    monkeypatch.setattr(processing, "_store", store_then_lose)
+    monkeypatch.setattr(processing, "_store", store_and_lose)
     processing.process(upload)
     assert not Image.objects.exists()
     assert list(bucket.list_keys("")) == []
