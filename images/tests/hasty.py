@@ -12,7 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import django
+from django.conf import settings
 
+settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT = 4, 6
 django.setup()
 
 from bandpics.celery import app  # noqa: E402 - tasks need the settings
@@ -35,7 +37,6 @@ storage.LONG_SECONDS = storage.PAUSE_SECONDS = 1.0
 tasks.MAX_BACKOFF_SECONDS = 2
 app.conf.beat_schedule["sweep"]["schedule"] = 1.0
 app.conf.beat_schedule["remove-strays"]["schedule"] = 2.0
-app.conf.task_soft_time_limit, app.conf.task_time_limit = 4, 5
 
 
 def _never_end() -> None:
