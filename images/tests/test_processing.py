@@ -339,6 +339,37 @@ def test_a_database_connection_cut_in_between_costs_no_attempt(cleo, monkeypatch
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_for_a_while_costs_no_attempt(cleo, monkeypatch):
+    """It ends every session and lets nobody in, as while it restarts."""
+    upload = cleo.send(drawing.jpeg())
+    store, back = processing._store, threading.Timer(1, _let_people_in, [True])
+
+    def store_then_lose_the_database(*args, **kwargs):
+        store(*args, **kwargs)
+        _let_people_in(False)
+        back.start()
+
+    monkeypatch.setattr(processing, "_store", store_then_lose_the_database)
+    try:
+        with pytest.raises(OperationalError):
+            processing.process(upload)
+    finally:
+        back.join()
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+
+
+def _let_people_in(is_open: bool) -> None:
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(_dsn(dbname="postgres"), autocommit=True) as other:
+        other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {is_open}')
+        if not is_open:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
     cleo, bucket, monkeypatch, is_committed
@@ -443,15 +474,16 @@ def bucket_file(bucket, upload):
     return path
 
 
-def _dsn() -> str:
+def _dsn(**other: str) -> str:
     params = connection.settings_dict
-    return psycopg.conninfo.make_conninfo(
-        host=params["HOST"],
-        port=params["PORT"],
-        user=params["USER"],
-        password=params["PASSWORD"],
-        dbname=params["NAME"],
-    )
+    asked = {
+        "host": params["HOST"],
+        "port": params["PORT"],
+        "user": params["USER"],
+        "password": params["PASSWORD"],
+        "dbname": params["NAME"],
+    }
+    return psycopg.conninfo.make_conninfo(**asked | other)
 
 
 def _at_once(jobs) -> None:
