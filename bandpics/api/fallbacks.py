@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _answer(exceptions.ParseError("The request could not be understood."))
+    if is_api(request):
+        return answer(exceptions.ParseError("The request could not be understood."))
     return defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _answer(exceptions.PermissionDenied())
+    if is_api(request):
+        return answer(exceptions.PermissionDenied())
     return defaults.permission_denied(request, exception)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    if _is_api(request):
-        return _answer(CsrfFailed(reason))
+    if is_api(request):
+        return answer(CsrfFailed(reason))
     return csrf.csrf_failure(request, reason)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _answer(exceptions.NotFound("There is nothing at this address."))
+    if is_api(request):
+        return answer(exceptions.NotFound("There is nothing at this address."))
     return defaults.page_not_found(request, exception)
 
 
@@ -45,17 +45,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """500; 503 and worth another try while the database is away."""
     is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
     exc = problems.Unavailable() if is_away else problems.ServerError()
-    answer = _answer(exc) if _is_api(request) else defaults.server_error(request)
-    answer.status_code = exc.status_code
+    said = answer(exc) if is_api(request) else defaults.server_error(request)
+    said.status_code = exc.status_code
     if is_away:
-        answer["Retry-After"] = str(problems.Unavailable.retry_after_seconds)
-    return answer
+        said["Retry-After"] = str(problems.Unavailable.retry_after_seconds)
+    return said
 
 
-def _is_api(request: HttpRequest) -> bool:
+def is_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
 
 
-def _answer(exc: exceptions.APIException) -> HttpResponse:
+def answer(exc: exceptions.APIException) -> HttpResponse:
     body: dict[str, Any] = problems.problem(exc)
     return JsonResponse(body, status=exc.status_code, content_type=problems.CONTENT_TYPE)
