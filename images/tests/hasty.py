@@ -31,6 +31,7 @@ __all__ = ["app"]
 processing.LEASE = timedelta(seconds=3)
 processing.LEASE_RENEWAL_SECONDS = 1.0
 cleanup.QUEUED_BEFORE_RINGING = timedelta(seconds=3)
+cleanup.BATCH = 20
 strays.STRAY_AGE = timedelta(0)
 storage.CONFIG |= {"connect_timeout": 1, "read_timeout": 1.5}
 storage.LONG_SECONDS = storage.PAUSE_SECONDS = 1.0

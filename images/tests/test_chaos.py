@@ -5,6 +5,7 @@ The short run is part of `make test`; `make chaos` does the same to 200 photos, 
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from images.tests.chaos import KillList, Sender, World, poisonous
 pytestmark = pytest.mark.xdist_group("chaos")
 
 PHOTOS = 8
-LONG_PHOTOS, BATCH = 200, 10
+LONG_PHOTOS, BATCH = int(os.environ.get("BANDPICS_CHAOS_PHOTOS", "200")), 10
 DISK_BYTES = 24 * 1024 * 1024
 # Of the final keys, not of quarantine.
 FINAL = "/bandpics/[^i]"
