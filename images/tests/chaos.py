@@ -16,7 +16,7 @@ import psycopg
 import redis
 import urllib3
 
-from bandpics.local import addresses, postgres, pytest_plugin
+from bandpics.local import addresses, pytest_plugin
 from bandpics.local.data_dir import DataDir
 from bandpics.local.fault_proxy import FaultProxy
 from bandpics.local.stack import WORKER, Stack
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+# It may forget what a power cut would take, but nothing it has acknowledged when it is killed.
+SURVIVES_KILL = ("fsync=off", "full_page_writes=off")
 HASTY = "images.tests.hasty"
 ROWS = """
     SELECT upload.id, upload.status, upload.failure, upload.attempt, upload.processing_ms,
@@ -91,7 +93,7 @@ class World:
 
     def _start(self) -> None:
         stack = self.stack
-        stack.start_stores(postgres_settings=postgres.FORGETFUL)
+        stack.start_stores(postgres_settings=SURVIVES_KILL)
         self._direct_s3 = stack.variables["S3_ENDPOINT_URL"]
         self.s3 = FaultProxy(self._direct_s3)
         for name in ["S3_ENDPOINT_URL", "S3_PUBLIC_ENDPOINT_URL"]:
