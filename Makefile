@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run test test-long lint format bench clean
+.PHONY: setup run test test-long chaos lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run      start everything and print an upload link  (ARGS=\"--port 8123 --host 0.0.0.0\")"
 	@echo "make test     run every test against real services       (ARGS=\"-k gallery\")"
 	@echo "make test-long  the tests that take many minutes"
+	@echo "make chaos    break everything in turn while 200 photos arrive (part of test-long)"
 	@echo "make lint     ruff, mypy, import-linter, templates, migrations, deploy checks"
 	@echo "make format   let ruff and djlint rewrite"
 	@echo "make bench    measure, as ratios against a baseline of the same run"
@@ -33,6 +34,9 @@ test: setup
 
 test-long: setup
 	@exec $(BIN)/python -m pytest -m long $(ARGS)
+
+chaos: setup
+	@exec $(BIN)/python -m pytest -m chaos -n0 images/tests/test_chaos.py $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

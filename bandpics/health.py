@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+
 import redis
 from django.conf import settings
 from django.core.files.storage import storages
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
+
+# Less cannot hold a phone's photo and what is made of it.
+LEAST_FREE_BYTES = 16 * 1024 * 1024
 
 
 @require_safe
@@ -18,8 +24,9 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """200 if Postgres, Redis and the bucket all answer, else 503; each is named."""
-    checks = {"database": _database, "redis": _redis, "storage": _storage}
+    """200 if Postgres, Redis and the bucket all answer and this machine's WORK_DIR has room,
+    else 503; each is named."""
+    checks = {"database": _database, "redis": _redis, "storage": _storage, "disk": _disk}
     answers = {name: check() for name, check in checks.items()}
     ready = all(answers.values())
     return JsonResponse(
@@ -53,3 +60,11 @@ def _storage() -> bool:
     except Exception:  # noqa: BLE001 - the storage's own error type lives above this module
         return False
     return True
+
+
+def _disk() -> bool:
+    try:
+        free = shutil.disk_usage(settings.WORK_DIR or tempfile.gettempdir()).free
+    except OSError:
+        return False
+    return free >= LEAST_FREE_BYTES

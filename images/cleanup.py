@@ -70,7 +70,9 @@ def alone(lock: int) -> Iterator[bool]:
 
 
 def _ring_again() -> None:
-    for upload_id in processing.ids_to_ring(queued_longer_than=QUEUED_BEFORE_RINGING)[:BATCH]:
+    # What only waits its turn behind others needs no second ring: it would wait there, too.
+    room = max(0, BATCH - doorbell.rings_waiting())
+    for upload_id in processing.ids_to_ring(queued_longer_than=QUEUED_BEFORE_RINGING)[:room]:
         Upload.objects.filter(pk=upload_id, status=Upload.Status.QUEUED).update(
             queued_at=Now()  # so that a backlog is not rung for again every time
         )

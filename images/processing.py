@@ -7,6 +7,7 @@ every later UPDATE matches it, so a worker that was slow, or thought dead, chang
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import tempfile
 import threading
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 LEASE_RENEWAL_SECONDS = 10.0
 MAX_ATTEMPTS = 3
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class ClaimLost(Exception):
@@ -94,6 +96,7 @@ def process(upload: Upload) -> None:
     StorageUnavailable, OSError), or locks.Busy, gives the claim back, uncounted, and is raised
     for the caller to try again later.
     """
+    photo_storage().expect_answer()
     claim = take(upload)
     if claim is None:
         return
@@ -112,11 +115,11 @@ def process(upload: Upload) -> None:
             _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
         else:
             _count(claim)
-    except (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError):
-        if not connection.in_atomic_block:
-            # One that broke is of no use for saying so.
-            connection.close_if_unusable_or_obsolete()
-        give_back(claim)
+    except (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            where = settings.WORK_DIR or tempfile.gettempdir()
+            logger.error("No room in %s: photos wait until there is", where)
+        _give_back_patiently(claim)
         raise
     except Exception:
         # Ours to mend, or a picture no library expected (MemoryError, a time limit): it counts,
@@ -166,6 +169,25 @@ def give_back(claim: Claim) -> bool:
             queued_at=Now(),
         )
     )
+
+
+def _give_back_patiently(claim: Claim) -> None:
+    """As give_back. While Postgres is away, again and again, as long as the lease lasts: else
+    its restart would count against the photo."""
+    end, pause = time.monotonic() + LEASE.total_seconds(), 0.25
+    while True:
+        if not connection.in_atomic_block:
+            # One that broke is of no use for saying so.
+            connection.close_if_unusable_or_obsolete()
+        try:
+            give_back(claim)
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block or time.monotonic() + pause > end:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, 4.0)
+        else:
+            return
 
 
 def _begin_again(claim: Claim) -> None:

@@ -11,16 +11,16 @@ from images import cleanup, locks, processing, strays
 from images.media.storage import StorageUnavailable
 from images.models import Upload
 
-MAX_BACKOFF_SECONDS = 300
+# As long as the sweeper would take to ring again.
+MAX_BACKOFF_SECONDS = 60
 
 
 @shared_task(bind=True, max_retries=None)
 def process_upload(self: Task[..., None], upload_id: str) -> None:
-    upload = Upload.objects.filter(pk=upload_id).first()
-    if upload is None:
-        return  # deleted while it waited in the queue
     try:
-        processing.process(upload)
+        upload = Upload.objects.filter(pk=upload_id).first()
+        if upload is not None:  # else it was deleted while it waited in the queue
+            processing.process(upload)
     except (
         *(StorageUnavailable, locks.Busy),
         *(OperationalError, InterfaceError, OSError),

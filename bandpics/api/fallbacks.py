@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.views import csrf, defaults
 from rest_framework import exceptions
@@ -40,9 +42,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if is_api(request):
-        return answer(problems.ServerError())
-    return defaults.server_error(request)
+    """500; 503 and worth another try while the database is away."""
+    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    exc = problems.Unavailable() if is_away else problems.ServerError()
+    said = answer(exc) if is_api(request) else defaults.server_error(request)
+    said.status_code = exc.status_code
+    if is_away:
+        said["Retry-After"] = str(problems.Unavailable.retry_after_seconds)
+    return said
 
 
 def is_api(request: HttpRequest) -> bool:

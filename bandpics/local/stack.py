@@ -100,12 +100,12 @@ class Stack:
             )
         )
 
-    def start_work(self, *, concurrency: int) -> None:
-        """Start worker and beat."""
+    def start_work(self, *, concurrency: int, application: str = "bandpics") -> None:
+        """Start worker and beat of a Celery application, by its module."""
         self._supervisor.start(
             self._python(
                 WORKER,
-                *("-m", "celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),
+                *("-m", "celery", "-A", application, "worker", "-Q", "images,sweep"),
                 *("--concurrency", str(concurrency), "--without-gossip", "--without-mingle"),
                 *("-l", "warning"),
                 # glibc keeps an arena per thread; with two, a worker needs half the memory.
@@ -115,7 +115,7 @@ class Stack:
         self._supervisor.start(
             self._python(
                 BEAT,
-                *("-m", "celery", "-A", "bandpics", "beat", "-l", "warning"),
+                *("-m", "celery", "-A", application, "beat", "-l", "warning"),
                 *("-s", str(self.data_dir / "beat-schedule")),
             )
         )

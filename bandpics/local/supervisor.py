@@ -193,12 +193,16 @@ class Supervisor:
     def watch(self) -> None:
         """Bring back whatever dies, until somebody asks to stop."""
         while True:
-            for child in list(self.children.values()):
-                self._look_after(child)
-            self._look_at_disk()
+            self.look_after_all()
             now = time.monotonic()
             dues = [child.due - now for child in self.children.values() if child.due]
             self._signals.pause(max(0.05, min([WATCH_SECONDS, *dues])))
+
+    def look_after_all(self) -> None:
+        """One round of watch(), for a host that waits by itself."""
+        for child in list(self.children.values()):
+            self._look_after(child)
+        self._look_at_disk()
 
     def stop(self, *names: str) -> None:
         """Ask these (all, if none is named) to stop, the youngest first; kill what will not."""

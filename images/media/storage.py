@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 from storages.backends.s3 import S3Storage
 
+from images.media.breaker import Breaker, Resting
 from images.media.signing import Credentials, Signer
 
 if TYPE_CHECKING:
@@ -25,19 +26,26 @@ if TYPE_CHECKING:
     from images.media.signing import Prepared
 
 CHUNK_BYTES = 1024 * 1024
+NO_ANSWER = "The object store did not answer; it is asked again in a moment."
 DELETE_BATCH = 1000  # S3 DeleteObjects takes no more keys
 
 # Hosts answer slowly, or not at all; a worker must not wait for ever on either.
 CONFIG = {
     "signature_version": "s3v4",
-    "connect_timeout": 5,
-    "read_timeout": 30,
+    "connect_timeout": 3,
+    "read_timeout": 20,
     "retries": {"mode": "standard", "total_max_attempts": 3},
     "max_pool_connections": 16,
     # botocore's newer default checksums are refused by several S3-compatible stores.
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
 }
+
+# What a store that hangs may cost is one request of this process every so often, not one a photo.
+FAILURES_IN_A_ROW = 3
+LONG_SECONDS = 10.0
+PAUSE_SECONDS = 10.0
+LONGEST_TRY_SECONDS = 120.0  # more than all attempts of botocore and its pauses together
 
 
 class StorageUnavailable(Exception):
@@ -81,6 +89,13 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
         options["client_config"] = Config(s3={"addressing_style": style}, **CONFIG)
         super().__init__(**options)
         self._path_style = style == "path"
+        self._breaker = Breaker(
+            failures_in_a_row=FAILURES_IN_A_ROW,
+            long_seconds=LONG_SECONDS,
+            pause_seconds=PAUSE_SECONDS,
+            longest_try_seconds=LONGEST_TRY_SECONDS,
+            is_failure=_is_trouble,
+        )
 
     # --- Signing: arithmetic only, no request -----------------------------------------------
 
@@ -177,10 +192,32 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
     def _client(self) -> Any:
         return self.connection.meta.client
 
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Around a request: botocore's errors in our two words; none is made while it is known
+        that nobody answers."""
+        try:
+            with self._breaker.watched():
+                yield
+        except Resting:
+            raise StorageUnavailable(NO_ANSWER) from None
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}:
+                raise ObjectMissing(code) from error
+            raise StorageUnavailable(f"The object store answered {code}.") from error
+        except BotoCoreError as error:
+            raise StorageUnavailable(f"The object store did not answer: {error}") from error
+
+    def expect_answer(self) -> None:
+        """Raises StorageUnavailable where a request would be refused unasked. Makes none."""
+        if self._breaker.is_resting:
+            raise StorageUnavailable(NO_ANSWER)
+
     def check(self) -> None:
         """Raises StorageUnavailable unless the bucket answers. One HEAD request."""
         try:
-            with _translated():
+            with self._asked():
                 self._client.head_bucket(Bucket=self.bucket_name)
         except ObjectMissing:
             raise StorageUnavailable(f"There is no bucket {self.bucket_name!r}.") from None
@@ -193,7 +230,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
             where = (
                 {} if self.region_name == "us-east-1" else {"LocationConstraint": self.region_name}
             )
-            with _translated():
+            with self._asked():
                 self._client.create_bucket(
                     Bucket=self.bucket_name,
                     **({"CreateBucketConfiguration": where} if where else {}),
@@ -239,7 +276,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
 
     def head(self, key: str) -> StoredObject:
         """Raises ObjectMissing, StorageUnavailable."""
-        with _translated():
+        with self._asked():
             found = self._client.head_object(Bucket=self.bucket_name, Key=key)
         return StoredObject(key, int(found["ContentLength"]), found["LastModified"])
 
@@ -249,7 +286,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
         Raises ObjectMissing, StorageUnavailable, and OSError if the disk is full.
         """
         hashed = hashlib.sha256()
-        with _translated():
+        with self._asked():
             found = self._client.get_object(Bucket=self.bucket_name, Key=key)
             with into.open("wb") as file:
                 for chunk in found["Body"].iter_chunks(CHUNK_BYTES):
@@ -259,14 +296,14 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
 
     def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         """Writes a whole file under `key`, replacing what was there."""
-        with _translated(), path.open("rb") as file:
+        with self._asked(), path.open("rb") as file:
             self._client.put_object(
                 Bucket=self.bucket_name, Key=key, Body=file, ContentType=content_type
             )
 
     def put_stream(self, key: str, file: BinaryIO, *, byte_size: int, content_type: str) -> None:
         """Writes what is left to read of a seekable file under `key`."""
-        with _translated():
+        with self._asked():
             self._client.put_object(
                 Bucket=self.bucket_name,
                 Key=key,
@@ -277,7 +314,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
 
     def copy(self, key: str, target: str) -> None:
         """Copies an object within the bucket; no byte passes here. Raises ObjectMissing."""
-        with _translated():
+        with self._asked():
             self._client.copy_object(
                 Bucket=self.bucket_name,
                 Key=target,
@@ -289,7 +326,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
         wanted = list(keys)
         for start in range(0, len(wanted), DELETE_BATCH):
             batch = [{"Key": key} for key in wanted[start : start + DELETE_BATCH]]
-            with _translated():
+            with self._asked():
                 answer = self._client.delete_objects(
                     Bucket=self.bucket_name, Delete={"Objects": batch, "Quiet": True}
                 )
@@ -298,7 +335,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
                 raise StorageUnavailable(f"{len(failed)} objects could not be deleted.")
 
     def list_keys(self, prefix: str) -> Iterator[StoredObject]:
-        with _translated():
+        with self._asked():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket_name, Prefix=prefix
             )
@@ -309,7 +346,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
     # --- Multipart --------------------------------------------------------------------------
 
     def create_multipart(self, key: str, *, content_type: str) -> str:
-        with _translated():
+        with self._asked():
             answer = self._client.create_multipart_upload(
                 Bucket=self.bucket_name, Key=key, ContentType=content_type
             )
@@ -318,7 +355,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
     def list_parts(self, key: str, *, multipart_id: str) -> list[StoredPart]:
         """Parts that arrived, by number. Raises ObjectMissing if the multipart is gone."""
         parts: list[StoredPart] = []
-        with _translated():
+        with self._asked():
             pages = self._client.get_paginator("list_parts").paginate(
                 Bucket=self.bucket_name, Key=key, UploadId=multipart_id
             )
@@ -334,7 +371,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
     ) -> None:
         """Raises ObjectMissing if the multipart is gone, perhaps because it was completed."""
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-        with _translated():
+        with self._asked():
             self._client.complete_multipart_upload(
                 Bucket=self.bucket_name,
                 Key=key,
@@ -345,7 +382,7 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
     def abort_multipart(self, key: str, *, multipart_id: str) -> None:
         """Drops the parts that arrived. Safe to call twice."""
         try:
-            with _translated():
+            with self._asked():
                 self._client.abort_multipart_upload(
                     Bucket=self.bucket_name, Key=key, UploadId=multipart_id
                 )
@@ -375,15 +412,8 @@ def attachment(filename: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """botocore's errors in our two words."""
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}:
-            raise ObjectMissing(code) from error
-        raise StorageUnavailable(f"The object store answered {code}.") from error
-    except BotoCoreError as error:
-        raise StorageUnavailable(f"The object store did not answer: {error}") from error
+def _is_trouble(error: BaseException) -> bool:
+    """No answer, or one that says: not now. Any other refusal is about that one request."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
+    return isinstance(error, BotoCoreError)

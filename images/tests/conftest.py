@@ -6,9 +6,11 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
+from bandpics.local.fault_proxy import FaultProxy
 from bandpics.users.tests.factories import UserFactory
 from groups.models import Membership
 from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
+from images.media import storage
 from images.media.storage import photo_storage
 from images.tests.story import Guest
 from invitations.tests.factories import InvitationFactory
@@ -75,6 +77,19 @@ def signed_in():
 @pytest.fixture
 def bucket():
     """The real one, emptied afterwards."""
-    storage = photo_storage()
-    yield storage
-    storage.delete_keys([found.key for found in storage.list_keys("")])
+    bucket = photo_storage()
+    yield bucket
+    bucket.delete_keys([found.key for found in bucket.list_keys("")])
+
+
+@pytest.fixture
+def s3_proxy(settings, monkeypatch):
+    """The store behind a proxy that breaks on request, and clients that wait less."""
+    quick = {"read_timeout": 0.3, "retries": {"mode": "standard", "total_max_attempts": 2}}
+    monkeypatch.setattr(storage, "CONFIG", storage.CONFIG | quick)
+    with FaultProxy(settings.S3_ENDPOINT_URL) as proxy:
+        stores = settings.STORAGES
+        options = {**stores["default"]["OPTIONS"], "endpoint_url": proxy.url}
+        settings.STORAGES = {**stores, "default": {**stores["default"], "OPTIONS": options}}
+        settings.S3_PUBLIC_ENDPOINT_URL = proxy.url
+        yield proxy

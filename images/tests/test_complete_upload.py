@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 
 import pytest
@@ -50,6 +52,15 @@ def test_an_arrived_file_is_queued_once_however_often_it_is_completed(cleo, buck
     assert sorted(codes) == [200] * 11 + [202]
     assert broker.llen("images") == 1
     assert Upload.objects.get().status == "queued"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_message_to_the_worker_is_an_id_and_nothing_else(cleo, bucket, broker):
+    """So that workers of one version understand those of another."""
+    upload = cleo.send(drawing.jpeg())
+    message = json.loads(broker.lpop("images"))
+    assert message["headers"]["task"] == "images.tasks.process_upload"
+    assert json.loads(base64.b64decode(message["body"]))[:2] == [[str(upload.pk)], {}]
 
 
 def test_too_early_is_409_and_says_so(cleo, bucket):

@@ -117,6 +117,37 @@ def test_a_joined_object_of_another_size_is_sent_anew(cleo, bucket, tmp_path):
     assert cleo.complete(ticket["id"]).status_code == 202
 
 
+IN_TROUBLE = (
+    200,
+    {"Content-Type": "application/xml"},
+    b"<Error><Code>InternalError</Code><Message>We encountered an error.</Message></Error>",
+)
+
+
+@pytest.mark.parametrize("how", ["no-answer", "silence", "200-with-an-error", "500"])
+def test_what_the_store_joined_counts_whatever_it_answered(cleo, bucket, s3_proxy, how):
+    """CompleteMultipartUpload may fail after it has begun to answer 200 (S3, "API reference"),
+    and its answer may be lost although the object is there."""
+    ticket = cleo.announce_one(DATA)
+    for number in [1, 2, 3]:
+        send_part(cleo, ticket, number)
+    joining = r"^POST .*\?uploadId="
+    fault = {
+        "no-answer": lambda: s3_proxy.cut(direction="down", matching=joining),
+        "silence": lambda: s3_proxy.stall(direction="down", matching=joining),
+        "200-with-an-error": lambda: s3_proxy.answer(*IN_TROUBLE, matching=joining),
+        "500": lambda: s3_proxy.answer(500, matching=joining),
+    }[how]()
+
+    answers = [cleo.complete(ticket["id"]).status_code]
+    if answers == [503]:
+        answers.append(cleo.complete(ticket["id"]).status_code)
+
+    assert fault.hits == 1
+    assert answers[-1] == 202
+    assert bucket.head(Upload.objects.get().incoming_key).byte_size == len(DATA)
+
+
 def test_cancelling_drops_the_parts(cleo, bucket):
     ticket = cleo.announce_one(DATA)
     send_part(cleo, ticket, 1)

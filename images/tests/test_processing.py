@@ -4,8 +4,10 @@ happens when somebody else was faster, or the world breaks in between."""
 from __future__ import annotations
 
 import hashlib
+import resource
 import tempfile
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -305,6 +307,35 @@ def test_a_full_disk_costs_no_attempt(cleo, settings, tmp_path):
     assert (upload.status, upload.attempt) == ("queued", 0)
 
 
+@pytest.mark.parametrize("share", [0.5, 1])
+def test_a_disk_that_fills_up_meanwhile_costs_no_attempt(cleo, share, tmp_path, settings):
+    """Room for a part of the download, or for that but not for what is made of it."""
+    detailed = drawing.detailed(width=1200, height=800)
+    data = drawing.jpeg(image=detailed, quality=20)  # smaller than our own
+    room_bytes = round(share * len(data))
+    upload = cleo.send(data)
+    settings.WORK_DIR = tmp_path
+    with _files_limited_to(room_bytes), pytest.raises(OSError, match="File too"):
+        processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt, upload.failure) == ("queued", 0, "")
+    assert list(tmp_path.iterdir()) == []
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "done"
+
+
+@contextmanager
+def _files_limited_to(byte_size: int):
+    """Needs no right, unlike a small disk: writing on fails with EFBIG instead of ENOSPC."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (byte_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_database_connection_cut_in_between_costs_no_attempt(cleo, monkeypatch):
     """Postgres restarts while a worker renders: its own connection is dead, Postgres is not."""
@@ -328,6 +359,69 @@ def test_a_database_connection_cut_in_between_costs_no_attempt(cleo, monkeypatch
     processing.process(upload)
     upload.refresh_from_db()
     assert upload.status == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_for_a_while_costs_no_attempt(cleo, monkeypatch):
+    """It ends every session and lets nobody in, as while it restarts."""
+    upload = cleo.send(drawing.jpeg())
+    store, back = processing._store, threading.Timer(1, _let_people_in, [True])
+
+    def store_then_lose_the_database(*args, **kwargs):
+        store(*args, **kwargs)
+        _let_people_in(False)
+        back.start()
+
+    monkeypatch.setattr(processing, "_store", store_then_lose_the_database)
+    try:
+        with pytest.raises(OperationalError):
+            processing.process(upload)
+    finally:
+        back.join()
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+
+
+def _let_people_in(is_open: bool) -> None:
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(_dsn(dbname="postgres"), autocommit=True) as other:
+        other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {is_open}')
+        if not is_open:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
+    cleo, bucket, monkeypatch, is_committed
+):
+    """The connection dies around COMMIT, and nobody knows on which side of it."""
+    upload = cleo.send(drawing.jpeg())
+    finish = processing._finish
+
+    def finish_and_hear_nothing(*args):
+        if is_committed:
+            finish(*args)
+        with psycopg.connect(_dsn()) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        Image.objects.exists()  # raises OperationalError
+
+    monkeypatch.setattr(processing, "_finish", finish_and_hear_nothing)
+    with pytest.raises(OperationalError):
+        processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == ("done" if is_committed else "queued")
+
+    monkeypatch.setattr(processing, "_finish", finish)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("done", 1)
+    assert Variant.objects.count() == 4
 
 
 def test_text_longer_than_its_column_never_keeps_a_photo_from_being_done(cleo):
@@ -360,20 +454,28 @@ def test_a_wrong_count_does_not_keep_an_upload_from_ending(cleo, invitation):
     assert upload.status == "failed"
 
 
-def test_a_task_for_a_deleted_upload_is_normal(db):
+def test_a_task_for_a_deleted_upload_is_normal(db, caplog):
     tasks.process_upload("01a1fb68-6de9-7466-b518-280fc8d43590")
+    assert caplog.records == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_photo_deleted_while_it_is_processed_leaves_no_object(cleo, group, bucket, monkeypatch):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_photo_deleted_while_it_is_processed_leaves_no_object(
+    cleo, group, bucket, monkeypatch, when
+):
+    """Before, or after, its objects are written."""
     upload = cleo.send(drawing.jpeg())
     store = processing._store
 
-    def store_then_lose(*args, **kwargs):
+    def store_and_lose(*args, **kwargs):
+        if when == "before":
+            group.delete()
         store(*args, **kwargs)
-        group.delete()
+        if when == "after":
+            group.delete()
 
-    monkeypatch.setattr(processing, "_store", store_then_lose)
+    monkeypatch.setattr(processing, "_store", store_and_lose)
     processing.process(upload)
     assert not Image.objects.exists()
     assert list(bucket.list_keys("")) == []
@@ -395,15 +497,16 @@ def bucket_file(bucket, upload):
     return path
 
 
-def _dsn() -> str:
+def _dsn(**other: str) -> str:
     params = connection.settings_dict
-    return psycopg.conninfo.make_conninfo(
-        host=params["HOST"],
-        port=params["PORT"],
-        user=params["USER"],
-        password=params["PASSWORD"],
-        dbname=params["NAME"],
-    )
+    asked = {
+        "host": params["HOST"],
+        "port": params["PORT"],
+        "user": params["USER"],
+        "password": params["PASSWORD"],
+        "dbname": params["NAME"],
+    }
+    return psycopg.conninfo.make_conninfo(**asked | other)
 
 
 def _at_once(jobs) -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from images import strays
-from images.models import Upload
+from images import strays, tasks, trash
+from images.models import Image, Upload
 from images.tests import drawing
 from images.tests.story import put
 
@@ -57,6 +57,19 @@ def test_a_crashed_photo_can_be_looked_at_for_thirty_days(cleo, bucket):
     Upload.objects.update(finished_at=F("created_at") - timedelta(days=31))
     assert strays.remove() == 1
     assert upload.incoming_key not in kept(bucket)
+
+
+def test_a_put_after_the_photo_is_gone_for_good_is_removed(cleo, bucket):
+    data = drawing.jpeg()
+    ticket = cleo.announce_one(data)
+    put(ticket["upload"], data)
+    cleo.complete(ticket["id"])
+    tasks.process_upload(ticket["id"])
+    Image.objects.update(trashed_at=F("created_at") - timedelta(days=31))
+    assert trash.purge(Image.objects.get().pk)
+    assert put(ticket["upload"], data).status == 200  # the URL is still signed
+    assert strays.remove() == 1
+    assert list(bucket.list_keys("")) == []
 
 
 def test_what_has_no_row_is_removed_whatever_its_name(cleo, bucket, tmp_path):

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 import redis
+from celery import Celery
 from django.conf import settings as live_settings
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from bandpics.celery import app as celery_app
 from images import cleanup, processing
 from images.models import Upload
 from images.tests import drawing
@@ -96,6 +98,35 @@ def test_redis_lost_everything_and_nothing_is_lost(cleo, broker):
     cleanup.sweep()
     assert broker.llen("images") == 1  # not rung for again at once
     assert Upload.objects.get(pk=upload.pk).status == "queued"
+
+
+def test_a_backlog_is_not_rung_for_again_and_again(cleo, broker, monkeypatch):
+    monkeypatch.setattr(cleanup, "BATCH", 3)
+    for n in range(5):
+        cleo.send(drawing.jpeg(width=60, height=40, seed=n))
+    grow_old(queued_at=timedelta(minutes=2))
+    cleanup.sweep()
+    assert broker.llen("images") == 5
+
+    broker.flushall()
+    for expected in [3, 3]:
+        grow_old(queued_at=timedelta(minutes=2))
+        cleanup.sweep()
+        assert broker.llen("images") == expected
+
+
+def test_without_redis_the_sweeper_goes_on_with_what_needs_none(cleo, bucket):
+    cleo.send(drawing.jpeg())
+    cleo.announce_one(b"12345")
+    grow_old(queued_at=timedelta(minutes=2), created_at=timedelta(hours=25))
+    dead = Celery("dead", broker="redis://127.0.0.1:1/0")
+    dead.conf.task_publish_retry_policy = live_settings.CELERY_TASK_PUBLISH_RETRY_POLICY
+    dead.set_current()
+    try:
+        cleanup.sweep()
+    finally:
+        celery_app.set_current()
+    assert sorted(Upload.objects.values_list("status", flat=True)) == ["discarded", "queued"]
 
 
 def test_a_worker_that_died_is_replaced(cleo, broker):

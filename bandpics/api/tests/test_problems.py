@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.conf import settings
+from django.db import OperationalError
 from django.urls import reverse
 from rest_framework.test import APIClient
 
@@ -89,6 +91,21 @@ def test_a_silent_database_is_503_and_worth_another_try(api):
     problem(answer, 503, "unavailable")
     assert int(answer["Retry-After"]) > 0
     assert b"password" not in answer.content
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/admin/"])
+def test_so_it_is_for_a_page(client, db, path, monkeypatch):
+    def gone(*args, **kwargs):
+        raise OperationalError("server closed the connection, password=hunter2")
+
+    client.raise_request_exception = False
+    client.cookies[settings.SESSION_COOKIE_NAME] = "of-a-person"
+    with monkeypatch.context() as for_now:
+        for_now.setattr("django.db.backends.utils.CursorWrapper.execute", gone)
+        answer = client.get(path)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert b"try again" in answer.content
+    assert b"password=" not in answer.content
 
 
 def test_a_browser_gets_a_page_that_our_policy_lets_it_draw(api):

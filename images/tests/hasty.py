@@ -1,0 +1,70 @@
+"""The worker's application for tests that cause faults: `celery -A images.tests.hasty`.
+
+Everything is the real thing but its patience, a tenth of what production has, and its decoder,
+which does to certain files what a broken one may do to any.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import django
+from django.conf import settings
+
+settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT = 4, 6
+django.setup()
+
+from bandpics.celery import app  # noqa: E402 - tasks need the settings
+from images import cleanup, processing, strays, tasks  # noqa: E402
+from images.media import rendering, storage  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from images.media.rendering import Header
+
+__all__ = ["app"]
+
+processing.LEASE = timedelta(seconds=3)
+processing.LEASE_RENEWAL_SECONDS = 1.0
+cleanup.QUEUED_BEFORE_RINGING = timedelta(seconds=3)
+cleanup.BATCH = 20
+strays.STRAY_AGE = timedelta(0)
+storage.CONFIG |= {"connect_timeout": 1, "read_timeout": 1.5}
+storage.LONG_SECONDS = storage.PAUSE_SECONDS = 1.0
+tasks.MAX_BACKOFF_SECONDS = 2
+app.conf.beat_schedule["sweep"]["schedule"] = 1.0
+app.conf.beat_schedule["remove-strays"]["schedule"] = 2.0
+
+
+def _never_end() -> None:
+    """As a decoder in C that holds on: no exception reaches it, only the hard limit."""
+    while True:
+        try:
+            time.sleep(60)
+        except Exception:  # noqa: BLE001, S112 - that is the point
+            continue
+
+
+# By what stands behind the picture: see chaos.poisonous().
+_FAULTS = {
+    b"<test:segfault>": lambda: ctypes.string_at(0),
+    b"<test:out-of-memory>": lambda: bytearray(1 << 60),
+    b"<test:hang>": lambda: time.sleep(60),
+    b"<test:never-end>": _never_end,
+}
+_inspect = rendering.inspect
+
+
+def _inspect_or_break(path: Path) -> Header:
+    tail = path.read_bytes()[-64:]
+    for mark, fault in _FAULTS.items():
+        if mark in tail:
+            fault()
+    return _inspect(path)
+
+
+rendering.inspect = _inspect_or_break

@@ -1,0 +1,258 @@
+"""Faults that are caused, not simulated: processes killed, stores flushed, restarted, silent, full.
+
+The short run is part of `make test`; `make chaos` does the same to 200 photos, fault by fault.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from itertools import cycle, islice
+
+import pytest
+import urllib3
+
+from images.tests import chaos, drawing
+from images.tests.chaos import KillList, Sender, World, poisonous
+
+pytestmark = pytest.mark.xdist_group("chaos")
+
+PHOTOS = 8
+LONG_PHOTOS, BATCH = int(os.environ.get("BANDPICS_CHAOS_PHOTOS", "200")), 10
+DISK_BYTES = 24 * 1024 * 1024
+# Of the final keys, not of quarantine.
+FINAL = "/bandpics/[^i]"
+
+
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory):
+    """A folder that can be filled up; None where mounting is not allowed."""
+    folder = tmp_path_factory.mktemp("work")
+    options = f"size={DISK_BYTES},mode=700"
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+    is_mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    yield folder if is_mounted else None
+    if is_mounted:
+        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, small_disk):
+    world = World(tmp_path_factory.mktemp("chaos"), work_dir=small_disk)
+    yield world
+    world.end()
+
+
+@pytest.fixture(scope="module")
+def poison(world):
+    """Two photos whose decoding ends badly, every time; what they do is seen by later tests."""
+    world.until(lambda: len(_pids(world)) == 2, seconds=20, what="the worker")
+    sender, before = Sender(world), (world.worker.pid, _pids(world))
+    memory = sender.send("memory.jpg", poisonous(photo(1), "out-of-memory"))
+    world.until(lambda: world.row(memory).attempt, seconds=10)
+    world.until(lambda: world.row(memory).status == "queued", seconds=5)
+    assert (world.worker.pid, _pids(world)) == before
+    sender.send("segfault.jpg", poisonous(photo(2), "segfault"))
+    return sender
+
+
+def photo(seed: int) -> bytes:
+    return drawing.jpeg(width=1800, height=1200, seed=seed)
+
+
+def photos(count: int, *, seed: int) -> dict[str, bytes]:
+    return {f"{seed + n}.jpg": photo(seed + n) for n in range(count)}
+
+
+def test_nothing_is_lost_whatever_breaks(world, poison):
+    wanted = photos(PHOTOS, seed=1000)
+    calm = calm_run(world, wanted)
+    sender, kills = Sender(world), KillList(world, set(wanted))
+    futures = sender.send_all(wanted)
+
+    kills.kill_a_child()
+    world.s3.answer(500, times=2, matching=f"^(GET|HEAD|PUT {FINAL})")
+    world.s3.stall(direction="down", matching="^GET")
+    kills.kill_the_worker()
+    world.forget_queue()
+    world.s3.cut(direction="down", matching=f"^PUT {FINAL}")
+    world.kill("redis")
+    world.kill("postgres", signal.SIGINT)
+
+    world.until(lambda: all(future.done() for future in futures), seconds=60)
+    assert [future.exception() for future in futures] == [None] * PHOTOS
+    world.until(lambda: are_at_their_end(world, sender), seconds=60, what="the end of all")
+    world.s3.heal()
+    chaos.assert_nothing_is_lost(world, wanted, sender)
+    rows = rows_of(world, sender)
+    assert {row.status for row in rows} == {"done"}, world
+    assert max(row.attempt for row in rows) > 1  # somebody was really killed at work
+    assert chaos.variants_by_name(world, sender.acknowledged.values()) == calm
+
+
+def test_a_store_in_trouble_is_left_alone_and_costs_no_attempt(world):
+    sender, wanted = Sender(world), photos(6, seed=2000)
+    broken = world.s3.answer(500, times=None, matching="^GET /bandpics/incoming/")
+    for future in sender.send_all(wanted):
+        future.result()
+    world.until(lambda: broken.hits > 3, seconds=10)
+    assert {(row.status, row.attempt) for row in rows_of(world, sender)} <= {
+        ("queued", 0),
+        ("processing", 1),
+    }
+    broken.lift()
+    world.until(lambda: are_at_their_end(world, sender), seconds=20)
+    assert {row.status for row in rows_of(world, sender)} == {"done"}
+
+
+def test_while_the_disk_is_full_photos_wait(world, small_disk):
+    if small_disk is None:
+        pytest.skip("no right to mount a small disk; see also test_processing.py")
+    sender, log = Sender(world), world.data_dir / "logs" / "worker.log"
+    worker = world.worker.pid
+    with filled_up(small_disk):
+        sender.send("full.jpg", photo(3000))
+        world.until(lambda: "No room in" in log.read_text(), seconds=10)
+        readyz = urllib3.request("GET", f"{world.web_url}/readyz", retries=False)
+        assert (readyz.status, readyz.json()["disk"]) == (503, "unavailable")
+        (row,) = rows_of(world, sender)
+        assert row.status in {"queued", "processing"}
+    world.until(lambda: are_at_their_end(world, sender), seconds=20)
+    (row,) = rows_of(world, sender)
+    assert (row.status, row.attempt, world.worker.pid) == ("done", 1, worker)
+
+
+def test_a_photo_that_kills_its_worker_fails_alone_and_is_kept(world, poison):
+    world.until(lambda: are_at_their_end(world, poison), seconds=40, what="the end of poison")
+    assert {(row.status, row.failure) for row in rows_of(world, poison)} == {("failed", "crashed")}
+    chaos.assert_books_agree(world)
+
+
+# --- Long -----------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+@pytest.mark.chaos
+def test_every_fault_in_turn_over_two_hundred_photos(world, small_disk, capsys):
+    """Each batch meets one fault at work; the last third meet any three of them at once."""
+    wanted = photos(LONG_PHOTOS, seed=10_000)
+    calm = calm_run(world, wanted)
+    sender, kills = Sender(world, patience_seconds=120), KillList(world, set(wanted))
+    sender.send("hang.jpg", poisonous(photo(1), "hang"))
+    sender.send("never-end.jpg", poisonous(photo(2), "never-end"))
+    poisoned = set(sender.acknowledged)
+    faults, chance = _faults(world, kills, small_disk), random.Random(1)
+    names, turns = list(wanted), cycle(faults)
+    for start in range(0, LONG_PHOTOS, BATCH):
+        batch = {name: wanted[name] for name in names[start : start + BATCH]}
+        is_calm = start < LONG_PHOTOS * 2 // 3
+        chosen = list(islice(turns, 1)) if is_calm else chance.sample(list(faults), 3)
+        began = time.monotonic()
+        _send_while_it_breaks(world, sender, batch, [faults[name] for name in chosen])
+        with capsys.disabled():
+            seconds = time.monotonic() - began
+            sys.stdout.write(f"\n{', '.join(chosen):64} all at rest after {seconds:5.1f} s")
+    world.until(lambda: are_at_their_end(world, sender), seconds=60)
+    chaos.assert_nothing_is_lost(world, wanted, sender)
+    for row in rows_of(world, sender):
+        expected = ("failed", "crashed") if row.name in poisoned else ("done", "")
+        assert (row.status, row.failure) == expected, world
+    assert chaos.variants_by_name(world, sender.acknowledged.values()) == calm
+    chaos.assert_books_agree(world)
+
+
+def _send_while_it_breaks(world, sender, batch, faults) -> None:
+    futures = sender.send_all(batch)
+    for fault in faults:
+        world.until(lambda: any(row.status == "processing" for row in world.rows()), seconds=60)
+        fault()
+    world.until(lambda: all(future.done() for future in futures), seconds=150)
+    assert [future.exception() for future in futures] == [None] * len(futures)
+    world.s3.heal()
+    world.until(lambda: _are_done(world, sender, batch), seconds=150, what="the batch's end")
+
+
+def _faults(world, kills, small_disk):
+    def restart_postgres(number):
+        return lambda: world.kill("postgres", number)
+
+    def the_store_goes_away():
+        world.s3.down()
+        _wait(world, 2)
+        world.s3.up()
+
+    def the_disk_fills_up():
+        if small_disk is not None:
+            with filled_up(small_disk):
+                _wait(world, 2)
+
+    return {
+        "a child is killed": kills.kill_a_child,
+        "the worker is killed": kills.kill_the_worker,
+        "the queue is forgotten": world.forget_queue,
+        "Redis is killed": lambda: world.kill("redis"),
+        "Postgres restarts": restart_postgres(signal.SIGINT),
+        "Postgres is killed": restart_postgres(signal.SIGKILL),
+        "S3 answers 500": lambda: world.s3.answer(500, times=20, matching=f"GET|{FINAL}"),
+        "S3 is silent": lambda: world.s3.stall(direction="down", times=4),
+        "S3 cuts": lambda: world.s3.cut(direction="down", matching="^PUT|^GET", times=10),
+        "S3 goes away": the_store_goes_away,
+        "S3 is killed": lambda: world.kill("s3"),
+        "the web is killed": lambda: world.kill("web"),
+        "beat is killed": lambda: world.kill("beat"),
+        "the disk is full": the_disk_fills_up,
+    }
+
+
+# --- Words ----------------------------------------------------------------------------------
+
+
+def calm_run(world: World, wanted: dict[str, bytes]) -> dict[str, dict[str, bytes]]:
+    """What becomes of these photos when nothing breaks: the same bytes in a group of their own."""
+    group = Sender(world, group="any").ask("POST", "/groups/", {"name": "Calm"})["id"]
+    sender = Sender(world, group=group)
+    for future in sender.send_all(wanted):
+        future.result()
+    world.until(lambda: are_at_their_end(world, sender), seconds=240, what="the calm run")
+    return chaos.variants_by_name(world, sender.acknowledged.values())
+
+
+def rows_of(world: World, sender: Sender) -> list[chaos.Row]:
+    sent = set(sender.acknowledged.values())
+    return [row for row in world.rows() if str(row.id) in sent]
+
+
+def are_at_their_end(world: World, sender: Sender) -> bool:
+    rows = rows_of(world, sender)
+    return len(rows) == len(sender.acknowledged) and all(row.is_at_its_end for row in rows)
+
+
+def _are_done(world: World, sender: Sender, batch: dict[str, bytes]) -> bool:
+    rows = [row for row in rows_of(world, sender) if row.name in batch]
+    return len(rows) == len(batch) and all(row.is_at_its_end for row in rows)
+
+
+@contextmanager
+def filled_up(disk):
+    filler = disk / "filler"
+    try:
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(64 * 1024))
+        yield
+    finally:
+        filler.unlink()
+
+
+def _wait(world: World, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    world.until(lambda: time.monotonic() > end, seconds=seconds + 5)
+
+
+def _pids(world: World) -> set[int]:
+    return {child.pid for child in world.worker_children()}
