@@ -195,6 +195,26 @@ def bury_crashed() -> int:
     )
 
 
+def bury_lost(upload: Upload) -> bool:
+    """QUEUED whose bytes are gone -> FAILED. True if this call made the move.
+
+    By a claim like any worker's, so that none works on it meanwhile. Raises StorageUnavailable.
+    """
+    claim = take(upload)
+    if claim is None:
+        return False
+    try:
+        photo_storage().head(claim.upload.incoming_key)
+    except ObjectMissing:
+        return _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+    except StorageUnavailable:
+        give_back(claim)
+        raise
+    give_back(claim)
+    doorbell.ring(claim.upload.pk)
+    return False
+
+
 @contextlib.contextmanager
 def _kept_alive(claim: Claim) -> Iterator[None]:
     """Renews the lease from a thread of its own while the block runs."""

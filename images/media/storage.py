@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -60,6 +60,15 @@ class StoredPart:
     number: int
     byte_size: int
     etag: str
+
+
+@dataclass(frozen=True)
+class OpenMultipart:
+    """A multipart upload that was begun, and neither completed nor aborted."""
+
+    key: str
+    multipart_id: str
+    started_at: datetime
 
 
 @dataclass(frozen=True)
@@ -317,6 +326,17 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
                     for row in page.get("Parts", [])
                 ]
         return sorted(parts, key=lambda part: part.number)
+
+    def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
+        """S3 ListMultipartUploads. Raises StorageUnavailable, also where a store does not do it."""
+        # Some stores (rclone) answer NoSuchUpload where there is none.
+        with suppress(ObjectMissing), _translated():
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket_name, Prefix=prefix
+            )
+            for page in pages:
+                for row in page.get("Uploads", []):
+                    yield OpenMultipart(row["Key"], row["UploadId"], row["Initiated"])
 
     def complete_multipart(
         self, key: str, *, multipart_id: str, parts: Iterable[StoredPart]
