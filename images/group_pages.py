@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from bandpics.api import bodies
 from bandpics.users.callers import caller_of
 from groups.models import Group, Team
 from images import first_photos, uploads
@@ -75,6 +76,7 @@ class NewGroupForm(forms.ModelForm[Group]):
         self.fields["photos"].widget.attrs["accept"] = types
 
 
+@bodies.takes(bodies.form_max_bytes)
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_group(request: HttpRequest) -> HttpResponse:
