@@ -20,10 +20,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from groups.models import Group
-from images import doorbell, locks, quota, versions
+from images import doomed, doorbell, locks, quota, versions
 from images.media import exif, keys, rendering, variants
 from images.media.storage import ObjectMissing, photo_storage
-from images.models import Image, Upload, Variant
+from images.models import DoomedObjects, Image, Upload, Variant
 from images.uploads import UNKNOWN_CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -77,9 +77,15 @@ def remove_orphans(image_id: UUID, found: Sequence[StoredObject]) -> int:
     """Remove objects of a photo that no row names. How many of them are gone now."""
     with locks.objects_of(image_id):
         named = named_of(_places(found))
-        doomed = [each.key for each in found if each.key not in named and _is_unchanged(each)]
-        photo_storage().delete_keys(doomed)
-        return len(doomed)
+        unwanted = [each.key for each in found if each.key not in named and _is_unchanged(each)]
+        photo_storage().delete_keys(unwanted)
+        return len(unwanted)
+
+
+def remove_doomed(image_id: UUID, key: str) -> bool:
+    """Remove what is noted of a photo. True if this object is gone now."""
+    doomed.remove([image_id])
+    return not is_there(key)
 
 
 def _places(found: Iterable[StoredObject]) -> list[tuple[str, keys.Place]]:
@@ -104,7 +110,7 @@ def adopt(version: keys.Version, source: StoredObject) -> bool:
     and what was said of it. True if it is queued by this call.
     """
     with locks.objects_of(version.image_id):
-        if not _is_adoptable(version):
+        if not _is_adoptable(version, source):
             return False
         image = Image.objects.filter(pk=version.image_id).first()
         is_first = not Upload.objects.filter(pk=version.image_id).exists()
@@ -135,15 +141,24 @@ def adopt(version: keys.Version, source: StoredObject) -> bool:
     return True
 
 
-def _is_adoptable(version: keys.Version) -> bool:
-    if not Group.objects.filter(pk=version.group_id).exists():
-        return False
+def _is_adoptable(version: keys.Version, source: StoredObject) -> bool:
+    """There is a place for it, and nobody removed it: it is only not known."""
+    notes = list(DoomedObjects.objects.filter(image_id=version.image_id))
     image = Image.objects.filter(pk=version.image_id).first()
     if image is None:
-        return True
-    if image.group_id != version.group_id or version.number <= image.version:
+        return not notes and not is_nowhere(version)
+    if any(source.key in doomed.keys_of(note) for note in notes):
         return False
-    return not image.uploads.filter(version__gte=version.number).exists()
+    is_later = version.number > image.version
+    return is_later and not image.uploads.filter(version__gte=version.number).exists()
+
+
+def is_nowhere(version: keys.Version) -> bool:
+    """Neither the photo nor the group is known."""
+    return not (
+        Image.objects.filter(pk=version.image_id).exists()
+        or Group.objects.filter(pk=version.group_id).exists()
+    )
 
 
 def _recovered(version: keys.Version) -> Image:
@@ -237,8 +252,8 @@ def _put(image: Image, made: list[Rendered]) -> None:
     with transaction.atomic():
         # Whoever moves or replaces it needs the lock we hold; but a group may be deleted.
         if Image.objects.select_for_update().filter(pk=image.pk).first() is None:
-            doomed = [version.variant(rendered.name) for rendered in made]
-            transaction.on_commit(lambda: photo_storage().delete_keys(doomed))
+            doomed.note(image.pk, [version.variant(rendered.name) for rendered in made])
+            doomed.remove_on_commit(image.pk)
             return
         for rendered in made:
             Variant.objects.update_or_create(

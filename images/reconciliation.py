@@ -12,15 +12,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connection
 
-from images import cleanup, locks, mending, processing, strays, uploads, versions
+from images import cleanup, doomed, locks, mending, processing, strays, uploads, versions
 from images.media import keys, variants
 from images.media.storage import StorageUnavailable, StoredObject, photo_storage
-from images.models import Image, Upload, Variant
+from images.models import DoomedObjects, Image, Upload, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,6 +47,7 @@ class Kind(StrEnum):
     ORPHAN = "object-without-row"
     UNKNOWN_PHOTO = "photo-without-row"
     MISPLACED = "object-in-other-group"
+    DOOMED = "doomed-object"
     STALE = "stale-incoming"
     MULTIPART = "forgotten-multipart"
     FOREIGN = "foreign-object"
@@ -61,6 +63,7 @@ MENDED_BY = {
     Kind.ORPHAN: "removed",
     Kind.UNKNOWN_PHOTO: "made a photo again, to be approved; without its group, kept for 30 days",
     Kind.MISPLACED: "brought to where its row looks for it",
+    Kind.DOOMED: "removed",
     Kind.STALE: "removed",
     Kind.MULTIPART: "aborted",
     Kind.FOREIGN: "not ours: left alone",
@@ -218,8 +221,9 @@ class _Comparison:
         self.report.objects = self.listing.count()
         if self.options.mends and not self.options.believes_empty:
             self._refuse_the_wrong_place()
-        for found in _by_photo(self.listing.in_order()):
-            self._look_at_objects(found)
+        self._look_at_doomed()
+        for photos in _by_photo(self.listing.in_order()):
+            self._look_at_objects(photos)
         for images in _pages(self._images()):
             self.report.photos += len(images)
             self._look_at_photos(images)
@@ -278,18 +282,42 @@ class _Comparison:
 
     # Objects without a row
 
-    def _look_at_objects(self, found: list[StoredObject]) -> None:
-        """All that lies there of one photo; or one object that is of none."""
-        place = keys.place_of(found[0].key)
-        if place is None:
-            self._look_at_other(found)
+    def _look_at_doomed(self) -> None:
+        """Objects of deleted rows that the sweeper should have removed by now."""
+        if self.options.group is not None:
             return
-        places = {each.key: keys.place_of(each.key) for each in found}
-        named = mending.named_of((key, one) for key, one in places.items() if one)
-        left = [each for each in found if each.key not in named and each.modified_at < self.old]
-        if not left or not any(mending.is_there(each.key) for each in left):
+        for notes in _pages(DoomedObjects.objects.filter(doomed_at__lt=self.old)):
+            stored = self.listing.sizes(key for note in notes for key in doomed.keys_of(note))
+            left = set(stored)
+            for note in notes:
+                unwanted = set(doomed.keys_of(note)) - doomed.wanted_of(note.image_id)
+                for key in sorted(left & unwanted):
+                    left.remove(key)
+                    if mending.is_there(key):
+                        image_id = note.image_id
+                        self._note(Kind.DOOMED, key, partial(mending.remove_doomed, image_id, key))
+
+    def _look_at_objects(self, photos: list[list[StoredObject]]) -> None:
+        """Each all that lies there of one photo; or objects that are of none."""
+        everything = [each for found in photos for each in found]
+        places = [(each.key, keys.place_of(each.key)) for each in everything]
+        named = mending.named_of((key, place) for key, place in places if place)
+        for found in photos:
+            place = keys.place_of(found[0].key)
+            if place is None:
+                self._look_at_other(found)
+                continue
+            left = [each for each in found if each.key not in named and each.modified_at < self.old]
+            if left:
+                self._look_at_orphans(place.version.image_id, left)
+
+    def _look_at_orphans(self, image_id: UUID, found: list[StoredObject]) -> None:
+        notes = DoomedObjects.objects.filter(image_id=image_id)
+        known = {key for note in notes for key in doomed.keys_of(note)}
+        left = [each for each in found if each.key not in known]
+        if not any(mending.is_there(each.key) for each in left):
             return
-        image = Image.objects.filter(pk=place.version.image_id).first()
+        image = Image.objects.filter(pk=image_id).first()
         for version, objects in _by_version(left):
             self._look_at_version(image, version, objects)
 
@@ -316,8 +344,10 @@ class _Comparison:
     def _adopt(self, version: keys.Version, best: StoredObject, found: list[StoredObject]) -> bool:
         if mending.adopt(version, best):
             return True
-        # Its group is gone, too.
-        if best.modified_at > datetime.now(UTC) - ORIGINALS_GRACE and _is_unknown(version):
+        if not mending.is_nowhere(version):
+            return False
+        # Neither photo nor group.
+        if best.modified_at > datetime.now(UTC) - ORIGINALS_GRACE:
             return False
         return sum(_remove(each) for each in found) == len(found)
 
@@ -454,12 +484,20 @@ def _batches(all_of_them: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _by_photo(found: Iterable[StoredObject]) -> Iterator[list[StoredObject]]:
+def _by_photo(found: Iterable[StoredObject]) -> Iterator[list[list[StoredObject]]]:
+    """Photos, so many that it is about a batch of objects."""
+    photos: list[list[StoredObject]] = []
+    size = 0
     for photo, objects in groupby(found, key=lambda each: _photo_of(each.key)):
-        if photo:
-            yield list(objects)
-        else:
-            yield from _batches(objects, BATCH)
+        # What is of no photo is not one: there may be any number of it.
+        for batch in _batches(objects, BATCH) if not photo else [list(objects)]:
+            photos.append(batch)
+            size += len(batch)
+            if size >= BATCH:
+                yield photos
+                photos, size = [], 0
+    if photos:
+        yield photos
 
 
 def _by_version(
@@ -480,15 +518,8 @@ def _best(found: Iterable[StoredObject]) -> StoredObject | None:
 
 def _is_unheard_of(image: Image, version: keys.Version) -> bool:
     """A later version than the record knows."""
-    return (
-        image.group_id == version.group_id
-        and version.number > image.version
-        and not image.uploads.filter(version__gte=version.number).exists()
-    )
-
-
-def _is_unknown(version: keys.Version) -> bool:
-    return not Image.objects.filter(pk=version.image_id).exists()
+    is_later = version.number > image.version
+    return is_later and not image.uploads.filter(version__gte=version.number).exists()
 
 
 def _is_under_way(image: Image) -> bool:

@@ -243,6 +243,19 @@ def test_a_forgotten_multipart_is_aborted_and_a_living_one_is_not(cleo, whole, b
     assert list(bucket.open_multiparts("")) == []
 
 
+def test_what_a_deletion_left_behind_is_removed_and_never_made_a_photo_again(
+    cleo, photo, bucket, tmp_path
+):
+    key = photo.original_key
+    photo.delete()  # what removes its objects, runs after the commit of this test, that is never
+    code, report = reconcile()
+    assert (code, counts(report)["doomed-object"]) == (1, 5)
+    assert key in stored(bucket)
+    assert reconcile("--fix")[0] == 0
+    assert not [found for found in stored(bucket) if str(photo.pk) in found]
+    assert not Image.objects.filter(pk=photo.pk).exists()
+
+
 # --- An older database, an older bucket -----------------------------------------------------
 
 
