@@ -1,7 +1,7 @@
-"""What a container of the one image does: `python -m bandpics.roles web|worker|beat|migrate`.
+"""What a container of the one image does: `python -m bandpics.roles ROLE`.
 
-`probe` asks the web server of this container whether it lives. Anything else is run as a
-`manage.py` command.
+Roles: web, worker, beat, migrate, events. `probe` asks the web server of this container whether it
+lives. Anything else is run as a `manage.py` command.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ BEAT = [
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
 ]
 MIGRATE = ["python", "manage.py", "migrate", "--no-input"]
-ROLES = {"web": WEB, "worker": WORKER, "beat": BEAT, "migrate": MIGRATE}
+EVENTS = ["python", "manage.py", "consume_storage_events"]
+ROLES = {"web": WEB, "worker": WORKER, "beat": BEAT, "migrate": MIGRATE, "events": EVENTS}
 
 
 def command(role: str, more: list[str], environment: dict[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ Each variable stands in README.md and `.env.example`. `NAME_FILE` is read in pla
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +66,36 @@ def mail_server(value: str) -> dict[str, Any]:
     return parsed
 
 
+def webhook_secret(value: str | None) -> str | None:
+    """As standardwebhooks.com writes it (whsec_ and base64), or any text long enough."""
+    if not value:
+        return None
+    if value.startswith("whsec_"):
+        try:
+            key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            raise ValidationError("must be base64 after whsec_") from None
+        if len(key) < 24:
+            raise ValidationError("must hold 24 bytes or more after whsec_")
+    elif len(value) < 32 or not value.isascii() or not value.isprintable():
+        raise ValidationError("must have 32 or more ASCII characters")
+    return value
+
+
+def queue_url(value: str | None) -> str | None:
+    """Of Amazon SQS, or what speaks like it: the queue's name is its path."""
+    if not value:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.path.strip("/"):
+        raise ValidationError(
+            "must be a queue's address, such as https://sqs.eu-central-1.amazonaws.com/123/bandpics"
+        )
+    return value
+
+
+env.add_parser("webhook_secret", webhook_secret)
+env.add_parser("queue_url", queue_url)
 env.add_parser("origin", http_origin)
 env.add_parser("public_origin", public_origin)
 env.add_parser("mail_server", mail_server)
@@ -160,6 +191,11 @@ S3_SECRET_KEY = env.str("S3_SECRET_KEY", default=None)
 S3_ADDRESSING_STYLE = env.str(
     "S3_ADDRESSING_STYLE", default="path", validate=validate.OneOf(["path", "virtual"])
 )
+# What the store tells of its own accord: by webhook, or by a queue. Neither is needed.
+STORAGE_EVENTS_SECRET: str | None = env.webhook_secret("STORAGE_EVENTS_SECRET", default=None)
+STORAGE_EVENTS_QUEUE_URL: str | None = env.queue_url("STORAGE_EVENTS_QUEUE_URL", default=None)
+STORAGE_EVENTS_QUEUE_REGION = env.str("STORAGE_EVENTS_QUEUE_REGION", default=None) or S3_REGION
+STORAGE_EVENTS_QUEUE_ENDPOINT_URL = env.origin("STORAGE_EVENTS_QUEUE_ENDPOINT_URL", default=None)
 # Presigned GETs end on a whole hour, so that browsers can cache what they point to.
 DOWNLOAD_URL_LIFETIME = timedelta(hours=1)
 

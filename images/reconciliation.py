@@ -327,7 +327,7 @@ class _Comparison:
         if image is not None and image.version == version.number:
             if image.group_id != version.group_id:
                 for each in found:
-                    self._note(Kind.MISPLACED, each.key, lambda each=each: self._bring_home(each))
+                    self._note(Kind.MISPLACED, each.key, partial(self._bring_home, each))
                 return
         elif image is None or _is_unheard_of(image, version):
             best = _best(found)
@@ -335,7 +335,7 @@ class _Comparison:
                 self._note(Kind.UNKNOWN_PHOTO, best.key, lambda: self._adopt(version, best, found))
                 return
         for each in found:
-            self._note(Kind.ORPHAN, each.key, lambda each=each: _remove(each))
+            self._note(Kind.ORPHAN, each.key, partial(_remove, each))
 
     def _bring_home(self, found: StoredObject) -> bool:
         place = keys.place_of(found.key)
@@ -360,7 +360,7 @@ class _Comparison:
             old = [each.key for each in incoming if each.modified_at < self.old]
             for key in sorted(set(old) - strays.wanted_of(old)):
                 if mending.is_there(key):
-                    self._note(Kind.STALE, key, lambda key=key: strays.remove_unwanted([key]))
+                    self._note(Kind.STALE, key, partial(strays.remove_unwanted, [key]))
 
     def _look_at_multiparts(self) -> None:
         try:
@@ -373,7 +373,7 @@ class _Comparison:
                 )
                 for each in old:
                     if each.multipart_id not in wanted:
-                        self._note(Kind.MULTIPART, each.key, lambda each=each: _abort(each))
+                        self._note(Kind.MULTIPART, each.key, partial(_abort, each))
         except StorageUnavailable as error:
             self.report.notes.append(f"Unfinished multipart uploads could not be listed: {error}")
 
@@ -446,7 +446,7 @@ class _Comparison:
                 self._note(
                     Kind.INCOMING_MISSING,
                     upload.incoming_key,
-                    lambda upload=upload: processing.bury_lost(upload),
+                    partial(processing.bury_lost, upload),
                 )
 
     def _look_at_pending(self, pending: list[Upload]) -> None:
@@ -456,14 +456,15 @@ class _Comparison:
                 self._note(
                     Kind.ARRIVED,
                     upload.incoming_key,
-                    lambda upload=upload: _complete(upload),
+                    partial(_complete, upload),
                 )
 
 
 def _database_now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
-        return cursor.fetchone()[0]
+        now: datetime = cursor.fetchone()[0]
+    return now
 
 
 def _pages(rows: Any) -> Iterator[list[Any]]:
