@@ -324,10 +324,13 @@ def _store(
     original_key, variant_keys = _keys(upload, header, renderings)
     with locks.objects_of(upload.image_id):
         _check(claim, Image.objects.filter(pk=upload.image_id).first())
+        files = [
+            (key, rendered.path, rendered.content_type)
+            for rendered, key in zip(renderings, variant_keys, strict=True)
+        ]
         if original is not None:
-            storage.put_file(original_key, original, content_type=header.format.content_type)
-        for rendered, key in zip(renderings, variant_keys, strict=True):
-            storage.put_file(key, rendered.path, content_type=rendered.content_type)
+            files.append((original_key, original, header.format.content_type))
+        storage.put_files(files)
 
 
 def _keys(upload: Upload, header: Header, renderings: list[Rendered]) -> tuple[str, list[str]]:

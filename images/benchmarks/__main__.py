@@ -1,10 +1,11 @@
-"""`python -m images.benchmarks [pixels|api] [rounds]`: what a photo costs, and what a list does."""
+"""`python -m images.benchmarks [pixels|api|ingest] [rounds]`: what a photo costs, what a list does,
+and what the whole way of a photo does."""
 
 from __future__ import annotations
 
 import sys
 
-BENCHMARKS = ("pixels", "api")
+BENCHMARKS = ("pixels", "api", "ingest")
 
 
 def main(*words: str) -> None:
@@ -17,6 +18,10 @@ def main(*words: str) -> None:
             from images.benchmarks import pixels
 
             pixels.main(**rounds)
+        elif name == "ingest":
+            from images.benchmarks import ingest
+
+            ingest.main(**rounds)
         else:
             from images.benchmarks import api
 
