@@ -180,6 +180,14 @@ DATABASES: dict[str, Any] = {
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 REDIS_URL = env.str("REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://.+"))
 
+# What carries rings to the workers; Redis does it, too. An empty one says the same as none.
+BROKER_URL = (
+    env.str(
+        "BROKER_URL", default=None, validate=validate.Regexp(r"^((rediss?|unix|amqps?)://.+)?$")
+    )
+    or REDIS_URL
+)
+
 S3_BUCKET: str = env.str("S3_BUCKET", validate=validate.Length(min=3, max=63))
 S3_REGION = env.str("S3_REGION", default="us-east-1")
 # Empty: AWS itself. The public one is what a browser can reach, if that is another address.
@@ -437,15 +445,20 @@ SPECTACULAR_SETTINGS = {
 
 # --- Work -----------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A web request that rings the doorbell must not hang on a dead Redis: the row is the record
 # and the sweeper rings again.
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 900,  # longer than the hard limit of any task
-    "socket_connect_timeout": 2,
-    "socket_timeout": 10,
-}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"read_timeout": 10, "write_timeout": 10}
+    if BROKER_URL.startswith("amqp")
+    else {
+        "visibility_timeout": 900,  # longer than the hard limit of any task
+        "socket_connect_timeout": 2,
+        "socket_timeout": 10,
+    }
+)
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
