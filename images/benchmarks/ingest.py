@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 PHOTOS, ROUNDS, SINGLES = 24, 3, 9
 SENDERS = 4
+TRIES = 3
 WORKERS = 2
 GRAIN = 8.0  # of 255, one standard deviation
 PATIENCE_SECONDS = 300
@@ -120,7 +121,10 @@ class Sender:
 
     def _put(self, ticket: dict[str, Any], photo: bytes) -> None:
         signed = ticket["upload"]
-        answer = self._pool.request("PUT", signed["url"], body=photo, headers=signed["headers"])
+        for _ in range(TRIES):  # as the upload page does: a busy store may answer 500
+            answer = self._pool.request("PUT", signed["url"], body=photo, headers=signed["headers"])
+            if answer.status < 500:
+                break
         assert answer.status == 200, answer.data
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
