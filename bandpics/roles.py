@@ -1,7 +1,7 @@
-"""What a container of the one image does: `python -m bandpics.roles web|worker|beat|migrate`.
+"""What a container of the one image does: `python -m bandpics.roles ROLE`.
 
-`probe` asks the web server of this container whether it lives. Anything else is run as a
-`manage.py` command.
+Roles: web, worker, beat, migrate, events. `probe` asks the web server of this container whether it
+lives. Anything else is run as a `manage.py` command.
 """
 
 from __future__ import annotations
@@ -28,20 +28,29 @@ BEAT = [
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
 ]
 MIGRATE = ["python", "manage.py", "migrate", "--no-input"]
-ROLES = {"web": WEB, "worker": WORKER, "beat": BEAT, "migrate": MIGRATE}
+EVENTS = ["python", "manage.py", "consume_storage_events"]
+ROLES = {"web": WEB, "worker": WORKER, "beat": BEAT, "migrate": MIGRATE, "events": EVENTS}
 
 
 def command(role: str, more: list[str], environment: dict[str, str]) -> list[str]:
     """The program of a role and its arguments, with the operator's numbers filled in."""
     numbers = {
-        "WEB_PROCESSES": environment.get("WEB_PROCESSES", "2"),
-        "WORKER_PROCESSES": environment.get("WORKER_PROCESSES", "2"),
+        "WEB_PROCESSES": _count("WEB_PROCESSES", environment),
+        "WORKER_PROCESSES": _count("WORKER_PROCESSES", environment),
         "FORWARDED_ALLOW_IPS": environment.get("FORWARDED_ALLOW_IPS", "127.0.0.1"),
         "LOG_LEVEL": environment.get("LOG_LEVEL", "INFO"),
     }
     if role not in ROLES:
         return ["python", "manage.py", role, *more]
     return [word.format(**numbers) for word in ROLES[role]] + more
+
+
+def _count(name: str, environment: dict[str, str]) -> str:
+    """Of processes. Celery would read 0 as "one for each core"."""
+    text = environment.get(name) or "2"
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        sys.exit(f"{name} must be a number from 1, not {text!r} (README.md explains each variable)")
+    return text
 
 
 def probe(public_url: str) -> None:

@@ -6,6 +6,7 @@ Each variable stands in README.md and `.env.example`. `NAME_FILE` is read in pla
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +66,36 @@ def mail_server(value: str) -> dict[str, Any]:
     return parsed
 
 
+def webhook_secret(value: str | None) -> str | None:
+    """As standardwebhooks.com writes it (whsec_ and base64), or any text long enough."""
+    if not value:
+        return None
+    if value.startswith("whsec_"):
+        try:
+            key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            raise ValidationError("must be base64 after whsec_") from None
+        if len(key) < 24:
+            raise ValidationError("must hold 24 bytes or more after whsec_")
+    elif len(value) < 32 or not value.isascii() or not value.isprintable():
+        raise ValidationError("must have 32 or more ASCII characters")
+    return value
+
+
+def queue_url(value: str | None) -> str | None:
+    """Of Amazon SQS, or what speaks like it: the queue's name is its path."""
+    if not value:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.path.strip("/"):
+        raise ValidationError(
+            "must be a queue's address, such as https://sqs.eu-central-1.amazonaws.com/123/bandpics"
+        )
+    return value
+
+
+env.add_parser("webhook_secret", webhook_secret)
+env.add_parser("queue_url", queue_url)
 env.add_parser("origin", http_origin)
 env.add_parser("public_origin", public_origin)
 env.add_parser("mail_server", mail_server)
@@ -149,6 +180,14 @@ DATABASES: dict[str, Any] = {
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 REDIS_URL = env.str("REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://.+"))
 
+# What carries rings to the workers; Redis does it, too. An empty one says the same as none.
+BROKER_URL = (
+    env.str(
+        "BROKER_URL", default=None, validate=validate.Regexp(r"^((rediss?|unix|amqps?)://.+)?$")
+    )
+    or REDIS_URL
+)
+
 S3_BUCKET: str = env.str("S3_BUCKET", validate=validate.Length(min=3, max=63))
 S3_REGION = env.str("S3_REGION", default="us-east-1")
 # Empty: AWS itself. The public one is what a browser can reach, if that is another address.
@@ -160,6 +199,11 @@ S3_SECRET_KEY = env.str("S3_SECRET_KEY", default=None)
 S3_ADDRESSING_STYLE = env.str(
     "S3_ADDRESSING_STYLE", default="path", validate=validate.OneOf(["path", "virtual"])
 )
+# What the store tells of its own accord: by webhook, or by a queue. Neither is needed.
+STORAGE_EVENTS_SECRET: str | None = env.webhook_secret("STORAGE_EVENTS_SECRET", default=None)
+STORAGE_EVENTS_QUEUE_URL: str | None = env.queue_url("STORAGE_EVENTS_QUEUE_URL", default=None)
+STORAGE_EVENTS_QUEUE_REGION = env.str("STORAGE_EVENTS_QUEUE_REGION", default=None) or S3_REGION
+STORAGE_EVENTS_QUEUE_ENDPOINT_URL = env.origin("STORAGE_EVENTS_QUEUE_ENDPOINT_URL", default=None)
 # Presigned GETs end on a whole hour, so that browsers can cache what they point to.
 DOWNLOAD_URL_LIFETIME = timedelta(hours=1)
 
@@ -401,15 +445,20 @@ SPECTACULAR_SETTINGS = {
 
 # --- Work -----------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = BROKER_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A web request that rings the doorbell must not hang on a dead Redis: the row is the record
 # and the sweeper rings again.
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 900,  # longer than the hard limit of any task
-    "socket_connect_timeout": 2,
-    "socket_timeout": 10,
-}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"read_timeout": 10, "write_timeout": 10}
+    if BROKER_URL.startswith("amqp")
+    else {
+        "visibility_timeout": 900,  # longer than the hard limit of any task
+        "socket_connect_timeout": 2,
+        "socket_timeout": 10,
+    }
+)
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"

@@ -114,7 +114,7 @@ def remove(image_ids: Sequence[UUID]) -> None:
     for image_id in kept:
         with locks.objects_of(image_id):
             rows = list(DoomedObjects.objects.filter(image_id=image_id))
-            _remove(rows, wanted=_wanted(image_id))
+            _remove(rows, wanted=wanted_of(image_id))
 
 
 def _remove(rows: Sequence[DoomedObjects], *, wanted: set[str]) -> None:
@@ -131,7 +131,7 @@ def _remove(rows: Sequence[DoomedObjects], *, wanted: set[str]) -> None:
     ).delete()
 
 
-def _wanted(image_id: UUID) -> set[str]:
+def wanted_of(image_id: UUID) -> set[str]:
     """What the photo shows, or is about to: it may have come back to a group it had left."""
     image = Image.objects.filter(pk=image_id).first()
     if image is None:

@@ -4,7 +4,7 @@ row is the record, and the sweeper rings again."""
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from kombu.exceptions import ChannelError, OperationalError
@@ -30,7 +30,8 @@ def rings_waiting() -> int:
     try:
         with current_app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=1)
-            declared = broker.default_channel.queue_declare(queue, passive=True)
+            channel: Any = broker.default_channel
+            declared = channel.queue_declare(queue, passive=True)
     except (OperationalError, ChannelError):  # not there, or forgotten with all that was in it
         return 0
     return int(declared.message_count)

@@ -231,6 +231,26 @@ def bury_crashed() -> int:
     )
 
 
+def bury_lost(upload: Upload) -> bool:
+    """QUEUED whose bytes are gone -> FAILED. True if this call made the move.
+
+    By a claim like any worker's, so that none works on it meanwhile. Raises StorageUnavailable.
+    """
+    claim = take(upload)
+    if claim is None:
+        return False
+    try:
+        photo_storage().head(claim.upload.incoming_key)
+    except ObjectMissing:
+        return _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+    except StorageUnavailable:
+        give_back(claim)
+        raise
+    give_back(claim)
+    doorbell.ring(claim.upload.pk)
+    return False
+
+
 @contextlib.contextmanager
 def _kept_alive(claim: Claim) -> Iterator[None]:
     """Renews the lease from a thread of its own while the block runs."""
@@ -324,10 +344,13 @@ def _store(
     original_key, variant_keys = _keys(upload, header, renderings)
     with locks.objects_of(upload.image_id):
         _check(claim, Image.objects.filter(pk=upload.image_id).first())
+        files = [
+            (key, rendered.path, rendered.content_type)
+            for rendered, key in zip(renderings, variant_keys, strict=True)
+        ]
         if original is not None:
-            storage.put_file(original_key, original, content_type=header.format.content_type)
-        for rendered, key in zip(renderings, variant_keys, strict=True):
-            storage.put_file(key, rendered.path, content_type=rendered.content_type)
+            files.append((original_key, original, header.format.content_type))
+        storage.put_files(files)
 
 
 def _keys(upload: Upload, header: Header, renderings: list[Rendered]) -> tuple[str, list[str]]:

@@ -129,10 +129,10 @@ def _per_day(uploads: Any) -> list[tuple[date, int]]:
 
 def broker_length() -> int | None:
     """Messages that wait in Redis, whosever photos they are about. None if it does not say."""
-    if not settings.REDIS_URL.startswith(("redis", "unix")):
+    if not settings.BROKER_URL.startswith(("redis", "unix")):
         return None
     client = redis.Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=BROKER_SECONDS, socket_timeout=BROKER_SECONDS
+        settings.BROKER_URL, socket_connect_timeout=BROKER_SECONDS, socket_timeout=BROKER_SECONDS
     )
     try:
         return int(client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -38,20 +37,21 @@ def remove() -> int:
             if found.modified_at < before:
                 batch.append(found.key)
             if len(batch) == BATCH:
-                removed += _remove_unwanted(batch)
+                removed += remove_unwanted(batch)
                 batch = []
-        return removed + _remove_unwanted(batch)
+        return removed + remove_unwanted(batch)
 
 
-def _remove_unwanted(stored: Sequence[str]) -> int:
-    wanted = _wanted(stored)
+def remove_unwanted(stored: Sequence[str]) -> int:
+    """Of these keys in quarantine, those no upload waits for."""
+    wanted = wanted_of(stored)
     unwanted = [key for key in stored if key not in wanted]
     photo_storage().delete_keys(unwanted)
     return len(unwanted)
 
 
-def _wanted(stored: Sequence[str]) -> set[str]:
-    ids = [name for key in stored if _is_id(name := key.removeprefix(keys.INCOMING))]
+def wanted_of(stored: Sequence[str]) -> set[str]:
+    ids = [upload_id for key in stored if (upload_id := keys.upload_id_of(key)) is not None]
     under_way = Q(
         status__in=[Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING]
     )
@@ -62,10 +62,3 @@ def _wanted(stored: Sequence[str]) -> set[str]:
     )
     rows = Upload.objects.filter(under_way | to_look_at, pk__in=ids)
     return {keys.incoming(pk) for pk in rows.values_list("pk", flat=True)}
-
-
-def _is_id(name: str) -> bool:
-    try:
-        return str(UUID(name)) == name
-    except ValueError:
-        return False

@@ -60,6 +60,8 @@ PROBLEMS = {
     "precondition-failed": "The thing was changed since you read it, so that your `If-Match` does "
     "not fit any more. Read it again, and send your change with the new `ETag`.",
     "registration-closed": "This server takes no new users by itself. Ask whoever runs it.",
+    "storage-events-off": "Whoever runs this server has not set STORAGE_EVENTS_SECRET, so that no "
+    "store can send events here. The sweeper finds what arrived by itself.",
     "too-large": "`limit` says how many bytes are taken here. Large photos go by "
     "`/api/v1/uploads/`.",
     "too-many-requests": "Wait as long as `Retry-After` says.",

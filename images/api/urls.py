@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.api import files, groups, images, stats, uploads
+from images.api import events, files, groups, images, stats, uploads
 
 urlpatterns = [
     path("groups/", groups.GroupList.as_view(), name="group-list"),
@@ -28,5 +28,6 @@ urlpatterns = [
         images.ImageVariant.as_view(),
         name="image-variant",
     ),
+    path("storage-events/", events.StorageEvents.as_view(), name="storage-events"),
     path("stats/", stats.StatsView.as_view(), name="stats"),
 ]

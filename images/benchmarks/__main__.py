@@ -1,13 +1,12 @@
-"""`python -m images.benchmarks [pixels|api] [sharp] [rounds]`: what a photo costs, and a list.
-
-`sharp` measures that library (npm) beside ours.
+"""`python -m images.benchmarks [pixels|api|ingest] [sharp] [rounds]`: what a photo costs, what a
+list does, and what the whole way of a photo does. `sharp` measures that library (npm) beside ours.
 """
 
 from __future__ import annotations
 
 import sys
 
-BENCHMARKS = ("pixels", "api")
+BENCHMARKS = ("pixels", "api", "ingest")
 
 
 def main(*words: str) -> None:
@@ -20,6 +19,10 @@ def main(*words: str) -> None:
             from images.benchmarks import pixels
 
             pixels.main(**rounds, beside_sharp="sharp" in words)
+        elif name == "ingest":
+            from images.benchmarks import ingest
+
+            ingest.main(**rounds)
         else:
             from images.benchmarks import api
 

@@ -57,8 +57,8 @@ class Web:
 
 
 @contextmanager
-def web() -> Iterator[Web]:
-    """A gunicorn as production runs it, but with one process, on one core."""
+def web(*, cores: int | None = 1) -> Iterator[Web]:
+    """A gunicorn as production runs it, but with one process, on so many cores, or all."""
     port = addresses.free_port(addresses.LOOPBACK)
     command = [
         *(sys.executable, "-m", "gunicorn", "bandpics.wsgi:application"),
@@ -68,8 +68,8 @@ def web() -> Iterator[Web]:
     ]
     with subprocess.Popen(command, cwd=PROJECT) as process:
         try:
-            # Before it forks: the worker inherits the one core.
-            os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+            # Before it forks: the worker inherits them.
+            os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
             _wait_for(f"http://{addresses.LOOPBACK}:{port}/healthz")
             (worker,) = psutil.Process(process.pid).children()
             yield Web(port, worker.pid)

@@ -6,13 +6,11 @@ The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{n
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from uuid import UUID
 
 from images.media import formats, variants
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 INCOMING = "incoming/"
 _EXTENSIONS = {format_.content_type: format_.extension for format_ in formats.ACCEPTED}
@@ -48,3 +46,36 @@ class Version:
 
     def _key(self, folder: str, *, extension: str) -> str:
         return f"{self.group_id}/{folder}/{self.image_id}-{self.number}.{extension}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the key of an original or a size says."""
+
+    version: Version
+    folder: str
+
+    @property
+    def is_original(self) -> bool:
+        return self.folder == "original"
+
+
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PLACE = re.compile(rf"({_UUID})/([a-z0-9_-]+)/({_UUID})-([0-9]{{1,9}})\.[a-z0-9]+")
+
+
+def place_of(key: str) -> Place | None:
+    """Of an object of a photo; None for quarantine, and for what is not ours."""
+    found = _PLACE.fullmatch(key)
+    if found is None:
+        return None
+    group_id, folder, image_id, number = found.groups()
+    return Place(Version(UUID(group_id), UUID(image_id), int(number)), folder)
+
+
+def upload_id_of(key: str) -> UUID | None:
+    """Of an object in quarantine; None for any other key."""
+    name = key.removeprefix(INCOMING)
+    if name == key or not re.fullmatch(_UUID, name):
+        return None
+    return UUID(name)

@@ -215,19 +215,19 @@ def _database_url() -> str:
 def test_what_a_dead_worker_wrote_after_the_deletion_goes_as_well(cleo, group, bucket, monkeypatch):
     """It was in the middle of it when the group was deleted, and then it died."""
     upload = cleo.send(drawing.jpeg())
-    put_file = bucket.put_file
+    put_files = bucket.put_files
 
     class Killed(BaseException):
         pass
 
     def delete_and_put(*args, **kwargs):
         Group.objects.filter(pk=group.pk).delete()
-        put_file(*args, **kwargs)
+        put_files(*args, **kwargs)
 
     def die(*_):
         raise Killed
 
-    monkeypatch.setattr(bucket, "put_file", delete_and_put)
+    monkeypatch.setattr(bucket, "put_files", delete_and_put)
     monkeypatch.setattr(processing, "_finish", die)
     with pytest.raises(Killed):
         processing.process(upload)

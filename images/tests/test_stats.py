@@ -158,7 +158,7 @@ def test_messages_that_wait_in_redis_are_counted(told):
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1/"])
 def test_without_redis_there_are_still_numbers(album, settings, url):
-    settings.REDIS_URL = url
+    settings.BROKER_URL = url
     assert stats.broker_length() is None
 
 

@@ -1,0 +1,215 @@
+"""What becomes of the speed of rendering on the whole way: announce, PUT, complete, worker, DONE.
+
+A web server, a worker with two children, Postgres, Redis and S3 share two cores with the client
+that sends. The yardstick is two processes on the same cores that only render the same photos; both
+take turns, so that a busy machine slows them alike. Then, with nothing else to do, how long one
+photo takes from `complete` to DONE.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+import urllib3
+from PIL import Image
+
+from bandpics.local.environment import PROJECT
+from images.benchmarks import pixels, stack
+from images.tests import drawing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PHOTOS, ROUNDS, SINGLES = 24, 3, 9
+SENDERS = 4
+TRIES = 3
+WORKERS = 2
+GRAIN = 8.0  # of 255, one standard deviation
+PATIENCE_SECONDS = 300
+RATIO_TARGET, SECONDS_TARGET = 0.6, 0.5
+
+
+def main(*, rounds: int = ROUNDS) -> None:
+    with stack.stores():
+        token = _link()
+        photo = drawing.jpeg(image=_grainy(4032, 3024), quality=80, **pixels.CAMERA)
+        with stack.web(cores=None) as web, _worker(), tempfile.TemporaryDirectory() as folder:
+            sender = Sender(web.port, token, photo)
+            sender.send(4 * SENDERS)  # warms children, threads, connections and caches
+            rendering, ingest, cpu = [], [], Counter[str]()
+            for _ in range(rounds):
+                rendering.append(_rendered_per_second(photo, Path(folder)))
+                before = _cpu_ms()
+                ingest.append(PHOTOS / sender.send(PHOTOS))
+                cpu.update(_cpu_ms())
+                cpu.subtract(before)
+            singles = [sender.send_one() for _ in range(SINGLES)]
+    ratio = median(one / other for one, other in zip(ingest, rendering, strict=True))
+    load = os.getloadavg()[0]
+    per_photo = {name: ms / PHOTOS / rounds for name, ms in cpu.most_common()}
+    spent = ", ".join(f"{name} {ms:.0f}" for name, ms in per_photo.items() if ms >= 1)
+    print(f"12 MP JPEG of {len(photo) // 1024} kB, {rounds} rounds of {PHOTOS}; load {load:.1f}")
+    print(f"{'':36} {'median':>8} {'target':>8}")
+    print(f"{'only rendered, photos/s':36} {median(rendering):8.2f}")
+    print(f"{'sent and done, photos/s':36} {median(ingest):8.2f}")
+    print(f"{'   … as a part of that':36} {ratio:8.2f} {f'≥ {RATIO_TARGET}':>8}")
+    print(f"cpu ms of each: {spent}")
+    print(
+        f"{'complete to DONE, idle, seconds':36} {median(singles):8.2f} {f'≤ {SECONDS_TARGET}':>8}"
+    )
+
+
+class Sender:
+    """A guest with one link, and several connections."""
+
+    def __init__(self, port: int, token: str, photo: bytes) -> None:
+        self._port, self._token, self._photo = port, token, photo
+        self._number = 0
+        self._pool = urllib3.PoolManager(maxsize=SENDERS, retries=False, timeout=60)
+
+    def send(self, count: int) -> float:
+        """Seconds from the announcement of so many photos until the last one is DONE."""
+        photos = [self._another() for _ in range(count)]
+        started = time.perf_counter()
+        tickets = self._announce(photos)
+
+        def put_and_complete(ticket: dict[str, Any], photo: bytes) -> None:
+            self._put(ticket, photo)
+            self._ask("POST", f"/api/v1/uploads/{ticket['id']}/complete/")
+
+        with ThreadPoolExecutor(SENDERS) as threads:
+            list(threads.map(put_and_complete, tickets, photos))
+        _wait_until_done([ticket["id"] for ticket in tickets])
+        return time.perf_counter() - started
+
+    def send_one(self) -> float:
+        """Seconds from `complete` to DONE."""
+        photo = self._another()
+        (ticket,) = self._announce([photo])
+        self._put(ticket, photo)
+        started = time.perf_counter()
+        self._ask("POST", f"/api/v1/uploads/{ticket['id']}/complete/")
+        _wait_until_done([ticket["id"]])
+        return time.perf_counter() - started
+
+    def _another(self) -> bytes:
+        """The same pixels in other bytes: a comment right behind the start of the JPEG."""
+        self._number += 1
+        return self._photo[:2] + b"\xff\xfe\x00\x06" + b"%04d" % self._number + self._photo[2:]
+
+    def _announce(self, photos: list[bytes]) -> list[dict[str, Any]]:
+        files = [
+            {"filename": "x.jpg", "content_type": "image/jpeg", "size": len(photo)}
+            for photo in photos
+        ]
+        answer: dict[str, Any] = self._ask("POST", "/api/v1/uploads/", {"files": files})
+        return list(answer["uploads"])
+
+    def _put(self, ticket: dict[str, Any], photo: bytes) -> None:
+        signed = ticket["upload"]
+        for _ in range(TRIES):  # as the upload page does: a busy store may answer 500
+            answer = self._pool.request("PUT", signed["url"], body=photo, headers=signed["headers"])
+            if answer.status < 500:
+                break
+        assert answer.status == 200, answer.data
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        headers = {"Authorization": f"Invitation {self._token}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body or {}), headers)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        assert answer.status in {200, 201, 202}, data
+        return json.loads(data)
+
+
+def _wait_until_done(upload_ids: list[str]) -> None:
+    from images.models import Upload
+
+    end = time.monotonic() + PATIENCE_SECONDS
+    waiting = Upload.objects.filter(pk__in=upload_ids).exclude(status=Upload.Status.DONE)
+    while waiting.exists():
+        assert time.monotonic() < end, list(waiting.values_list("status", "failure"))
+        time.sleep(0.01)
+
+
+def _grainy(width: int, height: int) -> Image.Image:
+    """With the grain of a sensor, that makes the files of cameras as large as they are."""
+    smooth = np.asarray(drawing.detailed(width=width, height=height, seed=1), dtype=np.int16)
+    grain = np.random.default_rng(1).normal(0, GRAIN, smooth.shape)
+    return Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))
+
+
+def _cpu_ms() -> Counter[str]:
+    """In milliseconds, of every program that takes part, this one as `client`."""
+    spent = Counter({"client": round(time.process_time() * 1000)})
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            words = process.cmdline()
+            name = next((word for word in ("celery", "gunicorn") if word in words), process.name())
+            times = process.cpu_times()
+            spent[name] += round((times.user + times.system) * 1000)
+    return spent
+
+
+def _rendered_per_second(photo: bytes, folder: Path) -> float:
+    """By as many processes as the worker has children."""
+    path = folder / "photo.jpg"
+    path.write_bytes(photo)
+    with ProcessPoolExecutor(WORKERS) as processes:
+        list(processes.map(_render, [path] * WORKERS))  # imports
+        started = time.perf_counter()
+        list(processes.map(_render, [path] * PHOTOS))
+        return PHOTOS / (time.perf_counter() - started)
+
+
+def _render(path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as into:
+        pixels.render(path, Path(into))
+
+
+@contextmanager
+def _worker() -> Iterator[None]:
+    """As bandpics.roles runs it."""
+    command = [
+        *(sys.executable, "-m", "celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),
+        *("--concurrency", str(WORKERS), "--without-gossip", "--without-mingle", "-l", "error"),
+    ]
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+    with subprocess.Popen(command, cwd=PROJECT, env=environment) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def _link() -> str:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from groups.models import Group, Team
+    from invitations.models import Invitation
+
+    call_command("migrate", verbosity=0)
+    group = Group.objects.create(team=Team.objects.create(name="The band"), name="The evening")
+    link = Invitation.objects.create(
+        group=group, kind=Invitation.Kind.PERSONAL, email="c@d.example"
+    )
+    return link.token

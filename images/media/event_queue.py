@@ -1,0 +1,87 @@
+"""The queue a store puts its events into: Amazon SQS, or what speaks like it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT_SECONDS = 5  # SQS allows 20, but whoever stops this would wait as long
+# For ten messages whose bucket answers slowly; who dies meanwhile, leaves them to others after it.
+VISIBILITY_SECONDS = 120
+
+
+class QueueUnavailable(Exception):
+    """The queue did not answer, or refused."""
+
+
+@dataclass(frozen=True)
+class Message:
+    id: str
+    body: str
+    receipt: str
+
+
+class EventQueue:
+    """Messages stay in the queue until they are deleted, hidden from others for a while."""
+
+    def __init__(self, *, wait_seconds: int = WAIT_SECONDS) -> None:
+        self._wait_seconds = wait_seconds
+        # At AWS one role or key opens both; other stores' keys mean nothing to a queue.
+        is_aws = settings.S3_ENDPOINT_URL is None
+        self._client: Any = boto3.client(
+            "sqs",
+            endpoint_url=settings.STORAGE_EVENTS_QUEUE_ENDPOINT_URL,
+            region_name=settings.STORAGE_EVENTS_QUEUE_REGION,
+            aws_access_key_id=settings.S3_ACCESS_KEY if is_aws else None,
+            aws_secret_access_key=settings.S3_SECRET_KEY if is_aws else None,
+            config=Config(
+                connect_timeout=5, read_timeout=wait_seconds + 10, retries={"total_max_attempts": 2}
+            ),
+        )
+
+    def receive(self) -> list[Message]:
+        """Up to ten, as soon as there is one. Raises QueueUnavailable."""
+        with _translated():
+            answer = self._client.receive_message(
+                QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL,
+                MaxNumberOfMessages=10,
+                WaitTimeSeconds=self._wait_seconds,
+                VisibilityTimeout=VISIBILITY_SECONDS,
+            )
+        return [
+            Message(row["MessageId"], row["Body"], row["ReceiptHandle"])
+            for row in answer.get("Messages", [])
+        ]
+
+    def delete(self, message: Message) -> None:
+        """Raises QueueUnavailable."""
+        with _translated():
+            self._client.delete_message(
+                QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL, ReceiptHandle=message.receipt
+            )
+
+    def give_back(self, message: Message) -> None:
+        """Let others have it at once. Raises QueueUnavailable."""
+        with _translated():
+            self._client.change_message_visibility(
+                QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL,
+                ReceiptHandle=message.receipt,
+                VisibilityTimeout=0,
+            )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise QueueUnavailable(f"The event queue does not answer: {error}") from error

@@ -1,0 +1,322 @@
+"""Makes good what images.reconciliation finds: one photo, or one key, at a time.
+
+Every function looks again, under the lock of the photo's objects, before it does anything: what
+was found may be an hour old, and photos arrive meanwhile. All are safe to call twice, and raise
+locks.Busy and StorageUnavailable.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from groups.models import Group
+from images import doomed, doorbell, locks, quota, versions
+from images.media import keys, rendering, variants
+from images.media.storage import ObjectMissing, photo_storage
+from images.models import DoomedObjects, Image, Upload, Variant
+from images.uploads import UNKNOWN_CONTENT_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+    from images.media.rendering import Rendered
+    from images.media.storage import StoredObject
+
+logger = logging.getLogger(__name__)
+
+# In the words of images.senders: whose photo it was, went with its row.
+RECOVERED = "recovered"
+
+
+class Unmendable(Exception):
+    """What is left is not enough to make it good."""
+
+
+# --- Objects without a row ------------------------------------------------------------------
+
+
+def named_of(places: Iterable[tuple[str, keys.Place]]) -> set[str]:
+    """Of these keys, those some row names: shown, to be retired, or about to be written."""
+    by_key = dict(places)
+    image_ids = {place.version.image_id for place in by_key.values()}
+    named = set(Variant.objects.filter(key__in=by_key).values_list("key", flat=True))
+    kept = Image.objects.filter(pk__in=image_ids, version__gt=0, original_dropped_at=None)
+    named.update(image.original_key for image in kept)
+    # Of an older version the rows of its sizes are the record; they go after its objects.
+    to_retire = set(
+        Variant.objects.filter(image__in=image_ids).values_list("image_id", "version").distinct()
+    )
+    shown = set(Image.objects.filter(pk__in=image_ids).values_list("pk", "version"))
+    may_be_written = Q(
+        status__in=[Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING]
+    )
+    under_way = set(
+        Upload.objects.filter(may_be_written, image__in=image_ids).values_list(
+            "image_id", "version"
+        )
+    )
+    for key, place in by_key.items():
+        version = (place.version.image_id, place.version.number)
+        if version in under_way or (place.is_original and version in to_retire - shown):
+            named.add(key)
+    return named & by_key.keys()
+
+
+def remove_orphans(image_id: UUID, found: Sequence[StoredObject]) -> int:
+    """Remove objects of a photo that no row names. How many of them are gone now."""
+    with locks.objects_of(image_id):
+        named = named_of(_places(found))
+        unwanted = [each.key for each in found if each.key not in named and _is_unchanged(each)]
+        photo_storage().delete_keys(unwanted)
+        return len(unwanted)
+
+
+def remove_doomed(image_id: UUID, key: str) -> bool:
+    """Remove what is noted of a photo. True if this object is gone now."""
+    doomed.remove([image_id])
+    return not is_there(key)
+
+
+def _places(found: Iterable[StoredObject]) -> list[tuple[str, keys.Place]]:
+    read = [(each.key, keys.place_of(each.key)) for each in found]
+    return [(key, place) for key, place in read if place is not None]
+
+
+def _is_unchanged(found: StoredObject) -> bool:
+    """Gone is fine; written anew it is somebody's."""
+    try:
+        now = photo_storage().head(found.key)
+    except ObjectMissing:
+        return True
+    # HEAD tells whole seconds, listings do not.
+    is_as_old = now.modified_at <= found.modified_at + timedelta(seconds=1)
+    return now.byte_size == found.byte_size and is_as_old
+
+
+def adopt(version: keys.Version, source: StoredObject) -> bool:
+    """Make a photo again of the bytes of one the record does not know: after an older database was
+    restored, they are all there is of it. It waits for approval, because nobody knows whose it was
+    and what was said of it. True if it is queued by this call.
+    """
+    with locks.objects_of(version.image_id):
+        if not _is_adoptable(version, source):
+            return False
+        image = Image.objects.filter(pk=version.image_id).first()
+        is_first = not Upload.objects.filter(pk=version.image_id).exists()
+        upload = Upload(
+            **({"id": version.image_id} if is_first else {}),
+            image_id=version.image_id,
+            version=version.number,
+            sender=RECOVERED,
+            declared_content_type=UNKNOWN_CONTENT_TYPE,
+            declared_byte_size=source.byte_size,
+            status=Upload.Status.QUEUED,
+        )
+        try:
+            photo_storage().copy(source.key, upload.incoming_key)
+        except ObjectMissing:
+            return False
+        try:
+            with transaction.atomic():
+                if image is None:
+                    _recovered(version).save(force_insert=True)
+                upload.save(force_insert=True)
+                Upload.objects.filter(pk=upload.pk).update(arrived_at=Now(), queued_at=Now())
+                transaction.on_commit(partial(doorbell.ring, upload.pk))
+        except IntegrityError:  # the group went, or another version came
+            photo_storage().delete_keys([upload.incoming_key])
+            return False
+    logger.warning("Photo %s was made again from %s", version.image_id, source.key)
+    return True
+
+
+def _is_adoptable(version: keys.Version, source: StoredObject) -> bool:
+    """There is a place for it, and nobody removed it: it is only not known."""
+    notes = list(DoomedObjects.objects.filter(image_id=version.image_id))
+    image = Image.objects.filter(pk=version.image_id).first()
+    if image is None:
+        return not notes and not is_nowhere(version)
+    if any(source.key in doomed.keys_of(note) for note in notes):
+        return False
+    is_later = version.number > image.version
+    return is_later and not image.uploads.filter(version__gte=version.number).exists()
+
+
+def is_nowhere(version: keys.Version) -> bool:
+    """Neither the photo nor the group is known."""
+    return not (
+        Image.objects.filter(pk=version.image_id).exists()
+        or Group.objects.filter(pk=version.group_id).exists()
+    )
+
+
+def _recovered(version: keys.Version) -> Image:
+    return Image(
+        id=version.image_id,
+        group_id=version.group_id,
+        sender=RECOVERED,
+        original_filename=f"recovered-{version.image_id}",
+        moderation=Image.Moderation.PENDING,
+    )
+
+
+def bring_home(found: StoredObject, place: keys.Place) -> bool:
+    """Copy an object of what a photo shows from another group's folder to where its row looks for
+    it, if it is not there. True if it is there now, so that this one may go."""
+    with locks.objects_of(place.version.image_id):
+        image = Image.objects.filter(pk=place.version.image_id).first()
+        if image is None or image.version != place.version.number:
+            return False
+        wanted = set(image.variants.filter(version=image.version).values_list("key", flat=True))
+        if image.original_dropped_at is None:
+            wanted.add(image.original_key)
+        target = found.key.replace(str(place.version.group_id), str(image.group_id), 1)
+        if target not in wanted or is_there(target):
+            return True
+        try:
+            photo_storage().copy(found.key, target)
+        except ObjectMissing:
+            return False
+        return True
+
+
+# --- Rows without their objects -------------------------------------------------------------
+
+
+def is_there(key: str, byte_size: int | None = None) -> bool:
+    """And, if it is known, of this size."""
+    try:
+        stored = photo_storage().head(key)
+    except ObjectMissing:
+        return False
+    return byte_size is None or stored.byte_size == byte_size
+
+
+def restore_sizes(image_id: UUID) -> bool:
+    """Render again what is missing, or of the wrong size, of a photo: from its original, which
+    gives the same bytes, or from the largest size there is. True if all are there now.
+
+    Raises Unmendable, and OSError if the disk is full.
+    """
+    with locks.objects_of(image_id):
+        image = Image.objects.filter(pk=image_id, version__gt=0).first()
+        if image is None:
+            return False
+        rows = image.variant_by_name
+        here = {row.name: row for row in rows.values() if is_there(row.key, row.byte_size)}
+        missing = {spec.name for spec in variants.ALL} - here.keys()
+        if missing:
+            with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
+                made = _render(image, here, missing, Path(folder))
+                _put(image, made)
+        # Of a size we make no more, the row is all that is left.
+        gone = rows.keys() - here.keys() - missing
+        image.variants.filter(version=image.version, name__in=gone).delete()
+        return True
+
+
+def _render(
+    image: Image, here: dict[str, Variant], missing: set[str], folder: Path
+) -> list[Rendered]:
+    source, into = folder / "source", folder / "sizes"
+    into.mkdir()
+    largest_first = sorted(here.values(), key=lambda row: row.width, reverse=True)
+    for key in [image.original_key, *(row.key for row in largest_first)]:
+        try:
+            photo_storage().download(key, source)
+            header = rendering.inspect(source)
+            made = rendering.render(source, header=header, into=into)
+        except (ObjectMissing, rendering.BadPicture):
+            continue
+        return [rendered for rendered in made if rendered.name in missing]
+    raise Unmendable
+
+
+def _put(image: Image, made: list[Rendered]) -> None:
+    version = versions.keys_of(image, image.version)
+    for rendered in made:
+        key = version.variant(rendered.name)
+        photo_storage().put_file(key, rendered.path, content_type=rendered.content_type)
+    with transaction.atomic():
+        # Whoever moves or replaces it needs the lock we hold; but a group may be deleted.
+        if Image.objects.select_for_update().filter(pk=image.pk).first() is None:
+            doomed.note(image.pk, [version.variant(rendered.name) for rendered in made])
+            doomed.remove_on_commit(image.pk)
+            return
+        for rendered in made:
+            Variant.objects.update_or_create(
+                image=image,
+                version=image.version,
+                name=rendered.name,
+                defaults={
+                    "key": version.variant(rendered.name),
+                    "width": rendered.width,
+                    "height": rendered.height,
+                    "byte_size": rendered.byte_size,
+                    "content_type": rendered.content_type,
+                },
+            )
+
+
+def note_lost_original(image_id: UUID) -> bool:
+    """The sizes are there, the original is not: say so in the record. True if it says so now."""
+    with locks.objects_of(image_id):
+        image = Image.objects.filter(pk=image_id, version__gt=0).first()
+        if image is None or image.original_dropped_at is not None:
+            return image is not None
+        if is_there(image.original_key):
+            return True
+        rows = Image.objects.filter(pk=image.pk, version=image.version, original_dropped_at=None)
+        is_noted = bool(rows.update(original_dropped_at=Now(), updated_at=Now()))
+    if is_noted:
+        logger.error("The original of photo %s is lost; its sizes stay", image_id)
+    return is_noted
+
+
+def bury_lost(image_id: UUID) -> bool:
+    """Nothing is left of a finished photo: its upload DONE -> FAILED(original-missing), quota
+    returned, so that it can be sent again. Duplicates that rest on it share its fate. True if this
+    call made the move.
+    """
+    with locks.objects_of(image_id):
+        image = Image.objects.filter(pk=image_id, version__gt=0).first()
+        if image is None or has_something(image):
+            return False
+        shown = image.uploads.filter(version=image.version, status=Upload.Status.DONE)
+        upload = shown.select_related("image").first()
+        if upload is None:
+            return False
+        failed = {
+            "status": Upload.Status.FAILED,
+            "failure": Upload.Failure.ORIGINAL_MISSING,
+            "finished_at": Now(),
+        }
+        with transaction.atomic():
+            rows = Image.objects.filter(pk=image.pk, version=image.version, group=image.group_id)
+            if not rows.update(version=0, updated_at=Now()):
+                return False
+            if not Upload.objects.filter(pk=upload.pk, status=Upload.Status.DONE).update(**failed):
+                transaction.set_rollback(True)
+                return False
+            quota.give_back(upload)
+            image.variants.filter(version=image.version).delete()
+            versions.resting_on(image).update(**failed, duplicate_of=None)
+    logger.error("Photo %s is lost: neither its original nor any size is there", image_id)
+    return True
+
+
+def has_something(image: Image) -> bool:
+    """Whether anything is left that the version it shows could be made of."""
+    found = [row.key for row in image.variants.filter(version=image.version)]
+    return any(is_there(key) for key in [image.original_key, *found])

@@ -1,0 +1,121 @@
+"""The queue: first come, first served; as many at a time as the operator says; by any broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import redis
+from celery import current_app
+from django.conf import settings as live_settings
+
+from bandpics import roles
+from bandpics.ids import new_id
+from bandpics.local.environment import PRETENDED, PROJECT
+from images import doorbell
+
+ASK = """
+import json
+from bandpics.celery import app
+c = app.conf
+print(json.dumps({
+    "broker": c.broker_url, "options": c.broker_transport_options,
+    "prefetch": c.worker_prefetch_multiplier,
+    "transport": app.connection_for_write().as_uri(),
+    "driver": type(app.connection_for_write().transport).__module__,
+}))
+"""
+
+
+def started_with(**variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", ASK],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], **PRETENDED, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_broker_is_redis_unless_said_otherwise():
+    said = json.loads(started_with(BROKER_URL="").stdout)
+    assert said["broker"] == PRETENDED["REDIS_URL"]
+    assert said["options"]["visibility_timeout"] > live_settings.CELERY_TASK_TIME_LIMIT
+    assert said["prefetch"] == 1
+
+
+def test_the_broker_may_be_rabbitmq():
+    said = json.loads(started_with(BROKER_URL="amqp://me:word@rabbit.example:5672//").stdout)
+    assert said["transport"].startswith("amqp://me:**@rabbit.example:5672/")
+    assert said["driver"] == "kombu.transport.pyamqp"
+    # Of Redis alone, or the AMQP client refuses them.
+    assert "visibility_timeout" not in said["options"]
+
+
+@pytest.mark.parametrize("url", ["rabbit.example:5672", "sqs://", "http://rabbit.example"])
+def test_a_broker_nobody_speaks_to_stops_the_start(url):
+    done = started_with(BROKER_URL=url)
+    assert done.returncode != 0
+    assert "BROKER_URL" in done.stderr.rstrip().splitlines()[-1]
+
+
+def test_without_rabbitmq_a_ring_waits_for_the_sweeper_and_nobody_for_it():
+    script = (
+        "import uuid, time; import bandpics.celery; from images import doorbell; "
+        "start = time.monotonic(); doorbell.ring(uuid.uuid4()); "
+        "assert time.monotonic() - start < 8"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"import django; django.setup(); {script}"],
+        cwd=PROJECT,
+        env={
+            "PATH": os.environ["PATH"],
+            **PRETENDED,
+            "DJANGO_SETTINGS_MODULE": "bandpics.settings",
+            "BROKER_URL": "amqp://127.0.0.1:1//",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "waits for the sweeper; no broker" in done.stderr
+
+
+def test_first_come_first_served():
+    broker = redis.Redis.from_url(live_settings.REDIS_URL)
+    broker.flushdb()
+    rung = [new_id() for _ in range(5)]
+    for upload_id in rung:
+        doorbell.ring(upload_id)
+    served = []
+    with current_app.connection_for_read() as connection:
+        queue = connection.SimpleQueue(live_settings.CELERY_TASK_DEFAULT_QUEUE)
+        for _ in rung:
+            message = queue.get(timeout=5)
+            served.append(message.payload[0][0])
+            message.ack()
+        queue.close()
+    broker.close()
+    assert served == [str(upload_id) for upload_id in rung]
+
+
+def test_the_operator_says_how_many_at_a_time():
+    words = roles.command("worker", [], {"WORKER_PROCESSES": "1"})
+    assert words[words.index("--concurrency") + 1] == "1"
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many", "1.5"])
+def test_a_number_of_processes_that_is_none_is_refused(count):
+    with pytest.raises(SystemExit, match="WORKER_PROCESSES must be a number from 1"):
+        roles.command("worker", [], {"WORKER_PROCESSES": count})
+    with pytest.raises(SystemExit, match="WEB_PROCESSES"):
+        roles.command("web", [], {"WEB_PROCESSES": count})
+
+
+def test_the_consumer_of_events_is_a_role():
+    assert roles.command("events", [], {}) == ["python", "manage.py", "consume_storage_events"]
