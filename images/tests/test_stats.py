@@ -171,7 +171,7 @@ def test_the_number_of_queries_does_not_grow(
             client.get(URL)
         for _ in range(5):
             photo(GroupFactory(team=group.team), variants=("thumb",))
-    with django_assert_num_queries(2 + 9):  # and whether the group is theirs
+    with django_assert_num_queries(2 + 7):  # and whether the group is theirs
         client.get(URL, {"group": str(group.pk)})
 
 
