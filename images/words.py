@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.template.defaultfilters import filesizeformat
+from django.utils.formats import get_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from images.media import formats
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -34,9 +39,10 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "thanks": _("Thank you! You can close this page."),
     "failuresSayWhy": _("Those that failed say why."),
     "nothingIsSent": _("Nothing is being sent now."),
+    "linkCopied": _("Link copied"),
     "inListAlready": _("{name} is in the list already."),
     # What is refused before it is sent, and what went wrong on the way.
-    "wrongKind": _("This kind of file cannot be sent. JPEG, PNG and HEIC photos can."),
+    "wrongKind": _("This kind of file cannot be sent. Photos in {formats} can."),
     "tooBig": _("Too big: a photo may have up to {size}."),
     "emptyOrFolder": _("This file is empty, or a folder."),
     "somethingWrong": _("Something went wrong."),
@@ -47,3 +53,15 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "unconfirmed": _("It was sent, but did not arrive."),
     "couldNotBeSent": _("It could not be sent."),
 }
+
+
+def formats_in_words() -> str:
+    """`JPEG, PNG or HEIC`: the labels of what we take."""
+    *some, last = dict.fromkeys(format_.label for format_ in formats.ACCEPTED)
+    return gettext("{some} or {last}").format(some=", ".join(some), last=last)
+
+
+def size_in_words(byte_size: int) -> str:
+    """`250 MB`, `1.5 GB`, in the units and with the comma of the language."""
+    nothing_behind = f"{get_format('DECIMAL_SEPARATOR')}0\N{NO-BREAK SPACE}"
+    return filesizeformat(byte_size).replace(nothing_behind, "\N{NO-BREAK SPACE}")

@@ -73,7 +73,7 @@ def test_refusals_of_files_are_translated(cleo):
         "/api/v1/uploads/", {"files": files}, headers={"Accept-Language": "de"}
     ).json()
     assert answer["errors"][0]["code"] == "unsupported-type"
-    assert answer["errors"][0]["detail"].startswith("Nur Fotos")
+    assert answer["errors"][0]["detail"].startswith("Diese Art von Datei")
 
 
 def test_the_description_of_the_api_stays_english(client):

@@ -61,8 +61,8 @@ export function summaryInWords(states) {
   return [line, say(failed ? "failuresSayWhy" : "nothingIsSent")];
 }
 
-export function refusalInWords(file, { accept, maxBytes }) {
-  if (file.type && !accept.has(file.type.toLowerCase())) return say("wrongKind");
+export function refusalInWords(file, { accept, formats, maxBytes }) {
+  if (file.type && !accept.has(file.type.toLowerCase())) return say("wrongKind", { formats });
   if (file.size > maxBytes) return say("tooBig", { size: sizeInWords(maxBytes) });
   return file.size ? "" : say("emptyOrFolder");
 }
