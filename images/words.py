@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.template.defaultfilters import filesizeformat
-from django.utils.formats import get_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -62,6 +61,10 @@ def formats_in_words() -> str:
 
 
 def size_in_words(byte_size: int) -> str:
-    """`250 MB`, `1.5 GB`, in the units and with the comma of the language."""
-    nothing_behind = f"{get_format('DECIMAL_SEPARATOR')}0\N{NO-BREAK SPACE}"
-    return filesizeformat(byte_size).replace(nothing_behind, "\N{NO-BREAK SPACE}")
+    """`250 MB`, `1.5 GB`: binary ones, as the scripts count, with the units of the language."""
+    size, unit = byte_size / 1024**2, gettext("{number} MB")
+    if size >= 1024:
+        size, unit = size / 1024, gettext("{number} GB")
+    rounded = round(size, 1)
+    digits = 0 if rounded == int(rounded) else 1
+    return unit.format(number=number_format(rounded, decimal_pos=digits))

@@ -162,10 +162,17 @@ input.addEventListener("change", () => {
   choose([...input.files]);
   input.value = ""; // so that the same photo can be chosen again
 });
+let isForCamera = false;
 byId("camera").addEventListener("click", () => {
-  Object.assign(input, { capture: "environment", multiple: false });
-  input.click(); // the browser looks at these now, not when the photo is there
-  Object.assign(input, { multiple: true }).removeAttribute("capture");
+  isForCamera = true;
+  input.click();
+});
+input.addEventListener("click", () => {
+  // Just before the browser looks at them.
+  if (isForCamera) input.setAttribute("capture", "environment");
+  else input.removeAttribute("capture");
+  input.multiple = !isForCamera;
+  isForCamera = false;
 });
 byId("chooser").addEventListener("submit", (event) => event.preventDefault());
 addEventListener("paste", ({ clipboardData }) => choose([...(clipboardData?.files ?? [])]));
