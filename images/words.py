@@ -1,7 +1,8 @@
 """What the scripts of the upload page say, in the language of whoever looks at it.
 
 The page carries these as JSON; `static/js/upload/words.js` says them. A sentence may also be
-a dict by the categories of `Intl.PluralRules`, chosen by its `{count}`.
+a dict by the categories of `Intl.PluralRules`, chosen by its `{count}`: `one` and `other` are what
+our languages have.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy as _counted
 
 from images.media import formats
 
@@ -31,9 +33,15 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "interrupted": _("Not finished. Choose it again to send the rest."),
     "notSent": _("It was not sent."),
     # How far all of them are.
-    "arrived": _("{count} of {total} arrived"),
+    "arrived": {
+        "one": _counted("{count} of {total} arrived", "{count} of {total} arrived", 1),
+        "other": _counted("{count} of {total} arrived", "{count} of {total} arrived", 2),
+    },
     "failed": _("{count} failed"),
-    "unfinished": _("{count} not finished"),
+    "unfinished": {
+        "one": _counted("{count} not finished", "{count} not finished", 1),
+        "other": _counted("{count} not finished", "{count} not finished", 2),
+    },
     "keepOpen": _("Please keep this page open."),
     "thanks": _("Thank you! You can close this page."),
     "failuresSayWhy": _("Those that failed say why."),

@@ -45,7 +45,7 @@ def test_the_scripts_words_come_with_the_page(client, invitation):
     words = json.loads(found[1])
     assert set(words) == set(WORDS)
     assert words["waiting"] == "Wartet"
-    assert words["arrived"] == "{count} von {total} angekommen"
+    assert words["arrived"]["other"] == "{count} von {total} angekommen"
 
 
 def test_dead_links_and_lost_pages_are_translated(client, invitation):

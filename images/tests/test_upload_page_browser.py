@@ -216,7 +216,7 @@ def test_other_languages_fit_and_are_said_by_the_scripts_too(open_page, files, l
     expect(row).to_have_attribute("data-state", ARRIVED)
     expect(row).to_contain_text({"de-DE": "Angekommen", "fr-FR": "Arrivée"}[locale])
     expect(row).to_contain_text({"de-DE": "kB", "fr-FR": "ko"}[locale])
-    summary = {"de-DE": "1 von 1 angekommen", "fr-FR": "1 sur 1 arrivées"}[locale]
+    summary = {"de-DE": "1 von 1 angekommen", "fr-FR": "1 sur 1 arrivée"}[locale]
     expect(page.locator("#summary-count")).to_have_text(summary)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert_accessible(page)
