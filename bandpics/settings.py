@@ -89,6 +89,8 @@ INVITATION_LIFETIME = timedelta(days=7)
 UPLOAD_MAX_BYTES = env.int(
     "UPLOAD_MAX_BYTES", default=250 * MIB, validate=validate.Range(min=1, max=5 * 1024 * MIB)
 )
+# Of a form with all its photos. Servers keep it on disk while they pass it on.
+FORM_MAX_BYTES = env.int("FORM_MAX_BYTES", default=512 * MIB, validate=validate.Range(min=1))
 # Of a photo inside a JSON body, decoded: all of it is in memory at once, several times over.
 BASE64_MAX_BYTES = env.int("BASE64_MAX_BYTES", default=40 * MIB, validate=validate.Range(min=1))
 TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0, max=36500))
@@ -110,7 +112,11 @@ JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", default=None, validate=validate.Len
 # Somebody else's tokens (Cognito, Keycloak, …) are taken as well once these are set.
 OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
 OIDC_AUDIENCE: list[str] = env.list("OIDC_AUDIENCE", default=[])
-OIDC_JWKS_URL = env.str("OIDC_JWKS_URL", default="")
+OIDC_JWKS_URL = env.str(
+    "OIDC_JWKS_URL",
+    default="",
+    validate=validate.Regexp(r"^(https?://[^\s/]+\S*)?$", error="must be an address, https://…"),
+)
 # Cognito's access tokens name their audience `client_id`.
 OIDC_CLIENT_ID_IS_AUDIENCE = env.bool("OIDC_CLIENT_ID_IS_AUDIENCE", default=False)
 OIDC_CREATES_USERS = env.bool("OIDC_CREATES_USERS", default=False)
@@ -243,6 +249,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "bandpics.api.slashes.CommonMiddleware",
+    "bandpics.api.bodies.BodyLimit",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 
 from images.media.storage import photo_storage
-from images.models import Image, Upload, Variant
+from images.models import DoomedObjects, Image, Upload, Variant
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -105,6 +105,15 @@ class VariantAdmin(ReadOnly, admin.ModelAdmin[Variant]):
     @admin.display(description="")
     def thumbnail(self, variant: Variant) -> str:
         return _img(variant, edge=80, alt="")
+
+
+@admin.register(DoomedObjects)
+class DoomedObjectsAdmin(ReadOnly, admin.ModelAdmin[DoomedObjects]):
+    """What the sweeper has still to remove: usually nothing for long."""
+
+    list_display = ["image_id", "version", "may_be_written", "doomed_at", "looked_at"]
+    list_filter = ["may_be_written", "doomed_at"]
+    search_fields = ["image_id", "upload_id", "group_id"]
 
 
 def _picture(image: Image, name: str) -> str:

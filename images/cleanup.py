@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bandpics.api import idempotency
-from images import doorbell, locks, processing, retention, trash, uploads, versions
-from images.media.storage import StorageUnavailable, photo_storage
-from images.models import Upload
+from images import doomed, doorbell, locks, processing, retention, trash, uploads, versions
+from images.media.storage import StorageUnavailable
+from images.models import Image, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
+    from uuid import UUID
 
     from images.models import UploadQuerySet
 
@@ -46,7 +46,8 @@ def sweep() -> None:
             return
         for phase in [
             *(_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten),
-            *(_retire_old_versions, _empty_trash, _drop_originals, idempotency.forget_expired),
+            *(_retire_old_versions, _empty_trash, _drop_originals, _remove_doomed),
+            idempotency.forget_expired,
         ]:
             try:
                 phase()
@@ -95,15 +96,30 @@ def _discard_forgotten() -> None:
 
 
 def _retire_old_versions() -> None:
-    _one_by_one(versions.ids_to_retire(BATCH), versions.retire)
+    _photo_by_photo(versions.ids_to_retire(BATCH), versions.retire)
 
 
 def _empty_trash() -> None:
-    _one_by_one(trash.ids_to_purge(BATCH), trash.purge)
+    _photo_by_photo(trash.ids_to_purge(BATCH), trash.purge)
 
 
 def _drop_originals() -> None:
-    _one_by_one(retention.ids_to_drop(BATCH), retention.drop_original)
+    _photo_by_photo(retention.ids_to_drop(BATCH), retention.drop_original)
+
+
+def _remove_doomed() -> None:
+    def remove_one(image_id: UUID) -> None:
+        doomed.look_at([image_id])
+        doomed.remove([image_id])
+
+    image_ids = doomed.image_ids_to_remove(BATCH)
+    try:
+        doomed.remove(image_ids)
+    except (StorageUnavailable, locks.Busy):
+        # Many in one request are refused if one of them is.
+        _one_by_one(image_ids, remove_one)
+    else:
+        doomed.look_at(image_ids)  # what may come once more is not removed at every sweep
 
 
 def _complete_or_discard(upload: Upload) -> None:
@@ -126,6 +142,19 @@ def _ask_the_bucket(rows: UploadQuerySet, about: Callable[[Upload], object]) -> 
     _one_by_one(rows.select_related("image").order_by(first, "created_at")[:BATCH], ask)
 
 
+def _photo_by_photo(image_ids: Iterable[UUID], do: Callable[[UUID], object]) -> None:
+    """What was refused comes last the next time: it must not hide the others for ever."""
+
+    def attempt(image_id: UUID) -> None:
+        try:
+            do(image_id)
+        except StorageUnavailable:
+            Image.objects.filter(pk=image_id).update(looked_at=Now())
+            raise
+
+    _one_by_one(image_ids, attempt)
+
+
 def _one_by_one(found: Iterable[T], do: Callable[[T], object]) -> None:
     """One refusal may be about that one photo; some in a row mean that the bucket is down."""
     refusals = 0
@@ -143,33 +172,3 @@ def _one_by_one(found: Iterable[T], do: Callable[[T], object]) -> None:
                 return
         else:
             refusals = 0
-
-
-# --- Objects of rows that go ----------------------------------------------------------------
-
-
-def keys_of(upload: Upload) -> list[str]:
-    """Every object this upload may have left behind."""
-    return [upload.incoming_key, *processing.version_keys(upload)]
-
-
-def remove_on_commit(doomed: Sequence[str]) -> None:
-    """Remove objects once the deletion of their rows is committed, many in one request."""
-    here = transaction.get_connection()
-    last = here.run_on_commit[-1] if here.run_on_commit else None
-    # Only within the same savepoint: a rollback takes with it what was said since.
-    if last and isinstance(last[1], _Removal) and last[0] == set(here.savepoint_ids):
-        last[1].doomed.extend(doomed)
-    else:
-        transaction.on_commit(_Removal(list(doomed)))
-
-
-@dataclass(eq=False)
-class _Removal:
-    doomed: list[str]
-
-    def __call__(self) -> None:
-        try:
-            photo_storage().delete_keys(self.doomed)
-        except StorageUnavailable as error:
-            logger.error("%s objects of deleted rows stay behind: %s", len(self.doomed), error)

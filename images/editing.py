@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from images import cleanup, locks, versions
+from images import doomed, locks, versions
 from images.media import keys
 from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
 from images.models import ONCE_PER_GROUP, Image, Upload, Variant
@@ -97,6 +97,8 @@ def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[
         if Image.objects.in_group(group).ready().filter(sha256=found.sha256).exists():
             raise TwinInGroup
         copies = _copies(found, group)
+        # Should we die before the UPDATE, the sweeper removes them.
+        half_made = doomed.note(image.pk, copies.values(), may_be_written=True)
         try:
             _copy(found, copies)
             # What they rest on leaves their group: the oldest shows the photo there from now on.
@@ -107,6 +109,7 @@ def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[
             # lock.
             if not Image.objects.filter(pk=image.pk, group=group).exists():
                 photo_storage().delete_keys(copies.values())
+            half_made.delete()
 
 
 def _at_rest() -> Any:
@@ -145,7 +148,8 @@ def _update_moved(
                 raise locks.Busy  # a quick worker found the photo still here: pass on once more
             for variant in Variant.objects.filter(image=image):
                 Variant.objects.filter(pk=variant.pk).update(key=copies[variant.key])
-            cleanup.remove_on_commit(list(copies))
+            doomed.note(image.pk, copies)
+            doomed.remove_on_commit(image.pk)
     except IntegrityError as error:
         if ONCE_PER_GROUP not in str(error):
             raise

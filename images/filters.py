@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce, Concat
 from django.db.models.lookups import IContains
 from rest_framework.exceptions import ValidationError
 
-from images import search
+from images import search, sought
 from images.media import formats
 from images.models import Image, Upload
 from images.viewers import COARSE_STEPS
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from groups.models import GroupQuerySet
     from images.models import ImageQuerySet
+    from images.sought import Sought
 
 MAX_IDS = 200
 MAX_TEXT = 200
@@ -206,11 +207,13 @@ class ImageFilters(filters.FilterSet):  # type: ignore[misc]
     trashed = TrueOrFalseFilter(method="in_trash")
 
     # What matches one of these is found by an index of its own, in whichever group it is.
-    SELECTIVE: ClassVar = ("q", "ids", "trashed")
+    SELECTIVE: ClassVar = ("ids", "trashed")
 
     def __init__(self, data: Mapping[str, str], queryset: ImageQuerySet, *, sight: Sight) -> None:
         super().__init__(data, queryset)
         self.sight = sight
+        # Words or else news, which is not in narrowed(): who knows the groups finds it better.
+        self.sought: Sought | None = None
 
     @classmethod
     def are_asked(cls, data: Mapping[str, str]) -> bool:
@@ -218,7 +221,10 @@ class ImageFilters(filters.FilterSet):  # type: ignore[misc]
         return not cls.base_filters.keys().isdisjoint(data)
 
     def narrowed(self) -> ImageQuerySet:
-        """The rows that match. Raises ValidationError, which names each wrong parameter."""
+        """The rows that match, `sought` aside.
+
+        Raises ValidationError, which names each wrong parameter.
+        """
         errors: dict[str, Any] = {
             name: ["Give a value, or leave it out."]
             for name in self.filters
@@ -249,8 +255,11 @@ class ImageFilters(filters.FilterSet):  # type: ignore[misc]
         return rows.filter(trashed_at__isnull=False, group__in=self.sight.trash_of)
 
     def containing(self, rows: ImageQuerySet, _name: str, text: str) -> ImageQuerySet:
-        condition = search.containing(text)
-        return rows.none() if condition is None else rows.filter(condition)
+        query = search.query_of(text)
+        if query is None:
+            return rows.none()
+        self.sought = sought.Words(query)
+        return rows
 
     def in_state(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
         return rows.in_state(wanted)
@@ -269,7 +278,10 @@ class ImageFilters(filters.FilterSet):  # type: ignore[misc]
         return rows.alias(taken=TAKEN).filter(taken__lt=moment)
 
     def changed_since(self, rows: ImageQuerySet, _name: str, moment: datetime) -> ImageQuerySet:
-        return rows.changed_since(moment)
+        if self.sought:
+            return rows.changed_since(moment)
+        self.sought = sought.News(moment)
+        return rows
 
     def with_place(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
         seen = self.sight.exact_places

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from bandpics.api import bodies
 from bandpics.users.callers import caller_of
 from groups.models import Group, Team
 from images import first_photos, uploads
@@ -43,7 +44,7 @@ class PhotosField(forms.FileField):
             raise forms.ValidationError(f"Choose up to {uploads.BATCH_LIMIT} photos at once.")
         for file in files:
             if not uploads.is_type_acceptable(_declared_type(file)):
-                raise forms.ValidationError(f"{file.name} is no JPEG, PNG or HEIC.")
+                raise forms.ValidationError(f"{file.name} is no {formats.ACCEPTED_LABELS}.")
             if not uploads.is_size_acceptable(file.size or 0):
                 limit = settings.UPLOAD_MAX_BYTES // settings.MIB
                 raise forms.ValidationError(f"{file.name} has more than {limit} MB.")
@@ -75,6 +76,7 @@ class NewGroupForm(forms.ModelForm[Group]):
         self.fields["photos"].widget.attrs["accept"] = types
 
 
+@bodies.takes(bodies.form_max_bytes)
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_group(request: HttpRequest) -> HttpResponse:

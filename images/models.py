@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -89,8 +91,8 @@ class ImageQuerySet(models.QuerySet["Image"]):
 
     def changed_since(self, moment: datetime) -> Self:
         """Photos that were edited, or whose upload arrived or ended, from then on."""
-        moved = Upload.objects.filter(Q(arrived_at__gte=moment) | Q(finished_at__gte=moment))
-        return self.filter(Q(updated_at__gte=moment) | Q(pk__in=moved.values("image")))
+        moved = Upload.objects.moved_since(moment).filter(image=OuterRef("pk"))
+        return self.filter(Q(updated_at__gte=moment) | Exists(moved))
 
     def with_variants(self) -> Self:
         """Fetches the variants of each photo's current version along with it."""
@@ -208,8 +210,15 @@ class Image(models.Model):
     trashed_at = models.DateTimeField(null=True, blank=True)
     # In the words of images.senders: a guest takes back what they did, not what a host did.
     trashed_by = models.CharField(max_length=128, blank=True, editable=False)
+    looked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="By the sweeper, and the store refused."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    # Stored: to make it anew for each row that a search looks at would take most of its time.
+    words = models.GeneratedField(
+        expression=search.words(), output_field=SearchVectorField(), db_persist=True
+    )
 
     if TYPE_CHECKING:  # there after with_status()
         status: str
@@ -233,7 +242,17 @@ class Image(models.Model):
             models.Index(
                 fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="image_trash"
             ),
-            GinIndex(search.document(), name="image_search"),
+            # Counting reads this alone, not the rows, which are wide.
+            models.Index(
+                fields=["group"],
+                include=[
+                    *("id", "trashed_at", "version", "byte_size", "original_dropped_at"),
+                    *("content_type", "camera_make", "camera_model"),
+                ],
+                name="image_numbers",
+            ),
+            # A list of what is yet to be sorted in would be read by every search.
+            GinIndex(fields=["words"], name="image_words", fastupdate=False),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -291,6 +310,10 @@ class Image(models.Model):
         return {row.name: row for row in rows}
 
 
+# As the index has it; NULL only before the bytes are here.
+MOVED_AT = Greatest("arrived_at", "finished_at")
+
+
 class UploadQuerySet(models.QuerySet["Upload"]):
     def sent_by(self, sender_key: str) -> Self:
         return self.filter(sender=sender_key)
@@ -298,9 +321,28 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def pending(self) -> Self:
         return self.filter(status=Upload.Status.PENDING)
 
+    def moved_since(self, moment: datetime) -> Self:
+        """Uploads that arrived or ended from then on."""
+        return self.alias(moved_at=MOVED_AT).filter(moved_at__gte=moment)
+
     def shown(self) -> Self:
         """Those that say how their photo fares: a replacement given up is as if never begun."""
         return self.exclude(status=Upload.Status.DISCARDED, version__gt=1)
+
+
+def end_what_rests_on_it(collector: Any, field: Any, resting: Any, using: str) -> None:
+    """Of `on_delete`: bytes that were "already here" are here no more. Where nobody passed them on
+    (versions.pass_on), the upload ends as one that brought nothing, and may be sent again.
+    """
+    status = field.model._meta.get_field("status")
+    duplicates = resting.filter(status=Upload.Status.DUPLICATE)
+    # In this order: the second UPDATE makes them not to be found.
+    collector.add_field_update(status, Upload.Status.DISCARDED, duplicates)
+    collector.add_field_update(field, None, resting)
+
+
+# Django counts and updates them without fetching them first.
+end_what_rests_on_it.lazy_sub_objs = True  # type: ignore[attr-defined]
 
 
 class Upload(models.Model):
@@ -337,11 +379,13 @@ class Upload(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     failure = models.CharField(max_length=20, choices=Failure.choices, blank=True)
     duplicate_of = models.ForeignKey(
-        Image, null=True, blank=True, on_delete=models.SET_NULL, related_name="duplicates"
+        Image, null=True, blank=True, on_delete=end_what_rests_on_it, related_name="duplicates"
     )
-    # Claims that have not reported back, the running one included. Also the fence: a worker
-    # writes only while this is the number it claimed with.
+    # Claims that have not reported back, the running one included.
     attempt = models.PositiveSmallIntegerField(default=0)
+    # All claims there ever were. The fence: a worker writes only while this is the number it
+    # claimed with. Unlike `attempt` it never goes back, whoever tries again.
+    claim_number = models.PositiveIntegerField(default=0, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True)
     multipart_id = models.CharField(max_length=1024, null=True, blank=True)  # noqa: DJ001 - claimed WHERE NULL
 
@@ -369,6 +413,7 @@ class Upload(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["sender", "-created_at"], name="upload_receipt"),
+            models.Index(MOVED_AT, F("image"), name="upload_moved"),
             models.Index(
                 fields=["created_at"], condition=Q(status="pending"), name="upload_sweep_pending"
             ),
@@ -466,3 +511,32 @@ class Variant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.image}"
+
+
+class DoomedObjects(models.Model):
+    """What a deleted upload or variant left in the bucket, until somebody has removed it.
+
+    Triggers write it in the transaction of the deletion; images.doomed reads it. No foreign keys:
+    what it names is gone.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    image_id = models.UUIDField(db_index=True)
+    # Of an upload: enough to know every key it may have written to.
+    group_id = models.UUIDField(null=True, blank=True)
+    version = models.PositiveIntegerField(null=True, blank=True)
+    upload_id = models.UUIDField(null=True, blank=True)
+    # Parts that were never joined: no key names them.
+    multipart_id = models.CharField(max_length=1024, blank=True)
+    keys = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    # A worker had it, and does not know yet: what is removed now may come once more.
+    may_be_written = models.BooleanField(default=False)
+    doomed_at = models.DateTimeField(auto_now_add=True)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="By the sweeper.")
+
+    class Meta:
+        verbose_name_plural = "doomed objects"
+        indexes = [models.Index(F("looked_at").asc(nulls_first=True), F("id"), name="doomed_sweep")]
+
+    def __str__(self) -> str:
+        return f"Objects of photo {self.image_id}"

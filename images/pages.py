@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, Expression, F, Func, OuterRef, Value
+from django.db.models import (
+    BooleanField,
+    Case,
+    Expression,
+    F,
+    Func,
+    IntegerField,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThan, LessThan
 from django.http import Http404
@@ -23,14 +34,16 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from images.models import BEFORE_ALL_TIME, Image
+from images.sought import GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rest_framework.request import Request
 
     from groups.models import GroupQuerySet
     from images.models import ImageQuerySet
+    from images.sought import Sought
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -202,20 +215,21 @@ class Page:
         start = self.offset or 0
         return self._sorted(rows)[start : start + self.limit + 1]
 
-    def cut_of(self, groups: GroupQuerySet, rows: ImageQuerySet) -> ImageQuerySet:
-        """As cut(), of those rows that are in one of the groups.
+    def cut_of(
+        self, groups: GroupQuerySet, rows: ImageQuerySet, sought: Sought | None = None
+    ) -> ImageQuerySet:
+        """As cut(), of those rows that are in one of the groups, and what is sought in them.
 
         Each group gives the page's worth of its own first rows, from its own part of the index:
         however many photos others have, they cost nothing.
         """
-        best = self._sorted(rows.filter(group=OuterRef("pk")))
-        best = best[: (self.offset or 0) + self.limit + 1]
-        ids = groups.order_by().values(
+
+        def best(rows: ImageQuerySet) -> Expression:
+            first = self._sorted(rows)[: (self.offset or 0) + self.limit + 1]
             # Cast: where nothing can match, Django writes NULL.
-            image=Func(
-                ArraySubquery(best.values("pk")), template="unnest((%(expressions)s)::uuid[])"
-            )
-        )
+            return Func(ArraySubquery(first.values("pk")), template="(%(expressions)s)::uuid[]")
+
+        ids = groups.order_by().values(image=Func(_in_each(rows, sought, best), function="unnest"))
         return self.cut(Image.objects.filter(pk__in=ids))
 
     def places(self, cut: ImageQuerySet) -> list[Any]:
@@ -309,6 +323,29 @@ def _ordering(
             f"This cursor is of the list ordered by {cursor.ordering}. Start without a cursor."
         ]
     return Ordering(name)
+
+
+def count_of(groups: GroupQuerySet, rows: ImageQuerySet, sought: Sought | None = None) -> int:
+    """How many cut_of() could show. One query."""
+    counted = groups.order_by().annotate(rows=_in_each(rows, sought, _how_many))
+    return counted.aggregate(sum=Sum("rows", default=0))["sum"]  # type: ignore[no-any-return]
+
+
+def _in_each(
+    rows: ImageQuerySet, sought: Sought | None, answer: Callable[[ImageQuerySet], Expression]
+) -> Expression:
+    """The answer about those rows of each group, in a query of groups."""
+    rows = rows.filter(group=GROUP)
+    if sought is None:
+        return answer(rows)
+    along_the_order = When(sought.matches_many(), then=answer(sought.in_order(rows)))
+    return Case(along_the_order, default=answer(sought.by_index(rows)))
+
+
+def _how_many(rows: ImageQuerySet) -> Any:
+    template = "(SELECT count(*) FROM (%(subquery)s) counted)"
+    ids = rows.order_by().values("pk")
+    return Subquery(ids, template=template, output_field=IntegerField())
 
 
 # --- The gallery page -----------------------------------------------------------------------

@@ -29,7 +29,7 @@ from django.db import (
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images import doorbell, locks, quota, versions
+from images import doomed, doorbell, locks, quota, versions
 from images.media import exif, keys, originals, rendering
 from images.media.rendering import BadPicture, Header, Rendered
 from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
@@ -62,11 +62,12 @@ class Claim:
 
     upload: Upload
     attempt: int
+    number: int
     started_at: float
 
     def rows(self) -> Any:
         return Upload.objects.filter(
-            pk=self.upload.pk, status=Upload.Status.PROCESSING, attempt=self.attempt
+            pk=self.upload.pk, status=Upload.Status.PROCESSING, claim_number=self.number
         )
 
     @property
@@ -135,6 +136,7 @@ def take(upload: Upload) -> Claim | None:
     won = Upload.objects.filter(claimable, pk=upload.pk, attempt__lt=MAX_ATTEMPTS).update(
         status=Upload.Status.PROCESSING,
         attempt=F("attempt") + 1,
+        claim_number=F("claim_number") + 1,
         lease_until=Now() + LEASE,
     )
     if not won:
@@ -142,7 +144,16 @@ def take(upload: Upload) -> Claim | None:
     fresh = Upload.objects.select_related("image").filter(pk=upload.pk).first()
     if fresh is None:
         return None
-    return Claim(upload=fresh, attempt=fresh.attempt, started_at=time.monotonic())
+    return _claim_of(fresh)
+
+
+def _claim_of(upload: Upload) -> Claim:
+    return Claim(
+        upload=upload,
+        attempt=upload.attempt,
+        number=upload.claim_number,
+        started_at=time.monotonic(),
+    )
 
 
 def give_back(claim: Claim) -> bool:
@@ -165,8 +176,11 @@ def _begin_again(claim: Claim) -> None:
     """
     try:
         with locks.objects_of(claim.upload.image_id):
-            if give_back(claim):
+            with transaction.atomic():
+                written = doomed.note_version(claim.upload) if give_back(claim) else None
+            if written is not None:
                 photo_storage().delete_keys(version_keys(claim.upload))
+                written.delete()
     except locks.Busy:
         give_back(claim)
     doorbell.ring(claim.upload.pk)
@@ -187,7 +201,7 @@ def bury_crashed() -> int:
     )
     return sum(
         _end(
-            Claim(upload, upload.attempt, time.monotonic()),
+            _claim_of(upload),
             Upload.Status.FAILED,
             failure=Upload.Failure.CRASHED,
         )
@@ -239,12 +253,10 @@ def _work(claim: Claim) -> None:
         byte_size = source.stat().st_size
         into = Path(folder) / "variants"
         into.mkdir()
-        renderings = rendering.render(
-            source, header=header, orientation=metadata.orientation, into=into
-        )
+        renderings = rendering.render(source, header=header, into=into)
         original: Path | None = source
         if upload.image.is_place_removed:
-            original = _without_place(source, Path(folder) / "original", header=header)
+            original = _without_place(source, Path(folder) / "original")
         _store(claim, original, header=header, renderings=renderings)
         finished = Finished(
             *(header, sha256, byte_size, metadata, renderings), keeps_original=original is not None
@@ -263,10 +275,10 @@ def _work(claim: Claim) -> None:
             versions.retire(upload.image_id)
 
 
-def _without_place(source: Path, into: Path, *, header: Header) -> Path | None:
+def _without_place(source: Path, into: Path) -> Path | None:
     """The original of a photo whose position was to be forgotten; None where it has to go."""
     try:
-        is_changed = originals.forget_place(source, into, format_=header.format)
+        is_changed = originals.forget_place(source, into)
     except originals.Unproven:
         return None
     return into if is_changed else source
@@ -420,14 +432,16 @@ def _close(claim: Claim, status: Upload.Status, **changes: Any) -> bool:
     )
     if closed:
         quota.give_back(claim.upload)
+        doomed.note_version(claim.upload)  # an earlier attempt may have got that far
     return bool(closed)
 
 
 def _clear(claim: Claim, *, keeps_bytes: bool = False) -> None:
-    doomed = version_keys(claim.upload)  # an earlier attempt may have got that far
+    unwanted = version_keys(claim.upload)
     if not keeps_bytes:
-        doomed.append(claim.upload.incoming_key)
-    photo_storage().delete_keys(doomed)
+        unwanted.append(claim.upload.incoming_key)
+    photo_storage().delete_keys(unwanted)
+    doomed.forget_version(claim.upload)
 
 
 def version_keys(upload: Upload) -> list[str]:

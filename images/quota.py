@@ -1,12 +1,16 @@
 """What an invitation may still bring: reserved when files are announced, returned when one
-ends without a photo."""
+ends without a photo.
+
+The counts are true, so they can be above a limit: a photo that was "here already" inherits its
+bytes from one that goes, though its link is full by then. No constraint but reserve() keeps the
+limit, and that only for what is new."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models.functions import Greatest
 
 from invitations.models import Invitation
 
@@ -33,13 +37,10 @@ def reserve(invitation: Invitation, *, files: int, byte_count: int) -> None:
 
 
 def reserve_regardless(upload: Upload) -> None:
-    """For bytes that were promised a place already: as much of it as the limits leave room for."""
+    """For bytes that were promised a place already, beyond the limits if need be: what is counted
+    now will be given back, and a full link takes nothing new before it is below its limit."""
     _link_of(upload).update(
-        used_files=Least(F("used_files") + 1, Coalesce(F("max_files"), F("used_files") + 1)),
-        used_bytes=Least(
-            F("used_bytes") + upload.declared_byte_size,
-            Coalesce(F("max_bytes"), F("used_bytes") + upload.declared_byte_size),
-        ),
+        used_files=F("used_files") + 1, used_bytes=F("used_bytes") + upload.declared_byte_size
     )
 
 
@@ -53,4 +54,4 @@ def give_back(upload: Upload) -> None:
 
 
 def _link_of(upload: Upload) -> QuerySet[Invitation]:
-    return Invitation.objects.filter(pk=upload.image.invitation_id)
+    return Invitation.objects.filter(Q(pk=upload.image.invitation_id))

@@ -21,8 +21,10 @@ ONE_DAY = timedelta(days=1)
 
 
 def ids_to_drop(limit: int) -> list[UUID]:
-    """Photos whose group's `retain_originals_days` have passed since they were processed."""
-    return list(_overdue().order_by("pk").values_list("pk", flat=True)[:limit])
+    """Photos whose group's `retain_originals_days` have passed since they were processed; last
+    those of which the store refused it."""
+    first = F("looked_at").asc(nulls_first=True)
+    return list(_overdue().order_by(first, "pk").values_list("pk", flat=True)[:limit])
 
 
 def drop_original(image_id: UUID) -> bool:

@@ -7,16 +7,11 @@ from typing import Any
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
-from images import cleanup
-from images.models import Upload, Variant
+from images import doomed
+from images.models import Image
 
 
-@receiver(post_delete, sender=Upload)
-def remove_what_it_brought(instance: Upload, **_: Any) -> None:
-    """Whatever it came to: a worker may be in the middle of it."""
-    cleanup.remove_on_commit(cleanup.keys_of(instance))
-
-
-@receiver(post_delete, sender=Variant)
-def remove_variant(instance: Variant, **_: Any) -> None:
-    cleanup.remove_on_commit([instance.key])
+@receiver(post_delete, sender=Image)
+def remove_its_objects(instance: Image, **_: Any) -> None:
+    """They are noted by now: triggers did, when its uploads and variants went."""
+    doomed.remove_on_commit(instance.pk)

@@ -51,7 +51,9 @@ def restore(image: Image) -> bool:
 
 
 def ids_to_purge(limit: int) -> list[UUID]:
-    rows = _overdue().filter(~Exists(_under_way())).order_by("trashed_at")
+    # What the store refused comes last.
+    first = F("looked_at").asc(nulls_first=True)
+    rows = _overdue().filter(~Exists(_under_way())).order_by(first, "trashed_at")
     return list(rows.values_list("pk", flat=True)[:limit])
 
 

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 
-from images import doorbell, quota
+from images import doomed, doorbell, quota
 from images.media import formats
 from images.media.storage import (
     ObjectMissing,
@@ -460,7 +460,7 @@ def discard(upload: Upload) -> bool:
     """PENDING -> DISCARDED, quota returned, whatever arrived of it removed. Safe to call twice.
 
     True if this call made the move. Raises StorageUnavailable after the move. What is left,
-    or comes later by a URL that is still signed, images.strays removes.
+    or comes later by a URL that is still signed, images.strays and images.doomed remove.
     """
     with transaction.atomic():
         won = (
@@ -470,11 +470,14 @@ def discard(upload: Upload) -> bool:
         )
         if won:
             quota.give_back(upload)
+            upload.refresh_from_db(fields=["multipart_id"])
+            parts = doomed.note_parts(upload) if upload.multipart_id is not None else None
     if won:
-        upload.refresh_from_db(fields=["multipart_id"])
         if upload.multipart_id is not None:
             photo_storage().abort_multipart(upload.incoming_key, multipart_id=upload.multipart_id)
         photo_storage().delete_keys([upload.incoming_key])
+        if parts is not None:
+            parts.delete()
     return bool(won)
 
 

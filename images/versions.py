@@ -46,12 +46,14 @@ def retire(image_id: UUID) -> None:
 
 
 def ids_to_retire(limit: int) -> list[UUID]:
-    """Photos with something left of an older version."""
+    """Photos with something left of an older version; last those of which the store refused it."""
     replaced = Upload.objects.filter(version__gt=1, status=Upload.Status.DONE)
     old = Variant.objects.filter(
         image__in=replaced.values("image"), version__lt=F("image__version")
     )
-    return list(old.values_list("image", flat=True).distinct()[:limit])
+    photos = Image.objects.filter(pk__in=old.values("image"))
+    first = F("looked_at").asc(nulls_first=True)
+    return list(photos.order_by(first, "pk").values_list("pk", flat=True)[:limit])
 
 
 def resting_on(image: Image) -> UploadQuerySet:

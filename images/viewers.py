@@ -11,7 +11,7 @@ from groups.models import Group
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bandpics.users.models import User
+    from bandpics.users.callers import Caller
     from images.senders import Sender
 
 COARSE_STEPS = 100  # to a degree: about a kilometre each
@@ -42,12 +42,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Viewer:
-    """A member, or a guest. `is_guest` decides what is shown of other people's photos."""
+    """A member, or a guest. `is_guest` decides what is shown of other people's photos.
+
+    `until` is when their credential ends, if it does: no signed address outlives it.
+    """
 
     is_guest: bool
     user_id: Any = None
     sender_key: str = ""  # a guest's; empty: nothing is theirs
     sees_others_roughly: bool = False
+    until: datetime | None = None
 
     def owns(self, photo: Any) -> bool:
         if self.is_guest:
@@ -75,8 +79,8 @@ def coarse(degrees: float) -> float:
     return math.floor(degrees * COARSE_STEPS + 0.5) / COARSE_STEPS
 
 
-def member(user: User) -> Viewer:
-    return Viewer(is_guest=False, user_id=user.pk)
+def member(caller: Caller) -> Viewer:
+    return Viewer(is_guest=False, user_id=caller.user.pk, until=caller.expires_at)
 
 
 def guest(sender: Sender) -> Viewer:
@@ -84,4 +88,5 @@ def guest(sender: Sender) -> Viewer:
         is_guest=True,
         sender_key=sender.key if sender.is_known_again else "",
         sees_others_roughly=sender.group.gps_policy == Group.GpsPolicy.COARSE,
+        until=None if sender.invitation is None else sender.invitation.expires_at,
     )

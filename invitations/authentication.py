@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser
 from django.utils.translation import gettext_lazy as _
+from rest_framework import status
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 
 from bandpics.api import throttles
-from bandpics.api.problems import Forbidden
+from bandpics.api.problems import Forbidden, Problem
 from invitations import tokens
 from invitations.models import Invitation
 
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 KEYWORD = "Invitation"
+
+
+class TwoCredentials(Problem):
+    """RFC 6750, 2: a token comes by one way only; 3.1: else it is an invalid request."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    slug = "two-credentials"
+    title = "There are two credentials, and they are not the same"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The Authorization header says one thing and ?access_token= another. Send one of them."
+        )
 
 
 class InvitationUnknown(Forbidden):
@@ -89,7 +103,10 @@ def find(token: str) -> Invitation:
 
 
 class InvitationAuthentication(BaseAuthentication):
-    """Sets `request.auth` to the Invitation; `request.user` stays anonymous."""
+    """Sets `request.auth` to the Invitation; `request.user` stays anonymous.
+
+    Goes before the members' own: what it finds no invitation in, they judge.
+    """
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Invitation] | None:
         token = self._token(request)
@@ -107,9 +124,16 @@ class InvitationAuthentication(BaseAuthentication):
     @staticmethod
     def _token(request: Request | HttpRequest) -> str | None:
         words = get_authorization_header(request).split()  # type: ignore[arg-type]
-        if words and words[0].lower() == KEYWORD.lower().encode():
-            return words[1].decode("latin-1") if len(words) == 2 else ""
-        return request.GET.get("access_token")
+        in_address = request.GET.get("access_token")
+        if not words:
+            return in_address
+        in_header = None
+        if words[0].lower() == KEYWORD.lower().encode():
+            in_header = words[1].decode("latin-1") if len(words) == 2 else ""
+        # Neither may hide that the other is wrong, or somebody else's.
+        if in_address is not None and in_address != in_header:
+            raise TwoCredentials
+        return in_header
 
 
 def guest(request: Request) -> Invitation | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from invitations.models import Invitation, default_expiry
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from bandpics.users.models import User
     from groups.models import Group
+
+# Each limit, and the column that counts what it bounds.
+USES = {"max_files": "used_files", "max_bytes": "used_bytes"}
 
 
 class NotYours(Exception):
@@ -85,9 +89,9 @@ def invite(
                 raise NotYours
         if was_revoked:
             _revive(invitation, by=by)
+        _refuse_below_use(invitation, wishes)
         for name, value in wishes.items():
             setattr(invitation, name, value)
-        _refuse_below_use(invitation)
         asked_for = expires_at or default_expiry()
         if was_revoked:
             invitation.expires_at = asked_for
@@ -104,10 +108,13 @@ def _revive(invitation: Invitation, *, by: User) -> None:
     invitation.trusted, invitation.visibility = False, ""
 
 
-def _refuse_below_use(invitation: Invitation) -> None:
-    for field, used in [("max_files", "used_files"), ("max_bytes", "used_bytes")]:
-        limit = getattr(invitation, field)
-        if limit is not None and limit < getattr(invitation, used):
+def _refuse_below_use(invitation: Invitation, wishes: dict[str, Any]) -> None:
+    """What it has already it keeps, even where a photo was inherited beyond it."""
+    for field, used in USES.items():
+        limit = wishes.get(field)
+        if limit is None or limit == getattr(invitation, field):
+            continue
+        if limit < getattr(invitation, used):
             raise BelowUse(field)
 
 
@@ -118,16 +125,15 @@ def change(invitation: Invitation, *, only_if: dict[str, Any], **changes: Any) -
     """
     rows = Invitation.objects.filter(pk=invitation.pk)
     fitting = rows.filter(**only_if)
-    for field, used in [("max_files", "used_files"), ("max_bytes", "used_bytes")]:
+    for field, used in USES.items():
         if changes.get(field) is not None:
-            fitting = fitting.filter(**{f"{used}__lte": changes[field]})
+            is_held = Q(**{f"{used}__lte": changes[field]}) | Q(**{field: changes[field]})
+            fitting = fitting.filter(is_held)
     if changes and not fitting.update(**changes, updated_at=Now()):
         if not rows.filter(**only_if).exists():
             raise ChangedMeanwhile
         for invitation in rows:
-            for name, value in changes.items():
-                setattr(invitation, name, value)
-            _refuse_below_use(invitation)
+            _refuse_below_use(invitation, changes)
         raise ChangedMeanwhile
 
 

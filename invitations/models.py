@@ -131,14 +131,6 @@ class Invitation(models.Model):
                 violation_error_message="A personal invitation needs an e-mail address.",
             ),
             models.CheckConstraint(
-                condition=Q(max_files__isnull=True) | Q(used_files__lte=F("max_files")),
-                name="invitation_files_within_limit",
-            ),
-            models.CheckConstraint(
-                condition=Q(max_bytes__isnull=True) | Q(used_bytes__lte=F("max_bytes")),
-                name="invitation_bytes_within_limit",
-            ),
-            models.CheckConstraint(
                 condition=Q(visibility__in=["", "drop", "own", "gallery"]),
                 name="invitation_visibility_is_known",
             ),
@@ -154,9 +146,11 @@ class Invitation(models.Model):
 
     def clean(self) -> None:
         super().clean()
+        stored = Invitation.objects.filter(pk=self.pk).first()
         for limit, used in [("max_files", self.used_files), ("max_bytes", self.used_bytes)]:
             wanted = getattr(self, limit)
-            if wanted is not None and wanted < used:
+            is_new = stored is None or wanted != getattr(stored, limit)
+            if is_new and wanted is not None and wanted < used:
                 raise ValidationError({limit: f"{used} are used already; it cannot be less."})
 
     def new_secret(self) -> None:

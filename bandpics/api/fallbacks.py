@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _answer(exceptions.ParseError("The request could not be understood."))
+    if is_api(request):
+        return answer(exceptions.ParseError("The request could not be understood."))
     return defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _answer(exceptions.PermissionDenied())
+    if is_api(request):
+        return answer(exceptions.PermissionDenied())
     return defaults.permission_denied(request, exception)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    if _is_api(request):
-        return _answer(CsrfFailed(reason))
+    if is_api(request):
+        return answer(CsrfFailed(reason))
     return csrf.csrf_failure(request, reason)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _answer(exceptions.NotFound("There is nothing at this address."))
+    if is_api(request):
+        return answer(exceptions.NotFound("There is nothing at this address."))
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if _is_api(request):
-        return _answer(problems.ServerError())
+    if is_api(request):
+        return answer(problems.ServerError())
     return defaults.server_error(request)
 
 
-def _is_api(request: HttpRequest) -> bool:
+def is_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
 
 
-def _answer(exc: exceptions.APIException) -> HttpResponse:
+def answer(exc: exceptions.APIException) -> HttpResponse:
     body: dict[str, Any] = problems.problem(exc)
     return JsonResponse(body, status=exc.status_code, content_type=problems.CONTENT_TYPE)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
 PROBLEMS = {
-    "body-too-large": "The body is larger than this address takes. Photos are announced and sent "
-    "to storage, not put into JSON.",
+    "body-too-large": "The body is larger than this address takes; `limit` says how many bytes it "
+    "may have. Photos are announced at `/api/v1/uploads/` and sent straight to storage.",
     "cannot-retry": "Only a photo that failed can be tried again, and only if its bytes were "
     "kept. Where they were bad, send the photo again.",
     "client-id-taken": "A client_id names one upload of a sender. Use another for this file.",
@@ -46,6 +46,8 @@ PROBLEMS = {
     "invitation-unknown": "There is no such link. Check that it is complete.",
     "last-owner": "A team always has an owner. Make somebody else one before the last one leaves "
     "or becomes something else.",
+    "length-required": "The body comes in chunks and does not say how large it is. Send it with a "
+    "`Content-Length`.",
     "link-lost": "The link still works, but the key that made it is gone, so that it can not be "
     "shown again. Rotate the invitation for a new link, which ends the old one.",
     "method-not-allowed": "This address does not take this method. See the documentation.",
@@ -68,6 +70,8 @@ PROBLEMS = {
     "too-large": "`limit` says how many bytes are taken here. Large photos go by "
     "`/api/v1/uploads/`.",
     "too-many-requests": "Wait as long as `Retry-After` says.",
+    "two-credentials": "The Authorization header and `?access_token=` name different credentials. "
+    "Send only one of them.",
     "unavailable": "A service behind this one does not answer. Nothing is lost; try again.",
     "unsupported-media-type": "Send JSON, with `Content-Type: application/json`.",
     "upload-mismatch": "The bucket held a file of another size than announced. It was removed: "

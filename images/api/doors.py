@@ -92,7 +92,7 @@ def viewer_of(request: Request) -> Viewer:
     """What this credential may know of the photos it sees."""
     if guest(request):
         return viewers.guest(_guest_sender(request))
-    return viewers.member(caller_of(request).user)
+    return viewers.member(caller_of(request))
 
 
 def visible_image(request: Request, image_id: UUID) -> Image:

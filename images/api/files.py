@@ -11,6 +11,7 @@ from rest_framework import status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from bandpics.api import bodies
 from bandpics.api.etags import IF_MATCH
 from bandpics.api.idempotency import idempotent
 from bandpics.api.parsers import JsonParser
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
+    from django.http import HttpRequest
     from rest_framework.parsers import BaseParser
     from rest_framework.request import Request
 
@@ -46,22 +48,19 @@ class PhotoJsonParser(JsonParser):
 
 
 class FileView(PhotoView):
-    """Refuses a body that is too large before a byte of it is read."""
-
     parser_classes: Sequence[type[BaseParser]] = [PhotoJsonParser, MultiPartParser]
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-        if is_form(request):
-            if length > settings.UPLOAD_MAX_BYTES + ROOM_FOR_THE_REST:
-                raise json.too_large_for_form()
-        elif length > json_max_bytes():
-            raise json.too_large_for_json()
+    @staticmethod
+    def max_body_bytes(request: HttpRequest) -> int:
+        """One photo, and what stands around it."""
+        if bodies.is_form(request):
+            one_photo = int(settings.UPLOAD_MAX_BYTES) + ROOM_FOR_THE_REST
+            return min(one_photo, bodies.form_max_bytes(request))
+        return json_max_bytes()
 
 
 def is_form(request: Request) -> bool:
-    return str(request.content_type).startswith("multipart/")
+    return bodies.is_form(request._request)
 
 
 class Images(FileView, ImageList):

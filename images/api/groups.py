@@ -17,9 +17,10 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from bandpics.api import etags
+from bandpics.api import bodies, etags
 from bandpics.api.doors import MemberView
 from bandpics.api.idempotency import idempotent
+from bandpics.api.parsers import JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
 from bandpics.users.models import Scope
 from groups.models import Group, Team
@@ -34,6 +35,7 @@ from images.uploads import Ticket
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from django.http import HttpRequest
     from rest_framework.request import Request
 
     from groups.models import GroupQuerySet
@@ -89,6 +91,12 @@ class GroupList(GroupView):
     parser_classes = [*MemberView.parser_classes, MultiPartParser]
     filter_backends = [filters.DjangoFilterBackend]
     filterset_class = GroupFilter
+
+    @staticmethod
+    def max_body_bytes(request: HttpRequest) -> int:
+        """Of a form: the group and its first photos."""
+        is_form = bodies.is_form(request)
+        return bodies.form_max_bytes(request) if is_form else JsonParser.max_bytes
 
     @extend_schema(responses=json.GroupSerializer(many=True))
     def get(self, request: Request) -> Response:

@@ -18,7 +18,9 @@ NOBODY = Viewer(is_guest=True)
 class SizeSerializer(serializers.Serializer[Any]):
     """One rendered size of a photo, in pixels."""
 
-    url = serializers.CharField(help_text="Presigned, the same for an hour.")
+    url = serializers.CharField(
+        help_text="Presigned, the same for an hour; ends with the credential."
+    )
     width = serializers.IntegerField()
     height = serializers.IntegerField()
 
@@ -195,15 +197,17 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
 
     @extend_schema_field(serializers.DictField(child=SizeSerializer()))
     def get_variants(self, image: Image) -> dict[str, Any]:
-        return {name: variant_json(row) for name, row in image.variant_by_name.items()}
+        return {name: variant_json(row, self.viewer) for name, row in image.variant_by_name.items()}
 
 
 class ImageDetailSerializer(ImageSerializer):
     exif = ExifWithRawSerializer(source="*")
 
 
-def variant_json(variant: Variant) -> dict[str, Any]:
-    url = photo_storage().presign_get(variant.key, content_type=variant.content_type)
+def variant_json(variant: Variant, viewer: Viewer) -> dict[str, Any]:
+    url = photo_storage().presign_get(
+        variant.key, content_type=variant.content_type, until=viewer.until
+    )
     return {"url": url, "width": variant.width, "height": variant.height}
 
 

@@ -17,7 +17,7 @@ from images.api.doors import PhotoView, sender_of, viewer_of
 from images.api.image_json import ImageSerializer
 from images.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
 from images.models import Image, Upload
-from images.pages import Page
+from images.pages import Page, count_of
 from invitations.authentication import guest
 
 if TYPE_CHECKING:
@@ -156,17 +156,23 @@ class ImageList(PhotoView):
         page = Page.asked_for(request)
         viewer = viewer_of(request)
         groups, rows = _visible(request)
-        is_selective = False
+        is_selective, sought = False, None
         if ImageFilters.are_asked(request.query_params):
             filtered = ImageFilters(request.query_params, rows, sight=_sight(request, viewer))
             rows, is_selective = filtered.narrowed(), filtered.is_selective
+            sought = filtered.sought
             groups = groups.filter(pk__in=filtered.groups) if filtered.groups else groups
         else:
             rows = rows.kept()
-        bound = rows.filter(group__in=groups)
-        cut = page.cut(bound) if is_selective else page.cut_of(groups, rows)
+        if is_selective:
+            rows, sought = sought.anywhere(rows) if sought else rows, None
+            cut = page.cut(rows.filter(group__in=groups))
+        else:
+            cut = page.cut_of(groups, rows, sought)
         filled = page.filled(page.places(cut))
-        answer: dict[str, Any] = {} if page.offset is None else {"count": bound.count()}
+        answer: dict[str, Any] = (
+            {} if page.offset is None else {"count": count_of(groups, rows, sought)}
+        )
         answer |= {"next": filled.next_url, "previous": filled.previous_url}
         ids = [row.id for row in filled.rows]
         return Response(answer | {"results": image_rows.as_json(ids, viewer=viewer)})
@@ -177,7 +183,10 @@ def _visible(request: Request) -> tuple[GroupQuerySet, ImageQuerySet]:
     if guest(request) is None:
         return Group.objects.seen_by(caller_of(request)), Image.objects.all()
     sender = sender_of(request, group_id=None)
-    return Group.objects.filter(pk=sender.group.pk), Image.objects.seen_by_guest(sender)
+    theirs = Q(pk=sender.group.pk)
+    if sender.is_known_again:  # a host may have moved some of them to another group
+        theirs |= Q(pk__in=Image.objects.sent_by(sender.key).values("group"))
+    return Group.objects.filter(theirs), Image.objects.seen_by_guest(sender)
 
 
 def _sight(request: Request, viewer: Viewer) -> Sight:

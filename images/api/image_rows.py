@@ -89,7 +89,7 @@ def as_json(ids: Sequence[UUID], *, viewer: Viewer) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [list(ids)])
         found = {row[0]: Row._make(row) for row in cursor.fetchall()}
-    signer = _Signer()
+    signer = _Signer(viewer)
     rows = [found[text] for text in map(str, ids) if text in found]
     return [_row_json(row, signer.variants(row.variants), viewer) for row in rows]
 
@@ -97,8 +97,8 @@ def as_json(ids: Sequence[UUID], *, viewer: Viewer) -> list[dict[str, Any]]:
 class _Signer:
     """Signs the sizes of many photos."""
 
-    def __init__(self) -> None:
-        self._storage = photo_storage()
+    def __init__(self, viewer: Viewer) -> None:
+        self._storage, self._until = photo_storage(), viewer.until
         self._prepared: dict[str, Prepared] = {}  # by content type
 
     def variants(self, text: str | None) -> dict[str, Any]:
@@ -110,7 +110,9 @@ class _Signer:
 
     def _of(self, content_type: str) -> Prepared:
         if content_type not in self._prepared:
-            self._prepared[content_type] = self._storage.prepare_get(content_type=content_type)
+            self._prepared[content_type] = self._storage.prepare_get(
+                content_type=content_type, until=self._until
+            )
         return self._prepared[content_type]
 
 

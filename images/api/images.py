@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
@@ -84,6 +85,7 @@ class CannotRetry(Conflict):
     title = "There is nothing to try again with"
 
 
+REDIRECT_SECONDS = 300
 UNREAD = OpenApiResponse(description="Done; what it is now, this API key may not read.")
 TRASHED = OpenApiParameter(
     "trashed", bool, description="True: also if it is in the trash of a group you own."
@@ -229,7 +231,10 @@ class ImageVariant(OnePhotoView):
             ),
         ],
         responses={
-            302: OpenApiResponse(description="To a presigned URL, good for an hour or two."),
+            302: OpenApiResponse(
+                description="To a presigned URL, good for an hour or two, or until the credential "
+                "ends."
+            ),
         },
     )
     def get(self, request: Request, image_id: UUID, name: str) -> HttpResponseRedirect:
@@ -242,7 +247,7 @@ class ImageVariant(OnePhotoView):
         if name not in known or (name == "original" and guest(request)):
             raise Http404
         _refuse_without_picture(image)
-        storage = photo_storage()
+        storage, until = photo_storage(), viewer_of(request).until
         if name == "original":
             if image.original_dropped_at is not None:
                 raise OriginalDropped
@@ -250,15 +255,24 @@ class ImageVariant(OnePhotoView):
                 image.original_key,
                 content_type=image.content_type,
                 filename=image.original_filename,
+                until=until,
             )
         else:
             row = image.variant_by_name.get(name)
             if row is None:
                 raise Http404
-            url = storage.presign_get(row.key, content_type=row.content_type)
+            url = storage.presign_get(row.key, content_type=row.content_type, until=until)
         answer = HttpResponseRedirect(url)
-        answer["Cache-Control"] = "private, max-age=300"
+        answer["Cache-Control"] = f"private, max-age={_redirect_seconds(until)}"
         return answer
+
+
+def _redirect_seconds(until: datetime | None) -> int:
+    """How long a browser may keep a redirect: no longer than what it leads to."""
+    if until is None:
+        return REDIRECT_SECONDS
+    left = int((until - datetime.now(UTC)).total_seconds())
+    return min(REDIRECT_SECONDS, max(0, left))
 
 
 def _refuse_without_picture(image: Image) -> None:
@@ -282,8 +296,8 @@ class ImageLocation(OnePhotoView):
         """Forget where it was taken: in the record, in the raw EXIF, and in the original.
 
         Whoever sent the photo can, even when the group is closed, and owners. Where the original
-        cannot be edited so that nothing is left for certain (HEIC, for one), it is removed; the
-        answer says so. `sha256` stays that of the file that was sent.
+        cannot be edited so that nothing is left for certain (with a film behind it, for one), it
+        is removed; the answer says so. `sha256` stays that of the file that was sent.
         """
         image, _ = image_to_change(request, image_id, even_when_closed=True)
         try:

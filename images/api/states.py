@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 
 def etag(image: Image, viewer: Viewer) -> str:
-    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    answer = f"{image.status} {image.failure} {image.processed_at} {viewer} {hour}"
+    moment = datetime.now(UTC)
+    if viewer.until is None or viewer.until > moment:  # else its URLs are of this very moment
+        moment = moment.replace(minute=0, second=0, microsecond=0)
+    answer = f"{image.status} {image.failure} {image.processed_at} {viewer} {moment}"
     digest = hashlib.sha256(answer.encode()).hexdigest()[:16]
     return f'{etags.etag(image)[:-1]}.{digest}"'
 

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from images import uploads
-from images.api.image_json import SizeSerializer, TextOrNull, variant_json
+from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
 from images.media.storage import SignedRequest
 from images.models import Upload
 from images.words import formats_in_words
@@ -120,7 +120,7 @@ class PartsSerializer(serializers.Serializer[Any]):
     parts = ArrivedPartSerializer(many=True)
 
 
-class UploadSerializer(serializers.ModelSerializer[Upload]):
+class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
     """One line of the receipt: what was sent and where it stands."""
 
     image = serializers.UUIDField(source="image_id")
@@ -172,7 +172,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         if upload.status != Upload.Status.DONE:
             return None
         variant = upload.image.variant_by_name.get("thumb")
-        return None if variant is None else variant_json(variant)
+        return None if variant is None else variant_json(variant, self.viewer)
 
 
 class ReceiptSerializer(serializers.Serializer[Any]):

@@ -16,7 +16,7 @@ from bandpics.api.idempotency import idempotent
 from bandpics.api.problems import Conflict
 from images import quota, uploads
 from images.api import upload_json as json
-from images.api.doors import PhotoView, may_list, my_upload, my_uploads, sender_of
+from images.api.doors import PhotoView, may_list, my_upload, my_uploads, sender_of, viewer_of
 from images.models import Image, Upload
 from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
 
@@ -73,6 +73,11 @@ def _signed_again(_view: APIView, request: Request, kept: list[dict[str, Any]]) 
     return {"uploads": [json.ticket_json(ticket) for ticket in tickets]}
 
 
+def _shown(uploads: Any, request: Request, **options: Any) -> Any:
+    viewer = viewer_of(request)
+    return json.UploadSerializer(uploads, context={"viewer": viewer}, **options).data
+
+
 class UploadList(PhotoView):
     @extend_schema(responses=json.ReceiptSerializer)
     def get(self, request: Request) -> Response:
@@ -84,7 +89,7 @@ class UploadList(PhotoView):
         mine = my_uploads(request) if may_list(request) else Upload.objects.none()
         rows = mine.select_related("duplicate_of").prefetch_related(thumbs)
         rows = rows.order_by("-created_at", "-id")[:RECEIPT_LIMIT]
-        return Response({"uploads": json.UploadSerializer(rows, many=True).data})
+        return Response({"uploads": _shown(rows, request, many=True)})
 
     @extend_schema(
         request=json.AnnouncementSerializer,
@@ -180,6 +185,6 @@ class UploadComplete(PhotoView):
             raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
         upload = my_upload(request, upload_id)
         return Response(
-            json.UploadSerializer(upload).data,
+            _shown(upload, request),
             status=status.HTTP_202_ACCEPTED if moved else status.HTTP_200_OK,
         )

@@ -42,6 +42,11 @@ TARGETS = [
     Target("list of 50, against plain", "list", "list, plain", 6.0),
     Target("list of 50 of 100,000 photos, against 100", "list, large", "list", 1 / 1.5),
     Target("   its 1000th page", "list, large, deep", "list", 1 / 1.5),
+    Target("a word of all 100,000 photos, against 100", "word, large", "word", 1 / 1.5),
+    Target("   a word of one photo", "rare word, large", "rare word", 1 / 1.5),
+    Target("   a word of none", "no word, large", "no word", 1 / 1.5),
+    Target("   no news", "no news, large", "no news", 1 / 1.5),
+    Target("   all of it is new", "all new, large", "all new", 1 / 1.5),
     Target("announce 1 file, against unsigned", "announce", "announce, unsigned", 0.9),
     Target("announce 100 files, against unsigned", "announce 100", "announce 100, unsigned", 0.9),
 ]
@@ -108,7 +113,19 @@ def _cases(known: dict[str, Any]) -> list[Case]:
 
     small, large = ({"Cookie": f"sessionid={known[name]}"} for name in ("small", "large"))
     guest = {"Authorization": f"Invitation {known['token']}"}
+    narrowed = [
+        ("word", "q=img", 50),
+        ("rare word", "q=0050", 1),
+        ("no word", "q=nothing", 0),
+        ("no news", "updated_since=2100-01-01", 0),
+        ("all new", "updated_since=2026-01-01", 50),
+    ]
     return [
+        *(
+            Case(f"{name}{size}", f"/api/v1/images/?{query}", who, photos=photos)
+            for name, query, photos in narrowed
+            for size, who in (("", small), (", large", large))
+        ),
         Case("list", "/api/v1/images/", small, photos=50),
         Case("list, plain", "/benchmark/images/", small, photos=50),
         Case("list, large", "/api/v1/images/", large, photos=50),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management import call_command
 from django.db import connection
-from django.db.models import AutoField, Model
+from django.db.models import AutoField, GeneratedField, Model
 from django.test import Client
 
 from bandpics.users.models import User
@@ -128,7 +128,11 @@ def _add_photos(group: Group, count: int) -> None:
 
 def _copy(model: type[Model], source: str, **columns: str) -> None:
     """Rows like those there, with some columns anew."""
-    fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField)]
+    fields = [
+        field
+        for field in model._meta.concrete_fields
+        if not isinstance(field, AutoField | GeneratedField)
+    ]
     names = [str(field.column) for field in fields]
     values = [columns.get(name, f"template.{name}") for name in names]
     table = model._meta.db_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
@@ -97,14 +97,24 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
         query = {"uploadId": multipart_id, "partNumber": str(number)}
         return self._presign_upload(key, byte_size=byte_size, headers={}, query=query)
 
-    def presign_get(self, key: str, *, content_type: str, filename: str | None = None) -> str:
-        """A GET that is the same URL for a whole hour, and then valid for one more at least.
+    def presign_get(
+        self,
+        key: str,
+        *,
+        content_type: str,
+        filename: str | None = None,
+        until: datetime | None = None,
+    ) -> str:
+        """A GET that is the same URL for a whole hour, and then valid for one more at least;
+        but not beyond `until`, when the credential that asks for it ends.
 
         With `filename` the browser saves the file instead of showing it.
         """
-        return self.prepare_get(content_type=content_type, filename=filename).url(key)
+        return self.prepare_get(content_type=content_type, filename=filename, until=until).url(key)
 
-    def prepare_get(self, *, content_type: str, filename: str | None = None) -> Prepared:
+    def prepare_get(
+        self, *, content_type: str, filename: str | None = None, until: datetime | None = None
+    ) -> Prepared:
         """As presign_get(), for many keys at once."""
         query = {
             "response-cache-control": "private, max-age=3600, immutable",
@@ -112,12 +122,13 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
         }
         if filename is not None:
             query["response-content-disposition"] = attachment(filename)
-        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        now = datetime.now(UTC)
+        hour = now.replace(minute=0, second=0, microsecond=0)
         return self._signer.prepare(
             "GET",
             credentials=self._credentials(),
             signed_at=hour,
-            lifetime=settings.DOWNLOAD_URL_LIFETIME * 2,
+            lifetime=_lifetime_from(hour, now=now, until=until),
             query=query,
         )
 
@@ -344,6 +355,18 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
 
 def photo_storage() -> PhotoStorage:
     return cast("PhotoStorage", storages["default"])
+
+
+def _lifetime_from(hour: datetime, *, now: datetime, until: datetime | None) -> timedelta:
+    """Counted from the hour in any case, so that one credential gets one URL within it.
+
+    S3 counts in whole seconds and refuses none at all: where less than a second is left, or the
+    credential has ended and still shows something, the URL is good for that one second.
+    """
+    longest: timedelta = settings.DOWNLOAD_URL_LIFETIME * 2
+    if until is None:
+        return longest
+    return min(longest, max(until - hour, now - hour + timedelta(seconds=1)))
 
 
 def attachment(filename: str) -> str:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from bandpics.users.models import ApiKey, ExternalIdentity, User
 from groups.models import Group
+from images import doomed
 from images.models import Image, Upload
 from images.tests import drawing
 from invitations.models import Invitation
@@ -37,12 +38,13 @@ def test_all_tables_are_there():
         "Image",
         "Upload",
         "Variant",
+        "DoomedObjects",
     }
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_each_list_search_and_page_opens(admin_client, cleo, bucket, ada, model):
-    cleo.send_and_process(drawing.jpeg())
+    doomed.note(cleo.send_and_process(drawing.jpeg()).pk, ["gone"])
     ApiKey.objects.create_key(user=ada, name="script", scopes=["read"])
     ExternalIdentity.objects.create(user=ada, issuer="https://issuer.example.org", subject="1")
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"

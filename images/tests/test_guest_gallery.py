@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 
 from groups.models import Group
+from groups.tests.factories import GroupFactory
 from images.models import Image
 from images.tests import drawing
-from images.tests.story import Guest, get
+from images.tests.story import Guest, get, send_as_member
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -105,6 +106,22 @@ def test_a_gallery_ends_with_its_group_and_with_its_link(image, emil):
     assert not sees(elsewhere, image)
     Invitation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert not sees(emil, image)
+
+
+@pytest.mark.usefixtures("open_gallery")
+def test_an_own_photo_stays_one_in_whatever_group_it_is(ada, cleo, image, emil, signed_in):
+    """All that came by a link is its own; what else is in the other group is not."""
+    elsewhere = GroupFactory(team=image.group.team, visibility="gallery")
+    of_others = send_as_member(signed_in(ada), elsewhere, drawing.jpeg(seed=9))
+    move = signed_in(ada).patch(f"/api/v1/images/{image.pk}/", {"group": str(elsewhere.pk)})
+    assert move.status_code == 200, move.json()
+    for query in ({}, {"group": str(elsewhere.pk)}, {"ids": f"{image.pk},{of_others.pk}"}):
+        listed = cleo.client.get("/api/v1/images/", query).json()["results"]
+        assert [row["id"] for row in listed] == [str(image.pk)]
+    assert cleo.client.get(f"/api/v1/images/{image.pk}/").status_code == 200
+    for client, other in ((cleo.client, of_others), (emil.client, image)):
+        assert client.get(f"/api/v1/images/{other.pk}/").status_code == 404
+        assert str(other.pk) not in client.get("/api/v1/images/").content.decode()
 
 
 @pytest.mark.usefixtures("open_gallery")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
-from images.models import Image
-from images.tests.albums import ids, names, photo, refused, upload
+from images import sought
+from images.models import Image, Upload
+from images.pages import Ordering, Page
+from images.tests.albums import ids, many, names, photo, refused, upload
 from images.tests.story import Guest
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -262,7 +266,7 @@ def test_the_trash_of_one_team_is_not_that_of_another(both, ada, signed_in, else
         ("uploader", ""),
         ("uploader", "nul%00"),
         ("camera", "x" * 201),
-        ("format", "gif"),
+        ("format", "psd"),
         ("format", "json"),
         ("taken_after", "yesterday"),
         ("taken_after", "2026-13-01"),
@@ -418,3 +422,42 @@ def test_members_find_every_place_exactly(both, group, found, vera, signed_in):
     box = "16.3738,48.2082,16.3738,48.2082"
     assert found(bbox=box) == ["a"]
     assert names(signed_in(vera).get(URL, {"bbox": box})) == ["a"]
+
+
+@pytest.mark.parametrize("few", [1000, 2])
+def test_news_is_the_same_however_much_there_is(both, found, asked, monkeypatch, few):
+    """Past `few` it is looked for in another way."""
+    monkeypatch.setattr(sought, "FEW_PHOTOS", few)
+    monkeypatch.setattr(sought, "FEW_UPLOADS", few)
+    old, later = {"created_at": NOON, "updated_at": NOON}, NOON + timedelta(hours=1)
+    for number in range(4):
+        both(f"old {number}", **old)
+        both(f"edited {number}", created_at=NOON, updated_at=later)
+        both(f"arrived {number}", arrived_at=later, **old)
+    since = {"updated_since": later.isoformat()}
+    news = [f"{what} {number}" for what in ("arrived", "edited") for number in range(4)]
+    assert found(**since) == news
+    assert found(**since, q="1") == ["arrived 1", "edited 1"]
+    assert found(**since, q="old") == []
+    answer = asked(f"updated_since={later:%Y-%m-%dT%H:%M:%SZ}&offset=0&limit=1").json()
+    assert answer["count"] == len(news)
+
+
+def test_that_there_is_no_news_is_found_by_indexes(group):
+    many(group, 3000)
+    Image.objects.update(updated_at=NOON)
+    uploads = [
+        Upload(image=image, status="done", declared_byte_size=1, arrived_at=NOON, finished_at=NOON)
+        for image in Image.objects.all()
+    ]
+    Upload.objects.bulk_create(uploads)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE images_image, images_upload")
+    page = Page("http://x/", Ordering("-sort_at"), 50)
+    news = sought.News(NOON + timedelta(hours=1))
+    cut = page.cut_of(Group.objects.filter(pk=group.pk), Image.objects.all(), news)
+    plan = cut.explain(analyze=True)
+    assert "using upload_moved" in plan, plan
+    read = re.findall(r"Scan .*images_(?:image|upload)\b.*actual.*rows=([\d.]+)", plan)
+    assert {float(rows) for rows in read} == {0}, plan
+    assert "Rows Removed" not in plan

@@ -161,8 +161,9 @@ def varied(group, ben):
         viewers.Viewer(is_guest=True, sender_key="own", sees_others_roughly=True),
         viewers.Viewer(is_guest=True, sender_key="", sees_others_roughly=True),
         viewers.Viewer(is_guest=True),
+        viewers.Viewer(is_guest=False, until=datetime.max.replace(tzinfo=UTC)),
     ],
-    ids=["member", "guest", "guest, coarse", "nobody, coarse", "nobody"],
+    ids=["member", "guest", "guest, coarse", "nobody, coarse", "nobody", "for long"],
 )
 def test_rows_say_what_the_serializer_says(varied, viewer, django_assert_num_queries):
     rows = Image.objects.order_by("id")
@@ -195,6 +196,7 @@ def test_every_column_an_image_has_was_thought_of():
         "place_forgotten_at": "not shown",
         "trashed_by": "not shown",
         "sort_at": "not shown",
+        "words": "made of others",
     }
     columns = {field.attname for field in Image._meta.concrete_fields}
     assert columns - set(image_rows.COLUMNS) == set(left_out)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from groups.models import Group
 from groups.tests.factories import GroupFactory
-from images import search
+from images import search, sought
 from images.models import Image
-from images.pages import Ordering, Page
+from images.pages import Cursor, Ordering, Page
+from images.sought import Words
 from images.tests.albums import many, names, photo, refused
 
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/images/"
+NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -172,13 +176,94 @@ def test_too_much_text_is_refused(ben, signed_in):
     assert refused(signed_in(ben).get(URL, {"q": "x" * 201})) == {"#/q"}
 
 
-def test_search_asks_the_index_not_every_row(group):
-    many(group, 4000)
-    page = Page("http://x/", Ordering("-sort_at"), 50)
-    for words, hits in [("song 1234", 1), ("dsc_03999", 1), ("nothing", 0)]:
-        rows = Image.objects.filter(search.containing(words))
-        bound = rows.filter(group__in=Group.objects.filter(team=group.team))
-        plan = page.cut(bound).explain()
-        assert "Bitmap Index Scan on image_search" in plan, plan
+def test_a_word_is_found_by_the_index_of_its_own_group(group):
+    other = GroupFactory()
+    many(group, 1200)
+    many(other, 2800)
+    for words, hits in [("song 1111", 1), ("dsc_01199", 1), ("nothing", 0), ("song", 1200)]:
+        plan = explained(group, words)
+        read = re.findall(r"Bitmap Index Scan on image_words .*actual.*rows=([\d.]+)", plan)
+        assert {float(rows) for rows in read} == {hits}, plan  # none of the other group's 2800
         assert "Seq Scan on images_image" not in plan
-        assert bound.count() == hits
+
+
+def test_a_word_of_most_photos_is_looked_for_in_order(group):
+    many(group, 4000)
+    plan = explained(group, "song")
+    assert re.search(r"Index Scan using image_gallery_order .*rows=51\b", plan), plan
+    plan = explained(group, "song", cursor=Image.objects.order_by("-sort_at")[2000])
+    assert re.search(r"using image_gallery_order .*rows=51\b.*\n *Index Cond:.*ROW\(", plan), plan
+
+
+def explained(group, words, cursor=None):
+    """What the database did for the first page, or the one after that photo."""
+    cursor = cursor and Cursor("-sort_at", backwards=False, key=cursor.sort_at, id=cursor.pk)
+    page = Page("http://x/", Ordering("-sort_at"), 50, cursor=cursor)
+    groups = Group.objects.filter(team=group.team)
+    cut = page.cut_of(groups, Image.objects.all(), Words(search.query_of(words)))
+    return cut.explain(analyze=True)
+
+
+@pytest.mark.parametrize("hits", [99, 100, 101])
+def test_few_and_many_are_found_alike(found, group, monkeypatch, hits):
+    monkeypatch.setattr(sought, "FEW_PHOTOS", 100)
+    many(group, hits)
+    photo(group, original_filename="last", caption="song", sort_at=NOON)
+    photo(group, original_filename="other")
+    for cursorless in ({}, {"ordering": "original_filename"}):
+        seen = found("song", limit=200, offset=0, **cursorless)
+        assert (len(seen), seen[-1]) == (hits + 1, "last")
+
+
+def test_a_count_is_of_what_matches(ben, signed_in, group, monkeypatch):
+    many(group, 120)
+    many(GroupFactory(team=group.team), 30)
+    many(GroupFactory(), 10)
+    photo(group, original_filename="other")
+    for few in (1000, 100):
+        monkeypatch.setattr(sought, "FEW_PHOTOS", few)
+        answer = signed_in(ben).get(URL, {"q": "song", "offset": 0, "limit": 1}).json()
+        assert answer["count"] == 150
+
+
+def test_a_group_is_no_word(found, group):
+    photo(group, original_filename="a.jpg")
+    text = str(group.pk)
+    for words in (
+        text,
+        f"{text}a",
+        f"{text}a.jpg",
+        text[:8],
+        text.replace("-", ""),
+        "=",
+        f"={text}",
+    ):
+        assert found(words) == []
+
+
+def test_a_photo_that_moves_to_another_group_is_found_there(found, ben, signed_in, group):
+    image = photo(GroupFactory(), original_filename="a.jpg")
+    assert found("a") == []
+    Image.objects.filter(pk=image.pk).update(group=group)
+    assert found("a") == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["x" * 2020, "\u6f22" * 4000, "e" + "\u0335" * 1010, "\U00020000" * 505, "\u2028" * 675],
+)
+def test_no_word_is_too_long_to_be_kept(found, group, word):
+    photo(group, original_filename="a", description=f"before {word} after")
+    assert found("before after") == ["a"]
+    if word.isalpha():
+        assert found(word[:200]) == ["a"]
+
+
+def test_words_and_news_add_up(found, group):
+    photo(group, original_filename="old", caption="song", created_at=NOON, updated_at=NOON)
+    photo(group, original_filename="new", caption="song")
+    photo(group, original_filename="other")
+    since = (NOON + timedelta(hours=1)).isoformat()
+    assert found("song", updated_since=since) == ["new"]
+    ids = ",".join(str(image.pk) for image in Image.objects.all())
+    assert found("song", updated_since=since, ids=ids) == ["new"]

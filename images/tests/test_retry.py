@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from bandpics.users import keys
 from groups.models import Group
 from images import processing, tasks
 from images.models import Image, Upload
@@ -48,6 +50,41 @@ def test_a_crashed_photo_is_processed_once_more(ada, address, crashed, invitatio
     assert (crashed.attempt, crashed.failure) == (0, "")
     tasks.process_upload(str(crashed.pk))
     assert Image.objects.with_status().get().status == "done"
+
+
+def test_a_key_that_may_not_read_retries_and_is_told_no_more(ada, address, crashed):
+    _, key = keys.issue(ada, name="script", scopes=["upload"])
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
+    for _ in range(2):
+        answer = client.post(address)
+        assert (answer.status_code, answer.content) == (204, b"")
+    crashed.refresh_from_db()
+    assert (crashed.status, crashed.failure) == ("queued", "")
+
+
+def test_a_claim_from_before_closes_nothing_of_the_new_one(cleo, address, crashed, bucket):
+    """A worker that was thought dead since the first round is at it still."""
+    round_before = _claims_so_far(crashed)
+    assert cleo.client.post(address).status_code == 202
+    successor = processing.take(crashed)
+    assert successor is not None
+    assert successor.attempt == 1
+    for late in round_before:
+        assert processing.give_back(late) is False
+        assert processing._end(late, Upload.Status.FAILED, failure="damaged") is False
+        with pytest.raises(processing.ClaimLost):
+            processing._work(late)
+    assert bucket.head(crashed.incoming_key)
+    processing._work(successor)
+    assert Image.objects.with_status().get().status == "done"
+
+
+def _claims_so_far(upload: Upload) -> list[processing.Claim]:
+    return [
+        processing.Claim(upload, attempt=number, number=number, started_at=0.0)
+        for number in (1, 2, 3)
+    ]
 
 
 def test_trying_twice_is_trying_once(cleo, address, invitation):

@@ -167,7 +167,7 @@ def test_the_number_of_queries_does_not_grow(
 ):
     client = signed_in(ben)
     for _ in range(2):
-        with django_assert_num_queries(2 + 8):  # session, user
+        with django_assert_num_queries(2 + 6):  # session, user
             client.get(URL)
         for _ in range(5):
             photo(GroupFactory(team=group.team), variants=("thumb",))

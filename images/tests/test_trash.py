@@ -15,7 +15,7 @@ from images import cleanup, processing, trash
 from images.media.storage import StorageUnavailable
 from images.models import Image, Upload
 from images.tests import drawing
-from images.tests.story import Guest, get, send_as_member
+from images.tests.story import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -197,6 +197,33 @@ def test_the_oldest_duplicate_inherits_what_is_purged(host, emil, group, image, 
     assert get(bucket.presign_get(shown.original_key, content_type="image/jpeg")).data == (
         drawing.jpeg()
     )
+
+
+def test_a_full_link_that_inherits_takes_no_more_than_before(host, emil, address):
+    """What it inherited counts: giving that back makes no room for another one."""
+    heir = emil.send_and_process(drawing.jpeg())  # "already here"
+    other = emil.send_and_process(drawing.jpeg(seed=7))
+    limits = {"max_files": 1, "max_bytes": len(drawing.jpeg(seed=7))}
+    assert host.patch(f"/api/v1/invitations/{emil.invitation.pk}/", limits).status_code == 200
+    purge(host, address)
+    processing.process(Upload.objects.get(image=heir))
+    link = host.get(f"/api/v1/invitations/{emil.invitation.pk}/").json()
+    assert (link["used_files"], link["max_files"], link["state"]) == (2, 1, "exhausted")
+    # The host changes something else, and says the limits again.
+    body = {"name": "Emil", **limits}
+    assert host.patch(f"/api/v1/invitations/{emil.invitation.pk}/", body).status_code == 200
+
+    purge(host, f"/api/v1/images/{heir.pk}/")
+    full = emil.announce(described(drawing.jpeg(seed=8)))
+    assert full.json()["type"] == "/problems/invitation-exhausted/"
+    purge(host, f"/api/v1/images/{other.pk}/")
+    assert emil.announce(described(drawing.jpeg(seed=8), size=1)).status_code == 201
+
+
+def purge(host, address):
+    assert host.delete(address).status_code == 204
+    wait_thirty_days()
+    cleanup.sweep()
 
 
 def test_an_heir_whose_bytes_are_here_already_rests_on_those(host, emil, group, image, address):

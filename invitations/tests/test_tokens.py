@@ -72,8 +72,7 @@ def test_a_link_lives_seven_days():
     ("wrong", "constraint"),
     [
         ({"email": ""}, "invitation_personal_has_an_email"),
-        ({"max_files": 1, "used_files": 2}, "invitation_files_within_limit"),
-        ({"max_bytes": 1, "used_bytes": 2}, "invitation_bytes_within_limit"),
+        ({"visibility": "all"}, "invitation_visibility_is_known"),
     ],
 )
 def test_the_database_keeps_the_promise(wrong, constraint):

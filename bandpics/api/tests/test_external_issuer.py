@@ -95,6 +95,11 @@ def test_a_person_is_found_by_a_verified_address(ada, issuer, ask):
     assert issuer.asked == 1  # the keys are kept
 
 
+def test_a_token_that_ends_beyond_all_calendars_is_no_trouble(ada, issuer, with_header):
+    client = with_header(f"Bearer {issuer.token(exp=10**15)}")
+    assert client.get("/api/v1/images/").status_code == 200
+
+
 def test_then_by_issuer_and_subject_whatever_the_address(ada, issuer, ask):
     ask(issuer.token())
     assert ask(issuer.token(email="new@example.org")).json()["id"] == ada.pk

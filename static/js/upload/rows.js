@@ -27,6 +27,8 @@ export function makeRow({ name, size, file, onRetry }) {
 
   function showThumb({ url, width, height }) {
     const image = Object.assign(new Image(width, height), { alt: "", loading: "lazy", src: url });
+    // Its address ends with the link: the empty frame says more than a broken picture.
+    image.addEventListener("error", () => image.remove());
     part(".photo-preview").replaceChildren(image);
   }
 
