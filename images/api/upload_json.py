@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from images import uploads
 from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
-from images.media import formats
 from images.media.storage import SignedRequest
 from images.models import Upload
+from images.words import formats_in_words
 
 FILENAME_LENGTH = 255
 
@@ -46,7 +47,9 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
         declared = value.partition(";")[0].strip().lower()
         if not uploads.is_type_acceptable(declared):
             raise serializers.ValidationError(
-                f"Only photos can be sent ({formats.ACCEPTED_LABELS}), not this type of file.",
+                _("This kind of file cannot be sent. Photos in {formats} can.").format(
+                    formats=formats_in_words()
+                ),
                 code="unsupported-type",
             )
         return declared
@@ -55,7 +58,9 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
         if not uploads.is_size_acceptable(value):
             limit = int(settings.UPLOAD_MAX_BYTES)
             raise serializers.ValidationError(
-                f"A photo may have up to {limit // settings.MIB} MB ({limit} bytes).",
+                _("A photo may have up to {megabytes} MB ({bytes} bytes).").format(
+                    megabytes=limit // settings.MIB, bytes=limit
+                ),
                 code="too-large",
             )
         return value

@@ -9,7 +9,7 @@ import { makeQueue } from "./queue.js";
 import { watchReceipt } from "./receipt.js";
 import { makeRow, setText } from "./rows.js";
 import { keyOf } from "./states.js";
-import { refusalInWords, summaryInWords } from "./words.js";
+import { refusalInWords, say, summaryInWords } from "./words.js";
 
 const DRAW_EVERY_MS = 150;
 const SPEAK_EVERY_MS = 6000;
@@ -17,7 +17,11 @@ const SPEAK_EVERY_MS = 6000;
 const byId = (id) => document.getElementById(id);
 const page = byId("upload").dataset;
 const input = byId("files");
-const limits = { accept: new Set(input.accept.split(",")), maxBytes: Number(page.maxBytes) };
+const limits = {
+  accept: new Set(input.accept.split(",")),
+  formats: page.formats,
+  maxBytes: Number(page.maxBytes),
+};
 const api = connect({ root: page.api, token: page.token, device: deviceSecret() });
 
 // --- The name -------------------------------------------------------------------------------
@@ -51,7 +55,7 @@ const queue = makeQueue({
   merged(kept, dropped) {
     rows.get(dropped)?.element.remove();
     rows.delete(dropped);
-    note = `${(dropped ?? kept).file.name} is in the list already. `;
+    note = `${say("inListAlready", { name: (dropped ?? kept).file.name })} `;
     drawSoon();
   },
   closed: (problem) => warn(`${problem.title}. ${problem.message}`),
@@ -158,6 +162,20 @@ input.addEventListener("change", () => {
   choose([...input.files]);
   input.value = ""; // so that the same photo can be chosen again
 });
+let isForCamera = false;
+byId("camera").addEventListener("click", () => {
+  isForCamera = true;
+  input.click();
+});
+input.addEventListener("click", () => {
+  // Just before the browser looks at them.
+  if (isForCamera) input.setAttribute("capture", "environment");
+  else input.removeAttribute("capture");
+  input.multiple = !isForCamera;
+  isForCamera = false;
+});
+byId("chooser").addEventListener("submit", (event) => event.preventDefault());
+addEventListener("paste", ({ clipboardData }) => choose([...(clipboardData?.files ?? [])]));
 
 let depth = 0; // dragenter and dragleave also come from every element passed over
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -181,4 +199,8 @@ addEventListener("offline", () => {
   drawSoon();
 });
 
+// From here on this page sends by itself; until here its plain form did.
 byId("chooser").hidden = false;
+byId("chooser").classList.add("is-live");
+byId("camera").hidden = false;
+byId("send")?.remove();

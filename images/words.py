@@ -1,0 +1,78 @@
+"""What the scripts of the upload page say, in the language of whoever looks at it.
+
+The page carries these as JSON; `static/js/upload/words.js` says them. A sentence may also be
+a dict by the categories of `Intl.PluralRules`, chosen by its `{count}`: `one` and `other` are what
+our languages have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy as _counted
+
+from images.media import formats
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+
+WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
+    # Where a photo stands.
+    "waiting": _("Waiting"),
+    "sending": _("Sending, {percent}"),
+    "checking": _("Sent, checking that it arrived"),
+    "offline": _("You are offline. It goes on by itself."),
+    "connectionBroke": _("The connection broke. Trying again."),
+    "stored": _("Arrived, being processed"),
+    "ready": _("Arrived and ready"),
+    "here": _("Already here"),
+    "interrupted": _("Not finished. Choose it again to send the rest."),
+    "notSent": _("It was not sent."),
+    # How far all of them are.
+    "arrived": {
+        "one": _counted("{count} of {total} arrived", "{count} of {total} arrived", 1),
+        "other": _counted("{count} of {total} arrived", "{count} of {total} arrived", 2),
+    },
+    "failed": _("{count} failed"),
+    "unfinished": {
+        "one": _counted("{count} not finished", "{count} not finished", 1),
+        "other": _counted("{count} not finished", "{count} not finished", 2),
+    },
+    "keepOpen": _("Please keep this page open."),
+    "thanks": _("Thank you! You can close this page."),
+    "failuresSayWhy": _("Those that failed say why."),
+    "nothingIsSent": _("Nothing is being sent now."),
+    "linkCopied": _("Link copied"),
+    "inListAlready": _("{name} is in the list already."),
+    # What is refused before it is sent, and what went wrong on the way.
+    "wrongKind": _("This kind of file cannot be sent. Photos in {formats} can."),
+    "tooBig": _("Too big: a photo may have up to {size}."),
+    "emptyOrFolder": _("This file is empty, or a folder."),
+    "somethingWrong": _("Something went wrong."),
+    "noAnswer": _("The server could not be reached."),
+    "storeRefused": _("The photo store refused it ({status})."),
+    "connectionLost": _("The connection was lost."),
+    "unreadable": _("This photo cannot be read any more. Please choose it again."),
+    "unconfirmed": _("It was sent, but did not arrive."),
+    "couldNotBeSent": _("It could not be sent."),
+}
+
+
+def formats_in_words() -> str:
+    """`JPEG, PNG or HEIC`: the labels of what we take."""
+    *some, last = dict.fromkeys(format_.label for format_ in formats.ACCEPTED)
+    return gettext("{some} or {last}").format(some=", ".join(some), last=last)
+
+
+def size_in_words(byte_size: int) -> str:
+    """`250 MB`, `1.5 GB`: binary ones, as the scripts count, with the units of the language."""
+    size, unit = byte_size / 1024**2, gettext("{number} MB")
+    if size >= 1024:
+        size, unit = size / 1024, gettext("{number} GB")
+    rounded = round(size, 1)
+    digits = 0 if rounded == int(rounded) else 1
+    return unit.format(number=number_format(rounded, decimal_pos=digits))
