@@ -46,7 +46,9 @@ class StoreAuthentication(BaseAuthentication):
     """A signature of the body, as https://www.standardwebhooks.com says, no older than five
     minutes; or, from stores that can only send a token, the secret itself as a bearer."""
 
-    def authenticate(self, request: Request) -> tuple[AnonymousUser, str]:
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, str] | None:
+        if request.method != "POST":
+            return None  # 405, whoever asks
         if not settings.STORAGE_EVENTS_SECRET:
             raise SwitchedOff
         plain: HttpRequest = request._request

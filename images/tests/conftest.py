@@ -80,6 +80,8 @@ def bucket():
     bucket = photo_storage()
     yield bucket
     bucket.delete_keys([found.key for found in bucket.list_keys("")])
+    for found in bucket.open_multiparts(""):
+        bucket.abort_multipart(found.key, multipart_id=found.multipart_id)
 
 
 @pytest.fixture

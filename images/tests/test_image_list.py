@@ -197,6 +197,7 @@ def test_every_column_an_image_has_was_thought_of():
         "trashed_by": "not shown",
         "sort_at": "not shown",
         "words": "made of others",
+        "looked_at": "the sweeper's own",
     }
     columns = {field.attname for field in Image._meta.concrete_fields}
     assert columns - set(image_rows.COLUMNS) == set(left_out)
