@@ -5,6 +5,7 @@ import { randomHex } from "./memory.js";
 import { Stopped } from "./patience.js";
 import { SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
+import { say } from "./words.js";
 
 const IN_FLIGHT = 3;
 const BATCH = 20;
@@ -131,7 +132,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     } else if (ticket.status === "done") {
       set(item, { state: "here", bytes: item.file.size });
     } else if (stateOf(ticket) === "interrupted" || ticket.status === "failed") {
-      restart(item, new Error("It could not be sent."));
+      restart(item, new Error(say("couldNotBeSent")));
     } else {
       set(item, { state: stateOf(ticket), bytes: item.file.size });
     }
@@ -194,7 +195,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
   function receive(item, upload) {
     const state = stateOf(upload);
     if (state === "interrupted") {
-      restart(item, new Error("It could not be sent."));
+      restart(item, new Error(say("couldNotBeSent")));
       queueMicrotask(advance);
       return;
     }
