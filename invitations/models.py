@@ -139,6 +139,15 @@ class Invitation(models.Model):
     def __str__(self) -> str:
         return self.name or self.email or f"{self.kind} link"
 
+    @property
+    def files_left(self) -> int | None:
+        """How many more it takes; None: no limit."""
+        return None if self.max_files is None else max(0, self.max_files - self.used_files)
+
+    @property
+    def bytes_left(self) -> int | None:
+        return None if self.max_bytes is None else max(0, self.max_bytes - self.used_bytes)
+
     def save(self, **kwargs: object) -> None:
         if not self.digest:
             self.new_secret()

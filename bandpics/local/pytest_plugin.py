@@ -92,6 +92,9 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
     """
     data_dir = tmp_path_factory.mktemp("stack")
     bring_static_files(data_dir)
+    # Nobody listens there but a test that plays the map.
+    tile_port = addresses.free_port(addresses.LOOPBACK)
+    tile_url = f"http://{addresses.LOOPBACK}:{tile_port}/{{z}}/{{x}}/{{y}}.png"
     with (data_dir / "up.log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -100,12 +103,14 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
             ],
             cwd=environment.PROJECT,
             # Tests ask a lot, all of them from one address.
-            env=outside() | dict.fromkeys(LIMITS, "1000000/minute"),
+            env=outside()
+            | dict.fromkeys(LIMITS, "1000000/minute")
+            | {"MAP_TILE_URL": tile_url},
             stdout=log,
             stderr=log,
         )
     try:
-        yield wait_for_stack(data_dir, process)
+        yield wait_for_stack(data_dir, process) | {"tile_port": tile_port}
     finally:
         process.terminate()
         process.wait(STOP_SECONDS)

@@ -34,9 +34,10 @@ export class NoAnswer extends Error {
 export function connect({ root, token, device }) {
   const credentials = { Authorization: `Invitation ${token}`, "Bandpics-Device": device };
 
-  async function call(method, path, body) {
+  async function call(method, path, body, etag) {
     const headers = { ...credentials, Accept: "application/json" };
     if (body) headers["Content-Type"] = "application/json";
+    if (etag) headers["If-Match"] = etag;
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
     try {
@@ -61,10 +62,13 @@ export function connect({ root, token, device }) {
   return {
     get: (path) => call("GET", path),
     post: (path, body = {}) => call("POST", path, body),
+    patch: (path, body, etag) => call("PATCH", path, body, etag),
+    delete: (path) => call("DELETE", path),
   };
 }
 
 async function answer(response) {
+  if (response.status === 204) return null;
   const type = response.headers.get("Content-Type") ?? "";
   if (!/^application\/(problem\+)?json\b/.test(type)) throw new NoAnswer(response.status);
   const body = await response.json();
