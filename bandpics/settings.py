@@ -98,7 +98,9 @@ BASE64_MAX_BYTES = env.int("BASE64_MAX_BYTES", default=40 * MIB, validate=valida
 MAP_TILE_URL = env.str(
     "MAP_TILE_URL",
     default="https://tile.openstreetmap.org/{z}/{x}/{y}.png",
-    validate=validate.Regexp(r"^(https?://[^\s/]+/\S+)?$", error="must be like https://…/{z}/{x}/{y}"),
+    validate=validate.Regexp(
+        r"^(https?://[^\s/]+/\S+)?$", error="must be like https://…/{z}/{x}/{y}"
+    ),
 )
 MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="© OpenStreetMap contributors")
 TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0, max=36500))

@@ -53,7 +53,9 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "deleted": _("Deleted. You can take that back."),
     "restored": _("It is back."),
     "captionSaved": _("Your words are saved."),
-    "changedElsewhere": _("Somebody changed this photo meanwhile. Please look at it, and save again."),
+    "changedElsewhere": _(
+        "Somebody changed this photo meanwhile. Please look at it, and save again."
+    ),
     "inListAlready": _("{name} is in the list already."),
     # What is refused before it is sent, and what went wrong on the way.
     "wrongKind": _("This kind of file cannot be sent. JPEG, PNG and HEIC photos can."),

@@ -139,6 +139,11 @@ class Invitation(models.Model):
     def __str__(self) -> str:
         return self.name or self.email or f"{self.kind} link"
 
+    def save(self, **kwargs: object) -> None:
+        if not self.digest:
+            self.new_secret()
+        super().save(**kwargs)  # type: ignore[arg-type]
+
     @property
     def files_left(self) -> int | None:
         """How many more it takes; None: no limit."""
@@ -147,11 +152,6 @@ class Invitation(models.Model):
     @property
     def bytes_left(self) -> int | None:
         return None if self.max_bytes is None else max(0, self.max_bytes - self.used_bytes)
-
-    def save(self, **kwargs: object) -> None:
-        if not self.digest:
-            self.new_secret()
-        super().save(**kwargs)  # type: ignore[arg-type]
 
     def clean(self) -> None:
         super().clean()

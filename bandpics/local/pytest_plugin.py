@@ -103,9 +103,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
             ],
             cwd=environment.PROJECT,
             # Tests ask a lot, all of them from one address.
-            env=outside()
-            | dict.fromkeys(LIMITS, "1000000/minute")
-            | {"MAP_TILE_URL": tile_url},
+            env=outside() | dict.fromkeys(LIMITS, "1000000/minute") | {"MAP_TILE_URL": tile_url},
             stdout=log,
             stderr=log,
         )

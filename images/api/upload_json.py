@@ -195,7 +195,6 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
         variant = upload.image.variant_by_name.get("thumb")
         return None if variant is None else variant_json(variant, self.viewer)
 
-
     @extend_schema_field(OwnPhotoSerializer(allow_null=True))
     def get_photo(self, upload: Upload) -> Any:
         """Null before it is done, and when its sender may change nothing of it any more."""

@@ -79,13 +79,17 @@ async function start(api) {
   function use(place) {
     write(place);
     complain("");
-    map?.setView([place.lat, place.lon], Math.max(map.getZoom(), 15));
+    show(place);
+  }
+
+  function show({ lat, lon }) {
+    map?.setView([lat, lon], Math.max(map.getZoom(), 15), { animate: false });
   }
 
   for (const id of ["latitude", "longitude"]) {
     byId(id).addEventListener("change", () => {
       const place = typed();
-      if (place) map?.setView([place.lat, place.lon], map.getZoom());
+      if (place) show(place);
     });
   }
 
@@ -171,8 +175,11 @@ async function start(api) {
     map.on("moveend", () => {
       const { lat, lng } = map.getCenter().wrap();
       const shown = typed();
-      const isSame = shown && Math.abs(shown.lat - lat) < 1e-5 && Math.abs(shown.lon - lng) < 1e-5;
-      if (!isSame) write({ lat, lon: lng });
+      // A map knows no more than its pixels; the numbers may.
+      const middle = map.getSize().divideBy(2);
+      const isThere =
+        shown && map.latLngToContainerPoint([shown.lat, shown.lon]).distanceTo(middle) < 2;
+      if (!isThere) write({ lat, lon: lng });
     });
     if (isAsked) byId("map").focus({ preventScroll: true });
   }

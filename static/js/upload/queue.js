@@ -2,7 +2,7 @@
 
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./memory.js";
-import { Stopped } from "./patience.js";
+import { Stopped, persist } from "./patience.js";
 import { ARRIVED, SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
 import { say } from "./words.js";
@@ -85,6 +85,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     try {
       await persist(() => api.delete(`uploads/${item.id}/`));
     } catch (problem) {
+      if (!problem.status) throw problem; // not an answer, but a mistake of ours
       // Too late: the receipt says how it fares.
       if (problem.slug === "upload-not-pending" && item.state === "cancelled") {
         set(item, { state: "stored", bytes: item.file.size });
