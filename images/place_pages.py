@@ -53,7 +53,7 @@ PLACE_WORDS = {
 class DegreesField(forms.FloatField):
     """Many keyboards offer a comma only."""
 
-    def to_python(self, value: Any) -> float | None:
+    def to_python(self, value: Any) -> Any:
         return super().to_python(str(value or "").replace(",", "."))
 
 

@@ -96,12 +96,12 @@ class UploadList(PhotoView):
         )
         mine = my_uploads(request) if may_list(request) else Upload.objects.none()
         rows = mine.select_related("duplicate_of").prefetch_related(thumbs)
-        rows = list(rows.order_by("-created_at", "-id")[: RECEIPT_LIMIT + 1])
+        listed = list(rows.order_by("-created_at", "-id")[: RECEIPT_LIMIT + 1])
         invitation = guest(request)
         return Response(
             {
-                "uploads": _shown(rows[:RECEIPT_LIMIT], request, many=True),
-                "has_more": len(rows) > RECEIPT_LIMIT,
+                "uploads": _shown(listed[:RECEIPT_LIMIT], request, many=True),
+                "has_more": len(listed) > RECEIPT_LIMIT,
                 "room": None if invitation is None else json.RoomSerializer(invitation).data,
             }
         )

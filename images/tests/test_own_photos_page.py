@@ -214,7 +214,7 @@ def test_my_words_and_what_i_take_back_by_keyboard_alone(running_stack, open_pag
     stage = wait_for(page, "stage", "ready")
     expect(stage.locator(".photo-steps li[data-done]")).to_have_text(["Sent", "Stored", "Ready"])
 
-    edit = stage.get_by_role("button", name="Edit: stage.jpg")
+    edit = stage.get_by_role("button", name="Edit")
     edit.focus()
     page.keyboard.press("Enter")
     page.keyboard.type("The encore")

@@ -239,10 +239,11 @@ function retry(item) {
   queue.retry(item);
 }
 
-/** With the focus on the count: the button is about to go. */
+/** With the focus on the first of them: the button is about to go. */
 function each(wanted, work) {
-  byId("summary-count").focus();
-  queue.items().filter(wanted).forEach(work);
+  const some = queue.items().filter(wanted);
+  rows.get(some[0])?.element.focus();
+  some.forEach((item) => work(item));
 }
 
 byId("cancel-all").addEventListener("click", () => each(isCancellable, queue.cancel));

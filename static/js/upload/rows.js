@@ -50,7 +50,7 @@ export function makeRow({ name, size, file, acts = {} }) {
     });
     setText(part(".photo-caption"), (state !== "deleted" && line?.photo?.caption) || "");
     verb = VERBS[state] ?? "";
-    const isOffered = { retry: canRetry, edit: line?.photo }[verb] ?? true;
+    const isOffered = verb === "retry" ? canRetry : verb !== "edit" || line?.photo;
     button.hidden = !(isOffered && acts[verb]);
     if (!button.hidden) setText(part(".photo-verb"), say(verb));
     if (thumb && !part(".photo-preview > canvas, .photo-preview > img")) showThumb(thumb);
