@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from groups.models import Group
-from images import editing, senders, views
+from images import editing, senders, upload_pages
 from images.models import Image
 from images.words import WORDS
 from invitations import authentication
@@ -85,7 +85,7 @@ class PlacePage(View):
         try:
             self.invitation = authentication.find(kwargs["token"])
         except (InvitationUnknown, InvitationRevoked):
-            return views.upload_page(request, kwargs["token"])  # it says what is wrong
+            return upload_pages.UploadPage.as_view()(request, token=kwargs["token"])  # it says why
         self.image = self._own_photo(kwargs["image_id"])
         return super().dispatch(request, *args, **kwargs)
 

@@ -15,6 +15,7 @@ from images.api.change_json import PositionSerializer
 from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
 from images.media.storage import SignedRequest
 from images.models import Image, Upload
+from images.words import formats_in_words
 
 FILENAME_LENGTH = 255
 
@@ -48,7 +49,9 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
         declared = value.partition(";")[0].strip().lower()
         if not uploads.is_type_acceptable(declared):
             raise serializers.ValidationError(
-                _("Only photos can be sent (JPEG, PNG or HEIC), not this type of file."),
+                _("This kind of file cannot be sent. Photos in {formats} can.").format(
+                    formats=formats_in_words()
+                ),
                 code="unsupported-type",
             )
         return declared

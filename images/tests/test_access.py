@@ -118,6 +118,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
         "201 201 403 404 201 201 401", {"group": "GROUP", "files": FILES}
     ),
     ("upload-page", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("upload-page", "POST"): Decided("400 400 400 400 400 400 400"),  # without a photo
     ("upload-parts", "GET"): Decided("404 404 404 404 409 404 401"),
     ("upload-sign", "POST"): Decided("404 404 404 404 200 404 401", {}),
     ("user-list", "POST"): Decided(

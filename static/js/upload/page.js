@@ -19,7 +19,11 @@ const SPEAK_EVERY_MS = 6000;
 const byId = (id) => document.getElementById(id);
 const page = byId("upload").dataset;
 const input = byId("files");
-const limits = { accept: new Set(input.accept.split(",")), maxBytes: Number(page.maxBytes) };
+const limits = {
+  accept: new Set(input.accept.split(",")),
+  formats: page.formats,
+  maxBytes: Number(page.maxBytes),
+};
 const api = connect({ root: page.api, token: page.token, device: deviceSecret() });
 
 // --- The name -------------------------------------------------------------------------------
@@ -278,6 +282,20 @@ input.addEventListener("change", () => {
   choose([...input.files]);
   input.value = ""; // so that the same photo can be chosen again
 });
+let isForCamera = false;
+byId("camera").addEventListener("click", () => {
+  isForCamera = true;
+  input.click();
+});
+input.addEventListener("click", () => {
+  // Just before the browser looks at them.
+  if (isForCamera) input.setAttribute("capture", "environment");
+  else input.removeAttribute("capture");
+  input.multiple = !isForCamera;
+  isForCamera = false;
+});
+byId("chooser").addEventListener("submit", (event) => event.preventDefault());
+addEventListener("paste", ({ clipboardData }) => choose([...(clipboardData?.files ?? [])]));
 
 let depth = 0; // dragenter and dragleave also come from every element passed over
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -301,4 +319,8 @@ addEventListener("offline", () => {
   drawSoon();
 });
 
+// From here on this page sends by itself; until here its plain form did.
 byId("chooser").hidden = false;
+byId("chooser").classList.add("is-live");
+byId("camera").hidden = false;
+byId("send")?.remove();

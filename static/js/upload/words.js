@@ -81,8 +81,8 @@ export function roomInWords({ files, bytes }) {
   return parts.filter(Boolean).join(" ");
 }
 
-export function refusalInWords(file, { accept, maxBytes }) {
-  if (file.type && !accept.has(file.type.toLowerCase())) return say("wrongKind");
+export function refusalInWords(file, { accept, formats, maxBytes }) {
+  if (file.type && !accept.has(file.type.toLowerCase())) return say("wrongKind", { formats });
   if (file.size > maxBytes) return say("tooBig", { size: sizeInWords(maxBytes) });
   return file.size ? "" : say("emptyOrFolder");
 }
