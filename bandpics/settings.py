@@ -94,7 +94,13 @@ FORM_MAX_BYTES = env.int("FORM_MAX_BYTES", default=512 * MIB, validate=validate.
 # Of a photo inside a JSON body, decoded: all of it is in memory at once, several times over.
 BASE64_MAX_BYTES = env.int("BASE64_MAX_BYTES", default=40 * MIB, validate=validate.Range(min=1))
 TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0, max=36500))
-UPLOAD_URL_LIFETIME = timedelta(minutes=15)
+UPLOAD_URL_SECONDS = env.int(
+    "UPLOAD_URL_SECONDS", default=15 * 60, validate=validate.Range(min=5, max=7 * 24 * 3600)
+)
+# For the upload page: so long without a byte, and a connection counts as dead.
+UPLOAD_STALL_SECONDS = env.int(
+    "UPLOAD_STALL_SECONDS", default=15, validate=validate.Range(min=2, max=600)
+)
 UPLOAD_PENDING_LIFETIME = timedelta(hours=24)
 MULTIPART_THRESHOLD_BYTES = 16 * MIB
 MULTIPART_PART_BYTES = 8 * MIB
@@ -194,6 +200,7 @@ if OIDC_ISSUER and REGISTRATION != "closed":
     )
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
+UPLOAD_URL_LIFETIME = timedelta(seconds=UPLOAD_URL_SECONDS)
 # Django spools what comes by a form there.
 FILE_UPLOAD_TEMP_DIR: str | None = str(WORK_DIR) if WORK_DIR else None
 

@@ -52,6 +52,8 @@ def upload_page(request: HttpRequest, token: str) -> HttpResponse:
             "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
             "max_bytes": settings.UPLOAD_MAX_BYTES,
             "max_megabytes": settings.UPLOAD_MAX_BYTES // settings.MIB,
+            "url_seconds": settings.UPLOAD_URL_SECONDS,
+            "stall_seconds": settings.UPLOAD_STALL_SECONDS,
         },
     )
 

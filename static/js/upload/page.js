@@ -18,7 +18,13 @@ const byId = (id) => document.getElementById(id);
 const page = byId("upload").dataset;
 const input = byId("files");
 const limits = { accept: new Set(input.accept.split(",")), maxBytes: Number(page.maxBytes) };
-const api = connect({ root: page.api, token: page.token, device: deviceSecret() });
+const pace = { stallMs: page.stallSeconds * 1000, signatureMs: page.urlSeconds * 1000 };
+const api = connect({
+  root: page.api,
+  token: page.token,
+  device: deviceSecret(),
+  timeoutMs: 2 * pace.stallMs,
+});
 
 // --- The name -------------------------------------------------------------------------------
 
@@ -40,6 +46,7 @@ let drawing = null;
 
 const queue = makeQueue({
   api,
+  pace,
   uploaderName: () => nameField.value.trim(),
   refusal: (file) => refusalInWords(file, limits),
   earlier,

@@ -1,13 +1,15 @@
-/* The photos chosen in this tab: three in flight, the others in line. Knows nothing of the DOM. */
+/* The photos chosen in this tab: three in flight, the others in line, the smallest first. Knows
+   nothing of the DOM. */
 
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./memory.js";
-import { Stopped } from "./patience.js";
+import { Stopped, sleep } from "./patience.js";
 import { SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
 
 const IN_FLIGHT = 3;
 const BATCH = 20;
+const READ_AGAIN_MS = 2000;
 // Failures of the bytes themselves: the same file would fail the same way.
 const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const LINK_IS_DEAD = new Set(["invitation-revoked", "invitation-unknown"]);
@@ -23,7 +25,7 @@ const LINK_IS_CLOSED = new Set([
  * `earlier(file, hash)` gives the receipt's line about a file sent before, if any.
  * Tells: changed(item), merged(item) for a file that is in the list twice, closed(problem).
  */
-export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged, closed }) {
+export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, merged, closed }) {
   const items = new Map();
   const waiting = [];
   const announced = [];
@@ -45,7 +47,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
       const detail = refusal(file);
       const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, detail };
       if (detail) Object.assign(item, { state: "failed", isRefused: true });
-      else waiting.push(item);
+      else lineUp(waiting, item);
       items.set(key, item);
       added.push({ item, before });
     }
@@ -61,7 +63,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     if (item.isSpent) item.clientId = randomHex();
     closedBy = null;
     set(item, { state: "waiting", bytes: 0, detail: "", isSpent: false, hasRestarted: false });
-    waiting.push(item);
+    lineUp(waiting, item);
     advance();
   }
 
@@ -102,7 +104,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
   /** Finds out whether it was announced before, here or on an earlier visit. */
   async function identify(item) {
     try {
-      item.hash ??= await sha256(item.file);
+      item.hash ??= await readTwice(() => sha256(item.file));
     } catch {
       fail(item, new Unreadable());
       return false;
@@ -127,7 +129,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     if (ticket.status === "pending") {
       item.ticket = ticket;
       set(item, { state: "waiting" });
-      announced.push(item);
+      lineUp(announced, item);
     } else if (ticket.status === "done") {
       set(item, { state: "here", bytes: item.file.size });
     } else if (stateOf(ticket) === "interrupted" || ticket.status === "failed") {
@@ -145,6 +147,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
         api,
         file: item.file,
         ticket: item.ticket,
+        pace,
         signal: calledOff.signal,
         onProgress: (bytes) => set(item, { bytes }),
         onWait: () => set(item, { state: "paused" }),
@@ -167,7 +170,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     }
     item.clientId = randomHex();
     set(item, { state: "waiting", bytes: 0, hasRestarted: true });
-    waiting.push(item);
+    lineUp(waiting, item);
   }
 
   function fail(item, problem, { isSpent = false } = {}) {
@@ -228,4 +231,20 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     items: () => [...items.values()],
     isBusy: () => [...items.values()].some((item) => !SETTLED.has(item.state)),
   };
+}
+
+/** Behind those of its size: of equals, who came first goes first. */
+function lineUp(line, item) {
+  const next = line.findIndex(({ file }) => file.size > item.file.size);
+  line.splice(next < 0 ? line.length : next, 0, item);
+}
+
+/** A photo that is only in somebody's cloud begins to come down when it is first read. */
+async function readTwice(read) {
+  try {
+    return await read();
+  } catch {
+    await sleep(READ_AGAIN_MS);
+    return read();
+  }
 }
