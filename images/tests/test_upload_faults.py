@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 
 import pytest
 
@@ -52,16 +53,20 @@ async def test_a_signature_that_expired_on_its_way_is_replaced(guest):
 
 @row_once
 async def test_a_signature_that_grew_old_in_line_is_not_used(guest):
-    """Three go first, slowly; the fourth has a signature, and waits."""
-    slow = guest.s3.trickle(4 * MIB // (URL_SECONDS - 2), matching=r"^PUT ")
-    files = [guest.photo(f"{n}.jpg", byte_size=4 * MIB + n) for n in range(4)]
-    await guest.open()
+    """Three go first; the fourth has a signature, and waits."""
+    stall = guest.s3.stall(matching="^PUT ", times=3)
+    files = [guest.photo(f"{n}.jpg") for n in range(4)]
+    page = await guest.open()
     await guest.choose(*files)
-    await guest.until(lambda: guest.puts == 4)
-    slow.lift()
+    await guest.until(lambda: stall.hits == 3)
+    await page.context.set_offline(True)
+    await asyncio.sleep(URL_SECONDS / 2 + 1)
+    guest.s3.close_connections()
+    guest.s3.heal()
+    await page.context.set_offline(False)
     await guest.arrives(*files)
-    assert guest.web.count_requests(SIGN) >= 1
-    assert guest.puts == 4
+    signed = {line for line in guest.web.requests if re.search(SIGN, line)}
+    assert len(signed) == 4
 
 
 # --- Cuts and silence -----------------------------------------------------------------------
@@ -108,13 +113,15 @@ async def test_an_answer_that_never_comes_is_asked_for_again(guest):
 @row
 async def test_a_put_nobody_answers_is_not_sent_twice(guest):
     """The server took it and the connection ended: Safari calls that a refusal."""
-    cut = guest.s3.cut(direction="down", matching=guest.put)
+    cut = guest.s3.cut(direction="down", matching=guest.put, times=2)
     file = guest.photo()
     await guest.open()
     await guest.choose(file)
     await guest.arrives(file)
-    assert cut.hits == 1
-    assert guest.puts == guest.part_count
+    # Chromium sends it once more by itself if the connection had served before; we do not.
+    assert cut.hits in {1, 2}
+    assert guest.puts == guest.part_count + cut.hits - 1
+    assert guest.web.count_requests(SIGN) == (3 if guest.in_parts else 0)
 
 
 @row
@@ -173,14 +180,17 @@ async def test_offline_before_anything_was_said(guest):
 # --- Answers --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", [ANNOUNCE, SIGN, COMPLETE], ids=["announce", "sign", "complete"])
-@pytest.mark.parametrize("status", [502, 503, 429])
+@pytest.mark.parametrize(
+    ("status", "step"),
+    [(503, ANNOUNCE), (503, SIGN), (429, SIGN), (502, COMPLETE)],
+    ids=["announce-503", "sign-503", "sign-429", "complete-502"],
+)
 @row_once
-async def test_a_busy_server_is_asked_again(guest, step, status):
+async def test_a_busy_server_is_asked_again(guest, status, step):
     """Once, by whatever stands before it: in HTML, and with the time to wait in a header."""
     busy = guest.web.answer(status, {"Retry-After": "3"}, b"<h1>Busy</h1>", matching=step)
     if step == SIGN:
-        guest.s3.cut(matching="^PUT ")  # the first signature comes with the announcement
+        guest.s3.answer(503, CORS, matching="^PUT ")  # the announcement brought a signature
     file = guest.photo()
     await guest.open()
     await guest.choose(file)
@@ -194,12 +204,12 @@ async def test_a_busy_server_is_asked_again(guest, step, status):
 
 
 @pytest.mark.parametrize("step", [ANNOUNCE, SIGN, COMPLETE], ids=["announce", "sign", "complete"])
-@row
+@row_once
 async def test_an_answer_of_the_server_that_is_lost(guest, step):
     """It did what it was asked, and nobody heard."""
     cut = guest.web.cut(direction="down", matching=step)
     if step == SIGN:
-        guest.s3.cut(matching=guest.put)
+        guest.s3.answer(503, CORS, matching=guest.put)
     file = guest.photo()
     await guest.open()
     await guest.choose(file)
@@ -222,8 +232,7 @@ async def test_a_web_server_that_restarts(guest):
     await guest.arrives(file)
 
 
-@pytest.mark.parametrize("cors", [CORS, {}], ids=["readable", "opaque"])
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize(("status", "cors"), [(500, {}), (503, CORS)], ids=["500", "503"])
 @row
 async def test_a_store_in_trouble_is_asked_again(guest, status, cors):
     _, headers, body = SLOW_DOWN
@@ -282,6 +291,7 @@ async def _choose_all_again(guest, page, files):
     await _expect_count(past.and_(page.locator("[data-state=ready]")), 2)
     await _expect_count(past.and_(page.locator("[data-state=interrupted]")), 1)
     before = guest.puts
+    guest.s3.close_connections()
     guest.s3.heal()
     await guest.choose(*files, page=page)
     await guest.states("here", 2, page=page)
@@ -347,7 +357,8 @@ async def test_two_tabs_and_the_same_photo_twice_make_one_image(guest):
         await _expect_count(page.locator("#now-list .photo[data-state=sending]"), 0)
     await _settled(one)
     await _settled(two)
-    await guest.group_has(file)
+    # Both tabs announced it at the same moment: a worker sees that it is here already.
+    await guest.group_has(file, besides=("duplicate",))
 
 
 async def _settled(page):
@@ -366,7 +377,7 @@ async def _settled(page):
 async def test_a_file_that_changed_asks_to_be_chosen_again(guest):
     """On disk, while it is sent: ERR_UPLOAD_FILE_CHANGED, for ever."""
     slow = guest.s3.trickle(300_000, matching=guest.put)
-    file = guest.photo()
+    file = guest.photo(byte_size=None if guest.in_parts else 15 * MIB)  # buffers take a few
     page = await guest.open()
     await guest.choose(file)
     await guest.until(lambda: slow.hits)
@@ -380,7 +391,8 @@ async def test_a_file_that_changed_asks_to_be_chosen_again(guest):
     assert "choose it again" in (await guest.said())[-1]
     assert await page.locator("#now-list .photo-retry:visible").count() == 0
     await guest.choose(file)
-    await guest.arrives(file)
+    await guest.states("ready")
+    await guest.group_has(file, given_up=1)  # other bytes: what was announced is another photo
 
 
 @row_once

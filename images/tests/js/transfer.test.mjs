@@ -15,12 +15,10 @@ function problem(status, slug, more = {}) {
 beforeEach(() => {
   install();
   // Waits end at once: the network "comes back" as soon as somebody listens.
-  const target = new EventTarget();
   globalThis.window = {
     addEventListener: (name, end) => queueMicrotask(end),
     removeEventListener() {},
   };
-  void target;
 });
 
 /** Our API, as far as one upload needs it; `completes` are its answers in turn. */

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { ARRIVED, SETTLED, keyOf, stateOf } from "../../../static/js/upload/states.js";
 import { refusalInWords, sizeInWords, stateInWords, summaryInWords } from "../../../static/js/upload/words.js";
 
+globalThis.navigator ??= { onLine: true }; // Node has one from version 21 on
+
 test("every status of the server is a state, and one nobody knows is unfinished", () => {
   const statuses = ["queued", "processing", "done", "duplicate", "failed", "pending", "new"];
   assert.deepEqual(

@@ -93,8 +93,9 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
         patience,
       });
       for (const { item, ticket, problem } of results) {
-        if (ticket) settle(item, ticket);
-        else fail(item, problem);
+        const isTooLate = LINK_IS_DEAD.has(closedBy?.slug); // withdrawn meanwhile
+        if (ticket && !isTooLate) settle(item, ticket);
+        else fail(item, problem ?? closedBy);
       }
     }
     isAnnouncing = false;

