@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run test test-long lint format bench clean
+.PHONY: setup run test test-long lint format messages bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test-long  the tests that take many minutes"
 	@echo "make lint     ruff, mypy, import-linter, templates, migrations, deploy checks"
 	@echo "make format   let ruff and djlint rewrite"
+	@echo "make messages  bring the catalogues of translations in step with the sources"
 	@echo "make bench    measure, as ratios against a baseline of the same run"
 
 setup: $(VENV)/.installed
@@ -45,6 +46,9 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djlint --reformat --quiet templates
+
+messages: setup
+	@$(BIN)/python -m bandpics.local.messages
 
 bench: setup
 	@exec $(BIN)/python -m images.benchmarks $(ARGS)

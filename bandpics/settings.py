@@ -298,7 +298,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+# What people are greeted in; `make messages` keeps the catalogues in step.
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
+LOCALE_PATHS = [BASE_DIR / "bandpics" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from bandpics.ids import new_id
 from groups.models import Group
@@ -360,13 +361,13 @@ class Upload(models.Model):
         DISCARDED = "discarded", "Never arrived, or cancelled"
 
     class Failure(models.TextChoices):
-        NOT_AN_IMAGE = "not-an-image", "This is not a picture."
-        UNSUPPORTED_FORMAT = "unsupported-format", "This kind of picture is not supported."
-        DAMAGED = "damaged", "The picture is damaged or incomplete."
-        TOO_MANY_PIXELS = "too-many-pixels", "The picture has too many pixels."
-        SIZE_MISMATCH = "size-mismatch", "What arrived is not the size that was announced."
-        ORIGINAL_MISSING = "original-missing", "The photo was lost before it was processed."
-        CRASHED = "crashed", "Processing this picture failed three times."
+        NOT_AN_IMAGE = "not-an-image", _("This is not a picture.")
+        UNSUPPORTED_FORMAT = "unsupported-format", _("This kind of picture is not supported.")
+        DAMAGED = "damaged", _("The picture is damaged or incomplete.")
+        TOO_MANY_PIXELS = "too-many-pixels", _("The picture has too many pixels.")
+        SIZE_MISMATCH = "size-mismatch", _("What arrived is not the size that was announced.")
+        ORIGINAL_MISSING = "original-missing", _("The photo was lost before it was processed.")
+        CRASHED = "crashed", _("Processing this picture failed three times.")
 
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="uploads")
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

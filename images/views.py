@@ -18,6 +18,7 @@ from groups.models import Group
 from images import pages
 from images.media import formats
 from images.models import Image
+from images.words import WORDS
 from invitations import authentication
 from invitations.authentication import InvitationRevoked, InvitationUnknown
 
@@ -54,12 +55,18 @@ def upload_page(request: HttpRequest, token: str) -> HttpResponse:
             "max_megabytes": settings.UPLOAD_MAX_BYTES // settings.MIB,
             "url_seconds": settings.UPLOAD_URL_SECONDS,
             "stall_seconds": settings.UPLOAD_STALL_SECONDS,
+            "words": WORDS,
         },
     )
 
 
 def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:
-    return render(request, "invitations/dead_link.html", {"reason": reason, **context}, status=403)
+    return render(
+        request,
+        "invitations/dead_link.html",
+        {"reason": reason, "words": WORDS, **context},
+        status=403,
+    )
 
 
 @login_required

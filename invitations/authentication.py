@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser
+from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 
@@ -35,42 +36,42 @@ class TwoCredentials(Problem):
 
 class InvitationUnknown(Forbidden):
     slug = "invitation-unknown"
-    title = "This link is not known"
+    title = _("This link is not known")
 
     def __init__(self) -> None:
-        super().__init__("Check that it is complete, or ask whoever sent it for a new one.")
+        super().__init__(_("Check that it is complete, or ask whoever sent it for a new one."))
 
 
 class InvitationRevoked(Forbidden):
     slug = "invitation-revoked"
-    title = "This link was withdrawn"
+    title = _("This link was withdrawn")
 
     def __init__(self) -> None:
-        super().__init__("The host has withdrawn it. Ask them for a new one.")
+        super().__init__(_("The host has withdrawn it. Ask them for a new one."))
 
 
 class InvitationExpired(Forbidden):
     slug = "invitation-expired"
-    title = "This link has expired"
+    title = _("This link has expired")
 
     def __init__(self) -> None:
-        super().__init__("It takes no new photos. Ask whoever sent it to renew it.")
+        super().__init__(_("It takes no new photos. Ask whoever sent it to renew it."))
 
 
 class InvitationExhausted(Forbidden):
     slug = "invitation-exhausted"
-    title = "This link is full"
+    title = _("This link is full")
 
     def __init__(self) -> None:
-        super().__init__("It has taken as many photos as it may. Ask the host for more room.")
+        super().__init__(_("It has taken as many photos as it may. Ask the host for more room."))
 
 
 class GroupClosed(Forbidden):
     slug = "group-closed"
-    title = "The host has closed this group"
+    title = _("The host has closed this group")
 
     def __init__(self) -> None:
-        super().__init__("Guests can no longer add or change photos in it. Ask the host.")
+        super().__init__(_("Guests can no longer add or change photos in it. Ask the host."))
 
 
 def refuse_unless_open(invitation: Invitation) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 from rest_framework.response import Response
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 CONTENT_TYPE = "application/problem+json"
 logger = logging.getLogger(__name__)
@@ -19,28 +23,28 @@ class Problem(exceptions.APIException):
     """An answer that is an error: its slug is its type, its `members` are extra JSON fields."""
 
     slug = "error"
-    title = "Something went wrong"
+    title: _StrOrPromise = _("Something went wrong")
     retry_after_seconds: ClassVar[int | None] = None
 
-    def __init__(self, detail: str | None = None, **members: Any) -> None:
+    def __init__(self, detail: _StrOrPromise | None = None, **members: Any) -> None:
         super().__init__(detail=detail or self.default_detail, code=self.slug)
         self.members = members
 
     @property
     def default_detail(self) -> str:  # type: ignore[override]
-        return self.title + "."
+        return f"{self.title}."
 
 
-_BY_STATUS = {
-    400: ("invalid", "The request is not valid"),
-    401: ("not-authenticated", "Please sign in"),
-    403: ("permission-denied", "You may not do this"),
-    404: ("not-found", "There is nothing here, or nothing you may see"),
-    405: ("method-not-allowed", "This address does not take this method"),
-    406: ("not-acceptable", "This address cannot answer in the type you accept"),
-    415: ("unsupported-media-type", "This address does not take this type of body"),
-    429: ("too-many-requests", "Too many requests; wait a moment"),
-    503: ("unavailable", "A service we need does not answer; try again soon"),
+_BY_STATUS: dict[int, tuple[str, _StrOrPromise]] = {
+    400: ("invalid", _("The request is not valid")),
+    401: ("not-authenticated", _("Please sign in")),
+    403: ("permission-denied", _("You may not do this")),
+    404: ("not-found", _("There is nothing here, or nothing you may see")),
+    405: ("method-not-allowed", _("This address does not take this method")),
+    406: ("not-acceptable", _("This address cannot answer in the type you accept")),
+    415: ("unsupported-media-type", _("This address does not take this type of body")),
+    429: ("too-many-requests", _("Too many requests; wait a moment")),
+    503: ("unavailable", _("A service we need does not answer; try again soon")),
 }
 
 
@@ -52,7 +56,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         exc = exceptions.PermissionDenied()
     elif isinstance(exc, OperationalError | InterfaceError):
         logger.error("The database does not answer: %s", exc)
-        exc = Unavailable("The database does not answer. Nothing is lost; try again soon.")
+        exc = Unavailable(_("The database does not answer. Nothing is lost; try again soon."))
     if not isinstance(exc, exceptions.APIException):
         return None
     headers = {}
@@ -71,18 +75,19 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
 
 def problem(exc: exceptions.APIException) -> dict[str, Any]:
     """The JSON members of RFC 9457, section 3, plus `errors` with a JSON pointer each."""
-    slug, title = _BY_STATUS.get(exc.status_code, ("error", "Something went wrong"))
+    title: _StrOrPromise
+    slug, title = _BY_STATUS.get(exc.status_code, ("error", _("Something went wrong")))
     members: dict[str, Any] = {}
     if isinstance(exc, Problem):
         slug, title, members = exc.slug, exc.title, exc.members
     answer: dict[str, Any] = {
         "type": f"/problems/{slug}/",
-        "title": title,
+        "title": str(title),
         "status": exc.status_code,
     }
     if isinstance(exc, exceptions.ValidationError):
         errors = list(_pointers(exc.detail))
-        answer["detail"] = errors[0]["detail"] if errors else title
+        answer["detail"] = errors[0]["detail"] if errors else str(title)
         answer["errors"] = errors
     else:
         answer["detail"] = str(exc.detail)
@@ -119,23 +124,23 @@ def _sayable(text: str) -> str:
 class Conflict(Problem):
     status_code = status.HTTP_409_CONFLICT
     slug = "conflict"
-    title = "This does not fit the present state"
+    title: _StrOrPromise = _("This does not fit the present state")
 
 
 class Forbidden(Problem):
     status_code = status.HTTP_403_FORBIDDEN
     slug = "permission-denied"
-    title = "You may not do this"
+    title: _StrOrPromise = _("You may not do this")
 
 
 class ServerError(Problem):
     status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
     slug = "internal-error"
-    title = "Something broke on our side"
+    title: _StrOrPromise = _("Something broke on our side")
 
 
 class Unavailable(Problem):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     slug = "unavailable"
-    title = "A service we need does not answer; try again soon"
+    title: _StrOrPromise = _("A service we need does not answer; try again soon")
     retry_after_seconds = 5

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from csp.decorators import csp_update
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
+
+if TYPE_CHECKING:
+    from django.http.response import HttpResponseBase
 
 PROBLEMS = {
     "body-too-large": "The body is larger than this address takes; `limit` says how many bytes it "
@@ -86,8 +93,14 @@ def explain_problem(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 class Schema(SpectacularAPIView):
+    """In English, whoever asks."""
+
     permission_classes = [AllowAny]
     authentication_classes = []
+
+    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with translation.override(settings.LANGUAGE_CODE):
+            return super().dispatch(*args, **kwargs)
 
 
 # Swagger UI sets styles of its own and draws its icons from data: addresses.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
@@ -41,7 +42,9 @@ class PhotoView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, StorageUnavailable):
-            exc = Unavailable("The photo store does not answer. Nothing is lost; try again soon.")
+            exc = Unavailable(
+                _("The photo store does not answer. Nothing is lost; try again soon.")
+            )
         return super().handle_exception(exc)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
@@ -45,7 +46,7 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
         declared = value.partition(";")[0].strip().lower()
         if not uploads.is_type_acceptable(declared):
             raise serializers.ValidationError(
-                "Only photos can be sent (JPEG, PNG or HEIC), not this type of file.",
+                _("Only photos can be sent (JPEG, PNG or HEIC), not this type of file."),
                 code="unsupported-type",
             )
         return declared
@@ -54,7 +55,9 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
         if not uploads.is_size_acceptable(value):
             limit = int(settings.UPLOAD_MAX_BYTES)
             raise serializers.ValidationError(
-                f"A photo may have up to {limit // settings.MIB} MB ({limit} bytes).",
+                _("A photo may have up to {megabytes} MB ({bytes} bytes).").format(
+                    megabytes=limit // settings.MIB, bytes=limit
+                ),
                 code="too-large",
             )
         return value

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import Prefetch
 from django.http import Http404
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.response import Response
@@ -28,7 +29,7 @@ RECEIPT_LIMIT = 1000
 
 class NotPending(Conflict):
     slug = "upload-not-pending"
-    title = "This upload is past the point where bytes can be sent"
+    title = _("This upload is past the point where bytes can be sent")
 
 
 class NotMultipart(Conflict):
@@ -123,7 +124,7 @@ class UploadDetail(PhotoView):
         if not uploads.discard(upload):
             upload.refresh_from_db(fields=["status"])
             if upload.status != Upload.Status.DISCARDED:
-                raise NotPending("It has arrived already.")
+                raise NotPending(_("It has arrived already."))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -181,7 +182,7 @@ class UploadComplete(PhotoView):
         except uploads.SizeMismatch:
             raise Mismatch from None
         except uploads.NotPending:
-            raise NotPending("It was cancelled or given up. Announce the file again.") from None
+            raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
         upload = my_upload(request, upload_id)
         return Response(
             _shown(upload, request),

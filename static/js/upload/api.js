@@ -1,9 +1,11 @@
 /* Our own JSON API: answers, and errors that say what to do next. */
 
+import { say } from "./words.js";
+
 /** An answer that is an error, by RFC 9457. */
 export class Problem extends Error {
   constructor(response, body) {
-    super(body.detail || body.title || "Something went wrong.");
+    super(body.detail || body.title || say("somethingWrong"));
     this.status = response.status;
     this.slug = /\/problems\/([\w-]+)\//.exec(body.type)?.[1] ?? "";
     this.title = body.title ?? "";
@@ -21,7 +23,7 @@ export class NoAnswer extends Error {
   isTemporary = true;
 
   constructor(response) {
-    super("The server could not be reached.");
+    super(say("noAnswer"));
     // A 500 may well be about this very request; a gateway's errors pass.
     if (response?.status === 500) this.tries = 5;
     this.retryAfter = response ? secondsToWait(response) : 0;

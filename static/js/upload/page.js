@@ -9,7 +9,7 @@ import { makeQueue } from "./queue.js";
 import { watchReceipt } from "./receipt.js";
 import { makeRow, setText } from "./rows.js";
 import { keyOf } from "./states.js";
-import { refusalInWords, summaryInWords } from "./words.js";
+import { refusalInWords, say, summaryInWords } from "./words.js";
 
 const DRAW_EVERY_MS = 150;
 const SPEAK_EVERY_MS = 6000;
@@ -58,7 +58,7 @@ const queue = makeQueue({
   merged(kept, dropped) {
     rows.get(dropped)?.element.remove();
     rows.delete(dropped);
-    note = `${(dropped ?? kept).file.name} is in the list already. `;
+    note = `${say("inListAlready", { name: (dropped ?? kept).file.name })} `;
     drawSoon();
   },
   closed: (problem) => warn(`${problem.title}. ${problem.message}`),

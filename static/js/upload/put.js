@@ -1,6 +1,7 @@
 /* One PUT to one signed URL. XMLHttpRequest, because fetch tells no progress of what it sends. */
 
 import { Stopped } from "./patience.js";
+import { say } from "./words.js";
 
 const LONGEST_STALL_MS = 120_000;
 const TICK_MS = 1000;
@@ -10,7 +11,7 @@ export class PutFailed extends Error {
   isTemporary = true;
 
   constructor({ status = 0, isSilent = false, wasSentWhole = false }) {
-    super(status ? `The photo store refused it (${status}).` : "The connection was lost.");
+    super(status ? say("storeRefused", { status: `${status}` }) : say("connectionLost"));
     this.status = status;
     this.isSilent = isSilent;
     // The answer alone may have been lost: worth asking before sending it all again.

@@ -6,6 +6,7 @@ import { randomHex } from "./memory.js";
 import { Stopped, sleep } from "./patience.js";
 import { SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
+import { say } from "./words.js";
 
 const IN_FLIGHT = 3;
 const BATCH = 20;
@@ -134,7 +135,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
     } else if (ticket.status === "done") {
       set(item, { state: "here", bytes: item.file.size });
     } else if (stateOf(ticket) === "interrupted" || ticket.status === "failed") {
-      restart(item, new Error("It could not be sent."));
+      restart(item, new Error(say("couldNotBeSent")));
     } else {
       set(item, { state: stateOf(ticket), bytes: item.file.size });
     }
@@ -198,7 +199,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
   function receive(item, upload) {
     const state = stateOf(upload);
     if (state === "interrupted") {
-      restart(item, new Error("It could not be sent."));
+      restart(item, new Error(say("couldNotBeSent")));
       queueMicrotask(advance);
       return;
     }

@@ -2,6 +2,7 @@
 
 import { backoff, persist, sleep } from "./patience.js";
 import { put, stallLimit } from "./put.js";
+import { say } from "./words.js";
 
 const CONFIRM_TRIES = 5;
 const ROUNDS = 20;
@@ -10,14 +11,14 @@ const READ_TRIES = 2;
 /** The file cannot be read any more: edited, moved, or still in somebody's cloud. */
 export class Unreadable extends Error {
   constructor() {
-    super("This photo cannot be read any more. Please choose it again.");
+    super(say("unreadable"));
   }
 }
 
 /** The store took the bytes, and yet the server does not find them there. */
 export class Unconfirmed extends Error {
   constructor() {
-    super("It was sent, but did not arrive.");
+    super(say("unconfirmed"));
   }
 }
 

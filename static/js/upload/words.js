@@ -1,38 +1,46 @@
-/* What the page says, in one place. Never more than is known. */
+/* What the page says, in its own language. Never more than is known. */
 
 import { ARRIVED } from "./states.js";
 
 const MIB = 1024 * 1024;
-const number = (digits) => new Intl.NumberFormat(undefined, { maximumFractionDigits: digits });
+const here = globalThis.document;
+export const language = here?.documentElement.lang || "en";
+const words = JSON.parse(here?.getElementById("words")?.textContent ?? "{}");
+const plurals = new Intl.PluralRules(language);
+
+/** The sentence of that name (images/words.py has them), with its `{places}` filled. */
+export function say(name, values = {}) {
+  let sentence = words[name] ?? name;
+  sentence = sentence[plurals.select(values.count ?? 0)] ?? sentence.other ?? sentence;
+  return sentence.replace(/\{(\w+)\}/g, (_, place) => {
+    const value = values[place];
+    return typeof value === "number" ? inNumbers(value) : value;
+  });
+}
+
+/** A number as the language writes it; `options` are those of Intl.NumberFormat. */
+export function inNumbers(value, options = {}) {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: 0, ...options }).format(value);
+}
 
 export function sizeInWords(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`;
-  if (bytes < MIB) return `${number(0).format(Math.ceil(bytes / 1024))} KB`;
-  return `${number(bytes < 100 * MIB ? 1 : 0).format(bytes / MIB)} MB`;
+  const unit = (name, value, more) => inNumbers(value, { style: "unit", unit: name, ...more });
+  if (bytes < 1000) return unit("byte", bytes, { unitDisplay: "long" });
+  if (bytes < MIB) return unit("kilobyte", Math.ceil(bytes / 1024));
+  return unit("megabyte", bytes / MIB, { maximumFractionDigits: bytes < 100 * MIB ? 1 : 0 });
 }
 
 export function stateInWords({ state, detail, bytes, size }) {
   switch (state) {
-    case "waiting":
-      return "Waiting";
     case "sending":
-      return bytes < size
-        ? `Sending, ${Math.floor((100 * bytes) / size)} %`
-        : "Sent, checking that it arrived";
+      if (bytes >= size) return say("checking");
+      return say(state, { percent: inNumbers(Math.floor((100 * bytes) / size) / 100, { style: "percent" }) });
     case "paused":
-      return navigator.onLine === false
-        ? "You are offline. It goes on by itself."
-        : "The connection broke. Trying again.";
-    case "stored":
-      return "Arrived, being processed";
-    case "ready":
-      return "Arrived and ready";
-    case "here":
-      return "Already here";
-    case "interrupted":
-      return "Not finished. Choose it again to send the rest.";
+      return say(navigator.onLine === false ? "offline" : "connectionBroke");
+    case "failed":
+      return detail || say("notSent");
     default:
-      return detail || "It was not sent.";
+      return say(state);
   }
 }
 
@@ -43,19 +51,18 @@ export function summaryInWords(states) {
   const unfinished = count(new Set(["interrupted"]));
   const total = states.length;
   if (!total) return ["", ""];
-  const others = [failed && `${failed} failed`, unfinished && `${unfinished} not finished`];
-  const line = [`${arrived} of ${total} arrived`, ...others.filter(Boolean)].join(", ");
-  if (arrived + failed + unfinished < total) return [line, "Please keep this page open."];
-  if (arrived === total) return [line, "Thank you! You can close this page."];
-  return [line, failed ? "Those that failed say why." : "Nothing is being sent now."];
+  const others = [
+    failed && say("failed", { count: failed }),
+    unfinished && say("unfinished", { count: unfinished }),
+  ];
+  const line = [say("arrived", { count: arrived, total }), ...others.filter(Boolean)].join(", ");
+  if (arrived + failed + unfinished < total) return [line, say("keepOpen")];
+  if (arrived === total) return [line, say("thanks")];
+  return [line, say(failed ? "failuresSayWhy" : "nothingIsSent")];
 }
 
 export function refusalInWords(file, { accept, maxBytes }) {
-  if (file.type && !accept.has(file.type.toLowerCase())) {
-    return "This kind of file cannot be sent. JPEG, PNG and HEIC photos can.";
-  }
-  if (file.size > maxBytes) {
-    return `Too big: a photo may have up to ${sizeInWords(maxBytes)}.`;
-  }
-  return file.size ? "" : "This file is empty, or a folder.";
+  if (file.type && !accept.has(file.type.toLowerCase())) return say("wrongKind");
+  if (file.size > maxBytes) return say("tooBig", { size: sizeInWords(maxBytes) });
+  return file.size ? "" : say("emptyOrFolder");
 }

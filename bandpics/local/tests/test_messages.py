@@ -1,0 +1,54 @@
+"""The catalogues say everything, in every language, and are what is compiled."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bandpics.local import messages
+
+PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+>")
+
+
+@pytest.fixture(params=messages.languages())
+def language(request) -> str:
+    return request.param
+
+
+def test_there_is_german_and_french():
+    assert messages.languages() == ["de", "fr"]
+
+
+def test_what_the_sources_say_is_in_the_catalogue_and_nothing_else(language):
+    """Mend it with `make messages`."""
+    assert messages.po_path(language).read_bytes() == messages.po(messages.updated(language))
+
+
+def test_sentences_are_found_in_templates_and_in_python():
+    found = {message.id for message in messages.extracted() if message.id}
+    assert {"Choose photos", "This is not a picture.", "Waiting"} <= found
+    assert "%(team)s asks for your photos of" in found
+
+
+def test_everything_is_translated_and_nothing_guessed(language):
+    for message in messages.read(language):
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert all(texts), message.id
+        assert not message.fuzzy or not message.id, message.id
+
+
+def test_translations_fill_the_same_places(language):
+    for message in messages.read(language):
+        if not message.id:
+            continue
+        ids = message.id if isinstance(message.id, tuple) else (message.id,)
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        wanted = {place for text in ids for place in PLACEHOLDER.findall(text)}
+        for text in texts:
+            assert set(PLACEHOLDER.findall(text)) == wanted, message.id
+
+
+def test_what_is_compiled_is_what_is_written(language):
+    """Mend it with `make messages`."""
+    assert messages.mo_path(language).read_bytes() == messages.mo(messages.updated(language))
