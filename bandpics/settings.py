@@ -104,7 +104,13 @@ MAP_TILE_URL = env.str(
 )
 MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="© OpenStreetMap contributors")
 TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0, max=36500))
-UPLOAD_URL_LIFETIME = timedelta(minutes=15)
+UPLOAD_URL_SECONDS = env.int(
+    "UPLOAD_URL_SECONDS", default=15 * 60, validate=validate.Range(min=5, max=7 * 24 * 3600)
+)
+# For the upload page: so long without a byte, and a connection counts as dead.
+UPLOAD_STALL_SECONDS = env.int(
+    "UPLOAD_STALL_SECONDS", default=15, validate=validate.Range(min=2, max=600)
+)
 UPLOAD_PENDING_LIFETIME = timedelta(hours=24)
 MULTIPART_THRESHOLD_BYTES = 16 * MIB
 MULTIPART_PART_BYTES = 8 * MIB
@@ -204,6 +210,7 @@ if OIDC_ISSUER and REGISTRATION != "closed":
     )
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
+UPLOAD_URL_LIFETIME = timedelta(seconds=UPLOAD_URL_SECONDS)
 # Django spools what comes by a form there.
 FILE_UPLOAD_TEMP_DIR: str | None = str(WORK_DIR) if WORK_DIR else None
 

@@ -24,7 +24,13 @@ const limits = {
   formats: page.formats,
   maxBytes: Number(page.maxBytes),
 };
-const api = connect({ root: page.api, token: page.token, device: deviceSecret() });
+const pace = { stallMs: page.stallSeconds * 1000, signatureMs: page.urlSeconds * 1000 };
+const api = connect({
+  root: page.api,
+  token: page.token,
+  device: deviceSecret(),
+  timeoutMs: 2 * pace.stallMs,
+});
 
 // --- The name -------------------------------------------------------------------------------
 
@@ -49,6 +55,7 @@ let drawing = null;
 
 const queue = makeQueue({
   api,
+  pace,
   uploaderName: () => nameField.value.trim(),
   refusal: (file) => refusalInWords(file, limits) || shortageInWords(file),
   earlier,

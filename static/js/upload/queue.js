@@ -1,8 +1,9 @@
-/* The photos chosen in this tab: three in flight, the others in line. Knows nothing of the DOM. */
+/* The photos chosen in this tab: three in flight, the others in line, the smallest first. Knows
+   nothing of the DOM. */
 
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./memory.js";
-import { Stopped, persist } from "./patience.js";
+import { Stopped, persist, sleep } from "./patience.js";
 import { ARRIVED, SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
 import { say } from "./words.js";
@@ -10,6 +11,7 @@ import { say } from "./words.js";
 const RETRIABLE = new Set(["failed", "cancelled"]);
 const IN_FLIGHT = 3;
 const BATCH = 20;
+const READ_AGAIN_MS = 2000;
 // Failures of the bytes themselves: the same file would fail the same way.
 const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const LINK_IS_DEAD = new Set(["invitation-revoked", "invitation-unknown"]);
@@ -25,7 +27,7 @@ const LINK_IS_CLOSED = new Set([
  * `earlier(file, hash)` gives the receipt's line about a file sent before, if any.
  * Tells: changed(item), merged(item) for a file that is in the list twice, closed(problem).
  */
-export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged, closed }) {
+export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, merged, closed }) {
   const items = new Map();
   const waiting = [];
   const announced = [];
@@ -47,7 +49,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
       const detail = refusal(file);
       const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, detail };
       if (detail) Object.assign(item, { state: "failed", isRefused: true });
-      else waiting.push(item);
+      else lineUp(waiting, item);
       items.set(key, item);
       added.push({ item, before });
     }
@@ -64,7 +66,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     closedBy = null;
     const fresh = { isSpent: false, hasRestarted: false, isRefused: false, id: undefined };
     set(item, { state: "waiting", bytes: 0, detail: "", ...fresh });
-    waiting.push(item);
+    lineUp(waiting, item);
     advance();
   }
 
@@ -124,10 +126,11 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
       });
       for (const { item, ticket, problem } of results) {
         release(item);
+        const isTooLate = LINK_IS_DEAD.has(closedBy?.slug); // withdrawn meanwhile
         if (item.state === "cancelled") {
           if (ticket?.status === "pending") withdraw(Object.assign(item, { id: ticket.id }));
-        } else if (ticket) settle(item, ticket);
-        else fail(item, problem);
+        } else if (ticket && !isTooLate) settle(item, ticket);
+        else fail(item, problem ?? closedBy);
       }
     }
     isAnnouncing = false;
@@ -146,7 +149,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
   /** Finds out whether it was announced before, here or on an earlier visit. */
   async function identify(item) {
     try {
-      item.hash ??= await sha256(item.file);
+      item.hash ??= await readTwice(() => sha256(item.file));
     } catch {
       fail(item, new Unreadable());
       return false;
@@ -171,7 +174,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     if (ticket.status === "pending") {
       item.ticket = ticket;
       set(item, { state: "waiting" });
-      announced.push(item);
+      lineUp(announced, item);
     } else if (ticket.status === "done") {
       set(item, { state: "here", bytes: item.file.size });
     } else if (stateOf(ticket) === "interrupted" || ticket.status === "failed") {
@@ -191,6 +194,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
         api,
         file: item.file,
         ticket: item.ticket,
+        pace,
         signal: controller.signal,
         onProgress: (bytes) => set(item, { bytes }),
         onWait: () => steer(item, "paused"),
@@ -215,7 +219,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     }
     item.clientId = randomHex();
     set(item, { state: "waiting", bytes: 0, hasRestarted: true });
-    waiting.push(item);
+    lineUp(waiting, item);
   }
 
   function fail(item, problem, { isSpent = false } = {}) {
@@ -283,4 +287,20 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     items: () => [...items.values()],
     isBusy: () => [...items.values()].some((item) => !SETTLED.has(item.state)),
   };
+}
+
+/** Behind those of its size: of equals, who came first goes first. */
+function lineUp(line, item) {
+  const next = line.findIndex(({ file }) => file.size > item.file.size);
+  line.splice(next < 0 ? line.length : next, 0, item);
+}
+
+/** A photo that is only in somebody's cloud begins to come down when it is first read. */
+async function readTwice(read) {
+  try {
+    return await read();
+  } catch {
+    await sleep(READ_AGAIN_MS);
+    return read();
+  }
 }
