@@ -62,7 +62,7 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "edit": _("Edit"),
     "undo": _("Undo"),
     "cancelled": _("Cancelled"),
-    "deleted": _("Deleted. You can take that back."),
+    "deleted": _("Deleted"),
     "restored": _("It is back."),
     "captionSaved": _("Your words are saved."),
     "changedElsewhere": _(

@@ -1,11 +1,13 @@
 /* How much longer it takes, as far as anybody can tell. */
 
 const SETTLE_MS = 4000; // before that, nobody can
-const MEMORY_MS = 12_000;
-const STICKY = 0.75; // minutes: how far off the old answer may be before there is a new one
+const MEMORY_MS = 15_000;
+// How far off the old answer may be before there is a new one: minutes, or a share of it.
+const STICKY = 0.75;
+const STICKY_SHARE = 0.15;
 
 /**
- * `tell({sent, total, isMoving}, now)` gives whole minutes, rounded up, or null while it cannot be
+ * `tell({sent, total, isMoving}, now)` gives whole minutes, or null while it cannot be
  * known; 0 means less than one. The answer does not jump with every gust of the network.
  */
 export function makePace() {
@@ -32,8 +34,11 @@ export function makePace() {
     }
     if (movedFor < SETTLE_MS || rate <= 0) return null;
     const minutes = (total - sent) / (rate / weight) / 60_000;
-    const isNear = shown !== null && minutes > shown - 1 - STICKY && minutes < shown + STICKY;
-    if (!isNear || minutes < 0.75) shown = minutes < 0.9 ? 0 : Math.ceil(minutes);
+    const margin = shown ? Math.max(STICKY, STICKY_SHARE * shown) : 1;
+    const isNear = shown !== null && Math.abs(minutes - shown) < margin;
+    if (!isNear || minutes < STICKY) {
+      shown = minutes < STICKY ? 0 : Math.max(1, Math.round(minutes));
+    }
     return shown;
   };
 }
