@@ -121,7 +121,7 @@ def test_what_is_cancelled_gives_its_place_back(open_page, invited, api, viewpor
     link = invited(max_files=5)
     page = open_page(link["upload_link"], viewport=viewport)
     session = slow_down(page)
-    choose(page, *[picture(f"slow{n}.jpg", size=150_000) for n in range(5)])
+    choose(page, *[picture(f"slow{n}.jpg", size=150_000 + n * 20_000) for n in range(5)])
     wait_for(page, "slow0", "sending")
     # As soon as anything can be known, and not before, it says how long.
     expect(page.locator("#pace-words")).to_contain_text("sent")
