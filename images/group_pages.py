@@ -44,7 +44,7 @@ class PhotosField(forms.FileField):
             raise forms.ValidationError(f"Choose up to {uploads.BATCH_LIMIT} photos at once.")
         for file in files:
             if not uploads.is_type_acceptable(_declared_type(file)):
-                raise forms.ValidationError(f"{file.name} is no JPEG, PNG or HEIC.")
+                raise forms.ValidationError(f"{file.name} is no {formats.ACCEPTED_LABELS}.")
             if not uploads.is_size_acceptable(file.size or 0):
                 limit = settings.UPLOAD_MAX_BYTES // settings.MIB
                 raise forms.ValidationError(f"{file.name} has more than {limit} MB.")

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from images import locks, versions
-from images.media import formats, originals
+from images.media import originals
 from images.media.storage import ObjectMissing, photo_storage
 from images.models import Image, Upload
 
@@ -85,8 +85,8 @@ def _forget_in_original(image: Image) -> Original:
         except ObjectMissing:
             return Original.DROPPED  # by a call that was cut off before it could say so
         try:
-            is_changed = originals.forget_place(source, edited, format_=formats.sniff(source))
-        except (originals.Unproven, formats.NotAnImage, formats.UnsupportedFormat):
+            is_changed = originals.forget_place(source, edited)
+        except originals.Unproven:
             storage.delete_keys([key])
             return Original.DROPPED
         if not is_changed:

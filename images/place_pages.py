@@ -85,7 +85,7 @@ class PlacePage(View):
         try:
             self.invitation = authentication.find(kwargs["token"])
         except (InvitationUnknown, InvitationRevoked):
-            return upload_pages.UploadPage.as_view()(request, token=kwargs["token"])  # it says why
+            return upload_pages.upload_page(request, token=kwargs["token"])  # it says why
         self.image = self._own_photo(kwargs["image_id"])
         return super().dispatch(request, *args, **kwargs)
 

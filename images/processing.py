@@ -253,12 +253,10 @@ def _work(claim: Claim) -> None:
         byte_size = source.stat().st_size
         into = Path(folder) / "variants"
         into.mkdir()
-        renderings = rendering.render(
-            source, header=header, orientation=metadata.orientation, into=into
-        )
+        renderings = rendering.render(source, header=header, into=into)
         original: Path | None = source
         if upload.image.is_place_removed:
-            original = _without_place(source, Path(folder) / "original", header=header)
+            original = _without_place(source, Path(folder) / "original")
         _store(claim, original, header=header, renderings=renderings)
         finished = Finished(
             *(header, sha256, byte_size, metadata, renderings), keeps_original=original is not None
@@ -277,10 +275,10 @@ def _work(claim: Claim) -> None:
             versions.retire(upload.image_id)
 
 
-def _without_place(source: Path, into: Path, *, header: Header) -> Path | None:
+def _without_place(source: Path, into: Path) -> Path | None:
     """The original of a photo whose position was to be forgotten; None where it has to go."""
     try:
-        is_changed = originals.forget_place(source, into, format_=header.format)
+        is_changed = originals.forget_place(source, into)
     except originals.Unproven:
         return None
     return into if is_changed else source

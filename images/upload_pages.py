@@ -3,6 +3,7 @@ browsers without JavaScript."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from bandpics import limits
+from bandpics.api import bodies
 from images import in_app_browsers, ingest, quota, senders, uploads
 from images.media import formats
 from images.media.storage import StorageUnavailable
@@ -35,13 +37,6 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 120
 FILENAME_LENGTH = 255
-# What stands around the files in a form.
-ROOM_FOR_THE_REST = 256 * 1024
-
-
-def form_max_bytes() -> int:
-    """A form's photos lie on this server's disk, all at once, until they are stored."""
-    return 4 * int(settings.UPLOAD_MAX_BYTES)
 
 
 @dataclass(frozen=True)
@@ -97,11 +92,11 @@ class UploadPage(View):
             return answer
         if self.invitation.group.is_closed or self.invitation.is_exhausted:
             return self._page(request, token, status=403)  # it says so by itself
-        if int(request.META.get("CONTENT_LENGTH") or 0) > form_max_bytes() + ROOM_FOR_THE_REST:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.FORM_MAX_BYTES:
             complaint = _(
                 "That is too much for one go: together the photos may have up to {size}. Please "
                 "send fewer at once."
-            ).format(size=size_in_words(form_max_bytes()))
+            ).format(size=size_in_words(settings.FORM_MAX_BYTES))
             return self._page(request, token, status=413, complaint=complaint)
         try:
             files, name = request.FILES.getlist("files"), request.POST.get("uploader_name", "")
@@ -156,6 +151,14 @@ class UploadPage(View):
             **more,
         }
         return render(request, "invitations/upload.html", context, status=status)
+
+
+def _any_length(_request: HttpRequest) -> int:
+    """The page refuses what is too large by itself, in the guest's own words."""
+    return sys.maxsize
+
+
+upload_page = bodies.takes(_any_length)(UploadPage.as_view())
 
 
 def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
 
-View = TypeVar("View", bound="Callable[..., HttpResponse]")
+View = TypeVar("View", bound="Callable[..., HttpResponseBase]")
 
 
 class LengthRequired(Problem):

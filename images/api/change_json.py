@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from images import moderation
 from images.editing import Taken
-from images.media.exif import YEARS
+from images.media.capture_time import YEARS
 from images.models import Image
 
 MAX_OFFSET = timedelta(hours=14)

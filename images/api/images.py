@@ -323,8 +323,8 @@ class ImageLocation(OnePhotoView):
         """Forget where it was taken: in the record, in the raw EXIF, and in the original.
 
         Whoever sent the photo can, even when the group is closed, and owners. Where the original
-        cannot be edited so that nothing is left for certain (HEIC, for one), it is removed; the
-        answer says so. `sha256` stays that of the file that was sent.
+        cannot be edited so that nothing is left for certain (with a film behind it, for one), it
+        is removed; the answer says so. `sha256` stays that of the file that was sent.
         """
         image, _mine = image_to_change(request, image_id, even_when_closed=True)
         try:

@@ -1,4 +1,7 @@
-"""`python -m images.benchmarks [pixels|api] [rounds]`: what a photo costs, and what a list does."""
+"""`python -m images.benchmarks [pixels|api] [sharp] [rounds]`: what a photo costs, and a list.
+
+`sharp` measures that library (npm) beside ours.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def main(*words: str) -> None:
         if name == "pixels":
             from images.benchmarks import pixels
 
-            pixels.main(**rounds)
+            pixels.main(**rounds, beside_sharp="sharp" in words)
         else:
             from images.benchmarks import api
 

@@ -7,6 +7,7 @@ Cases run in turns, A B C A B C, so that a busy machine slows all of them alike.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from images.benchmarks import sharp
 from images.media import exif, rendering, variants
 from images.tests import drawing
 
@@ -40,7 +42,7 @@ CAMERA: dict[str, Any] = {
 @dataclass
 class Case:
     name: str
-    run: Callable[[], None]
+    run: Callable[[], float | None]  # may tell the cpu milliseconds it took elsewhere
     yardstick: str | None = None  # the case it is held against
     target: float | None = None
 
@@ -48,8 +50,8 @@ class Case:
 def render(path: Path, into: Path) -> None:
     """All that the worker does with a photo between download and upload."""
     header = rendering.inspect(path)
-    orientation = exif.read(path).orientation
-    rendering.render(path, header=header, orientation=orientation, into=into)
+    exif.read(path)
+    rendering.render(path, header=header, into=into)
 
 
 def yardstick(data: bytes) -> Callable[[], None]:
@@ -105,9 +107,10 @@ def measure(cases: list[Case], rounds: int) -> dict[str, float]:
     for round_ in range(rounds + 1):
         for case in cases:
             started = time.process_time()
-            case.run()
+            elsewhere = case.run()
             if round_:  # the first warms caches
-                times[case.name].append((time.process_time() - started) * 1000)
+                here = (time.process_time() - started) * 1000
+                times[case.name].append(here if elsewhere is None else elsewhere)
     return {name: median(values) for name, values in times.items()}
 
 
@@ -135,25 +138,33 @@ def peak_growth(path: Path, small: Path, into: Path) -> float:
     return int(answer.stdout) / 1024
 
 
-def main(*, rounds: int = 9) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def photos() -> dict[str, bytes]:
+    """Of each format, by a name that begins with its megapixels."""
+    twelve = drawing.detailed(width=4032, height=3024, seed=1)
+    twenty_four = drawing.detailed(width=6000, height=4000, seed=2)
+    p3 = drawing.display_p3()
+    return {
+        "12 MP JPEG": drawing.jpeg(image=twelve, quality=92, **CAMERA),
+        "12 MP JPEG, turned": drawing.jpeg(image=twelve, quality=92, orientation=6, **CAMERA),
+        "12 MP JPEG, P3": drawing.jpeg(image=twelve, quality=92, icc=p3, **CAMERA),
+        "24 MP JPEG": drawing.jpeg(image=twenty_four, quality=92, **CAMERA),
+        "12 MP HEIC": drawing.heic(image=twelve, quality=60, **CAMERA),
+        "12 MP HEIC, P3": drawing.heic(image=twelve, quality=60, icc=p3, **CAMERA),
+        "12 MP PNG": drawing.png(image=twelve, **CAMERA),
+        "12 MP WebP": drawing.webp(image=twelve, quality=85, **CAMERA),
+        "12 MP AVIF": drawing.avif(image=twelve, quality=60, **CAMERA),
+        "12 MP TIFF": drawing.tiff_file(image=twelve, **CAMERA),
+    }
+
+
+TARGETS = {"12 MP JPEG": 1.5, "12 MP JPEG, P3": 2.2, "24 MP JPEG": 1.7}
+GROWTH_TARGETS_MIB = {"12 MP JPEG": 60, "12 MP JPEG, P3": 60, "12 MP HEIC": 170}
+
+
+def main(*, rounds: int = 9, beside_sharp: bool = False) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         into = Path(folder)
-        twelve = drawing.detailed(width=4032, height=3024, seed=1)
-        twenty_four = drawing.detailed(width=6000, height=4000, seed=2)
-        files = {
-            "12 MP JPEG": drawing.jpeg(image=twelve, quality=92, **CAMERA),
-            "12 MP JPEG, turned": drawing.jpeg(image=twelve, quality=92, orientation=6, **CAMERA),
-            "12 MP JPEG, P3": drawing.jpeg(
-                image=twelve, quality=92, icc=drawing.display_p3(), **CAMERA
-            ),
-            "24 MP JPEG": drawing.jpeg(image=twenty_four, quality=92, **CAMERA),
-            "12 MP HEIC": drawing.heic(image=twelve, quality=60, **CAMERA),
-            "12 MP HEIC, P3": drawing.heic(
-                image=twelve, quality=60, icc=drawing.display_p3(), **CAMERA
-            ),
-            "12 MP PNG": drawing.png(image=twelve, **CAMERA),
-        }
-        targets = {"12 MP JPEG": 1.5, "12 MP JPEG, P3": 2.2, "24 MP JPEG": 1.7}
+        files = photos()
         paths = {}
         for index, (name, data) in enumerate(files.items()):
             paths[name] = into / f"original-{index}"
@@ -167,21 +178,57 @@ def main(*, rounds: int = 9) -> None:
                 Case(
                     name,
                     lambda path=path: render(path, into),  # type: ignore[misc]
-                    "L 24" if name.startswith("24") else "L 12",
-                    targets.get(name),
+                    yardstick_of(name),
+                    TARGETS.get(name),
                 )
                 for name, path in paths.items()
             ),
             *shrinking(2016, 1512),
         ]
+        growths = {name: peak_growth(path, small, into) for name, path in paths.items()}
+        remarks = ["sharp is not measured: make bench ARGS='pixels sharp' gets it by npm."]
+        if beside_sharp:
+            try:
+                installed = sharp.install(into / "sharp")
+                remarks = []
+                for name, path in paths.items():
+                    growth = sharp_case(stack, installed, path, small, into)
+                    if isinstance(growth, str):
+                        remarks.append(f"sharp, {name}: {growth}")
+                        continue
+                    case, growths[f"   … by sharp, {name}"] = growth
+                    cases.append(Case(f"   … by sharp, {name}", case, yardstick_of(name)))
+            except sharp.NotInstalled as error:
+                remarks = [f"sharp is not measured: {error}"]
         medians = measure(cases, rounds)
         print(f"{'median of ' + str(rounds):36} {'cpu ms':>8} {'ratio':>7} {'target':>7}", end="")
-        print(f" {'file kB':>8} {'peak MiB':>9}")
-        for case in cases:
-            ratio = f"{medians[case.name] / medians[case.yardstick]:.2f}" if case.yardstick else ""
-            target = f"{case.target:.1f}" if case.target else ""
-            line = f"{case.name:36} {medians[case.name]:8.1f} {ratio:>7} {target:>7}"
-            if case.name in paths:
-                line += f" {len(files[case.name]) // 1024:8}"
-                line += f" {peak_growth(paths[case.name], small, into):9.0f}"
+        print(f" {'file kB':>8} {'peak MiB':>9} {'target':>7}")
+        for case_ in cases:
+            ratio = (
+                f"{medians[case_.name] / medians[case_.yardstick]:.2f}" if case_.yardstick else ""
+            )
+            target = f"{case_.target:.1f}" if case_.target else ""
+            line = f"{case_.name:36} {medians[case_.name]:8.1f} {ratio:>7} {target:>7}"
+            if case_.name in growths:
+                size = f"{len(files[case_.name]) // 1024}" if case_.name in files else ""
+                line += f" {size:>8} {growths[case_.name]:9.0f}"
+                line += f" {GROWTH_TARGETS_MIB.get(case_.name, ''):>7}"
             print(line)
+        for remark in remarks:
+            print(remark)
+
+
+def yardstick_of(name: str) -> str:
+    return "L 24" if name.startswith("24") else "L 12"
+
+
+def sharp_case(
+    stack: contextlib.ExitStack, installed: Path, path: Path, small: Path, into: Path
+) -> tuple[Callable[[], float], float] | str:
+    """How to run it, and the MiB it grows by; or what sharp says where it cannot."""
+    process = stack.enter_context(sharp.Sharp(installed, into))
+    process.render(small)
+    answer = process.render(path)
+    if "error" in answer:
+        return str(answer["error"])
+    return lambda: float(process.render(path)["ms"]), float(answer["grown"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from images.media import bmp, tiff_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +23,11 @@ class Format:
     declared_as: tuple[str, ...] = ()
 
 
-JPEG = Format("jpeg", "JPEG", "image/jpeg", "jpg", declared_as=("image/jpg", "image/pjpeg"))
+# A camera's MPO is a JPEG with others behind it; the first is the photo.
+JPEG = Format(
+    *("jpeg", "JPEG", "image/jpeg", "jpg"),
+    declared_as=("image/jpg", "image/pjpeg", "image/mpo", "image/x-mpo"),
+)
 PNG = Format("png", "PNG", "image/png", "png", declared_as=("image/x-png", "image/apng"))
 HEIC = Format(
     "heic",
@@ -29,8 +36,13 @@ HEIC = Format(
     "heic",
     declared_as=("image/heif", "image/heic-sequence", "image/heif-sequence"),
 )
+WEBP = Format("webp", "WebP", "image/webp", "webp")
+AVIF = Format("avif", "AVIF", "image/avif", "avif", declared_as=("image/avif-sequence",))
+TIFF = Format("tiff", "TIFF", "image/tiff", "tiff", declared_as=("image/tif", "image/x-tiff"))
+GIF = Format("gif", "GIF", "image/gif", "gif")
+BMP = Format("bmp", "BMP", "image/bmp", "bmp", declared_as=("image/x-bmp", "image/x-ms-bmp"))
 
-ACCEPTED: tuple[Format, ...] = (JPEG, PNG, HEIC)
+ACCEPTED: tuple[Format, ...] = (JPEG, PNG, HEIC, WEBP, AVIF, TIFF, GIF, BMP)
 
 # What an announcement may declare. It stays a hint: `sniff` decides.
 ACCEPTED_CONTENT_TYPES: frozenset[str] = frozenset(
@@ -39,7 +51,8 @@ ACCEPTED_CONTENT_TYPES: frozenset[str] = frozenset(
     for content_type in (format_.content_type, *format_.declared_as)
 )
 
-ACCEPTED_SENTENCE = "Please send a JPEG, PNG or HEIC photo."
+ACCEPTED_LABELS = f"{', '.join(format_.label for format_ in ACCEPTED[:-1])} or {ACCEPTED[-1].label}"
+ACCEPTED_SENTENCE = f"Please send a photo as {ACCEPTED_LABELS}."
 
 
 class NotAnImage(Exception):
@@ -61,16 +74,11 @@ class UnsupportedFormat(Exception):
 HEAD_BYTES = 1024
 
 _KNOWN_BY_START: tuple[tuple[bytes, str], ...] = (
-    (b"GIF87a", "a GIF"),
-    (b"GIF89a", "a GIF"),
-    (b"II*\0", "a TIFF or raw picture"),
-    (b"MM\0*", "a TIFF or raw picture"),
-    (b"II+\0", "a TIFF or raw picture"),
-    (b"MM\0+", "a TIFF or raw picture"),
+    (b"II+\0", "a BigTIFF"),
+    (b"MM\0+", "a BigTIFF"),
     (b"IIRO", "a raw picture"),
     (b"IIU\0", "a raw picture"),
     (b"FUJIFILMCCD-RAW", "a raw picture"),
-    (b"BM", "a BMP"),
     (b"8BPS", "a Photoshop document"),
     (b"\xff\x0a", "a JPEG XL"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL"),
@@ -87,20 +95,28 @@ _KNOWN_BY_START: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "an archive"),
 )
 
-# ISO/IEC 23008-12: brands of HEVC-coded pictures. mif1 and msf1 say "a picture" and no more.
-_HEIC_BRANDS = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
-)
+# ISO/IEC 23008-12: brands of HEVC-coded pictures, and those that say "a picture" and no more.
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_NEUTRAL_BRANDS = frozenset({b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"heif"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
 def sniff(path: Path) -> Format:
-    """Tell the format by the first bytes. Says nothing about the rest of the file."""
+    """Tell the format by the beginning, and a raw file from a TIFF. Says nothing about the rest.
+
+    Raises NotAnImage, UnsupportedFormat.
+    """
     with path.open("rb") as file:
-        return sniff_head(file.read(HEAD_BYTES))
+        format_ = sniff_head(file.read(HEAD_BYTES))
+        if format_ is TIFF:
+            with contextlib.suppress(tiff_page.NotDrawable):  # for whoever reads more of it
+                if tiff_page.read_header(file).is_raw:
+                    raise UnsupportedFormat("a raw picture")
+    return format_
 
 
 def sniff_head(head: bytes) -> Format:
+    """Tell the format by the first bytes alone. Raises NotAnImage, UnsupportedFormat."""
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -108,7 +124,15 @@ def sniff_head(head: bytes) -> Format:
     if head[4:8] == b"ftyp":
         return _sniff_iso_media(head)
     if head.startswith(b"RIFF"):
-        raise UnsupportedFormat("a WebP" if head[8:12] == b"WEBP" else "a video or sound file")
+        if head[8:12] == b"WEBP":
+            return WEBP
+        raise UnsupportedFormat("a video or sound file")
+    if head[:4] in tiff_page.BYTE_ORDERS:
+        return TIFF
+    if head[:6] in {b"GIF87a", b"GIF89a"}:
+        return GIF
+    if bmp.is_header(head):
+        return BMP
     for start, kind in _KNOWN_BY_START:
         if head.startswith(start):
             raise UnsupportedFormat(kind)
@@ -118,13 +142,13 @@ def sniff_head(head: bytes) -> Format:
 
 
 def _sniff_iso_media(head: bytes) -> Format:
-    """Tell HEIC from its relatives (AVIF, MP4, MOV, CR3) by the brands of the `ftyp` box."""
+    """Tell HEIC and AVIF from their relatives (MP4, MOV, CR3) by the brands of the `ftyp` box."""
     box_size = min(int.from_bytes(head[:4]), len(head))
     major = head[8:12]
     compatible = {head[at : at + 4] for at in range(16, box_size - 3, 4)}
-    if major in _AVIF_BRANDS or (major in {b"mif1", b"msf1"} and compatible & _AVIF_BRANDS):
-        raise UnsupportedFormat("an AVIF")
-    if major in _HEIC_BRANDS:
+    if major in _AVIF_BRANDS or (major in _NEUTRAL_BRANDS and compatible & _AVIF_BRANDS):
+        return AVIF
+    if major in _HEIC_BRANDS | _NEUTRAL_BRANDS:
         return HEIC
     if major == b"crx ":
         raise UnsupportedFormat("a raw picture")

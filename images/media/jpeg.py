@@ -20,12 +20,16 @@ WITHOUT_LENGTH: Final = frozenset({0x01, SOI, EOI, *RESTARTS})
 
 EXIF_START: Final = b"Exif\0\0"
 ICC_START: Final = b"ICC_PROFILE\0"
+# XMP specification part 3 (2020), 1.1.3: the packet, and parts of what does not fit into it.
+XMP_START: Final = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_MORE_START: Final = b"http://ns.adobe.com/xmp/extension/\0"
 
 # Cameras write tens of segments, depth maps in XMP a few hundred.
 MAX_SEGMENTS: Final = 5000
 MAX_JUNK_BYTES: Final = 64 * 1024  # between two segments
 MAX_DRAWING_BYTES: Final = 1024 * 1024
 MAX_EXIF_BYTES: Final = 1024 * 1024
+MAX_XMP_BYTES: Final = 1024 * 1024
 MAX_ICC_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -44,6 +48,8 @@ class Header:
     frame_marker: int = 0
     scan_components: int = 0
     exif: bytes = b""
+    xmp: bytes = b""
+    xmp_more: bytes = b""  # extended XMP, another document
     icc: bytes | None = None
     drawing: bytes = b""  # SOI and the segments a decoder needs, up to the first SOS
     pixels_at: int = 0  # offset of the first SOS in the file
@@ -108,6 +114,13 @@ def _note(header: Header, marker: int, payload: bytes) -> None:
             header.exif = continued
         elif continued[:4] not in (b"II*\0", b"MM\0*"):
             header.exif = (header.exif + continued)[:MAX_EXIF_BYTES]
+    elif marker == APP1 and payload.startswith(XMP_START):
+        header.xmp = header.xmp or payload[len(XMP_START) :]
+    elif marker == APP1 and payload.startswith(XMP_MORE_START):
+        # GUID, length and offset come first; writers keep the order, and what a few do not is lost.
+        part = payload[len(XMP_MORE_START) + 40 :]
+        if len(header.xmp_more) + len(part) <= MAX_XMP_BYTES:
+            header.xmp_more += part
     elif marker == APP2 and payload.startswith(ICC_START) and len(payload) > 14:
         header._icc_parts.setdefault(payload[12], payload[13:])
     is_colour_hint = (marker == APP0 and payload.startswith(b"JFIF\0")) or (

@@ -11,21 +11,48 @@ import io
 import math
 import mmap
 import re
+import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import cykooz_resizer
 import pillow_heif
-from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
+from billiard.exceptions import SoftTimeLimitExceeded
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageChops,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    _avif,
+)
 
-from images.media import exif, formats, jpeg, variants
+from images.media import (
+    bmp,
+    colour,
+    exif,
+    formats,
+    gif,
+    heif_properties,
+    jpeg,
+    memory,
+    png,
+    splicing,
+    tiff_page,
+    variants,
+    webp,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
+    from images.media.colour import Nclx
     from images.media.formats import Format
     from images.media.variants import Spec
 
@@ -37,9 +64,16 @@ MEGAPIXEL: Final = 1_000_000
 # memory as a whole, at 4 bytes a pixel and more.
 MAX_PIXELS_BY_ROWS: Final = 250 * MEGAPIXEL
 MAX_PIXELS_AS_A_WHOLE: Final = 64 * MEGAPIXEL
+# Pillow undoes the run-length code of a BMP in Python, at a microsecond a pixel.
+MAX_PIXELS_RUN_LENGTH: Final = 8 * MEGAPIXEL
 
 # Every scan of a progressive JPEG costs a pass over the picture; encoders write about ten.
 MAX_SCANS: Final = 100
+MAX_PIXELS_SCANNED: Final = 20 * MAX_PIXELS_AS_A_WHOLE
+
+# More than the largest picture within the budgets needs (a test measures). Headers may lie: a
+# decoder that then asks for more gets nothing.
+MAX_GROWTH_BYTES: Final = 1200 * 1024 * 1024
 
 # pillow-heif must neither look at nor decode anything beside the picture itself.
 pillow_heif.options.THUMBNAILS = False
@@ -61,11 +95,15 @@ class NotBare(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What the beginning of a file says. Width and height are those of the upright picture."""
+    """What the beginning of a file says. Width and height are those of the upright picture.
+
+    `orientation` is what is left to do to the decoded pixels, in the numbers of EXIF.
+    """
 
     format: Format
     width: int
     height: int
+    orientation: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,44 +119,38 @@ class Rendered:
 
 
 def inspect(path: Path) -> Header:
-    """Read the header and hold it against the budgets. Decodes nothing."""
+    """Read the header and hold it against the budgets. Decodes nothing. Raises BadPicture."""
     try:
         format_ = formats.sniff(path)
     except formats.NotAnImage as error:
         raise BadPicture("not-an-image", str(error)) from error
     except formats.UnsupportedFormat as error:
         raise BadPicture("unsupported-format", str(error)) from error
-    with _damage_made_plain():
-        if format_ is formats.JPEG:
-            (width, height), orientation = _inspect_jpeg(path)
-        elif format_ is formats.PNG:
-            (width, height), orientation = _inspect_png(path)
-        else:
-            # libheif applies irot and imir; the EXIF tag says the same thing once more.
-            (width, height), orientation = pillow_heif.open_heif(path).size, None
-            _check_pixels((width, height), MAX_PIXELS_AS_A_WHOLE)
+    with path.open("rb") as file, _damage_made_plain():
+        (width, height), orientation = _INSPECTORS[format_](file)
+    if orientation not in _TURNS:
+        orientation = 1
     if orientation in _SIDEWAYS:
         width, height = height, width
-    return Header(format_, width, height)
+    return Header(format_, width, height, orientation)
 
 
 def render(
     path: Path,
     *,
     header: Header,
-    orientation: int | None,
     into: Path,
     specs: tuple[Spec, ...] = variants.ALL,
 ) -> list[Rendered]:
     """Write each variant as a JPEG into the folder `into`, proved to be bare.
 
-    `header` is that of `inspect`. `orientation` is the EXIF tag; a HEIC's is ignored, because its
-    pixels come turned. A truncated file is a bad picture: half a photo is not what a guest sent.
+    `header` is that of `inspect`. Only the first frame or page counts. A truncated file is a bad
+    picture: half a photo is not what a guest sent. Raises BadPicture.
     """
     largest, *smaller = sorted(specs, key=lambda spec: spec.max_edge, reverse=True)
-    with _damage_made_plain():
-        loaded = _load(path, header.format, largest)
-    image = _upright(loaded, header.format, orientation)
+    with path.open("rb") as file, _damage_made_plain():
+        loaded = _LOADERS[header.format](file, largest)
+        image = _upright(loaded, header.orientation)
     rendered = [_write(image, largest, into)]
     for spec in smaller:
         image = _shrunk(image, target_size(image.size, spec))
@@ -143,41 +175,115 @@ def target_size(size: Size, spec: Spec) -> Size:
 _SCAN_OR_END: Final = re.compile(rb"\xff[\xda\xd9]")  # SOS, EOI
 
 
-def _inspect_jpeg(path: Path) -> tuple[Size, int | None]:
-    with path.open("rb") as file:
-        header = jpeg.read_header(file)
-        size = header.width, header.height
-        if not header.pixels_at or header.components not in {1, 3, 4}:
-            raise _damaged()
-        if header.bits != 8 or header.frame_marker not in {0xC0, 0xC1, 0xC2}:
-            kind = "a JPEG of a rare kind (lossless, arithmetic or 12 bits)"
-            raise BadPicture("unsupported-format", str(formats.UnsupportedFormat(kind)))
-        if header.is_whole_in_memory:
-            _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
-            _check_scans(file, header.pixels_at)
-        else:
-            _check_pixels(size, MAX_PIXELS_BY_ROWS)
+def _inspect_jpeg(file: BinaryIO) -> tuple[Size, int | None]:
+    header = jpeg.read_header(file)
+    size = header.width, header.height
+    if not header.pixels_at or header.components not in {1, 3, 4}:
+        raise _damaged()
+    if header.bits != 8 or header.frame_marker not in {0xC0, 0xC1, 0xC2}:
+        raise _rare("a JPEG of a rare kind (lossless, arithmetic or 12 bits)")
+    if header.is_whole_in_memory:
+        _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+        _check_scans(file, header.pixels_at, size)
+    else:
+        _check_pixels(size, MAX_PIXELS_BY_ROWS)
     return size, exif.parse(header.exif).orientation
 
 
-def _check_scans(file: BinaryIO, pixels_at: int) -> None:
+def _check_scans(file: BinaryIO, pixels_at: int, size: Size) -> None:
     """Count scans up to the end of the image; within coded data a marker cannot occur by chance."""
+    most = min(MAX_SCANS, MAX_PIXELS_SCANNED // math.prod(size))
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for scan, found in enumerate(_SCAN_OR_END.finditer(data, pixels_at), start=1):
             if found[0] == bytes((0xFF, jpeg.EOI)):
                 break
-            if scan > MAX_SCANS:
+            if scan > most:
                 raise _damaged()
 
 
-def _inspect_png(path: Path) -> tuple[Size, int | None]:
-    with path.open("rb") as file:
-        head = file.read(24)
-    if head[12:16] != b"IHDR" or len(head) < 24:
-        raise _damaged()
-    size = int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+def _inspect_png(file: BinaryIO) -> tuple[Size, int | None]:
+    header = png.read_header(file)
+    size = header.width, header.height
     _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
-    return size, exif.read(path).orientation
+    return size, exif.parse(header.exif).orientation
+
+
+def _inspect_webp(file: BinaryIO) -> tuple[Size, int | None]:
+    header = webp.read_header(file)
+    for size in (header.frame, header.canvas):
+        _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    return header.canvas, exif.parse(header.exif).orientation
+
+
+def _inspect_heic(file: BinaryIO) -> tuple[Size, int | None]:
+    _check_heif(file)
+    with _rarity_made_plain():
+        size = pillow_heif.open_heif(file).size
+    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    # libheif applies irot and imir; the EXIF tag says the same thing once more.
+    return size, None
+
+
+def _inspect_avif(file: BinaryIO) -> tuple[Size, int | None]:
+    header = _check_heif(file)
+    size, *_ = _avif_decoder(file).get_info()
+    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    # As with HEIC the EXIF tag does not count (ISO/IEC 23008-12, annex A); here nobody has turned.
+    return size, header.orientation
+
+
+def _avif_decoder(file: BinaryIO) -> _avif.AvifDecoder:
+    """Pillow's, without its image class: that would unpack the EXIF, whatever its size."""
+    file.seek(0)
+    # One thread: a worker has a child per core already.
+    return _avif.AvifDecoder(file.read(), "auto", 1)
+
+
+def _check_heif(file: BinaryIO) -> heif_properties.Header:
+    header = heif_properties.read_header(file)
+    if header.largest != (0, 0):
+        _check_pixels(header.largest, MAX_PIXELS_AS_A_WHOLE)
+    return header
+
+
+def _inspect_tiff(file: BinaryIO) -> tuple[Size, int | None]:
+    header = tiff_page.read_header(file)
+    if header.is_rare:
+        raise _rare("a TIFF of a rare kind")
+    size = header.width, header.height
+    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    if header.tile != (0, 0):
+        _check_pixels(header.tile, MAX_PIXELS_AS_A_WHOLE)
+    return size, header.orientation
+
+
+def _inspect_gif(file: BinaryIO) -> tuple[Size, int | None]:
+    header = gif.read_header(file)
+    size = header.width, header.height
+    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    return size, None
+
+
+def _inspect_bmp(file: BinaryIO) -> tuple[Size, int | None]:
+    header = bmp.read_header(file)
+    if header.is_rare:
+        raise _rare("a BMP of a rare kind")
+    size = header.width, header.height
+    limit = MAX_PIXELS_RUN_LENGTH if header.is_run_length else MAX_PIXELS_AS_A_WHOLE
+    _check_pixels(size, limit)
+    return size, None
+
+
+_INSPECTORS: Final[dict[Format, Callable[[BinaryIO], tuple[Size, int | None]]]] = {
+    formats.JPEG: _inspect_jpeg,
+    formats.PNG: _inspect_png,
+    formats.HEIC: _inspect_heic,
+    formats.WEBP: _inspect_webp,
+    formats.AVIF: _inspect_avif,
+    formats.TIFF: _inspect_tiff,
+    formats.GIF: _inspect_gif,
+    formats.BMP: _inspect_bmp,
+}
 
 
 def _check_pixels(size: Size, limit: int) -> None:
@@ -198,16 +304,36 @@ def _damaged() -> BadPicture:
     )
 
 
-@contextmanager
-def _damage_made_plain() -> Iterator[None]:
-    """Turn whatever a decoder raises over hostile bytes into `BadPicture`.
+def _rare(kind: str) -> BadPicture:
+    return BadPicture("unsupported-format", str(formats.UnsupportedFormat(kind)))
 
-    Memory and the disk are nobody's fault: a MemoryError and an error of the operating system pass.
-    """
+
+@contextmanager
+def _rarity_made_plain() -> Iterator[None]:
+    """HEIF holds pixels of any codec; only HEVC is decoded here."""
     try:
         yield
-    except (BadPicture, MemoryError):
+    except (ValueError, RuntimeError, OSError) as error:
+        if "nsupported" in str(error):
+            raise _rare("a HEIF of a rare kind") from error
         raise
+
+
+@contextmanager
+def _damage_made_plain() -> Iterator[None]:
+    """Turn whatever a decoder raises over hostile bytes into `BadPicture`; bound memory.
+
+    The disk and a machine short of memory are nobody's fault: a MemoryError and an error of the
+    operating system pass.
+    """
+    try:
+        with memory.bounded(MAX_GROWTH_BYTES):
+            yield
+    except (BadPicture, MemoryError, SoftTimeLimitExceeded):
+        raise  # a machine that slept through the time says nothing about the picture
+    except memory.Exceeded as error:
+        sentence = "This picture takes more memory to open than any photo we accept."
+        raise BadPicture("too-many-pixels", sentence) from error
     except OSError as error:
         # Decoders raise OSError by hand, without a number, or seek where no file goes (EINVAL).
         if error.errno not in {None, errno.EINVAL}:
@@ -239,72 +365,148 @@ _LANCZOS: Final = cykooz_resizer.ResizeOptions(
 
 @dataclass(frozen=True)
 class _Loaded:
+    """Pixels in L, RGB, RGBA or CMYK, and what says which colours they are."""
+
     image: Image.Image
-    icc: bytes | None
+    icc: bytes | None = None
+    nclx: Nclx | None = None
 
 
-def _load(path: Path, format_: Format, largest: Spec) -> _Loaded:
-    """Decode, shrunk to the largest variant, as the file stores it."""
-    if format_ is formats.JPEG:
-        return _load_jpeg(path, largest)
-    if format_ is formats.PNG:
-        return _load_png(path, largest)
-    return _load_heic(path, largest)
+# Each decodes, shrunk to the largest variant, as the file stores it.
 
 
-def _load_jpeg(path: Path, largest: Spec) -> _Loaded:
-    with path.open("rb") as file:
-        header = jpeg.read_header(file)
-        source = io.BufferedReader(jpeg.Pixels(file, header), jpeg.Pixels.BLOCK_BYTES)
-        with JpegImagePlugin.JpegImageFile(source) as image:
-            target = max(target_size(image.size, largest))
-            for scale in (8, 4, 2):
-                if -(-max(image.size) // scale) >= target:
-                    # The decoder takes the scale by which the picture still covers this size.
-                    image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
-                    break
-            image.load()
-            return _Loaded(
-                _shrunk(image, target_size((header.width, header.height), largest)), header.icc
-            )
-
-
-def _load_png(path: Path, largest: Spec) -> _Loaded:
-    with path.open("rb") as file, PngImagePlugin.PngImageFile(file) as image:
-        icc = image.info.get("icc_profile")
+def _load_jpeg(file: BinaryIO, largest: Spec) -> _Loaded:
+    header = jpeg.read_header(file)
+    source = io.BufferedReader(jpeg.Pixels(file, header), jpeg.Pixels.BLOCK_BYTES)
+    with JpegImagePlugin.JpegImageFile(source) as image:
+        target = max(target_size(image.size, largest))
+        for scale in (8, 4, 2):
+            if -(-max(image.size) // scale) >= target:
+                # The decoder takes the scale by which the picture still covers this size.
+                image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
+                break
         image.load()
-        plain = _plain_mode(image)
-        return _Loaded(_shrunk(plain, target_size(image.size, largest)), icc)
+        return _Loaded(
+            _shrunk(image, target_size((header.width, header.height), largest)), header.icc
+        )
 
 
-def _load_heic(path: Path, largest: Spec) -> _Loaded:
-    heif = pillow_heif.open_heif(path, remove_stride=False)
-    pixels = heif.data
-    image = Image.frombytes(heif.mode, heif.size, pixels, "raw", heif.mode, heif.stride)
-    plain = _plain_mode(image)
-    return _Loaded(_shrunk(plain, target_size(heif.size, largest)), heif.info.get("icc_profile"))
+def _load_png(file: BinaryIO, largest: Spec) -> _Loaded:
+    header = png.read_header(file)
+    with PngImagePlugin.PngImageFile(splicing.splice(file, header.drawing)) as image:
+        small = _plain(image, largest)
+    # PNG, third edition, 4.3: cICP counts for more than a profile.
+    cicp = header.cicp if colour.is_known(header.cicp) else None
+    return _Loaded(small, None if cicp else header.icc, cicp)
+
+
+def _load_webp(file: BinaryIO, largest: Spec) -> _Loaded:
+    header = webp.read_header(file)
+    with WebPImagePlugin.WebPImageFile(io.BytesIO(webp.still(file, header))) as image:
+        if image.size != header.frame:
+            raise _damaged()
+        if header.frame == header.canvas:
+            return _Loaded(_plain(image, largest), header.icc)
+        image.load()
+        canvas = Image.new("RGBA", header.canvas)
+        canvas.paste(image, header.offset)
+    return _Loaded(_plain(canvas, largest), header.icc)
+
+
+def _load_heic(file: BinaryIO, largest: Spec) -> _Loaded:
+    nclx = heif_properties.read_header(file).nclx
+    file.seek(0)
+    with _rarity_made_plain():
+        picture = pillow_heif.open_heif(file, remove_stride=False)
+        pixels = picture.data
+    mode, stride = picture.mode, picture.stride
+    image = Image.frombytes(mode, picture.size, pixels, "raw", mode, stride)
+    return _Loaded(_plain(image, largest), picture.info.get("icc_profile"), nclx)
+
+
+def _load_avif(file: BinaryIO, largest: Spec) -> _Loaded:
+    nclx = heif_properties.read_header(file).nclx
+    decoder = _avif_decoder(file)
+    size, _, mode, icc, *_ = decoder.get_info()
+    pixels, *_ = decoder.get_frame(0)
+    return _Loaded(_plain(Image.frombytes(mode, size, pixels), largest), icc, nclx)
+
+
+def _load_tiff(file: BinaryIO, largest: Spec) -> _Loaded:
+    header = tiff_page.read_header(file)
+    # libtiff wants a file of its own to jump about in. The copy differs in its directory alone:
+    # it holds one page, does not say how to turn it, and has no tag that does not draw.
+    with tempfile.TemporaryFile(dir=Path(file.name).parent) as copy:
+        file.seek(0)
+        shutil.copyfileobj(file, copy, 1024 * 1024)
+        directory_at = copy.tell() + copy.tell() % 2
+        start, directory = header.first_page(at=directory_at)
+        copy.seek(directory_at)
+        copy.write(directory)
+        copy.seek(0)
+        copy.write(start)
+        copy.seek(0)
+        with TiffImagePlugin.TiffImageFile(copy) as image:
+            small = _plain(image, largest)
+    if header.is_inverted_grey_of_16_bits:
+        small = ImageChops.invert(small)
+    return _Loaded(small, header.icc)
+
+
+def _load_gif(file: BinaryIO, largest: Spec) -> _Loaded:
+    header = gif.read_header(file)
+    with GifImagePlugin.GifImageFile(splicing.splice(file, header.drawing)) as image:
+        return _Loaded(_plain(image, largest))
+
+
+def _load_bmp(file: BinaryIO, largest: Spec) -> _Loaded:
+    header = bmp.read_header(file)
+    file.seek(0)
+    with BmpImagePlugin.BmpImageFile(file) as image:
+        if image.size != (header.width, header.height):
+            raise _damaged()
+        return _Loaded(_plain(image, largest), header.icc)
+
+
+_LOADERS: Final[dict[Format, Callable[[BinaryIO, Spec], _Loaded]]] = {
+    formats.JPEG: _load_jpeg,
+    formats.PNG: _load_png,
+    formats.HEIC: _load_heic,
+    formats.WEBP: _load_webp,
+    formats.AVIF: _load_avif,
+    formats.TIFF: _load_tiff,
+    formats.GIF: _load_gif,
+    formats.BMP: _load_bmp,
+}
+
+
+def _plain(image: Image.Image, largest: Spec) -> Image.Image:
+    """In one of L, RGB, RGBA and CMYK, and shrunk to the largest variant."""
+    image.load()
+    return _shrunk(_plain_mode(image), target_size(image.size, largest))
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
-    """The picture in one of L, RGB, RGBA and CMYK."""
     if image.mode.startswith("I"):  # 16 bits of grey
         return image.point(lambda value: value / 257).convert("L")
     if image.mode == "1":
         return image.convert("L")
+    if image.mode == "LAB":
+        return colour.from_lab(image)
     if image.mode in {"LA", "La", "RGBa", "PA"} or "transparency" in image.info:
         return image.convert("RGBA")
     return image if image.mode in {"L", "RGB", "RGBA", "CMYK"} else image.convert("RGB")
 
 
-def _upright(loaded: _Loaded, format_: Format, orientation: int | None) -> Image.Image:
+def _upright(loaded: _Loaded, orientation: int) -> Image.Image:
     """Flattened onto white, in sRGB, and turned."""
     image = loaded.image
     if image.mode == "RGBA":
         flat = Image.new("RGB", image.size, "white")
         flat.paste(image, mask=image.getchannel("A"))
         image = flat
-    image = _in_srgb(image, loaded.icc)
-    if format_ is not formats.HEIC and orientation in _TURNS:
+    image = colour.in_srgb(image, icc=loaded.icc, nclx=loaded.nclx)
+    if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
     # Pillow's writer repeats what it finds here, a comment for one.
     image.info = {}
@@ -318,60 +520,6 @@ def _shrunk(image: Image.Image, size: Size) -> Image.Image:
     small = Image.new(image.mode, size)
     cykooz_resizer.Resizer().resize_pil(image, small, _LANCZOS)
     return small
-
-
-# Colour
-
-_MODES_BY_COLOUR_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-
-# Differences of up to so many of 255 levels are those between two descriptions of sRGB.
-_SAME_COLOUR: Final = 3
-
-
-def _in_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Convert by the embedded profile, if it is one for these pixels and not sRGB itself.
-
-    Without a profile pixels are sRGB already; a profile that cannot be used is as good as none.
-    """
-    transform = _to_srgb(icc, image.mode) if icc else None
-    if transform is not None and image.mode == "RGB":
-        return transform.apply_in_place(image)
-    if transform is not None:
-        return transform.apply(image)
-    return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-# A phone embeds the same profile into every photo.
-@lru_cache(maxsize=4)
-def _to_srgb(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way from this profile to sRGB; None if it is unusable or leads nowhere."""
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if _MODES_BY_COLOUR_SPACE.get(profile.profile.xcolor_space) != mode:
-            return None
-        transform = ImageCms.ImageCmsTransform(
-            profile, _srgb(), mode, "RGB", ImageCms.Intent.PERCEPTUAL
-        )
-        sample = _colour_sample(mode)
-        moved = ImageChops.difference(transform.apply(sample), sample.convert("RGB"))
-    except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
-        return None
-    is_elsewhere = max(moved.tobytes()) > _SAME_COLOUR
-    return transform if mode == "CMYK" or is_elsewhere else None
-
-
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-
-def _colour_sample(mode: str) -> Image.Image:
-    """Colours all over the space, one a pixel."""
-    channels = len(mode) if mode != "L" else 1
-    steps = range(0, 256, 51) if channels > 1 else range(256)
-    values = [bytes((step,)) for step in steps]
-    for _ in range(channels - 1):
-        values = [value + bytes((step,)) for value in values for step in steps]
-    return Image.frombytes(mode, (len(values), 1), b"".join(values))
 
 
 # Files

@@ -171,6 +171,187 @@ def heic(
     return out.getvalue()
 
 
+def webp(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    orientation: int | None = 1,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    quality: int = 90,
+    lossless: bool = False,
+    **camera: Any,
+) -> bytes:
+    """A WebP with an EXIF chunk."""
+    image = image or picture(width=width, height=height, seed=seed)
+    if exif is None:
+        exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
+    out = io.BytesIO()
+    stored(image, orientation or 1).save(
+        *(out, "WEBP"),
+        quality=quality,
+        lossless=lossless,
+        exif=exif,
+        method=1,
+        icc_profile=srgb(secret=True) if stuffed else icc,
+        xmp=_xmp() if stuffed else b"",
+    )
+    body = out.getvalue()
+    if stuffed:
+        unknown = b"junk" + struct.pack("<L", len(SECRET)) + SECRET + b"\0" * (len(SECRET) % 2)
+        body = b"RIFF" + struct.pack("<L", len(body) + len(unknown) - 8) + body[8:] + unknown
+        body += SECRET
+    return body
+
+
+def webp_of_one_colour(width: int, height: int) -> bytes:
+    """32 bytes that are a whole picture, of whatever size (RFC 9649, section 3).
+
+    Prefix codes of one symbol each take no bits a pixel.
+    """
+    fields = [(width - 1, 14), (height - 1, 14), (0, 1), (0, 3)]  # no alpha, version 0
+    fields += [(0, 1)] * 3  # no transform, no colour cache, no meta prefix codes
+    for level in (RED[1], RED[0], RED[2], 255):  # green, red, blue, alpha
+        fields += [(1, 1), (0, 1), (1, 1), (level, 8)]  # simple, one symbol, of 8 bits
+    fields += [(1, 1), (0, 1), (0, 1), (0, 1)]  # distance: the symbol 0, of 1 bit
+    bits = at = 0
+    for value, length in fields:
+        bits |= value << at
+        at += length
+    coded = b"\x2f" + bits.to_bytes(-(-at // 8), "little")
+    body = b"WEBPVP8L" + struct.pack("<L", len(coded)) + coded + b"\0" * (len(coded) % 2)
+    return b"RIFF" + struct.pack("<L", len(body)) + body
+
+
+def avif(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    orientation: int | None = 1,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    quality: int = 85,
+    **camera: Any,
+) -> bytes:
+    """An AVIF as a HEIC is drawn: turned by irot and imir *and*, once more, by its EXIF."""
+    image = image or picture(width=width, height=height, seed=seed)
+    if exif is None:
+        # Pillow turns the orientation into irot and imir, and takes it out of the EXIF: its twin,
+        # of the next number, stays, and takes its place below.
+        twin: Tags = {0x0113: (SHORT, orientation or 1)}
+        exif = exif_block(orientation=orientation, stuffed=stuffed, ifd0=twin, **camera)
+    out = io.BytesIO()
+    stored(image, orientation or 1).save(
+        *(out, "AVIF"),
+        quality=quality,
+        speed=10,
+        exif=exif,
+        icc_profile=srgb(secret=True) if stuffed else icc,
+        xmp=_xmp() if stuffed else b"",
+    )
+    short = b"\3\0\1\0\0\0"
+    body = out.getvalue().replace(b"\x13\1" + short, b"\x12\1" + short)
+    return body + (b"\0\0\0\x38free" + SECRET.ljust(48) if stuffed else b"")
+
+
+def tiff_file(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    orientation: int | None = 1,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+    icc: bytes | None = None,
+    endian: str = "<",
+    **camera: Any,
+) -> bytes:
+    """A TIFF of one deflated strip, whose IFD0 holds the camera's tags as well."""
+    image = image or picture(width=width, height=height, seed=seed)
+    image = stored(image.convert("RGB"), orientation or 1)
+    pixels = zlib.compress(image.tobytes(), 1)
+    tags: Tags = {
+        0x0100: (LONG, image.width),
+        0x0101: (LONG, image.height),
+        0x0102: (SHORT, [8, 8, 8]),
+        0x0103: (SHORT, 8),  # deflate
+        0x0106: (SHORT, 2),  # RGB
+        0x0111: (LONG, 0),
+        0x0115: (SHORT, 3),
+        0x0116: (LONG, image.height),
+        0x0117: (LONG, len(pixels)),
+    }
+    if stuffed:
+        icc = srgb(secret=True)
+        tags |= {0x02BC: (BYTE, _xmp()), 0x83BB: (UNDEFINED, _iptc()), 0x8649: (BYTE, _iptc())}
+    if icc:
+        tags[0x8773] = (UNDEFINED, icc)
+    settings = {"orientation": orientation, "stuffed": stuffed, "endian": endian, **camera}
+    at = len(exif_block(ifd0=tags, **settings))
+    return exif_block(ifd0=tags | {0x0111: (LONG, at)}, **settings) + pixels
+
+
+def gif(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+    frames: int = 1,
+) -> bytes:
+    """A GIF; the frames behind the first are other pictures."""
+    image = image or picture(width=width, height=height, seed=seed)
+    others = [
+        picture(width=image.width, height=image.height, seed=9 + n) for n in range(frames - 1)
+    ]
+    out = io.BytesIO()
+    extra: dict[str, Any] = {"comment": SECRET} if stuffed else {}
+    if others:
+        extra |= {"save_all": True, "append_images": others}
+    image.save(out, "GIF", **extra)
+    body = out.getvalue()
+    if stuffed:
+        # The application extension of XMP, and a text behind the end.
+        xmp = b"!\xff\x0bXMP DataXMP" + _xmp() + b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+        palette_end = 13 + (3 << (body[10] & 7) + 1 if body[10] & 0x80 else 0)
+        body = body[:palette_end] + xmp + body[palette_end:] + SECRET
+    return body
+
+
+def mpo(**options: Any) -> bytes:
+    """A JPEG with a second one behind it, as cameras with two eyes write."""
+    first = jpeg(**options)
+    second = jpeg(width=640, height=480, seed=7)
+    # CIPA DC-007: the index of two pictures, in a segment of APP2 right behind SOI.
+    entries = b"".join(
+        struct.pack("<LLLHH", kind, length, offset, 0, 0)
+        for kind, length, offset in ((0x030000, len(first), 0), (0x020002, len(second), len(first)))
+    )
+    index = tiff({0xB000: (UNDEFINED, b"0100"), 0xB001: (LONG, 2), 0xB002: (UNDEFINED, entries)})
+    return first[:2] + segment(0xE2, b"MPF\0" + index) + first[2:] + second
+
+
+def bmp(
+    *,
+    width: int = 1200,
+    height: int = 800,
+    seed: int = 0,
+    stuffed: bool = False,
+    image: Image.Image | None = None,
+) -> bytes:
+    image = image or picture(width=width, height=height, seed=seed)
+    out = io.BytesIO()
+    image.save(out, "BMP")
+    return out.getvalue() + (SECRET if stuffed else b"")
+
+
 def segment(marker: int, payload: bytes) -> bytes:
     """One JPEG segment."""
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload

@@ -109,6 +109,7 @@ def test_exposure_is_read_in_its_units():
         ({0x8827: (ASCII, "400")}, 400),
         ({0x8827: (ASCII, "auto")}, None),
         ({0x8833: (LONG, 640)}, 640),
+        ({0x8832: (RATIONAL, [(3, 2)])}, None),  # looked for by walking two billion numbers
     ],
 )
 def test_iso(tags: drawing.Tags, iso: int | None):
@@ -132,6 +133,27 @@ def test_iso(tags: drawing.Tags, iso: int | None):
 )
 def test_texts_are_safe_for_a_database_and_a_page(stored: bytes, shown: str | None):
     assert exif.parse(exif_block(ifd0={0x010F: (ASCII, stored)})).camera_make == shown
+
+
+@pytest.mark.parametrize(
+    ("tags", "aperture", "exposure_time"),
+    [
+        ({0x829D: (RATIONAL, [(28, 10)]), 0x9202: (RATIONAL, [(4, 1)])}, 2.8, None),
+        ({0x9202: (RATIONAL, [(4, 1)])}, 4.0, None),
+        ({0x9202: (RATIONAL, [(0, 1)])}, None, None),
+        ({0x9202: (RATIONAL, [(4_000_000_000, 1)])}, None, None),
+        ({0x829D: (RATIONAL, [(2_000_000_000, 1)])}, None, None),
+        ({0x829A: (RATIONAL, [(1, 0)]), 0x9201: (drawing.SRATIONAL, [(5, 1)])}, None, 1 / 32),
+        ({0x9201: (drawing.SRATIONAL, [(-3, 1)])}, None, 8.0),
+        ({0x9201: (drawing.SRATIONAL, [(2_000_000_000, 1)])}, None, None),
+    ],
+)
+def test_apex_values_fill_in(
+    tags: drawing.Tags, aperture: float | None, exposure_time: float | None
+):
+    read = exif.parse(exif_block(exif=tags))
+    assert read.aperture == pytest.approx(aperture)
+    assert read.exposure_time == pytest.approx(exposure_time)
 
 
 def moment(*parts: int) -> datetime:
@@ -199,6 +221,7 @@ def test_the_offset_of_an_editors_computer_is_not_the_cameras():
         ("+14:00", "+14:00", 840),
         ("+15:00", None, None),
         ("+02:75", None, None),
+        ("-3:00", "-03:00", -180),
         ("   :  ", None, None),
         ("CEST", None, None),
     ],
@@ -219,6 +242,7 @@ def test_offsets(stored: str, shown: str | None, minutes: int | None):
         ("2026:06:21 23:30:00", "2026:06:22 02:00:00", -150),  # Newfoundland in summer
         ("2026:06:22 09:30:00", "2026:06:21 19:30:00", 840),  # Line Islands
         ("2026:06:21 21:30:00", "2026:06:21 21:30:00", 0),
+        ("2026:06:21 21:30:00", "2026:06:21 19:24:00", None),  # a fix of a while ago
         ("2026:06:21 21:30:00", "2026:06:21 20:15:00", None),  # nobody lives at +01:15
         ("2026:06:21 21:30:00", "2026:06:20 19:30:00", None),  # a fix of yesterday
     ],

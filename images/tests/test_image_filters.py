@@ -266,7 +266,7 @@ def test_the_trash_of_one_team_is_not_that_of_another(both, ada, signed_in, else
         ("uploader", ""),
         ("uploader", "nul%00"),
         ("camera", "x" * 201),
-        ("format", "gif"),
+        ("format", "psd"),
         ("format", "json"),
         ("taken_after", "yesterday"),
         ("taken_after", "2026-13-01"),

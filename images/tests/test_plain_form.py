@@ -157,7 +157,7 @@ def test_a_link_has_only_so_many_tries(post, settings):
 
 
 def test_a_form_that_is_too_large_is_refused_unread(invitation, settings):
-    settings.UPLOAD_MAX_BYTES = 1000
+    settings.FORM_MAX_BYTES = 1000
 
     class Unreadable:
         def read(self, *args):

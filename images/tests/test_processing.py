@@ -85,12 +85,25 @@ def test_the_bucket_holds_the_untouched_original_and_bare_variants(cleo, bucket,
 
 @pytest.mark.parametrize(
     ("data", "content_type"),
-    [(drawing.heic(), "image/heic"), (drawing.png(), "image/png"), (drawing.jpeg(), "image/jpeg")],
-    ids=["heic", "png", "jpeg"],
+    [
+        (drawing.heic(), "image/heic"),
+        (drawing.png(), "image/png"),
+        (drawing.jpeg(), "image/jpeg"),
+        (drawing.webp(), "image/webp"),
+        (drawing.avif(), "image/avif"),
+        (drawing.tiff_file(), "image/tiff"),
+        (drawing.gif(frames=3), "image/gif"),
+        (drawing.bmp(), "image/bmp"),
+        (drawing.mpo(), "image/jpeg"),
+    ],
+    ids=["heic", "png", "jpeg", "webp", "avif", "tiff", "gif", "bmp", "mpo"],
 )
-def test_the_bytes_tell_the_type_whatever_was_declared(cleo, data, content_type):
+def test_the_bytes_tell_the_type_whatever_was_declared(cleo, bucket, data, content_type):
     image = cleo.send_and_process(data, content_type="", filename="liar.txt")
     assert (image.status, image.content_type) == ("done", content_type)
+    assert (image.width, image.height) == (1200, 800)
+    [original] = [found.key for found in bucket.list_keys("") if "/original/" in found.key]
+    assert original.rpartition(".")[2] in {"jpg", content_type.removeprefix("image/")}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +112,17 @@ def test_the_bytes_tell_the_type_whatever_was_declared(cleo, data, content_type)
         (b"<html>hello</html>", "not-an-image"),
         (b"x", "not-an-image"),
         (b"%PDF-1.7 and so on", "unsupported-format"),
-        (b"GIF89a" + bytes(100), "unsupported-format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported-format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "unsupported-format"),
+        (b"PK\3\4" + bytes(100), "unsupported-format"),
+        (b"II*\0\x10\0\0\0CR\2\0", "unsupported-format"),
+        (b"GIF89a" + bytes(100), "damaged"),
+        (drawing.webp()[:2000], "damaged"),
+        (drawing.avif()[:2000], "damaged"),
+        (drawing.tiff_file()[:2000], "damaged"),
+        (drawing.gif()[:2000], "damaged"),
+        (drawing.bmp()[:2000], "damaged"),
+        (drawing.webp_of_one_colour(16383, 16383), "too-many-pixels"),
         (drawing.jpeg()[:2000], "damaged"),
         (drawing.png()[:1000], "damaged"),
         (drawing.heic()[:2000], "damaged"),

@@ -1,0 +1,165 @@
+"""From whatever colours a file has to sRGB (IEC 61966-2-1)."""
+
+from __future__ import annotations
+
+import io
+import math
+from functools import lru_cache
+from typing import Final
+
+from PIL import Image, ImageChops, ImageCms, ImageFilter
+
+# Colour primaries and transfer characteristics, code points of ITU-T H.273.
+Nclx = tuple[int, int]
+
+_MODES_BY_COLOUR_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+
+# Differences of up to so many of 255 levels are those between two descriptions of sRGB.
+_SAME_COLOUR: Final = 3
+
+
+def in_srgb(image: Image.Image, *, icc: bytes | None, nclx: Nclx | None = None) -> Image.Image:
+    """Convert by the embedded profile, or else by the code points, unless that is sRGB itself.
+
+    With neither, pixels are sRGB already; a profile that cannot be used is as good as none.
+    `image` is in L, RGB or CMYK; RGB may be changed in place.
+    """
+    transform = _to_srgb(icc, image.mode) if icc else None
+    if transform is not None and image.mode == "RGB":
+        return transform.apply_in_place(image)
+    if transform is not None:
+        return transform.apply(image)
+    if nclx and not icc and image.mode == "RGB" and (table := _table_to_srgb(nclx)):
+        return image.filter(table)
+    return image.convert("RGB") if image.mode == "CMYK" else image
+
+
+def from_lab(image: Image.Image) -> Image.Image:
+    """CIE L*a*b*, as a TIFF may have it, in sRGB."""
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    return ImageCms.ImageCmsTransform(lab, _srgb(), "LAB", "RGB").apply(image)
+
+
+def is_known(nclx: Nclx | None) -> bool:
+    """True if code points say anything that can be gone by."""
+    return nclx is not None and nclx[0] in _KNOWN_PRIMARIES and nclx[1] in _KNOWN_TRANSFERS
+
+
+# By profile
+
+
+# A phone embeds the same profile into every photo.
+@lru_cache(maxsize=4)
+def _to_srgb(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The way from this profile to sRGB; None if it is unusable or leads nowhere."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        if _MODES_BY_COLOUR_SPACE.get(profile.profile.xcolor_space) != mode:
+            return None
+        transform = ImageCms.ImageCmsTransform(
+            *(profile, _srgb(), mode, "RGB", ImageCms.Intent.PERCEPTUAL),
+            # To look whether a pixel is the one before takes longer than a photo's pixels do.
+            flags=ImageCms.Flags.NOCACHE,
+        )
+        sample = _colour_sample(mode)
+        moved = ImageChops.difference(transform.apply(sample), sample.convert("RGB"))
+    except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
+        return None
+    is_elsewhere = max(moved.tobytes()) > _SAME_COLOUR
+    return transform if mode == "CMYK" or is_elsewhere else None
+
+
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _colour_sample(mode: str) -> Image.Image:
+    """Colours all over the space, one a pixel."""
+    channels = len(mode) if mode != "L" else 1
+    steps = range(0, 256, 51) if channels > 1 else range(256)
+    values = [bytes((step,)) for step in steps]
+    for _ in range(channels - 1):
+        values = [value + bytes((step,)) for value in values for step in steps]
+    return Image.frombytes(mode, (len(values), 1), b"".join(values))
+
+
+# By code points
+
+_BT709, _UNSPECIFIED, _BT2020, _P3 = 1, 2, 9, 12
+_LINEAR, _PQ, _HLG = 8, 16, 18
+_OLD_TELEVISION: Final = frozenset({5, 6, 7})  # close to BT.709
+_SDR_TRANSFERS: Final = frozenset({1, 2, 6, 13, 14, 15})  # all shown as sRGB is, as browsers do
+
+_KNOWN_TRANSFERS: Final = _SDR_TRANSFERS | {_LINEAR, _PQ, _HLG}
+
+# Into linear sRGB, from chromaticities of ITU-R BT.2020 and SMPTE EG 432-1 (all at D65).
+_MATRICES: Final = {
+    _BT2020: ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187)),
+    _P3: ((1.2249, -0.2249, 0.0), (-0.0421, 1.0421, 0.0), (-0.0196, -0.0786, 1.0983)),
+    _BT709: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+}
+
+_KNOWN_PRIMARIES: Final = frozenset(_MATRICES) | _OLD_TELEVISION
+
+_WHITE_NITS: Final = 203  # of paper in an HDR picture (ITU-R BT.2408)
+_HLG_PEAK_NITS: Final = 1000
+_KNEE: Final = 0.75  # brighter light is pressed into what is left above
+_GRID: Final = 33
+
+
+@lru_cache(maxsize=4)
+def _table_to_srgb(nclx: Nclx) -> ImageFilter.Color3DLUT | None:
+    """None for sRGB itself, for what is not said, and for what nobody takes photos in."""
+    primaries, transfer = nclx
+    primaries = _BT709 if primaries in {_UNSPECIFIED, *_OLD_TELEVISION} else primaries
+    if primaries not in _MATRICES or transfer not in _KNOWN_TRANSFERS:
+        return None
+    if primaries == _BT709 and transfer in _SDR_TRANSFERS:
+        return None
+    matrix = _MATRICES[primaries]
+
+    def convert(red: float, green: float, blue: float) -> tuple[float, float, float]:
+        light = _light((red, green, blue), transfer)
+        seen = [sum(a * b for a, b in zip(row, light, strict=True)) for row in matrix]
+        if transfer in {_PQ, _HLG} and (brightest := max(seen)) > _KNEE:
+            room = 1 - _KNEE
+            pressed = 1 - room * math.exp(-(brightest - _KNEE) / room)
+            seen = [level * pressed / brightest for level in seen]
+        out_red, out_green, out_blue = (_encoded(level) for level in seen)
+        return out_red, out_green, out_blue
+
+    return ImageFilter.Color3DLUT.generate(_GRID, convert)
+
+
+def _light(signal: tuple[float, float, float], transfer: int) -> list[float]:
+    """Linear light, 1 for paper white."""
+    if transfer == _LINEAR:
+        return list(signal)
+    if transfer == _PQ:
+        return [_pq(level) / _WHITE_NITS for level in signal]
+    if transfer == _HLG:
+        scene = [_hlg(level) for level in signal]
+        # ITU-R BT.2100: the system gamma of 1.2 works on luminance.
+        luminance = sum(a * b for a, b in zip((0.2627, 0.6780, 0.0593), scene, strict=True))
+        return [level * luminance**0.2 * _HLG_PEAK_NITS / _WHITE_NITS for level in scene]
+    return [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in signal]
+
+
+def _pq(signal: float) -> float:
+    """Nits (SMPTE ST 2084)."""
+    root = signal ** (1 / 78.84375)
+    return float(
+        10000 * (max(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125)
+    )
+
+
+def _hlg(signal: float) -> float:
+    """Light of the scene, 0 to 1 (ITU-R BT.2100)."""
+    if signal <= 0.5:
+        return signal * signal / 3
+    return float((math.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+
+
+def _encoded(level: float) -> float:
+    level = min(max(level, 0.0), 1.0)
+    return float(12.92 * level if level <= 0.0031308 else 1.055 * level ** (1 / 2.4) - 0.055)

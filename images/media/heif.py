@@ -1,0 +1,214 @@
+"""The metadata items of a HEIF file, which HEIC and AVIF are (ISO/IEC 14496-12 §8.11, 23008-12).
+
+Only the boxes that say where an item lies are read, within limits, and no pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from mmap import mmap
+
+MAX_BOXES: Final = 1000  # of one level
+MAX_ITEMS: Final = 20_000  # a picture of 200 megapixels in tiles has about 1000
+MAX_EXTENTS: Final = 64  # of one item
+MAX_REFERENCES: Final = 20_000
+
+XMP_TYPE: Final = b"application/rdf+xml"
+
+
+@dataclass(frozen=True)
+class Box:
+    """Its four letters, and where its payload lies: `at` <= payload < `end`."""
+
+    name: bytes
+    at: int
+    end: int
+
+
+@dataclass
+class Item:
+    """`kind` is `Exif`, `mime`, or a codec's name for pixels; `extents` are (at, byte size) within
+    the file, in order."""
+
+    number: int
+    kind: bytes
+    content_type: bytes = b""
+    encoding: bytes = b""
+    extents: tuple[tuple[int, int], ...] = ()
+    describes_primary: bool = False
+
+    def read(self, data: bytes | mmap, *, max_bytes: int) -> bytes:
+        read = b""
+        for at, byte_size in self.extents:
+            read += data[at : at + min(byte_size, max_bytes - len(read))]
+        return read
+
+
+def metadata_items(data: bytes | mmap) -> list[Item]:
+    """The Exif and mime items, those of the primary picture first."""
+    return [item for item in items(data) if item.kind in {b"Exif", b"mime"}]
+
+
+def items(data: bytes | mmap) -> list[Item]:
+    """All items, those about the primary picture first. What is broken is left out."""
+    meta = next((box for box in boxes(data, 0, len(data)) if box.name == b"meta"), None)
+    if meta is None:
+        return []
+    parts: dict[bytes, Box] = {}
+    for box in boxes(data, meta.at + 4, meta.end):
+        parts.setdefault(box.name, box)
+    if b"iinf" not in parts or b"iloc" not in parts:
+        return []
+    found = {item.number: item for item in _described(data, parts[b"iinf"])}
+    if b"pitm" in parts and b"iref" in parts:
+        primary = _primary(data, parts[b"pitm"])
+        for number in _describing(data, parts[b"iref"], primary) & found.keys():
+            found[number].describes_primary = True
+    _locate(data, parts[b"iloc"], parts.get(b"idat"), found)
+    return sorted(found.values(), key=lambda item: not item.describes_primary)
+
+
+def tiff_in_item(payload: bytes) -> bytes:
+    """The TIFF structure of an Exif item: behind an offset to it (23008-12 annex A.2.1)."""
+    if len(payload) < 8:
+        return b""
+    start = 4 + int.from_bytes(payload[:4])
+    if payload[start : start + 2] in {b"II", b"MM"}:
+        return payload[start:]
+    # Some writers forget the offset, or count it from elsewhere.
+    marks = (payload.find(mark, 0, 64) for mark in (b"II*\0", b"MM\0*"))
+    found = min((at for at in marks if at >= 0), default=len(payload))
+    return payload[found:]
+
+
+def boxes(data: bytes | mmap, at: int, end: int) -> Iterator[Box]:
+    """The boxes of one level, as far as they fit."""
+    for _ in range(MAX_BOXES):
+        if at + 8 > end:
+            return
+        byte_size, name = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if byte_size == 1 and at + 16 <= end:
+            (byte_size,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        elif byte_size == 0:  # up to the end
+            byte_size = end - at
+        if byte_size < head or at + byte_size > end:
+            return
+        yield Box(name, at + head, at + byte_size)
+        at += byte_size
+
+
+class _Cursor:
+    """Reads big-endian numbers of any width. Raises struct.error behind the end."""
+
+    def __init__(self, data: bytes | mmap, box: Box) -> None:
+        self.data, self.at, self.end = data, box.at, box.end
+
+    def take(self, byte_size: int) -> int:
+        if self.at + byte_size > self.end:
+            raise struct.error("A box ends early.")
+        self.at += byte_size
+        return int.from_bytes(self.data[self.at - byte_size : self.at])
+
+
+def _described(data: bytes | mmap, iinf: Box) -> Iterator[Item]:
+    first_at = iinf.at + (6 if data[iinf.at : iinf.at + 1] == b"\0" else 8)
+    at = first_at
+    for _ in range(MAX_ITEMS // MAX_BOXES):
+        last = None
+        for last in boxes(data, at, iinf.end):
+            if last.name == b"infe" and (item := _item(data, last)):
+                yield item
+        if last is None:
+            return
+        at = last.end
+
+
+def _item(data: bytes | mmap, infe: Box) -> Item | None:
+    cursor = _Cursor(data, infe)
+    try:
+        version = cursor.take(4) >> 24
+        if version not in {2, 3}:
+            return None
+        number = cursor.take(2 if version == 2 else 4)
+        cursor.take(2)  # protection
+        kind = cursor.take(4).to_bytes(4)
+    except struct.error:
+        return None
+    rest = data[cursor.at : min(infe.end, cursor.at + 1000)]
+    _, content_type, encoding = (rest.split(b"\0") + [b""] * 3)[:3]
+    return Item(number, kind, content_type, encoding)
+
+
+def _primary(data: bytes | mmap, pitm: Box) -> int:
+    width = 2 if data[pitm.at : pitm.at + 1] == b"\0" else 4
+    return int.from_bytes(data[pitm.at + 4 : min(pitm.at + 4 + width, pitm.end)])
+
+
+def _describing(data: bytes | mmap, iref: Box, primary: int) -> set[int]:
+    """The items whose `cdsc` reference leads to the primary picture."""
+    width = 2 if data[iref.at : iref.at + 1] == b"\0" else 4
+    found = set()
+    for box in boxes(data, iref.at + 4, iref.end):
+        if box.name != b"cdsc":
+            continue
+        cursor = _Cursor(data, box)
+        try:
+            number = cursor.take(width)
+            for _ in range(min(cursor.take(2), MAX_REFERENCES)):
+                if cursor.take(width) == primary:
+                    found.add(number)
+        except struct.error:
+            continue
+    return found
+
+
+def _locate(data: bytes | mmap, iloc: Box, idat: Box | None, items: dict[int, Item]) -> None:
+    """Tell the items where they lie, as far as the table can be read."""
+    cursor = _Cursor(data, iloc)
+    try:
+        version = cursor.take(4) >> 24
+        if version > 2:
+            return
+        sizes = cursor.take(2)
+        offset, length, base = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
+        index = sizes & 15 if version else 0
+        for _ in range(min(cursor.take(2 if version < 2 else 4), MAX_ITEMS)):
+            number = cursor.take(2 if version < 2 else 4)
+            method = cursor.take(2) & 15 if version else 0
+            cursor.take(2)  # the file it lies in
+            start = cursor.take(base)
+            count = cursor.take(2)
+            item = items.get(number)
+            if item is None or count > MAX_EXTENTS:
+                cursor.at += count * (index + offset + length)
+                continue
+            extents = []
+            for _ in range(count):
+                cursor.take(index)
+                extents.append((start + cursor.take(offset), cursor.take(length)))
+            item.extents = _within_file(extents, method, idat, len(data))
+    except struct.error:
+        return
+
+
+def _within_file(
+    extents: list[tuple[int, int]], method: int, idat: Box | None, file_bytes: int
+) -> tuple[tuple[int, int], ...]:
+    if method == 0:
+        start, end = 0, file_bytes
+    elif method == 1 and idat is not None:
+        start, end = idat.at, idat.end
+    else:
+        return ()
+    # A length of 0 means the rest.
+    placed = [(start + at, byte_size or end - start - at) for at, byte_size in extents]
+    if any(byte_size < 0 or at + byte_size > end for at, byte_size in placed):
+        return ()
+    return tuple(placed)

@@ -1,0 +1,46 @@
+"""A bound on what one picture may cost in memory, so that no file can take the worker with it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Exceeded(Exception):
+    """The block wanted more memory than was granted."""
+
+
+@contextmanager
+def bounded(byte_count: int) -> Iterator[None]:
+    """Let the process grow by so many bytes while the block runs. Raises Exceeded.
+
+    Where the process is already bound more tightly, by its operator, a MemoryError passes: that
+    is not the picture's fault. Linux only; elsewhere nothing is bounded.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    ours = _size_of_process() + byte_count
+    if soft != resource.RLIM_INFINITY and soft <= ours:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (ours, hard))
+    try:
+        yield
+    except MemoryError as error:
+        raise Exceeded from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _size_of_process() -> int:
+    """Bytes of address space, which is what the limit counts."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()

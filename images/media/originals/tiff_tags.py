@@ -1,0 +1,273 @@
+"""Takes GPS, and what may hide it, out of a TIFF structure: of an EXIF block, or of a TIFF file.
+
+Directories close the gaps of forgotten tags, and every byte that nothing refers to any more
+becomes zero; what stays keeps its place, so that no offset changes.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from images.media import jpeg, tiff
+from images.media.originals import jpeg_segments
+from images.media.originals.telling import Unproven
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Of IFD0 and its like: GPS; XMP, IPTC and Photoshop blocks; maker notes; padding an editor left.
+FORGOTTEN_TAGS: Final = frozenset({0x8825, 0x02BC, 0x83BB, 0x8649, 0x927C, 0xEA1C})
+SUB_IFDS: Final = 0x014A
+
+
+# Of the private tags of a page of a TIFF file: EXIF, ICC profile, copyright, Windows' texts. The
+# others, such as GeoTIFF's and an editor's layers, draw nothing and may tell anything.
+KEPT_PRIVATE_TAGS: Final = frozenset({0x8769, 0x8773, 0x8298, *range(0x9C9B, 0x9CA0)})
+MAX_PAGES: Final = 100
+
+INNER: Final = frozenset({0x8769, 0xA005})
+
+
+@dataclass
+class _Tree:
+    """A TIFF structure, and which of its bytes something that stays refers to."""
+
+    data: bytearray | mmap.mmap
+    order: str
+    covered: list[tuple[int, int]] = field(default_factory=list)
+
+    def numbers(self, letters: str, at: int) -> tuple[int, ...]:
+        letters = self.order + letters
+        if not 0 <= at <= len(self.data) - struct.calcsize(letters):
+            raise Unproven("Its EXIF points outside itself.")
+        return struct.unpack_from(letters, self.data, at)
+
+    def number(self, letter: str, at: int) -> int:
+        return self.numbers(letter, at)[0]
+
+    def write(self, letter: str, at: int, value: int) -> None:
+        struct.pack_into(self.order + letter, self.data, at, value)
+
+    def keep(self, at: int, byte_size: int) -> None:
+        if at < 0 or byte_size < 0 or at + byte_size > len(self.data):
+            raise Unproven("Its EXIF points outside itself.")
+        self.covered.append((at, at + byte_size))
+
+    def blank_gaps(self) -> None:
+        at = 0
+        for start, end in sorted([*self.covered, (len(self.data),) * 2]):
+            if start > at and self.data[at:start].strip(b"\0"):
+                self.data[at:start] = bytes(start - at)
+            at = max(at, end)
+
+
+def edit_block(block: bytes) -> bytes:
+    """The same EXIF block, of the same length, without position, maker note and what nothing
+    refers to. Raises Unproven."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        raise Unproven("Its EXIF is no TIFF.")
+    tree = _Tree(bytearray(block), order)
+    tree.keep(0, 8)
+    following_at = _edit_directory(tree, tree.number("L", 4))
+    ifd1_at = tree.number("L", following_at)
+    if ifd1_at:
+        try:
+            trial = _Tree(bytearray(tree.data), order, covered=list(tree.covered))
+            last_at = _edit_directory(trial, ifd1_at, inner=frozenset())
+            _keep_thumbnail(trial, ifd1_at)
+            trial.write("L", last_at, 0)
+        except Unproven:
+            tree.write("L", following_at, 0)  # a thumbnail is worth less than the rest
+        else:
+            tree = trial
+    tree.blank_gaps()
+    edited = bytes(tree.data)
+    if tiff.GPS in tiff.read(edited):
+        raise Unproven("A position is still there.")
+    return edited
+
+
+def edit_file(path: Path) -> None:
+    """A TIFF file of one or more pages, in place. Raises Unproven."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        tree = _opened(data)
+        tree.keep(0, 8)
+        for at in _pages(tree):
+            _edit_directory(tree, at, is_page=True)
+            for pixels_at, byte_size in _pixels(tree, at):
+                tree.keep(pixels_at, byte_size)
+        tree.blank_gaps()
+        data.flush()
+
+
+def drawing(path: Path) -> list[tuple[int, int]]:
+    """A checksum over what draws each page: the pixels, and the tags that say how."""
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        tree = _opened(data)
+        found = []
+        for at in _pages(tree):
+            tags = pixels = 0
+            for tag, entry_at in sorted(_entries(tree, at)):
+                if not _is_forgotten(tag, is_page=True) and tag not in INNER:
+                    tags = zlib.crc32(_value(tree, entry_at), zlib.crc32(b"%d" % tag, tags))
+            for pixels_at, byte_size in _pixels(tree, at):
+                pixels = zlib.crc32(data[pixels_at : pixels_at + byte_size], pixels)
+            found.append((tags, pixels))
+        return found
+
+
+def _opened(data: mmap.mmap) -> _Tree:
+    shape = tiff.shape(data)
+    if shape is None or shape.count != "H" or shape.skipped:
+        raise Unproven("It is a TIFF of a rare kind.")
+    return _Tree(data, shape.order)
+
+
+def _pages(tree: _Tree) -> Iterator[int]:
+    """Where the directory of each page is. A page may be edited before the next is asked for."""
+    seen: set[int] = set()
+    at = tree.number("L", 4)
+    while at:
+        if at in seen or len(seen) >= MAX_PAGES:
+            raise Unproven("It has too many pages.")
+        seen.add(at)
+        yield at
+        at = tree.number("L", at + 2 + 12 * tree.number("H", at))
+
+
+# Compressions that hold pixels and nothing else, and JPEG, which is looked into: none, CCITT, LZW,
+# JPEG, Deflate (two numbers), PackBits, Zstandard.
+_COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 32946, 32773, 50000})
+
+
+def _pixels(tree: _Tree, at: int) -> list[tuple[int, int]]:
+    """Offset and byte size of the strips or tiles of a page. Raises Unproven where a reader would
+    have to guess."""
+    told = {tag: _whole_numbers(tree, entry_at) for tag, entry_at in _entries(tree, at)}
+    offsets = told.get(0x0111) or told.get(0x0144) or ()
+    sizes = told.get(0x0117) or told.get(0x0145) or ()
+    compression = (told.get(0x0103) or (1,))[0]
+    if not offsets or len(offsets) != len(sizes) or 0 in sizes:
+        raise Unproven("It does not say where its pixels are.")
+    if compression not in _COMPRESSIONS or 0x0201 in told:
+        raise Unproven("Its pixels are of a rare kind.")
+    if compression == 1:
+        (width, *_), (height, *_) = told.get(0x0100) or (0,), told.get(0x0101) or (0,)
+        samples = (told.get(0x0115) or (1,))[0]
+        bits = told.get(0x0102) or (1,)
+        bits_of_pixel = sum(bits) if len(bits) == samples else bits[0] * samples
+        if sum(sizes) < width * height * bits_of_pixel // 8:
+            raise Unproven("It does not say where all its pixels are.")
+    pixels = list(zip(offsets, sizes, strict=True))
+    for pixels_at, byte_size in pixels:
+        if pixels_at + byte_size > len(tree.data):
+            raise Unproven("It ends before its pixels.")
+        if compression == 7:
+            part = tree.data[pixels_at : pixels_at + byte_size]
+            if any(mark in part for mark in (jpeg.EXIF_START, jpeg.XMP_START, b"Photoshop 3.0")):
+                raise Unproven("Its pixels hold metadata of their own.")
+    return pixels
+
+
+def _entries(tree: _Tree, at: int) -> list[tuple[int, int]]:
+    """Tag, and where the entry stands."""
+    count = tree.number("H", at)
+    if count > tiff.MAX_ENTRIES:
+        raise Unproven("Its EXIF is of no usual shape.")
+    entries_at = range(at + 2, at + 2 + 12 * count, 12)
+    return [(tree.number("H", entry_at), entry_at) for entry_at in entries_at]
+
+
+def _value(tree: _Tree, entry_at: int) -> bytes:
+    kind, count, value_at = tree.numbers("HLL", entry_at + 2)
+    byte_size = tiff.UNIT_BYTES.get(kind, 0) * count
+    if byte_size <= 4:
+        value_at = entry_at + 8
+    return bytes(tree.data[value_at : value_at + byte_size])
+
+
+def _whole_numbers(tree: _Tree, entry_at: int) -> tuple[int, ...]:
+    letter = {3: "H", 4: "L"}.get(tree.number("H", entry_at + 2))
+    data = _value(tree, entry_at)
+    if letter is None:
+        return ()
+    return struct.unpack(f"{tree.order}{len(data) // struct.calcsize('=' + letter)}{letter}", data)
+
+
+def _is_forgotten(tag: int, *, is_page: bool) -> bool:
+    is_private = is_page and tag >= 0x8000
+    return tag in FORGOTTEN_TAGS or (is_private and tag not in KEPT_PRIVATE_TAGS)
+
+
+def _edit_directory(
+    tree: _Tree,
+    at: int,
+    *,
+    inner: frozenset[int] = INNER,
+    depth: int = 0,
+    is_page: bool = False,
+) -> int:
+    """Close the gaps that forgotten tags leave; returns where the next directory is told."""
+    count = tree.number("H", at)
+    if count > tiff.MAX_ENTRIES or depth > 2:
+        raise Unproven("Its EXIF is of no usual shape.")
+    entries = []
+    for tag, entry_at in _entries(tree, at):
+        if tag == SUB_IFDS:
+            raise Unproven("Its EXIF holds directories that are not understood.")
+        if not _is_forgotten(tag, is_page=is_page) and _keep_value(tree, entry_at):
+            entries.append(bytes(tree.data[entry_at : entry_at + 12]))
+            if tag in inner:
+                inner_at = tree.number("L", entry_at + 8)
+                _edit_directory(tree, inner_at, inner=inner, depth=depth + 1)
+    following = tree.number("L", at + 2 + 12 * count)
+    kept = b"".join(entries)
+    tree.write("H", at, len(entries))
+    tree.data[at + 2 : at + 2 + 12 * count + 4] = kept.ljust(12 * count + 4, b"\0")
+    following_at = at + 2 + len(kept)
+    tree.write("L", following_at, following)
+    tree.keep(at, 2 + len(kept) + 4)
+    return following_at
+
+
+def _keep_value(tree: _Tree, entry_at: int) -> bool:
+    """False for an entry of unknown type, or whose value is not there: it says nothing."""
+    unit = tiff.UNIT_BYTES.get(tree.number("H", entry_at + 2))
+    if unit is None:
+        return False
+    byte_size = unit * tree.number("L", entry_at + 4)
+    if byte_size > 4:
+        value_at = tree.number("L", entry_at + 8)
+        if value_at + byte_size > len(tree.data):
+            return False
+        tree.keep(value_at, byte_size)
+    return True
+
+
+def _keep_thumbnail(tree: _Tree, ifd1_at: int) -> None:
+    """Raises Unproven for one that is no plain JPEG."""
+    told = {}
+    for index in range(tree.number("H", ifd1_at)):
+        entry_at = ifd1_at + 2 + 12 * index
+        told[tree.number("H", entry_at)] = tree.number("L", entry_at + 8)
+    if 0x0201 not in told:
+        if 0x0111 in told:
+            raise Unproven("Its thumbnail is of an old kind.")
+        return
+    at, byte_size = told[0x0201], told.get(0x0202, 0)
+    tree.keep(at, byte_size)
+    thumbnail = bytes(tree.data[at : at + byte_size])
+    plain = {jpeg.APP0, jpeg.APP14}
+    for segment in jpeg_segments.before_pixels(io.BytesIO(thumbnail), 0, len(thumbnail)):
+        if segment.is_application and segment.marker not in plain:
+            raise Unproven("Its thumbnail holds metadata of its own.")

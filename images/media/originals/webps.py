@@ -1,0 +1,95 @@
+"""WebP: written anew with the chunks that draw (RFC 9649), the camera's EXIF and harmless XMP."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from images.media import containers
+from images.media.originals import telling, tiff_tags
+from images.media.originals.telling import Unproven
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_DRAWING_CHUNKS: Final = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"})
+_CHUNKS_OF_A_FRAME: Final = frozenset({b"ALPH", b"VP8 ", b"VP8L"})
+# Of the flags of VP8X: that there is EXIF, that there is XMP.
+_EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
+
+
+def rewrite(source: Path, into: Path) -> bool:
+    changed = False
+    chunks = []
+    flags = 0
+    with (
+        source.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        for name, payload in _chunks(data):
+            kept = _kept(name, payload)
+            changed = changed or kept != payload
+            if kept is not None:
+                flags |= {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}.get(name, 0)
+                chunks.append((name, kept))
+        byte_size = 12 + sum(8 + len(kept) + len(kept) % 2 for _, kept in chunks)
+        changed = changed or byte_size != len(data)  # something hangs behind the end
+    with into.open("wb") as out:
+        out.write(struct.pack("<4sL4s", b"RIFF", byte_size - 8, b"WEBP"))
+        for name, kept in chunks:
+            if name == b"VP8X":
+                kept = bytes([kept[0] & ~(_EXIF_FLAG | _XMP_FLAG) | flags]) + kept[1:]
+            out.write(struct.pack("<4sL", name, len(kept)) + kept + bytes(len(kept) % 2))
+    return changed
+
+
+def drawing(path: Path) -> int:
+    """A checksum over the chunks that draw."""
+    checksum = 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for name, payload in _chunks(data):
+            if name == b"VP8X":
+                payload = bytes([payload[0] & ~(_EXIF_FLAG | _XMP_FLAG)]) + payload[1:]
+            if name in _DRAWING_CHUNKS:
+                checksum = zlib.crc32(name + payload, checksum)
+    return checksum
+
+
+def _kept(name: bytes, payload: bytes) -> bytes | None:
+    """What stays of a chunk."""
+    if name == b"EXIF":
+        return tiff_tags.edit_block(re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload))
+    if name == b"XMP ":
+        return None if telling.xmp_tells_where(payload) else payload
+    if name == b"ANMF":
+        _look_into_frame(payload)
+    return payload if name in _DRAWING_CHUNKS else None
+
+
+def _look_into_frame(payload: bytes) -> None:
+    """Raises Unproven if it holds more than a picture. A frame begins with 16 bytes of numbers."""
+    at = 16
+    while at + 8 <= len(payload):
+        name, byte_size = struct.unpack_from("<4sL", payload, at)
+        if name not in _CHUNKS_OF_A_FRAME:
+            raise Unproven("One of its frames holds something that is not understood.")
+        at += 8 + byte_size + byte_size % 2
+
+
+def _chunks(data: mmap.mmap) -> Iterator[tuple[bytes, bytes]]:
+    """Up to the end that the file names. Raises Unproven if it is not whole."""
+    end = 8 + int.from_bytes(data[4:8], "little")
+    at = 12
+    for name, payload_at, byte_size in containers.riff_chunks(data):
+        if payload_at - 8 >= end:
+            break
+        at = payload_at + byte_size + byte_size % 2
+        if payload_at + byte_size > min(end, len(data)) or (name == b"VP8X" and byte_size < 10):
+            raise Unproven("One of its chunks is damaged.")
+        yield name, data[payload_at : payload_at + byte_size]
+    if at < end:
+        raise Unproven("It ends before its end, or has too many chunks.")

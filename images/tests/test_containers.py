@@ -1,0 +1,298 @@
+"""Every format gives its EXIF and its XMP, wherever it keeps them, and no file makes it long."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import time
+import tracemalloc
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from images.media import containers, exif, heif
+from images.tests import drawing, drawn_metadata
+from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXIFTOOL = shutil.which("exiftool")
+BLOCK = drawing.exif_block(lat=48.2082, lon=-16.3738, iso=320, orientation=6)
+DATES = {"exif:DateTimeOriginal": "2026-06-21T21:30:00+02:00"}
+
+
+def read(data: bytes, tmp_path: Path) -> exif.Exif:
+    path = tmp_path / "photo"
+    path.write_bytes(data)
+    return exif.read(path)
+
+
+@pytest.mark.parametrize("name", WITH_EXIF)
+@pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])
+def test_every_format_gives_its_exif(name: str, prefix: bytes, tmp_path: Path):
+    if prefix and name in {"heic", "avif"}:
+        pytest.skip("the encoder writes its own")
+    found = read(WITH_EXIF[name](exif=prefix + BLOCK), tmp_path)
+    assert (found.camera_make, found.iso) == ("Drawn", 320)
+    # Pillow's encoder of AVIF turns it into a box of its own.
+    assert found.orientation == (None if name == "avif" else 6)
+    assert found.taken_at == datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
+    assert found.gps is not None
+    assert (found.gps.lat, found.gps.lon) == pytest.approx((48.2082, -16.3738), abs=1e-6)
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_a_tiff_is_its_own_exif(endian: str, tmp_path: Path):
+    tags = {
+        "exif": {0x8827: (drawing.SHORT, 320), 0x9003: (drawing.ASCII, "2026:06:21 21:30:00")},
+        "gps": {
+            0x01: (drawing.ASCII, "N"),
+            0x02: (drawing.RATIONAL, [(48, 1), (30, 1), (0, 1)]),
+            0x03: (drawing.ASCII, "W"),
+            0x04: (drawing.RATIONAL, [(16, 1), (15, 1), (0, 1)]),
+        },
+    }
+    found = read(drawn_metadata.tiff(endian=endian, **tags), tmp_path)
+    assert (found.camera_make, found.iso) == ("Drawn", 320)
+    assert found.datetime_original == datetime(2026, 6, 21, 21, 30)
+    assert found.gps is not None
+    assert (found.gps.lat, found.gps.lon) == (48.5, -16.25)
+
+
+def test_a_tiff_with_offsets_of_64_bits_is_read_too(tmp_path: Path):
+    degrees = struct.pack("<6L", 48, 1, 30, 1, 0, 1)
+    data = drawn_metadata.big_tiff(
+        {0x010F: (2, b"A maker of long names\0"), 0x0112: (3, b"\6\0")},
+        gps={1: (2, b"N\0"), 2: (5, degrees), 3: (2, b"W\0"), 4: (5, degrees)},
+    )
+    found = read(data, tmp_path)
+    assert (found.camera_make, found.orientation) == ("A maker of long names", 6)
+    assert found.gps is not None
+    assert (found.gps.lat, found.gps.lon) == (48.5, -48.5)
+
+
+@pytest.mark.parametrize("name", WITH_XMP)
+def test_xmp_tells_when_and_where_if_exif_does_not(name: str, tmp_path: Path):
+    found = read(WITH_XMP[name](xmp=packet(DATES | PLACE)), tmp_path)
+    assert found.datetime_original == datetime(2026, 6, 21, 21, 30)
+    assert found.utc_offset == timedelta(hours=2)
+    assert found.taken_at == datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
+    assert found.gps is not None
+    assert (found.gps.lat, found.gps.lon) == pytest.approx((48.2082, -16.3738), abs=1e-6)
+    assert found.raw["XMP"] == DATES | PLACE
+
+
+@pytest.mark.parametrize("name", WITH_EXIF)
+def test_exif_goes_before_xmp(name: str, tmp_path: Path):
+    other = {"exif:DateTimeOriginal": "2020-01-01T00:00:00Z"}
+    place = {"exif:GPSLatitude": "1,0,0N", "exif:GPSLongitude": "1,0,0E"}
+    block = drawing.exif_block(lat=48.2082, lon=-16.3738, offset=None)
+    found = read(WITH_EXIF[name](exif=block, xmp=packet(other | place)), tmp_path)
+    assert found.datetime_original == datetime(2026, 6, 21, 21, 30)
+    assert found.utc_offset is None  # the offset of an editor's computer stays with its date
+    assert found.gps is not None
+    assert found.gps.lat == pytest.approx(48.2082, abs=1e-6)
+
+
+def test_a_date_that_exif_garbled_is_taken_from_xmp(tmp_path: Path):
+    block = drawing.exif_block(taken_at="0000:00:00 00:00:00", lat=91, lon=1)
+    found = read(drawn_metadata.jpeg(exif=block, xmp=packet(DATES | PLACE)), tmp_path)
+    assert found.datetime_original == datetime(2026, 6, 21, 21, 30)
+    assert found.gps is not None
+    assert found.gps.lat == pytest.approx(48.2082, abs=1e-6)
+
+
+def test_xmp_that_goes_on_in_other_segments_is_read(tmp_path: Path):
+    more = packet(DATES)
+    head = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32
+    parts = b"".join(
+        drawing.segment(0xE1, head + struct.pack(">LL", len(more), at) + more[at : at + 300])
+        for at in range(0, len(more), 300)
+    )
+    data = drawn_metadata.jpeg(xmp=packet(PLACE))
+    found = read(data[:2] + parts + data[2:], tmp_path)
+    assert found.datetime_original == datetime(2026, 6, 21, 21, 30)
+    assert found.gps is not None
+
+
+def test_a_bmp_has_none(tmp_path: Path):
+    assert read(drawn_metadata.bmp(), tmp_path) == exif.Exif()
+
+
+def test_an_empty_file_has_none(tmp_path: Path):
+    assert read(b"", tmp_path) == exif.Exif()
+
+
+@pytest.mark.skipif(EXIFTOOL is None, reason="exiftool is not installed")
+@pytest.mark.parametrize("name", WITH_XMP)
+def test_exiftool_finds_the_same(name: str, tmp_path: Path):
+    """That our drawings are what they claim to be."""
+    path = tmp_path / "photo"
+    more = {"exif": BLOCK} if name in WITH_EXIF else {}
+    path.write_bytes(WITH_XMP[name](xmp=packet(DATES | PLACE), **more))
+    told = subprocess.run([str(EXIFTOOL), "-j", "-n", "-G1", path], capture_output=True, check=True)
+    (tags,) = json.loads(told.stdout)
+    assert tags["XMP-exif:GPSLatitude"] == pytest.approx(48.2082)
+    if more:
+        assert tags["ExifIFD:ISO"] == 320
+        assert tags["GPS:GPSLatitude"] == pytest.approx(48.2082)
+
+
+# --- HEIF -----------------------------------------------------------------------------------
+
+
+def box(name: bytes, payload: bytes) -> bytes:
+    return struct.pack(">L4s", 8 + len(payload), name) + payload
+
+
+def heif_file(
+    *,
+    method: int = 0,
+    primary: int = 1,
+    count: int | None = None,
+    extents: int = 1,
+    version: int = 1,
+    offset: int | None = None,
+    kinds: tuple[bytes, bytes] = (b"Exif", b"Exif"),
+    is_overlapping: bool = False,
+) -> bytes:
+    """A picture 1 with the Exif items 2 (of a thumbnail 9) and 3 (its own)."""
+    other = drawing.exif_block(make="Other")
+    payloads = [b"\0\0\0\0" + block for block in (other, BLOCK)]
+    infes = b"".join(
+        box(b"infe", b"\2\0\0\0" + struct.pack(">HH4s", number, 0, kind) + b"\0")
+        for number, kind in zip((2, 3), kinds, strict=True)
+    )
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", 2) + infes)
+    pitm = box(b"pitm", bytes(4) + struct.pack(">H", primary))
+    iref = box(
+        b"iref",
+        bytes(4)
+        + box(b"cdsc", struct.pack(">HHH", 2, 1, 9))
+        + box(b"cdsc", struct.pack(">HHH", 3, 1, 1)),
+    )
+    idat = box(b"idat", b"".join(payloads)) if method == 1 else b""
+
+    def iloc(start: int) -> bytes:
+        table = struct.pack(">BxxxBB", version, 0x44, 0)
+        table += struct.pack(">H", 2 if count is None else count)
+        at = start
+        for number, payload in zip((2, 3), payloads, strict=True):
+            table += struct.pack(">HHHH", number, method, 0, extents)
+            step = len(payload) // max(extents, 1)
+            for part in range(extents):
+                last = part == extents - 1
+                size = len(payload) - part * step if last else step
+                table += struct.pack(">LL", offset or at + part * step, size)
+            at += 0 if is_overlapping else len(payload)
+        return box(b"iloc", table)
+
+    ftyp = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    rest = pitm + iinf + iref + idat
+    meta_bytes = 8 + 4 + len(iloc(0)) + len(rest)
+    start = 0 if method == 1 else len(ftyp) + meta_bytes + 8
+    meta = box(b"meta", bytes(4) + iloc(start) + rest)
+    return ftyp + meta + (b"" if method == 1 else box(b"mdat", b"".join(payloads)))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{}, {"method": 1}, {"extents": 3}, {"method": 1, "extents": 5}, {"count": 60_000}],
+    ids=str,
+)
+def test_the_exif_of_the_primary_picture_counts(shape: dict[str, int], tmp_path: Path):
+    found = read(heif_file(**shape), tmp_path)
+    assert (found.camera_make, found.iso) == ("Drawn", 320)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *({"count": 0}, {"method": 2}, {"extents": 0}, {"extents": 500}, {"version": 9}),
+        {"offset": 2**32 - 1},
+    ],
+    ids=str,
+)
+def test_an_item_that_lies_nowhere_is_left_out(shape: dict[str, int], tmp_path: Path):
+    assert read(heif_file(**shape), tmp_path) == exif.Exif()
+
+
+# --- Limits ---------------------------------------------------------------------------------
+
+
+def _sparse(path: Path, head: bytes, byte_size: int) -> None:
+    path.write_bytes(head)
+    os.truncate(path, byte_size)
+
+
+HUGE = {
+    "jpeg of fill bytes": b"\xff\xd8\xff\xe1\xff\xff",
+    "png of empty chunks": b"\x89PNG\r\n\x1a\n",
+    "png of one chunk": b"\x89PNG\r\n\x1a\n\x0f\xff\xff\xffeXIf",
+    "webp of empty chunks": b"RIFF\xff\xff\xff\xffWEBP",
+    "webp of one chunk": b"RIFF\xff\xff\xff\xffWEBPEXIF\xff\xff\xff\x0f",
+    "gif of nothing": b"GIF89a\1\0\1\0\0\0\0",
+    "gif of one extension": b"GIF89a\1\0\1\0\0\0\0!\xff\x0bXMP DataXMP",
+    "heif of one box": box(b"ftyp", b"heic\0\0\0\0") + b"\0\0\0\0meta\0\0\0\0",
+    "heif of empty boxes": box(b"ftyp", b"heic\0\0\0\0") + box(b"free", b"") * 10_000,
+    "heif of items": box(b"ftyp", b"heic\0\0\0\0")
+    + b"\0\0\0\0meta\0\0\0\0"
+    + box(b"iinf", b"\1\0\0\0\xff\xff\xff\xff" + box(b"infe", b"\2" + bytes(20)) * 3000)
+    + box(b"iloc", b"\2\0\0\0\0\0\xff\xff\xff\xff" + bytes(1_000_000)),
+    "tiff of one value": b"II*\0\x08\0\0\0\1\0\x0f\x01\2\0\xff\xff\xff\x0f\0\0\0\0",
+    "tiff of entries": b"II*\0\x08\0\0\0\xff\xff" + b"\0\1\7\0\0\0\xff\x0e\0\0\0\0" * 65_535,
+    "bigtiff of entries": b"II+\0\x08\0\0\0\x10" + bytes(7) + b"\xff" * 8,
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_no_file_makes_it_long_or_fat(name: str, tmp_path: Path):
+    """A file of 250 MB that claims whatever it likes."""
+    path = tmp_path / "photo"
+    _sparse(path, HUGE[name], 250_000_000)
+    tracemalloc.start()
+    started = time.process_time()
+    exif.read(path)
+    elapsed = time.process_time() - started
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert elapsed < 3  # of which tracing takes the most
+    assert peak < 8 * 1024**2
+
+
+def test_a_gif_of_a_million_blocks_ends(tmp_path: Path):
+    path = tmp_path / "photo"
+    block = b"," + bytes(9) + b"\2" + b"\1\1" * (containers.MAX_GIF_BLOCKS + 1) + b"\0"
+    xmp = drawn_metadata.gif(xmp=packet(PLACE))
+    start = xmp.index(b"!\xff")
+    path.write_bytes(xmp[:start] + block + xmp[start:])
+    started = time.process_time()
+    assert exif.read(path) == exif.Exif()
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iTXt"])
+def test_a_text_that_unpacks_to_much_more_does_not(name: bytes, tmp_path: Path):
+    bomb = zlib.compress(b"<" * 60_000_000, 1)
+    head = {b"zTXt": b"Raw profile type exif\0\0", b"iTXt": b"XML:com.adobe.xmp\0\1\0\0\0"}[name]
+    data = drawing.png(width=60, height=40, exif=b"")
+    path = tmp_path / "photo"
+    path.write_bytes(data[:33] + drawing.chunk(name, head + bomb) + data[33:])
+    tracemalloc.start()
+    assert exif.read(path).datetime_original is None
+    assert tracemalloc.get_traced_memory()[1] < 8 * containers.MAX_EXIF_BYTES
+    tracemalloc.stop()
+
+
+def test_the_exif_of_an_item_is_found_where_writers_forget_the_offset():
+    assert heif.tiff_in_item(b"\0\0\0\0" + BLOCK) == BLOCK
+    assert heif.tiff_in_item(b"\0\0\0\6Exif\0\0" + BLOCK) == BLOCK
+    assert heif.tiff_in_item(b"\xff\xff\xff\xff" + BLOCK) == BLOCK
+    assert heif.tiff_in_item(b"Exif\0\0" + BLOCK) == BLOCK
+    assert heif.tiff_in_item(b"short") == b""

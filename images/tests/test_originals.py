@@ -1,0 +1,287 @@
+"""Originals of every format lose their position and keep their pixels; exiftool reads them back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+from typing import TYPE_CHECKING
+
+import pillow_heif
+import pytest
+from PIL import Image, ImageChops
+
+from images.media import containers, exif, jpeg, originals
+from images.tests import drawing, drawn_metadata
+from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
+from images.tests.test_containers import heif_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+EXIFTOOL = shutil.which("exiftool")
+LOCATED = drawing.exif_block(lat=48.2082, lon=16.3738, iso=320, exif={0x927C: (7, b"x" * 99)})
+GPS: drawing.Tags = {
+    0x01: (drawing.ASCII, "N"),
+    0x02: (drawing.RATIONAL, [(48, 1), (30, 1), (0, 1)]),
+    0x03: (drawing.ASCII, "E"),
+    0x04: (drawing.RATIONAL, [(16, 1), (15, 1), (0, 1)]),
+}
+HARMLESS = packet({"dc:rights": "me"})
+
+
+@pytest.fixture
+def forget(tmp_path: Path) -> Callable[[bytes], bytes | None]:
+    """What is left of a file: its bytes, or None if it held no position."""
+
+    def forgotten(data: bytes) -> bytes | None:
+        source, into = tmp_path / "source", tmp_path / "into"
+        source.write_bytes(data)
+        changed = originals.forget_place(source, into)
+        return into.read_bytes() if changed else None
+
+    return forgotten
+
+
+def pixels(data: bytes, path: Path) -> Image.Image:
+    path.write_bytes(data)
+    if containers.kind(data[:12]) == containers.HEIF and b"av01" not in data:
+        return pillow_heif.open_heif(path).to_pillow().convert("RGB")
+    return Image.open(path).convert("RGB")
+
+
+def told(data: bytes, path: Path) -> dict[str, object]:
+    """All that exiftool finds; empty without it."""
+    if EXIFTOOL is None:
+        return {}
+    path.write_bytes(data)
+    found = subprocess.run(
+        [EXIFTOOL, "-json", "-a", "-G1", "-ee", "-u", "-n", str(path)],
+        capture_output=True,
+        check=False,
+    )
+    tags: dict[str, object] = json.loads(found.stdout)[0]
+    return tags
+
+
+def check(before: bytes, after: bytes | None, tmp_path: Path) -> dict[str, object]:
+    """That the position is gone, and nothing of the pixels; what exiftool still finds."""
+    assert after is not None
+    path = tmp_path / "looked-at"
+    difference = ImageChops.difference(pixels(before, path), pixels(after, path))
+    assert difference.getbbox() is None
+    assert exif.read(path).gps is None
+    assert "GPS" not in exif.read(path).raw
+    tags = told(after, path)
+    words = ("gps", "latitude", "longitude", "makernote")
+    assert [name for name in tags if any(word in name.lower() for word in words)] == []
+    assert not [name for name in tags if name.endswith((":Warning", ":Error"))], tags
+    return tags
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_EXIF if name != "old png"])
+@pytest.mark.parametrize("xmp", [b"", packet(PLACE), HARMLESS], ids=["no xmp", "place", "harmless"])
+def test_a_position_in_exif_goes_and_the_camera_stays(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path, name: str, xmp: bytes
+):
+    before = WITH_EXIF[name](exif=LOCATED, xmp=xmp)
+    after = forget(before)
+    tags = check(before, after, tmp_path)
+    read = exif.read(tmp_path / "into")
+    assert (read.camera_make, read.iso, read.offset_time) == ("Drawn", 320, "+02:00")
+    if tags:
+        assert tags["ExifIFD:ISO"] == 320
+    if xmp == HARMLESS and name != "png":  # of which all texts go
+        assert after is not None
+        assert b"dc:rights" in after
+
+
+@pytest.mark.parametrize("name", WITH_XMP)
+def test_a_position_in_xmp_alone_goes(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path, name: str
+):
+    before = WITH_XMP[name](xmp=packet(PLACE))
+    after = forget(before)
+    check(before, after, tmp_path)
+    assert after is not None
+    assert b"GPSLatitude" not in after
+
+
+def test_an_old_png_loses_both(forget: Callable[[bytes], bytes | None], tmp_path: Path):
+    before = drawn_metadata.old_png(exif=LOCATED, xmp=packet(PLACE))
+    check(before, forget(before), tmp_path)
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_a_tiff_keeps_its_length_its_strips_and_its_camera(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path, endian: str
+):
+    before = drawn_metadata.tiff(
+        gps=GPS,
+        exif={0x8827: (drawing.SHORT, 320), 0x927C: (7, b"x" * 99)},
+        xmp=packet(PLACE),
+        ifd0={
+            0x8773: (7, drawing.srgb()),
+            0x8482: (drawing.DOUBLE, [48.5, 16.25]),  # GeoTIFF's tie points
+        },
+        endian=endian,
+    )
+    after = forget(before)
+    check(before, after, tmp_path)
+    assert after is not None
+    assert len(after) == len(before)
+    assert after[-7200:] == before[-7200:]
+    assert drawing.srgb() in after
+    assert struct.pack(endian + "2d", 48.5, 16.25) not in after
+    assert b"GPSLatitude" not in after
+    read = exif.read(tmp_path / "into")
+    assert (read.camera_make, read.iso) == ("Drawn", 320)
+
+
+def test_every_page_of_a_tiff_forgets(forget: Callable[[bytes], bytes | None], tmp_path: Path):
+    path = tmp_path / "pages"
+    pages = [drawing.picture(width=60, height=40, seed=seed) for seed in range(3)]
+    for page in pages:
+        page.info.clear()
+    gps = Image.Exif()
+    gps.get_ifd(0x8825).update({1: "N", 2: (48.0, 30.0, 0.0), 3: "E", 4: (16.0, 15.0, 0.0)})
+    pages[0].save(
+        path,
+        "TIFF",
+        save_all=True,
+        append_images=pages[1:],
+        compression="tiff_lzw",
+        exif=gps,
+        tiffinfo={700: packet(PLACE)},
+    )
+    before = path.read_bytes()
+    after = forget(before)
+    check(before, after, tmp_path)
+    path.write_bytes(after or b"")
+    with Image.open(path) as read_back:
+        assert read_back.n_frames == 3
+        for number, page in enumerate(pages):
+            read_back.seek(number)
+            assert ImageChops.difference(read_back.convert("RGB"), page).getbbox() is None
+
+
+def test_an_animation_keeps_its_frames(forget: Callable[[bytes], bytes | None], tmp_path: Path):
+    frames = [drawing.picture(width=60, height=40, seed=seed) for seed in range(3)]
+    path = tmp_path / "frames"
+    frames[0].save(path, "WEBP", save_all=True, append_images=frames[1:], lossless=True,
+                   exif=LOCATED, xmp=packet(PLACE))  # fmt: skip
+    after = forget(path.read_bytes())
+    check(path.read_bytes(), after, tmp_path)
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], loop=0, comment=b"48N 16E")
+    before = path.read_bytes()
+    after = forget(before)
+    check(before, after, tmp_path)
+    assert after is not None
+    assert b"48N 16E" not in after
+    assert b"NETSCAPE2.0" in after
+
+
+def extended(document: bytes) -> bytes:
+    """Segments of extended XMP."""
+    head = jpeg.XMP_MORE_START + b"0" * 32
+    return b"".join(
+        drawing.segment(0xE1, head + struct.pack(">LL", len(document), at) + document[at : at + 99])
+        for at in range(0, len(document), 99)
+    )
+
+
+def test_a_jpeg_loses_it_from_extended_xmp_and_from_its_second_picture(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path
+):
+    first = drawn_metadata.jpeg(exif=LOCATED, xmp=HARMLESS)
+    first = first[:2] + extended(packet(PLACE)) + first[2:]
+    second = drawn_metadata.jpeg(exif=LOCATED, xmp=packet(PLACE))
+    before = first + second
+    after = forget(before)
+    check(before, after, tmp_path)
+    assert after is not None
+    assert len(after) == len(before)
+    check(second, after[len(first) :], tmp_path)
+
+
+@pytest.mark.parametrize("tail", [packet(PLACE), b"\0\0\0\x18ftypmp42 a film", b"x"], ids=str)
+@pytest.mark.parametrize("name", ["jpeg", "heic", "avif", "tiff"])
+def test_what_hangs_behind_is_nobodys_to_judge(
+    forget: Callable[[bytes], bytes | None], name: str, tail: bytes
+):
+    """A TIFF's is blanked, for its directories name every byte that counts."""
+    data = WITH_XMP[name]() + tail
+    if name == "tiff":
+        after = forget(data)
+        assert after is not None
+        assert tail not in after
+        return
+    with pytest.raises(originals.Unproven):
+        forget(data)
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "gif"])
+def test_what_hangs_behind_a_file_that_names_its_end_is_left_out(
+    forget: Callable[[bytes], bytes | None], name: str
+):
+    data = WITH_XMP[name]()
+    assert forget(data + packet(PLACE)) == data
+
+
+@pytest.mark.parametrize("name", WITH_XMP)
+def test_what_holds_no_position_stays_as_it_is(forget: Callable[[bytes], bytes | None], name: str):
+    assert forget(WITH_XMP[name]()) is None
+
+
+def test_a_bmp_holds_none_unless_something_hangs_on_it(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.bmp()
+    assert forget(data) is None
+    assert forget(data + bytes(10)) is None
+    with pytest.raises(originals.Unproven):
+        forget(data + packet(PLACE))
+
+
+UNPROVEN = {
+    "webp cut off": drawn_metadata.webp(exif=LOCATED)[:-3],
+    "webp with odd exif": drawn_metadata.webp(exif=b"no tiff at all"),
+    "gif cut off": drawn_metadata.gif(xmp=packet(PLACE))[:-1],
+    "gif of text": drawn_metadata.gif(xmp=packet(PLACE))[:-1] + b"!\1\1x\0;",
+    "bigtiff": drawn_metadata.big_tiff({0x010F: (2, b"x\0")}, gps={1: (2, b"N\0")}),
+    "tiff cut off": drawn_metadata.tiff(gps=GPS)[:-10],
+    "tiff of sub ifds": drawn_metadata.tiff(gps=GPS, ifd0={0x014A: (drawing.LONG, 8)}),
+    "tiff of old jpeg": drawn_metadata.tiff(gps=GPS, ifd0={0x0103: (drawing.SHORT, 6)}),
+    "tiff that hides pixels": drawn_metadata.tiff(gps=GPS, ifd0={0x0117: (drawing.LONG, [9, 9])}),
+    "heif whose items overlap": heif_file(kinds=(b"hvc1", b"Exif"), is_overlapping=True),
+    "no picture": b"GIF is what it says",
+}
+
+
+@pytest.mark.parametrize("name", UNPROVEN)
+def test_what_cannot_be_proved_is_not_edited(forget: Callable[[bytes], bytes | None], name: str):
+    with pytest.raises(originals.Unproven):
+        forget(UNPROVEN[name])
+
+
+def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None]):
+    data = bytearray(drawn_metadata.tiff(gps=GPS))
+    (count,) = struct.unpack_from("<H", data, 8)
+    struct.pack_into("<L", data, 8 + 2 + 12 * count, 8)
+    with pytest.raises(originals.Unproven):
+        forget(bytes(data))
+
+
+def test_the_dump_of_a_forgotten_place_says_nothing_of_it():
+    read = exif.parse(LOCATED, packet(PLACE | {"xmp:CreateDate": "2026-06-21T21:30:00"}))
+    dump = originals.dump_without_place(read.raw)
+    assert "GPS" not in json.dumps(dump)
+    assert dump["XMP"] == {"xmp:CreateDate": "2026-06-21T21:30:00"}
+
+
+def test_a_heif_whose_items_lie_apart_is_edited(forget: Callable[[bytes], bytes | None]):
+    """The twin of the one whose items overlap, so that the overlap is the reason."""
+    before = heif_file(kinds=(b"hvc1", b"Exif"))
+    after = forget(before)
+    assert after is not None
+    assert len(after) == len(before)
