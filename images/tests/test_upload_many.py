@@ -54,8 +54,8 @@ async def test_many_photos_leave_the_page_light(guest, count):
             most = max(most, len(in_flight))
 
     page.on("request", sent)
-    page.on("requestfinished", in_flight.discard)
-    page.on("requestfailed", in_flight.discard)
+    page.on("requestfinished", lambda request: in_flight.discard(request))
+    page.on("requestfailed", lambda request: in_flight.discard(request))
     heap, nodes = await _weight(session)
     await session.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
     await page.evaluate(WATCH)
