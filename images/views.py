@@ -1,72 +1,24 @@
-"""The pages that show photos or take them."""
+"""The pages that show photos."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 
-from bandpics import limits
 from bandpics.users.callers import caller_of
 from groups.models import Group
 from images import pages
-from images.media import formats
 from images.models import Image
-from images.words import WORDS
-from invitations import authentication
-from invitations.authentication import InvitationRevoked, InvitationUnknown
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.http import HttpRequest, HttpResponse
-
-
-@never_cache
-@require_safe
-def upload_page(request: HttpRequest, token: str) -> HttpResponse:
-    """Where an invited person sends photos. Opening it changes nothing, however often."""
-    try:
-        invitation = authentication.find(token)
-    except InvitationUnknown:
-        answer = _dead_link(request, "unknown")
-        if seconds := limits.hit(("guess", limits.address_of(request))):
-            answer.status_code, answer["Retry-After"] = 429, str(seconds)
-        return answer
-    except InvitationRevoked:
-        return _dead_link(request, "revoked")
-    if invitation.is_expired:
-        return _dead_link(request, "expired", invitation=invitation, token=token)
-    return render(
-        request,
-        "invitations/upload.html",
-        {
-            "invitation": invitation,
-            "group": invitation.group,
-            "token": token,
-            "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
-            "max_bytes": settings.UPLOAD_MAX_BYTES,
-            "max_megabytes": settings.UPLOAD_MAX_BYTES // settings.MIB,
-            "url_seconds": settings.UPLOAD_URL_SECONDS,
-            "stall_seconds": settings.UPLOAD_STALL_SECONDS,
-            "words": WORDS,
-        },
-    )
-
-
-def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:
-    return render(
-        request,
-        "invitations/dead_link.html",
-        {"reason": reason, "words": WORDS, **context},
-        status=403,
-    )
 
 
 @login_required

@@ -1,14 +1,20 @@
 """What the scripts of the upload page say, in the language of whoever looks at it.
 
 The page carries these as JSON; `static/js/upload/words.js` says them. A sentence may also be
-a dict by the categories of `Intl.PluralRules`, chosen by its `{count}`.
+a dict by the categories of `Intl.PluralRules`, chosen by its `{count}`: `one` and `other` are what
+our languages have.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy as _counted
+
+from images.media import formats
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -27,17 +33,56 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "interrupted": _("Not finished. Choose it again to send the rest."),
     "notSent": _("It was not sent."),
     # How far all of them are.
-    "arrived": _("{count} of {total} arrived"),
+    "arrived": {
+        "one": _counted("{count} of {total} arrived", "{count} of {total} arrived", 1),
+        "other": _counted("{count} of {total} arrived", "{count} of {total} arrived", 2),
+    },
     "failed": _("{count} failed"),
-    "unfinished": _("{count} not finished"),
+    "unfinished": {
+        "one": _counted("{count} not finished", "{count} not finished", 1),
+        "other": _counted("{count} not finished", "{count} not finished", 2),
+    },
     "keepOpen": _("Please keep this page open."),
     "thanks": _("Thank you! You can close this page."),
     "failuresSayWhy": _("Those that failed say why."),
     "nothingIsSent": _("Nothing is being sent now."),
+    "amount": _("{sent} of {total} sent"),
+    "momentLeft": _("less than a minute left"),
+    "minutesLeft": {
+        "one": _("about {count} minute left"),
+        "other": _("about {count} minutes left"),
+    },
+    "hoursLeft": {
+        "one": _("about {count} hour left"),
+        "other": _("about {count} hours left"),
+    },
+    # What can be done with a photo, and what was done.
+    "cancel": _("Cancel"),
+    "retry": _("Try again"),
+    "edit": _("Edit"),
+    "undo": _("Undo"),
+    "cancelled": _("Cancelled"),
+    "deleted": _("Deleted. You can take that back."),
+    "restored": _("It is back."),
+    "captionSaved": _("Your words are saved."),
+    "changedElsewhere": _(
+        "Somebody changed this photo meanwhile. Please look at it, and save again."
+    ),
+    "linkCopied": _("Link copied"),
     "inListAlready": _("{name} is in the list already."),
     # What is refused before it is sent, and what went wrong on the way.
-    "wrongKind": _("This kind of file cannot be sent. JPEG, PNG and HEIC photos can."),
+    "wrongKind": _("This kind of file cannot be sent. Photos in {formats} can."),
     "tooBig": _("Too big: a photo may have up to {size}."),
+    "noRoom": _("This link is full: it has no room for this photo."),
+    "roomForFiles": {
+        "one": _("This link has room for {count} more photo."),
+        "other": _("This link has room for {count} more photos."),
+    },
+    "roomForBytes": _("It takes up to {size} more."),
+    "surplus": {
+        "one": _("{count} photo is not sent."),
+        "other": _("{count} photos are not sent."),
+    },
     "emptyOrFolder": _("This file is empty, or a folder."),
     "somethingWrong": _("Something went wrong."),
     "noAnswer": _("The server could not be reached."),
@@ -47,3 +92,19 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "unconfirmed": _("It was sent, but did not arrive."),
     "couldNotBeSent": _("It could not be sent."),
 }
+
+
+def formats_in_words() -> str:
+    """`JPEG, PNG or HEIC`: the labels of what we take."""
+    *some, last = dict.fromkeys(format_.label for format_ in formats.ACCEPTED)
+    return gettext("{some} or {last}").format(some=", ".join(some), last=last)
+
+
+def size_in_words(byte_size: int) -> str:
+    """`250 MB`, `1.5 GB`: binary ones, as the scripts count, with the units of the language."""
+    size, unit = byte_size / 1024**2, gettext("{number} MB")
+    if size >= 1024:
+        size, unit = size / 1024, gettext("{number} GB")
+    rounded = round(size, 1)
+    digits = 0 if rounded == int(rounded) else 1
+    return unit.format(number=number_format(rounded, decimal_pos=digits))

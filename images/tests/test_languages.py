@@ -45,7 +45,7 @@ def test_the_scripts_words_come_with_the_page(client, invitation):
     words = json.loads(found[1])
     assert set(words) == set(WORDS)
     assert words["waiting"] == "Wartet"
-    assert words["arrived"] == "{count} von {total} angekommen"
+    assert words["arrived"]["other"] == "{count} von {total} angekommen"
 
 
 def test_dead_links_and_lost_pages_are_translated(client, invitation):
@@ -73,7 +73,7 @@ def test_refusals_of_files_are_translated(cleo):
         "/api/v1/uploads/", {"files": files}, headers={"Accept-Language": "de"}
     ).json()
     assert answer["errors"][0]["code"] == "unsupported-type"
-    assert answer["errors"][0]["detail"].startswith("Nur Fotos")
+    assert answer["errors"][0]["detail"].startswith("Diese Art von Datei")
 
 
 def test_the_description_of_the_api_stays_english(client):

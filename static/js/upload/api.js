@@ -33,9 +33,10 @@ export class NoAnswer extends Error {
 export function connect({ root, token, device, timeoutMs = 30_000 }) {
   const credentials = { Authorization: `Invitation ${token}`, "Bandpics-Device": device };
 
-  async function call(method, path, body) {
+  async function call(method, path, body, etag) {
     const headers = { ...credentials, Accept: "application/json" };
     if (body) headers["Content-Type"] = "application/json";
+    if (etag) headers["If-Match"] = etag;
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), timeoutMs);
     try {
@@ -60,6 +61,8 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
   return {
     get: (path) => call("GET", path),
     post: (path, body = {}) => call("POST", path, body),
+    patch: (path, body, etag) => call("PATCH", path, body, etag),
+    delete: (path) => call("DELETE", path),
   };
 }
 
@@ -69,6 +72,7 @@ function secondsToWait(response) {
 }
 
 async function answer(response) {
+  if (response.status === 204) return null;
   const type = response.headers.get("Content-Type") ?? "";
   if (!/^application\/(problem\+)?json\b/.test(type)) throw new NoAnswer(response);
   const body = await response.json();

@@ -3,11 +3,12 @@
 
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./memory.js";
-import { Stopped, sleep } from "./patience.js";
-import { SETTLED, keyOf, stateOf } from "./states.js";
+import { Stopped, persist, sleep } from "./patience.js";
+import { ARRIVED, SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
 import { say } from "./words.js";
 
+const RETRIABLE = new Set(["failed", "cancelled"]);
 const IN_FLIGHT = 3;
 const BATCH = 20;
 const READ_AGAIN_MS = 2000;
@@ -41,7 +42,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
     for (const file of files) {
       const key = keyOf(file.name, file.size, file.lastModified);
       const before = items.get(key);
-      if (before && before.state !== "failed") {
+      if (before && !RETRIABLE.has(before.state)) {
         merged(before);
         continue;
       }
@@ -59,13 +60,39 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
   }
 
   function retry(item) {
-    if (item.state !== "failed" || !item.canRetry) return;
+    if (!RETRIABLE.has(item.state) || !item.canRetry) return;
     // A new id means a new upload; the old one still takes bytes unless the server gave it up.
     if (item.isSpent) item.clientId = randomHex();
     closedBy = null;
-    set(item, { state: "waiting", bytes: 0, detail: "", isSpent: false, hasRestarted: false });
+    const fresh = { isSpent: false, hasRestarted: false, isRefused: false, id: undefined };
+    set(item, { state: "waiting", bytes: 0, detail: "", ...fresh });
     lineUp(waiting, item);
     advance();
+  }
+
+  /** Gives its place back to the link as well. What has arrived by then stays. */
+  function cancel(item) {
+    if (SETTLED.has(item.state)) return;
+    for (const line of [waiting, announced]) {
+      const index = line.indexOf(item);
+      if (index >= 0) line.splice(index, 1);
+    }
+    set(item, { state: "cancelled", isSpent: true, canRetry: !item.isAnnouncing });
+    item.controller?.abort();
+    if (item.id) withdraw(item);
+    advance();
+  }
+
+  async function withdraw(item) {
+    try {
+      await persist(() => api.delete(`uploads/${item.id}/`));
+    } catch (problem) {
+      if (!problem.status) throw problem; // not an answer, but a mistake of ours
+      // Too late: the receipt says how it fares.
+      if (problem.slug === "upload-not-pending" && item.state === "cancelled") {
+        set(item, { state: "stored", bytes: item.file.size });
+      }
+    }
   }
 
   function advance() {
@@ -80,12 +107,16 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
     const batch = waiting.splice(0, batchSize);
     batchSize = Math.min(BATCH, batchSize * 2); // the first few start at once
     const readable = [];
-    for (const item of batch) if (await identify(item)) readable.push(item);
+    for (const item of batch) {
+      item.isAnnouncing = true;
+      if ((await identify(item)) && item.state !== "cancelled") readable.push(item);
+      else release(item);
+    }
     if (readable.length) {
       const patience = {
         signal: calledOff.signal,
-        onWait: () => readable.forEach((item) => set(item, { state: "paused" })),
-        onTry: () => readable.forEach((item) => set(item, { state: "waiting" })),
+        onWait: () => readable.forEach((item) => steer(item, "paused")),
+        onTry: () => readable.forEach((item) => steer(item, "waiting")),
       };
       const results = await announce({
         api,
@@ -94,13 +125,25 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
         patience,
       });
       for (const { item, ticket, problem } of results) {
+        release(item);
         const isTooLate = LINK_IS_DEAD.has(closedBy?.slug); // withdrawn meanwhile
-        if (ticket && !isTooLate) settle(item, ticket);
+        if (item.state === "cancelled") {
+          if (ticket?.status === "pending") withdraw(Object.assign(item, { id: ticket.id }));
+        } else if (ticket && !isTooLate) settle(item, ticket);
         else fail(item, problem ?? closedBy);
       }
     }
     isAnnouncing = false;
     advance();
+  }
+
+  function release(item) {
+    item.isAnnouncing = false;
+    if (item.state === "cancelled") set(item, { canRetry: true });
+  }
+
+  function steer(item, state) {
+    if (item.state !== "cancelled") set(item, { state });
   }
 
   /** Finds out whether it was announced before, here or on an earlier visit. */
@@ -143,21 +186,25 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
 
   async function send(item) {
     active += 1;
-    set(item, { state: "sending" });
+    const controller = new AbortController();
+    calledOff.signal.addEventListener("abort", () => controller.abort());
+    set(item, { state: "sending", controller });
     try {
       const upload = await transfer({
         api,
         file: item.file,
         ticket: item.ticket,
         pace,
-        signal: calledOff.signal,
+        signal: controller.signal,
         onProgress: (bytes) => set(item, { bytes }),
-        onWait: () => set(item, { state: "paused" }),
-        onTry: () => set(item, { state: "sending" }),
+        onWait: () => steer(item, "paused"),
+        onTry: () => steer(item, "sending"),
       });
       receive(item, upload);
     } catch (problem) {
-      if (problem.status === 404 || problem.slug === "upload-not-pending") restart(item, problem);
+      if (item.state === "cancelled") {
+        // Nothing is wrong.
+      } else if (problem.status === 404 || problem.slug === "upload-not-pending") restart(item, problem);
       else fail(item, problem);
     }
     active -= 1;
@@ -216,8 +263,14 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
     for (const item of items.values()) {
       const upload = byId.get(item.id);
       if (!upload) continue;
-      if (item.state === "stored") receive(item, upload);
-      else if (item.state === "here" && upload.thumb) set(item, { thumb: upload.thumb });
+      item.line = upload;
+      const state = stateOf(upload);
+      const isNews =
+        [item.state, state].includes("deleted") ||
+        item.state === "stored" ||
+        (RETRIABLE.has(item.state) && ARRIVED.has(state)); // it made it after all
+      if (isNews) receive(item, upload);
+      else set(item, upload.thumb && { thumb: upload.thumb });
     }
   }
 
@@ -229,6 +282,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
   return {
     add,
     retry,
+    cancel,
     update,
     items: () => [...items.values()],
     isBusy: () => [...items.values()].some((item) => !SETTLED.has(item.state)),

@@ -61,8 +61,28 @@ export function summaryInWords(states) {
   return [line, say(failed ? "failuresSayWhy" : "nothingIsSent")];
 }
 
-export function refusalInWords(file, { accept, maxBytes }) {
-  if (file.type && !accept.has(file.type.toLowerCase())) return say("wrongKind");
+/** "3 MB of 12 MB, about 2 minutes left"; without the rest while nobody knows. */
+export function paceInWords({ sent, total }, minutes) {
+  const some = say("amount", { sent: sizeInWords(sent), total: sizeInWords(total) });
+  if (minutes === null) return some;
+  const hours = Math.round(minutes / 60);
+  const left =
+    minutes < 90 ? say(minutes ? "minutesLeft" : "momentLeft", { count: minutes }) : say("hoursLeft", { count: hours });
+  return `${some} · ${left}`;
+}
+
+/** What a link still takes: files, bytes, or both are limited. */
+export function roomInWords({ files, bytes }) {
+  if (files === 0 || bytes === 0) return say("noRoom");
+  const parts = [
+    files !== null && say("roomForFiles", { count: files }),
+    bytes !== null && say("roomForBytes", { size: sizeInWords(bytes) }),
+  ];
+  return parts.filter(Boolean).join(" ");
+}
+
+export function refusalInWords(file, { accept, formats, maxBytes }) {
+  if (file.type && !accept.has(file.type.toLowerCase())) return say("wrongKind", { formats });
   if (file.size > maxBytes) return say("tooBig", { size: sizeInWords(maxBytes) });
   return file.size ? "" : say("emptyOrFolder");
 }
