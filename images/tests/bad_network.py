@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 PHONE = {"width": 390, "height": 844}
 AT_ONCE = 10
+STALL_SECONDS = 3
+URL_SECONDS = 10
 PATIENCE_SECONDS = 100
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 NETWORK_ERRORS = re.compile("Failed to load resource|blocked by CORS policy|net::ERR_")
@@ -138,10 +140,12 @@ class Guest:
     async def choose(self, *files: Path, page: Page | None = None) -> None:
         await (page or self.page).locator("input[type=file]").first.set_input_files(list(files))
 
-    async def states(self, state: str, count: int = 1, *, page: Page | None = None) -> None:
+    async def states(
+        self, state: str, count: int = 1, *, page: Page | None = None, minutes: float = 0
+    ) -> None:
         """Waits until so many photos of this visit say so."""
         photos = (page or self.page).locator(f"#now-list .photo[data-state={state}]")
-        await expect(photos).to_have_count(count, timeout=PATIENCE_MS)
+        await expect(photos).to_have_count(count, timeout=minutes * 60_000 or PATIENCE_MS)
 
     async def said(self, page: Page | None = None) -> list[str]:
         return list(await (page or self.page).evaluate("said"))
@@ -184,8 +188,11 @@ class Guest:
 class SideBySide:
     """A thread with a loop and a browser, in which the rows of a module run."""
 
-    def __init__(self, stack: dict[str, Any], folder: Path, rows: dict[str, Row]) -> None:
+    def __init__(
+        self, stack: dict[str, Any], folder: Path, rows: dict[str, Row], *, at_once: int = AT_ONCE
+    ) -> None:
         self._stack, self._folder, self._rows = stack, folder, rows
+        self._at_once = at_once
         self._loop = asyncio.new_event_loop()
         self._outcomes: dict[str, asyncio.Task[None]] = {}
         self._are_started = threading.Event()
@@ -222,7 +229,7 @@ class SideBySide:
         async with async_playwright() as playwright:
             how = browsers.how_to_launch(playwright.chromium.executable_path)
             browser = await playwright.chromium.launch(**how)
-            room = asyncio.Semaphore(AT_ONCE)
+            room = asyncio.Semaphore(self._at_once)
             for number, (name, row) in enumerate(self._rows.items()):
                 work = self._suffer(row, number, room, playwright, browser)
                 self._outcomes[name] = asyncio.ensure_future(work)

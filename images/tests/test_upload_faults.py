@@ -13,13 +13,10 @@ import re
 import pytest
 
 from bandpics.local.fault_proxy import CAPTIVE_PORTAL, SLOW_DOWN
-from bandpics.local.pytest_plugin import stack_of_its_own
-from images.tests.bad_network import MIB, SideBySide, row, row_once, rows_of
+from images.tests.bad_network import MIB, URL_SECONDS, SideBySide, row, row_once, rows_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("matrix")]
 
-STALL_SECONDS = 3
-URL_SECONDS = 10
 COMPLETE = r"^POST /api/v1/uploads/[^/]+/complete/"
 SIGN = r"^POST /api/v1/uploads/[^/]+/sign/"
 ANNOUNCE = r"^POST /api/v1/uploads/$"
@@ -28,12 +25,10 @@ DIE = {"behavior": "crash"}
 
 
 @pytest.fixture(scope="module")
-def side_by_side(request, tmp_path_factory):
-    settings = {"UPLOAD_STALL_SECONDS": str(STALL_SECONDS), "UPLOAD_URL_SECONDS": str(URL_SECONDS)}
-    with stack_of_its_own(tmp_path_factory.mktemp("impatient"), **settings) as stack:
-        rows = SideBySide(stack, tmp_path_factory.mktemp("rows"), rows_of(request))
-        yield rows
-        rows.close()
+def side_by_side(request, impatient_stack, tmp_path_factory):
+    rows = SideBySide(impatient_stack, tmp_path_factory.mktemp("rows"), rows_of(request))
+    yield rows
+    rows.close()
 
 
 # --- Signatures -----------------------------------------------------------------------------
@@ -423,3 +418,36 @@ async def test_a_phone_whose_clock_is_wrong(guest):
     await guest.open(context)
     await guest.choose(file)
     await guest.arrives(file)
+
+
+# --- What takes minutes ---------------------------------------------------------------------
+
+
+@pytest.mark.long
+@row
+async def test_a_minute_offline(guest):
+    slow = guest.s3.trickle(200_000, matching=guest.put)
+    file = guest.photo()
+    page = await guest.open()
+    await guest.choose(file)
+    await guest.until(lambda: slow.hits)
+    await page.context.set_offline(True)
+    await guest.states("paused")
+    slow.lift()
+    await asyncio.sleep(60)
+    assert "offline" in (await guest.said())[-1]
+    await page.context.set_offline(False)
+    await guest.arrives(file)
+
+
+@pytest.mark.long
+@row_once
+async def test_two_gigabytes_over_a_slow_link(guest):
+    """Nine files just below the limit, at 16 MB a second for each connection."""
+    slow = guest.s3.trickle(16 * MIB, matching="^PUT ")
+    files = [guest.photo(f"{n}.jpg", byte_size=240 * MIB) for n in range(9)]
+    await guest.open()
+    await guest.choose(*files)
+    await guest.states("ready", len(files), minutes=15)
+    assert slow.hits >= 9 * 30
+    await guest.group_has(*files)

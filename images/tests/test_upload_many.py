@@ -1,0 +1,94 @@
+"""Hundreds of photos in one go, on a phone-sized CPU: what the browser itself measures."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from images.tests import drawing
+from images.tests.bad_network import SideBySide, row_once, rows_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("matrix")]
+
+THROTTLE = 4  # times slower: Chromium's own "mid-tier mobile"
+LONG_TASK_MS = 100
+KEPT_BYTES_PER_PHOTO = 30_000
+
+WATCH = """
+  window.longTasks = [];
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longTasks.push(Math.round(duration));
+  }).observe({ type: "longtask", buffered: true });
+"""
+# Two frames: the first may have been under way.
+NEXT_FRAME_MS = """() => new Promise((resolve) => {
+  const asked = performance.now();
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - asked)));
+})"""
+
+
+@pytest.fixture(scope="module")
+def side_by_side(request, impatient_stack, tmp_path_factory):
+    rows = SideBySide(impatient_stack, tmp_path_factory.mktemp("many"), rows_of(request), at_once=1)
+    yield rows
+    rows.close()
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.long)])
+@row_once
+async def test_many_photos_leave_the_page_light(guest, count):
+    drawn = drawing.jpeg(width=240, height=160, seed=guest.seed)
+    files = []
+    for number in range(count):
+        files.append(guest.folder / f"IMG_{number:04}.jpg")
+        files[-1].write_bytes(drawn + number.to_bytes(2, "big"))
+    page = await guest.open()
+    session = await page.context.new_cdp_session(page)
+    in_flight, most = set(), 0
+
+    def sent(request):
+        nonlocal most
+        if request.method == "PUT":
+            in_flight.add(request)
+            most = max(most, len(in_flight))
+
+    page.on("request", sent)
+    page.on("requestfinished", lambda request: in_flight.discard(request))
+    page.on("requestfailed", lambda request: in_flight.discard(request))
+    heap, nodes = await _weight(session)
+    await session.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
+    await page.evaluate(WATCH)
+
+    await guest.choose(*files)
+    frames = []
+    waiting = page.locator("#now-list .photo:is([data-state=waiting], [data-state=sending])")
+    while await waiting.count():
+        await page.locator("#uploader-name").press("a")
+        frames.append(await page.evaluate(NEXT_FRAME_MS))
+        await asyncio.sleep(0.2)
+
+    long_tasks = await page.evaluate("longTasks")
+    await session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    name = await page.locator("#uploader-name").input_value()
+    heap_after, nodes_after = await _weight(session)
+    measured = {
+        "most in flight": most,
+        "long tasks, ms": sorted(long_tasks)[-5:],
+        "slowest frames, ms": [round(frame) for frame in sorted(frames)[-3:]],
+        "heap, bytes per photo": round((heap_after - heap) / count),
+        "nodes per photo": round((nodes_after - nodes) / count, 1),
+    }
+    print(measured)  # noqa: T201 - docs/upload-page.md quotes
+    assert most == 3
+    assert max(long_tasks, default=0) < LONG_TASK_MS
+    assert name == "a" * len(frames)
+    assert (heap_after - heap) / count < KEPT_BYTES_PER_PHOTO
+    assert guest.puts == count
+
+
+async def _weight(session):
+    await session.send("HeapProfiler.enable")
+    await session.send("HeapProfiler.collectGarbage")
+    heap = (await session.send("Runtime.getHeapUsage"))["usedSize"]
+    return heap, (await session.send("Memory.getDOMCounters"))["nodes"]
