@@ -132,7 +132,7 @@ class UploadList(PhotoView):
 
 
 class UploadDetail(PhotoView):
-    @extend_schema(responses=json.UploadSerializer)
+    @extend_schema(operation_id="uploads_line", responses=json.UploadSerializer)
     def get(self, request: Request, upload_id: UUID) -> Response:
         """One line of the receipt."""
         return Response(_shown(my_upload(request, upload_id), request))
