@@ -16,6 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from bandpics.local import addresses
 from images.tests import browsers, drawing
+from images.tests.test_upload_page_browser import assert_accessible
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 
@@ -116,17 +117,16 @@ def slow_down(page: Any, bytes_per_second: int = SLOW_BYTES) -> Any:
 # --- Sending --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_what_is_cancelled_gives_its_place_back(open_page, invited, api, viewport):
+def test_what_is_cancelled_gives_its_place_back(open_page, invited, api):
     link = invited(max_files=5)
-    page = open_page(link["upload_link"], viewport=viewport)
+    page = open_page(link["upload_link"])
     session = slow_down(page)
     choose(page, *[picture(f"slow{n}.jpg", size=150_000 + n * 20_000) for n in range(5)])
     wait_for(page, "slow0", "sending")
     # As soon as anything can be known, and not before, it says how long.
     expect(page.locator("#pace-words")).to_contain_text("sent")
     expect(page.locator("#pace-words")).to_contain_text("left", timeout=10_000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
     row(page, "slow0").get_by_role("button", name="Cancel").click()
     expect(row(page, "slow0")).to_contain_text("Cancelled")
@@ -224,12 +224,14 @@ def test_my_words_and_what_i_take_back_by_keyboard_alone(running_stack, open_pag
     expect(edit).to_be_focused()
 
     page.keyboard.press("Enter")
+    assert_accessible(page)
     stage.get_by_role("button", name="Delete").focus()
     page.keyboard.press("Enter")
     expect(stage).to_contain_text("Deleted")
     expect(stage.get_by_role("button", name="Undo")).to_be_focused()
     expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived")
     expect(page.locator("#spoken")).to_contain_text("Deleted")
+    assert_accessible(page)
     group = f"images/?group={link['group']}"
     assert [each["original_filename"] for each in api("GET", group)["results"]] == ["crowd.jpg"]
 
@@ -360,6 +362,7 @@ def test_a_place_is_pinned_on_a_shared_link_and_the_map_asked_only_then(
     # Opening it says nothing; moving it does, by keyboard too.
     expect(page.get_by_label("Latitude")).to_have_value("")
     expect(page.locator("#map")).to_be_focused()
+    assert_accessible(page)
     page.keyboard.press("ArrowUp")
     expect(page.get_by_label("Latitude")).not_to_have_value("")
 
