@@ -14,6 +14,7 @@ import { ARRIVED, SETTLED, keyOf } from "./states.js";
 import { paceInWords, refusalInWords, roomInWords, say, summaryInWords } from "./words.js";
 
 const DRAW_EVERY_MS = 150;
+const ROWS_AT_ONCE = 10;
 const SPEAK_EVERY_MS = 6000;
 
 const byId = (id) => document.getElementById(id);
@@ -46,6 +47,7 @@ nameField.addEventListener("input", () => {
 
 const rows = new Map();
 const changedItems = new Set();
+const dropped = new Set();
 const surplus = new WeakSet(); // files the link has no room for
 const tellPace = makePace();
 let receipt = [];
@@ -64,10 +66,11 @@ const queue = makeQueue({
     if (item.state === "stored") watch.soon();
     drawSoon();
   },
-  merged(kept, dropped) {
-    rows.get(dropped)?.element.remove();
-    rows.delete(dropped);
-    note = `${say("inListAlready", { name: (dropped ?? kept).file.name })} `;
+  merged(kept, twin) {
+    rows.get(twin)?.element.remove();
+    rows.delete(twin);
+    dropped.add(twin);
+    note = `${say("inListAlready", { name: (twin ?? kept).file.name })} `;
     drawSoon();
   },
   closed: (problem) => warn(`${problem.title}. ${problem.message}`),
@@ -164,11 +167,28 @@ function earlier(file, hash) {
   );
 }
 
-function choose(files) {
+async function choose(files) {
   if (!files.length) return;
   warn("");
+  const added = queue.add(files);
+  const refused = files.filter((file) => surplus.has(file)).length;
+  if (refused) warn(`${roomInWords(room)} ${say("surplus", { count: refused })}`);
+  showSome(added.splice(0, ROWS_AT_ONCE));
+  draw();
+  // On a phone the list begins below what one sees.
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
+  while (added.length) {
+    await new Promise((resolve) => setTimeout(resolve)); // somebody may be typing
+    showSome(added.splice(0, ROWS_AT_ONCE));
+    drawSoon();
+  }
+}
+
+function showSome(added) {
   const list = byId("now-list");
-  for (const { item, before } of queue.add(files)) {
+  for (const { item, before } of added) {
+    if (dropped.has(item)) continue; // meanwhile
     const { file } = item;
     const acts = {
       retry: () => retry(item),
@@ -185,12 +205,6 @@ function choose(files) {
     rows.set(item, row);
     changedItems.add(item);
   }
-  const refused = files.filter((file) => surplus.has(file)).length;
-  if (refused) warn(`${roomInWords(room)} ${say("surplus", { count: refused })}`);
-  draw();
-  // On a phone the list begins below what one sees.
-  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
 }
 
 function drawSoon() {
