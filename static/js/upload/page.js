@@ -47,7 +47,6 @@ nameField.addEventListener("input", () => {
 
 const rows = new Map();
 const changedItems = new Set();
-const dropped = new Set();
 const surplus = new WeakSet(); // files the link has no room for
 const tellPace = makePace();
 let receipt = [];
@@ -66,11 +65,10 @@ const queue = makeQueue({
     if (item.state === "stored") watch.soon();
     drawSoon();
   },
-  merged(kept, twin) {
-    rows.get(twin)?.element.remove();
-    rows.delete(twin);
-    dropped.add(twin);
-    note = `${say("inListAlready", { name: (twin ?? kept).file.name })} `;
+  merged(kept, dropped) {
+    rows.get(dropped)?.element.remove();
+    rows.delete(dropped);
+    note = `${say("inListAlready", { name: (dropped ?? kept).file.name })} `;
     drawSoon();
   },
   closed: (problem) => warn(`${problem.title}. ${problem.message}`),
@@ -170,25 +168,23 @@ function earlier(file, hash) {
 async function choose(files) {
   if (!files.length) return;
   warn("");
-  const added = queue.add(files);
-  const refused = files.filter((file) => surplus.has(file)).length;
-  if (refused) warn(`${roomInWords(room)} ${say("surplus", { count: refused })}`);
-  showSome(added.splice(0, ROWS_AT_ONCE));
+  add(files.slice(0, ROWS_AT_ONCE));
   draw();
   // On a phone the list begins below what one sees.
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
-  while (added.length) {
+  for (let next = ROWS_AT_ONCE; next < files.length; next += ROWS_AT_ONCE) {
     await new Promise((resolve) => setTimeout(resolve)); // somebody may be typing
-    showSome(added.splice(0, ROWS_AT_ONCE));
+    add(files.slice(next, next + ROWS_AT_ONCE));
     drawSoon();
   }
+  const refused = files.filter((file) => surplus.has(file)).length;
+  if (refused) warn(`${roomInWords(room)} ${say("surplus", { count: refused })}`);
 }
 
-function showSome(added) {
+function add(files) {
   const list = byId("now-list");
-  for (const { item, before } of added) {
-    if (dropped.has(item)) continue; // meanwhile
+  for (const { item, before } of queue.add(files)) {
     const { file } = item;
     const acts = {
       retry: () => retry(item),
