@@ -14,7 +14,7 @@ import { ARRIVED, SETTLED, keyOf } from "./states.js";
 import { paceInWords, refusalInWords, roomInWords, say, summaryInWords } from "./words.js";
 
 const DRAW_EVERY_MS = 150;
-const ROWS_AT_ONCE = 10;
+const ROWS_AT_ONCE = 5;
 const SPEAK_EVERY_MS = 6000;
 
 const byId = (id) => document.getElementById(id);
