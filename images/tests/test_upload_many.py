@@ -16,7 +16,7 @@ THROTTLE = 4  # times slower: Chromium's own "mid-tier mobile"
 LONG_TASK_MS = 100
 KEPT_BYTES_PER_PHOTO = 40_000
 
-TASKS = "disabled-by-default-devtools.timeline"
+TASKS = ["disabled-by-default-devtools.timeline", "devtools.timeline"]
 # Two frames: the first may have been under way.
 NEXT_FRAME_MS = """() => new Promise((resolve) => {
   const asked = performance.now();
@@ -54,7 +54,7 @@ async def test_many_photos_leave_the_page_light(guest, count):
     page.on("requestfailed", lambda request: in_flight.discard(request))
     heap, nodes = await _weight(session)
     await session.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
-    await guest.browser.start_tracing(page=page, categories=["__metadata", TASKS])
+    await guest.browser.start_tracing(page=page, categories=["__metadata", *TASKS])
 
     await guest.choose(*files)
     frames = []
@@ -93,11 +93,17 @@ def _tasks_ms(trace):
         for event in events
         if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
     }
-    return sorted(
-        round(event["tdur"] / 1000)
-        for event in events
-        if event["name"] == "RunTask" and (event["pid"], event["tid"]) in main and "tdur" in event
-    )
+    mine = [event for event in events if (event["pid"], event["tid"]) in main and "tdur" in event]
+    choices = [event for event in mine if event["args"].get("data", {}).get("type") == "change"]
+
+    def ours(task):
+        """Before the page hears of a choice the browser looks at every file: that part is its."""
+        for choice in choices:
+            if task["ts"] <= choice["ts"] < task["ts"] + task["dur"]:
+                return choice["tdur"]
+        return task["tdur"]
+
+    return sorted(round(ours(event) / 1000) for event in mine if event["name"] == "RunTask")
 
 
 async def _weight(session):
