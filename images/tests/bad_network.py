@@ -110,11 +110,11 @@ class Guest:
         byte_size = byte_size or (17 * MIB if self.in_parts else MIB)
         return photo(self.folder, name, byte_size=byte_size, seed=self.seed)
 
-    async def open(self, context: BrowserContext | None = None) -> Page:
+    async def open(self, context: BrowserContext | None = None, *, script: str = LISTEN) -> Page:
         """The link in a new tab, of a new browser unless told whose."""
         context = context or await self.browser.new_context(**self.how_to_browse())
         page = await context.new_page()
-        await self.listen(page)
+        await self.listen(page, script)
         await page.goto(self.link)
         self.page = page
         return page
@@ -128,8 +128,8 @@ class Guest:
         how = browsers.how_to_launch(chromium.executable_path) | self.how_to_browse()
         return await chromium.launch_persistent_context(profile, **how)
 
-    async def listen(self, page: Page) -> None:
-        await page.add_init_script(LISTEN)
+    async def listen(self, page: Page, script: str) -> None:
+        await page.add_init_script(script)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: self.hear(message.type, message.text))
 

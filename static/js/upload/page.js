@@ -14,6 +14,7 @@ import { ARRIVED, SETTLED, keyOf } from "./states.js";
 import { paceInWords, refusalInWords, roomInWords, say, summaryInWords } from "./words.js";
 
 const DRAW_EVERY_MS = 150;
+const ROWS_AT_ONCE = 5;
 const SPEAK_EVERY_MS = 6000;
 
 const byId = (id) => document.getElementById(id);
@@ -164,9 +165,24 @@ function earlier(file, hash) {
   );
 }
 
-function choose(files) {
+async function choose(files) {
   if (!files.length) return;
   warn("");
+  add(files.slice(0, ROWS_AT_ONCE));
+  draw();
+  // On a phone the list begins below what one sees.
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
+  for (let next = ROWS_AT_ONCE; next < files.length; next += ROWS_AT_ONCE) {
+    await new Promise((resolve) => setTimeout(resolve)); // somebody may be typing
+    add(files.slice(next, next + ROWS_AT_ONCE));
+    drawSoon();
+  }
+  const refused = files.filter((file) => surplus.has(file)).length;
+  if (refused) warn(`${roomInWords(room)} ${say("surplus", { count: refused })}`);
+}
+
+function add(files) {
   const list = byId("now-list");
   for (const { item, before } of queue.add(files)) {
     const { file } = item;
@@ -185,12 +201,6 @@ function choose(files) {
     rows.set(item, row);
     changedItems.add(item);
   }
-  const refused = files.filter((file) => surplus.has(file)).length;
-  if (refused) warn(`${roomInWords(room)} ${say("surplus", { count: refused })}`);
-  draw();
-  // On a phone the list begins below what one sees.
-  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
 }
 
 function drawSoon() {

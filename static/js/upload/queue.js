@@ -170,6 +170,11 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
       merged(twin, item);
       return;
     }
+    if (twin) {
+      // It failed, and was chosen again under another date or name: one row is enough.
+      items.delete(twin.key);
+      merged(item, twin);
+    }
     item.id = ticket.id;
     if (ticket.status === "pending") {
       item.ticket = ticket;

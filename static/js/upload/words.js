@@ -7,6 +7,7 @@ const here = globalThis.document;
 export const language = here?.documentElement.lang || "en";
 const words = JSON.parse(here?.getElementById("words")?.textContent ?? "{}");
 const plurals = new Intl.PluralRules(language);
+const formats = {};
 
 /** The sentence of that name (images/words.py has them), with its `{places}` filled. */
 export function say(name, values = {}) {
@@ -20,7 +21,10 @@ export function say(name, values = {}) {
 
 /** A number as the language writes it; `options` are those of Intl.NumberFormat. */
 export function inNumbers(value, options = {}) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: 0, ...options }).format(value);
+  const key = JSON.stringify(options);
+  // To make one takes a phone a millisecond, and every row says numbers all the time.
+  formats[key] ??= new Intl.NumberFormat(language, { maximumFractionDigits: 0, ...options });
+  return formats[key].format(value);
 }
 
 export function sizeInWords(bytes) {
