@@ -18,6 +18,7 @@ import django_stubs_ext
 import limits
 from django.core.exceptions import ImproperlyConfigured
 from environs import EnvValidationError, FileAwareEnv, ValidationError, validate
+from xstatic.pkg import leaflet  # type: ignore[import-untyped]
 
 django_stubs_ext.monkeypatch()  # ModelAdmin[Image] and the like, at run time
 
@@ -124,8 +125,23 @@ UPLOAD_MAX_BYTES = env.int(
 FORM_MAX_BYTES = env.int("FORM_MAX_BYTES", default=512 * MIB, validate=validate.Range(min=1))
 # Of a photo inside a JSON body, decoded: all of it is in memory at once, several times over.
 BASE64_MAX_BYTES = env.int("BASE64_MAX_BYTES", default=40 * MIB, validate=validate.Range(min=1))
+# The map on which guests pin a place, asked for only once they agree. Empty: no map.
+MAP_TILE_URL = env.str(
+    "MAP_TILE_URL",
+    default="https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+    validate=validate.Regexp(
+        r"^(https?://[^\s/]+/\S+)?$", error="must be like https://…/{z}/{x}/{y}"
+    ),
+)
+MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="© OpenStreetMap contributors")
 TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0, max=36500))
-UPLOAD_URL_LIFETIME = timedelta(minutes=15)
+UPLOAD_URL_SECONDS = env.int(
+    "UPLOAD_URL_SECONDS", default=15 * 60, validate=validate.Range(min=5, max=7 * 24 * 3600)
+)
+# For the upload page: so long without a byte, and a connection counts as dead.
+UPLOAD_STALL_SECONDS = env.int(
+    "UPLOAD_STALL_SECONDS", default=15, validate=validate.Range(min=2, max=600)
+)
 UPLOAD_PENDING_LIFETIME = timedelta(hours=24)
 MULTIPART_THRESHOLD_BYTES = 16 * MIB
 MULTIPART_PART_BYTES = 8 * MIB
@@ -238,6 +254,7 @@ if OIDC_ISSUER and REGISTRATION != "closed":
     )
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
+UPLOAD_URL_LIFETIME = timedelta(seconds=UPLOAD_URL_SECONDS)
 # Django spools what comes by a form there.
 FILE_UPLOAD_TEMP_DIR: str | None = str(WORK_DIR) if WORK_DIR else None
 
@@ -342,7 +359,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static", ("leaflet", leaflet.BASE_DIR)]
 WHITENOISE_KEEP_ONLY_HASHED_FILES = False
 
 # --- Mail -----------------------------------------------------------------------------------

@@ -141,6 +141,8 @@ class UploadPage(View):
             "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
             "formats": formats_in_words(),
             "max_bytes": settings.UPLOAD_MAX_BYTES,
+            "url_seconds": settings.UPLOAD_URL_SECONDS,
+            "stall_seconds": settings.UPLOAD_STALL_SECONDS,
             "max_size": size_in_words(settings.UPLOAD_MAX_BYTES),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
             "link": f"{settings.PUBLIC_URL}/i/{token}/",

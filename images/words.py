@@ -46,11 +46,43 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "thanks": _("Thank you! You can close this page."),
     "failuresSayWhy": _("Those that failed say why."),
     "nothingIsSent": _("Nothing is being sent now."),
+    "amount": _("{sent} of {total} sent"),
+    "momentLeft": _("less than a minute left"),
+    "minutesLeft": {
+        "one": _("about {count} minute left"),
+        "other": _("about {count} minutes left"),
+    },
+    "hoursLeft": {
+        "one": _("about {count} hour left"),
+        "other": _("about {count} hours left"),
+    },
+    # What can be done with a photo, and what was done.
+    "cancel": _("Cancel"),
+    "retry": _("Try again"),
+    "edit": _("Edit"),
+    "undo": _("Undo"),
+    "cancelled": _("Cancelled"),
+    "deleted": _("Deleted"),
+    "restored": _("It is back."),
+    "captionSaved": _("Your words are saved."),
+    "changedElsewhere": _(
+        "Somebody changed this photo meanwhile. Please look at it, and save again."
+    ),
     "linkCopied": _("Link copied"),
     "inListAlready": _("{name} is in the list already."),
     # What is refused before it is sent, and what went wrong on the way.
     "wrongKind": _("This kind of file cannot be sent. Photos in {formats} can."),
     "tooBig": _("Too big: a photo may have up to {size}."),
+    "noRoom": _("This link is full: it has no room for this photo."),
+    "roomForFiles": {
+        "one": _("This link has room for {count} more photo."),
+        "other": _("This link has room for {count} more photos."),
+    },
+    "roomForBytes": _("It takes up to {size} more."),
+    "surplus": {
+        "one": _("{count} photo is not sent."),
+        "other": _("{count} photos are not sent."),
+    },
     "emptyOrFolder": _("This file is empty, or a folder."),
     "somethingWrong": _("Something went wrong."),
     "noAnswer": _("The server could not be reached."),

@@ -144,6 +144,15 @@ class Invitation(models.Model):
             self.new_secret()
         super().save(**kwargs)  # type: ignore[arg-type]
 
+    @property
+    def files_left(self) -> int | None:
+        """How many more it takes; None: no limit."""
+        return None if self.max_files is None else max(0, self.max_files - self.used_files)
+
+    @property
+    def bytes_left(self) -> int | None:
+        return None if self.max_bytes is None else max(0, self.max_bytes - self.used_bytes)
+
     def clean(self) -> None:
         super().clean()
         stored = Invitation.objects.filter(pk=self.pk).first()

@@ -64,6 +64,8 @@ PROBLEMS = {
     "photo-busy": "Somebody else moves, edits or removes this photo right now. Try again in a "
     "moment.",
     "photo-failed": "The photo could not be processed; the detail says why.",
+    "place-from-photo": "Guests pin a place only on photos that do not carry one. `DELETE` on the "
+    "photo's `location/` has that forgotten; then they can.",
     "precondition-failed": "The thing was changed since you read it, so that your `If-Match` does "
     "not fit any more. Read it again, and send your change with the new `ETag`.",
     "registration-closed": "This server takes no new users by itself. Ask whoever runs it.",

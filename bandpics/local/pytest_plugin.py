@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +90,17 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
 
     Mark tests that use it with `@pytest.mark.xdist_group("stack")`: one is started per process.
     """
-    data_dir = tmp_path_factory.mktemp("stack")
+    with stack_of_its_own(tmp_path_factory.mktemp("stack")) as known:
+        yield known
+
+
+@contextmanager
+def stack_of_its_own(data_dir: Path, **settings: str) -> Iterator[dict[str, Any]]:
+    """As running_stack, with other settings; the folder goes with it."""
     bring_static_files(data_dir)
+    # Nobody listens there but a test that plays the map.
+    tile_port = addresses.free_port(addresses.LOOPBACK)
+    tile_url = f"http://{addresses.LOOPBACK}:{tile_port}/{{z}}/{{x}}/{{y}}.png"
     with (data_dir / "up.log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -100,12 +109,15 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
             ],
             cwd=environment.PROJECT,
             # Tests ask a lot, all of them from one address.
-            env=outside() | dict.fromkeys(LIMITS, "1000000/minute"),
+            env=outside()
+            | dict.fromkeys(LIMITS, "1000000/minute")
+            | {"MAP_TILE_URL": tile_url}
+            | settings,
             stdout=log,
             stderr=log,
         )
     try:
-        yield wait_for_stack(data_dir, process)
+        yield wait_for_stack(data_dir, process) | {"tile_port": tile_port}
     finally:
         process.terminate()
         process.wait(STOP_SECONDS)

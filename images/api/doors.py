@@ -24,6 +24,7 @@ from images.models import Image, Upload
 from invitations.authentication import InvitationAuthentication, guest, refuse_if_closed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from rest_framework.request import Request
@@ -143,13 +144,23 @@ def image_to_change(
     request: Request, image_id: UUID, *, even_when_closed: bool = False
 ) -> tuple[Image, Standing]:
     """404 for a photo the caller does not see, 403 for one of somebody else."""
-    image = visible_image(request, image_id)
+    image = _own_image(request, image_id) or visible_image(request, image_id)
     mine = standing(request, image)
     if not mine.may_change:
         raise Forbidden("Only whoever sent a photo, and owners of its group, may change it.")
     if not even_when_closed:
         _refuse_guest_if_closed(request)
     return image, mine
+
+
+def _own_image(request: Request, image_id: UUID) -> Image | None:
+    """A guest's own photo: a link that shows nothing still lets them take back what they sent."""
+    if not guest(request) or not _guest_sender(request).is_known_again:
+        return None
+    rows = Image.objects.with_status().kept().sent_by(_guest_sender(request).key)
+    rows = rows.select_related("group", "invitation").with_variants()
+    found: Image | None = rows.filter(pk=image_id).first()
+    return found
 
 
 def image_to_restore(request: Request, image_id: UUID) -> tuple[Image, Standing]:
@@ -167,6 +178,23 @@ def _refuse_guest_if_closed(request: Request) -> None:
     invitation = guest(request)
     if invitation is not None:
         refuse_if_closed(invitation)
+
+
+def changeable(request: Request) -> Callable[[Upload], bool]:
+    """Whether the sender of an upload may still change its photo. Looked up once for a list."""
+    invitation = guest(request)
+    if invitation is not None:
+        is_open = not invitation.group.is_closed and _guest_sender(request).is_known_again
+        return lambda upload: is_open and _is_theirs(upload)
+    caller = caller_of(request)
+    groups = set(Group.objects.filled_by(caller).values_list("pk", flat=True))
+    return lambda upload: upload.image.group_id in groups and _is_theirs(upload)
+
+
+def _is_theirs(upload: Upload) -> bool:
+    image = upload.image
+    was_taken_away = image.trashed_at is not None and image.trashed_by != upload.sender
+    return image.sender == upload.sender and not was_taken_away
 
 
 class UploadsOrModerates(HasScope):

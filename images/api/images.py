@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -35,6 +36,7 @@ from images.api.doors import (
     standing,
     viewer_of,
     visible_image,
+    visible_images,
 )
 from images.media import variants
 from images.media.storage import photo_storage
@@ -74,6 +76,14 @@ class DuplicateInGroup(Conflict):
     title = "The group shows the same photo already"
 
 
+class PlaceFromPhoto(Conflict):
+    slug = "place-from-photo"
+    title = _("This photo says itself where it was taken")
+
+    def __init__(self) -> None:
+        super().__init__(_("Nothing was changed. You can have its place forgotten."))
+
+
 class PhotoBusy(Conflict):
     slug = "photo-busy"
     title = "Somebody else is changing this photo right now"
@@ -86,7 +96,7 @@ class CannotRetry(Conflict):
 
 
 REDIRECT_SECONDS = 300
-UNREAD = OpenApiResponse(description="Done; what it is now, this API key may not read.")
+UNREAD = OpenApiResponse(description="Done; what it is now, this credential may not read.")
 TRASHED = OpenApiParameter(
     "trashed", bool, description="True: also if it is in the trash of a group you own."
 )
@@ -105,8 +115,12 @@ class OnePhotoView(PhotoView):
         return super().handle_exception(exc)
 
     def detailed(self, image_id: UUID, **more: Any) -> Response:
-        """The photo as it is now; nothing of it for a key that may write and not read."""
-        if not guest(self.request) and Scope.READ not in caller_of(self.request).scopes:
+        """The photo as it is now; nothing of it for a credential that may write and not read."""
+        if guest(self.request):
+            is_readable = visible_images(self.request).filter(pk=image_id).exists()
+        else:
+            is_readable = Scope.READ in caller_of(self.request).scopes
+        if not is_readable:
             return Response(status=status.HTTP_204_NO_CONTENT)
         image, viewer = visible_image(self.request, image_id), viewer_of(self.request)
         answer = json.ImageDetailSerializer(image, context={"viewer": viewer}).data
@@ -159,7 +173,8 @@ class ImageDetail(OnePhotoView):
         ],
     )
     def patch(self, request: Request, image_id: UUID) -> Response:
-        """Owners change any photo of their groups, members their own; guests their own captions.
+        """Owners change any photo of their groups, members their own; guests the captions of their
+        own, and the place of those that do not say it themselves.
 
         Moving to another group needs the right to add photos there.
         """
@@ -172,8 +187,8 @@ class ImageDetail(OnePhotoView):
         body = change_json.ChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         changes = dict(body.validated_data)
-        if mine.is_guest and set(changes) - {"caption"}:
-            raise Forbidden("With an invitation only the caption of a photo can be changed.")
+        if mine.is_guest:
+            expected |= _refuse_to_guest(image, changes)
         group = _target(request, image, changes.pop("group", None))
         columns = _columns(image, changes)
         if group is not None:
@@ -205,6 +220,18 @@ def _target(request: Request, image: Image, group_id: UUID | None) -> Group | No
     if not Group.objects.filled_by(caller).filter(pk=group.pk).exists():
         raise Forbidden("Viewers of a team may look at its photos, but not add any.")
     return group
+
+
+def _refuse_to_guest(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
+    """What the row must still say for what is left. Raises Forbidden, PlaceFromPhoto."""
+    if set(changes) - {"caption", "location"}:
+        raise Forbidden("With an invitation only the caption and the place can be changed.")
+    if "location" not in changes:
+        return {}
+    if image.gps_source == Image.GpsSource.EXIF:
+        raise PlaceFromPhoto
+    # Not over what a worker reads from the file just now.
+    return {"gps_source": image.gps_source}
 
 
 def _columns(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
@@ -299,7 +326,7 @@ class ImageLocation(OnePhotoView):
         cannot be edited so that nothing is left for certain (with a film behind it, for one), it
         is removed; the answer says so. `sha256` stays that of the file that was sent.
         """
-        image, _ = image_to_change(request, image_id, even_when_closed=True)
+        image, _mine = image_to_change(request, image_id, even_when_closed=True)
         try:
             outcome = location.forget(image.pk)
         except location.Gone:
@@ -327,7 +354,7 @@ class ImageRetry(OnePhotoView):
     @extend_schema(request=None, responses={202: json.ImageDetailSerializer, 204: UNREAD})
     def post(self, request: Request, image_id: UUID) -> Response:
         """Process it once more, after it failed through no fault of the file. Safe to repeat."""
-        image, _ = image_to_change(request, image_id)
+        image, _mine = image_to_change(request, image_id)
         newest = image.uploads.shown().order_by("-version").select_related("image__invitation")
         upload = newest.first()
         if image.status in {Upload.Status.QUEUED, Upload.Status.PROCESSING}:

@@ -9,10 +9,12 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from bandpics.api import etags
 from images import uploads
+from images.api.change_json import PositionSerializer
 from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
 from images.media.storage import SignedRequest
-from images.models import Upload
+from images.models import Image, Upload
 from images.words import formats_in_words
 
 FILENAME_LENGTH = 255
@@ -120,6 +122,26 @@ class PartsSerializer(serializers.Serializer[Any]):
     parts = ArrivedPartSerializer(many=True)
 
 
+class OwnPhotoSerializer(ForViewer, serializers.ModelSerializer[Image]):
+    """What its sender may know and change of a finished photo."""
+
+    location = serializers.SerializerMethodField()
+    gps_source = TextOrNull(help_text="Where the position is from.")
+    etag = serializers.SerializerMethodField(help_text="Good for If-Match.")
+
+    class Meta:
+        model = Image
+        fields = ["caption", "location", "gps_source", "trashed_at", "etag"]
+
+    @extend_schema_field(PositionSerializer(allow_null=True))
+    def get_location(self, image: Image) -> dict[str, float] | None:
+        place = self.viewer.place_of(image)
+        return None if place is None else {"lat": place.lat, "lon": place.lon}
+
+    def get_etag(self, image: Image) -> str:
+        return etags.etag(image)
+
+
 class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
     """One line of the receipt: what was sent and where it stands."""
 
@@ -133,6 +155,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
     failure_detail = serializers.SerializerMethodField()
     duplicate_of = serializers.SerializerMethodField()
     thumb = serializers.SerializerMethodField()
+    photo = serializers.SerializerMethodField()
 
     class Meta:
         model = Upload
@@ -153,6 +176,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
             "arrived_at",
             "finished_at",
             "thumb",
+            "photo",
         ]
 
     def get_failure(self, upload: Upload) -> str | None:
@@ -174,9 +198,26 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
         variant = upload.image.variant_by_name.get("thumb")
         return None if variant is None else variant_json(variant, self.viewer)
 
+    @extend_schema_field(OwnPhotoSerializer(allow_null=True))
+    def get_photo(self, upload: Upload) -> Any:
+        """Null before it is done, and when its sender may change nothing of it any more."""
+        is_changeable = self.context.get("is_changeable")
+        if upload.status != Upload.Status.DONE or not (is_changeable and is_changeable(upload)):
+            return None
+        return OwnPhotoSerializer(upload.image, context=self.context).data
+
+
+class RoomSerializer(serializers.Serializer[Any]):
+    """How much more the link takes; null: no limit."""
+
+    files = serializers.IntegerField(source="files_left", allow_null=True)
+    bytes = serializers.IntegerField(source="bytes_left", allow_null=True)
+
 
 class ReceiptSerializer(serializers.Serializer[Any]):
     uploads = UploadSerializer(many=True)
+    has_more = serializers.BooleanField(help_text="There are older ones, which are not listed.")
+    room = RoomSerializer(allow_null=True, help_text="Of an invitation; null for members.")
 
 
 def ticket_json(ticket: uploads.Ticket) -> dict[str, Any]:

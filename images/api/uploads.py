@@ -16,7 +16,15 @@ from bandpics.api.idempotency import idempotent
 from bandpics.api.problems import Conflict
 from images import quota, uploads
 from images.api import upload_json as json
-from images.api.doors import PhotoView, may_list, my_upload, my_uploads, sender_of, viewer_of
+from images.api.doors import (
+    PhotoView,
+    changeable,
+    may_list,
+    my_upload,
+    my_uploads,
+    sender_of,
+    viewer_of,
+)
 from images.models import Image, Upload
 from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
 
@@ -74,8 +82,8 @@ def _signed_again(_view: APIView, request: Request, kept: list[dict[str, Any]]) 
 
 
 def _shown(uploads: Any, request: Request, **options: Any) -> Any:
-    viewer = viewer_of(request)
-    return json.UploadSerializer(uploads, context={"viewer": viewer}, **options).data
+    context = {"viewer": viewer_of(request), "is_changeable": changeable(request)}
+    return json.UploadSerializer(uploads, context=context, **options).data
 
 
 class UploadList(PhotoView):
@@ -88,8 +96,15 @@ class UploadList(PhotoView):
         )
         mine = my_uploads(request) if may_list(request) else Upload.objects.none()
         rows = mine.select_related("duplicate_of").prefetch_related(thumbs)
-        rows = rows.order_by("-created_at", "-id")[:RECEIPT_LIMIT]
-        return Response({"uploads": _shown(rows, request, many=True)})
+        listed = list(rows.order_by("-created_at", "-id")[: RECEIPT_LIMIT + 1])
+        invitation = guest(request)
+        return Response(
+            {
+                "uploads": _shown(listed[:RECEIPT_LIMIT], request, many=True),
+                "has_more": len(listed) > RECEIPT_LIMIT,
+                "room": None if invitation is None else json.RoomSerializer(invitation).data,
+            }
+        )
 
     @extend_schema(
         request=json.AnnouncementSerializer,
@@ -117,6 +132,11 @@ class UploadList(PhotoView):
 
 
 class UploadDetail(PhotoView):
+    @extend_schema(operation_id="uploads_line", responses=json.UploadSerializer)
+    def get(self, request: Request, upload_id: UUID) -> Response:
+        """One line of the receipt."""
+        return Response(_shown(my_upload(request, upload_id), request))
+
     @extend_schema(responses={204: None})
     def delete(self, request: Request, upload_id: UUID) -> Response:
         """Cancel an upload that has not arrived. Safe to call twice."""

@@ -7,13 +7,26 @@ import pytest
 from rest_framework.test import APIClient
 
 from bandpics.local.fault_proxy import FaultProxy
+from bandpics.local.pytest_plugin import stack_of_its_own
 from bandpics.users.tests.factories import UserFactory
 from groups.models import Membership
 from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
 from images.media import storage
 from images.media.storage import photo_storage
+from images.tests import bad_network
 from images.tests.story import Guest
 from invitations.tests.factories import InvitationFactory
+
+
+@pytest.fixture(scope="session")
+def impatient_stack(tmp_path_factory):
+    """As running_stack, but its upload page gives up waiting, and its signatures end, soon."""
+    settings = {
+        "UPLOAD_STALL_SECONDS": str(bad_network.STALL_SECONDS),
+        "UPLOAD_URL_SECONDS": str(bad_network.URL_SECONDS),
+    }
+    with stack_of_its_own(tmp_path_factory.mktemp("impatient"), **settings) as stack:
+        yield stack
 
 
 @pytest.fixture

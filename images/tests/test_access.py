@@ -109,9 +109,12 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("token", "POST"): Decided(
         "401 401 401 401 401 401 401", {"email": "x@example.org", "password": "wrong"}
     ),
+    ("place-page", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("place-page", "POST"): Decided("422 422 422 422 422 422 422", {}),
     ("token-refresh", "POST"): Decided("401 401 401 401 401 401 401", {"refresh": "x"}),
     ("upload-complete", "POST"): Decided("404 404 404 404 409 404 401"),
     ("upload-detail", "DELETE"): Decided("404 404 404 404 204 404 401"),
+    ("upload-detail", "GET"): Decided("404 404 404 404 200 404 401"),
     ("upload-list", "GET"): Decided("200 200 200 200 200 200 401"),
     ("upload-list", "POST"): Decided(
         "201 201 403 404 201 201 401", {"group": "GROUP", "files": FILES}

@@ -256,7 +256,7 @@ def test_by_keyboard_alone(open_page, files):
         ),
     )
     chosen.value.set_files(files("stage.jpg"))
-    expect(page.locator(".photo-retry")).to_be_visible()
+    expect(page.locator(".photo-act").filter(has_text="Try again")).to_be_visible()
     page.unroute(announcing)
     retry = page.get_by_role("button", name=re.compile("Try again ?: stage.jpg"))
     page.keyboard.press("Tab")
@@ -280,7 +280,7 @@ def test_who_wants_less_motion_gets_none(open_page, files):
     page = open_page(reduced_motion="reduce")
     page.route(re.compile("X-Amz-Signature"), lambda route: None)
     page.locator("#files").set_input_files(files("stage.jpg"))
-    expect(page.locator("progress")).to_be_visible()
+    expect(page.locator(".photo progress")).to_be_visible()
     assert page.evaluate("document.getAnimations().length") == 0
     moving = page.evaluate(
         """() => [...document.querySelectorAll("*")].filter((one) =>

@@ -2,8 +2,6 @@
 
 import { say } from "./words.js";
 
-const TIMEOUT_MS = 30_000;
-
 /** An answer that is an error, by RFC 9457. */
 export class Problem extends Error {
   constructor(response, body) {
@@ -12,7 +10,7 @@ export class Problem extends Error {
     this.slug = /\/problems\/([\w-]+)\//.exec(body.type)?.[1] ?? "";
     this.title = body.title ?? "";
     this.body = body;
-    this.retryAfter = Number(response.headers.get("Retry-After")) || 0;
+    this.retryAfter = secondsToWait(response);
   }
 
   get isTemporary() {
@@ -24,21 +22,23 @@ export class Problem extends Error {
 export class NoAnswer extends Error {
   isTemporary = true;
 
-  constructor(status = 0) {
+  constructor(response) {
     super(say("noAnswer"));
     // A 500 may well be about this very request; a gateway's errors pass.
-    if (status === 500) this.tries = 5;
+    if (response?.status === 500) this.tries = 5;
+    this.retryAfter = response ? secondsToWait(response) : 0;
   }
 }
 
-export function connect({ root, token, device }) {
+export function connect({ root, token, device, timeoutMs = 30_000 }) {
   const credentials = { Authorization: `Invitation ${token}`, "Bandpics-Device": device };
 
-  async function call(method, path, body) {
+  async function call(method, path, body, etag) {
     const headers = { ...credentials, Accept: "application/json" };
     if (body) headers["Content-Type"] = "application/json";
+    if (etag) headers["If-Match"] = etag;
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
+    const timer = setTimeout(() => timeout.abort(), timeoutMs);
     try {
       return await answer(
         await fetch(root + path, {
@@ -61,12 +61,20 @@ export function connect({ root, token, device }) {
   return {
     get: (path) => call("GET", path),
     post: (path, body = {}) => call("POST", path, body),
+    patch: (path, body, etag) => call("PATCH", path, body, etag),
+    delete: (path) => call("DELETE", path),
   };
 }
 
+/** Not the other form of the header, a date: clocks of phones are wrong. */
+function secondsToWait(response) {
+  return Number(response.headers.get("Retry-After")) || 0;
+}
+
 async function answer(response) {
+  if (response.status === 204) return null;
   const type = response.headers.get("Content-Type") ?? "";
-  if (!/^application\/(problem\+)?json\b/.test(type)) throw new NoAnswer(response.status);
+  if (!/^application\/(problem\+)?json\b/.test(type)) throw new NoAnswer(response);
   const body = await response.json();
   if (!response.ok) throw new Problem(response, body);
   return body;

@@ -19,8 +19,11 @@ function withoutRepeats(uploads, items) {
   });
 }
 
-/** `list` is hidden with its `section` as long as it is empty. */
-export function makePast({ section, list }) {
+/**
+ * `list` is hidden with its `section` as long as it is empty. `acts`, as of rows.js, are given the
+ * line as well.
+ */
+export function makePast({ section, list, acts = {} }) {
   const rows = new Map();
   let lines = [];
 
@@ -36,14 +39,23 @@ export function makePast({ section, list }) {
     for (const line of lines) {
       let row = rows.get(line.id);
       if (!row) {
-        row = makeRow({ name: line.filename, size: line.size });
+        row = makeRow({ name: line.filename, size: line.size, acts: actsOf(line.id) });
         rows.set(line.id, row);
         list.append(row.element);
       }
-      row.show({ state: stateOf(line), detail: line.failure_detail, thumb: line.thumb });
+      const { failure_detail: detail, thumb } = line;
+      // Its bytes are kept, unlike those of any other that failed.
+      const canRetry = line.failure === "crashed";
+      row.show({ state: stateOf(line), detail, thumb, canRetry }, line);
     }
     section.hidden = !lines.length;
   }
 
-  return { show, states: () => lines.map(stateOf) };
+  function actsOf(id) {
+    const lineNow = () => lines.find((line) => line.id === id);
+    const bound = Object.entries(acts).map(([name, act]) => [name, (row) => act(row, lineNow())]);
+    return Object.fromEntries(bound);
+  }
+
+  return { show, lines: () => lines, states: () => lines.map(stateOf) };
 }

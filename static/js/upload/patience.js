@@ -1,6 +1,7 @@
 /* When to try again, and how long to wait before. */
 
 const LONGEST_MS = 30_000;
+const LONGEST_ASKED_FOR_MS = 300_000;
 
 /** The work was called off: the link was withdrawn. */
 export class Stopped extends Error {}
@@ -19,7 +20,8 @@ export async function persist(work, { signal, onWait, onTry } = {}) {
       if (!error.isTemporary) throw error;
       if (error.tries && (limited += 1) >= error.tries) throw error;
       onWait?.(error);
-      if (error.retryAfter) await sleep(error.retryAfter * 1000, signal);
+      const askedForMs = Math.min(error.retryAfter * 1000, LONGEST_ASKED_FOR_MS);
+      if (askedForMs > 0) await sleep(askedForMs, signal);
       else await sleep(backoff(attempt), signal, "online");
       onTry?.();
     }

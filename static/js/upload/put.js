@@ -3,7 +3,6 @@
 import { Stopped } from "./patience.js";
 import { say } from "./words.js";
 
-const STALL_MS = 15_000;
 const LONGEST_STALL_MS = 120_000;
 const TICK_MS = 1000;
 
@@ -23,13 +22,13 @@ export class PutFailed extends Error {
 
 /**
  * How much silence means a dead connection. Longer after each time, or a link so slow that its
- * buffers alone take 15 seconds to drain would be cut for ever.
+ * buffers alone take that long to drain would be cut for ever.
  */
-export function stallLimit(stallCount) {
-  return Math.min(LONGEST_STALL_MS, STALL_MS * 2 ** stallCount);
+export function stallLimit(firstMs, stallCount) {
+  return Math.min(Math.max(LONGEST_STALL_MS, firstMs), firstMs * 2 ** stallCount);
 }
 
-export function put({ method, url, headers }, blob, { onProgress, signal, stallMs = STALL_MS }) {
+export function put({ method, url, headers }, blob, { onProgress, signal, stallMs }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     let sent = 0;

@@ -1,14 +1,17 @@
-/* The photos chosen in this tab: three in flight, the others in line. Knows nothing of the DOM. */
+/* The photos chosen in this tab: three in flight, the others in line, the smallest first. Knows
+   nothing of the DOM. */
 
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./memory.js";
-import { Stopped } from "./patience.js";
-import { SETTLED, keyOf, stateOf } from "./states.js";
+import { Stopped, persist, sleep } from "./patience.js";
+import { ARRIVED, SETTLED, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
 import { say } from "./words.js";
 
+const RETRIABLE = new Set(["failed", "cancelled"]);
 const IN_FLIGHT = 3;
 const BATCH = 20;
+const READ_AGAIN_MS = 2000;
 // Failures of the bytes themselves: the same file would fail the same way.
 const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const LINK_IS_DEAD = new Set(["invitation-revoked", "invitation-unknown"]);
@@ -24,7 +27,7 @@ const LINK_IS_CLOSED = new Set([
  * `earlier(file, hash)` gives the receipt's line about a file sent before, if any.
  * Tells: changed(item), merged(item) for a file that is in the list twice, closed(problem).
  */
-export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged, closed }) {
+export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, merged, closed }) {
   const items = new Map();
   const waiting = [];
   const announced = [];
@@ -39,14 +42,14 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     for (const file of files) {
       const key = keyOf(file.name, file.size, file.lastModified);
       const before = items.get(key);
-      if (before && before.state !== "failed") {
+      if (before && !RETRIABLE.has(before.state)) {
         merged(before);
         continue;
       }
       const detail = refusal(file);
       const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, detail };
       if (detail) Object.assign(item, { state: "failed", isRefused: true });
-      else waiting.push(item);
+      else lineUp(waiting, item);
       items.set(key, item);
       added.push({ item, before });
     }
@@ -57,13 +60,39 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
   }
 
   function retry(item) {
-    if (item.state !== "failed" || !item.canRetry) return;
+    if (!RETRIABLE.has(item.state) || !item.canRetry) return;
     // A new id means a new upload; the old one still takes bytes unless the server gave it up.
     if (item.isSpent) item.clientId = randomHex();
     closedBy = null;
-    set(item, { state: "waiting", bytes: 0, detail: "", isSpent: false, hasRestarted: false });
-    waiting.push(item);
+    const fresh = { isSpent: false, hasRestarted: false, isRefused: false, id: undefined };
+    set(item, { state: "waiting", bytes: 0, detail: "", ...fresh });
+    lineUp(waiting, item);
     advance();
+  }
+
+  /** Gives its place back to the link as well. What has arrived by then stays. */
+  function cancel(item) {
+    if (SETTLED.has(item.state)) return;
+    for (const line of [waiting, announced]) {
+      const index = line.indexOf(item);
+      if (index >= 0) line.splice(index, 1);
+    }
+    set(item, { state: "cancelled", isSpent: true, canRetry: !item.isAnnouncing });
+    item.controller?.abort();
+    if (item.id) withdraw(item);
+    advance();
+  }
+
+  async function withdraw(item) {
+    try {
+      await persist(() => api.delete(`uploads/${item.id}/`));
+    } catch (problem) {
+      if (!problem.status) throw problem; // not an answer, but a mistake of ours
+      // Too late: the receipt says how it fares.
+      if (problem.slug === "upload-not-pending" && item.state === "cancelled") {
+        set(item, { state: "stored", bytes: item.file.size });
+      }
+    }
   }
 
   function advance() {
@@ -78,12 +107,16 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     const batch = waiting.splice(0, batchSize);
     batchSize = Math.min(BATCH, batchSize * 2); // the first few start at once
     const readable = [];
-    for (const item of batch) if (await identify(item)) readable.push(item);
+    for (const item of batch) {
+      item.isAnnouncing = true;
+      if ((await identify(item)) && item.state !== "cancelled") readable.push(item);
+      else release(item);
+    }
     if (readable.length) {
       const patience = {
         signal: calledOff.signal,
-        onWait: () => readable.forEach((item) => set(item, { state: "paused" })),
-        onTry: () => readable.forEach((item) => set(item, { state: "waiting" })),
+        onWait: () => readable.forEach((item) => steer(item, "paused")),
+        onTry: () => readable.forEach((item) => steer(item, "waiting")),
       };
       const results = await announce({
         api,
@@ -92,18 +125,31 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
         patience,
       });
       for (const { item, ticket, problem } of results) {
-        if (ticket) settle(item, ticket);
-        else fail(item, problem);
+        release(item);
+        const isTooLate = LINK_IS_DEAD.has(closedBy?.slug); // withdrawn meanwhile
+        if (item.state === "cancelled") {
+          if (ticket?.status === "pending") withdraw(Object.assign(item, { id: ticket.id }));
+        } else if (ticket && !isTooLate) settle(item, ticket);
+        else fail(item, problem ?? closedBy);
       }
     }
     isAnnouncing = false;
     advance();
   }
 
+  function release(item) {
+    item.isAnnouncing = false;
+    if (item.state === "cancelled") set(item, { canRetry: true });
+  }
+
+  function steer(item, state) {
+    if (item.state !== "cancelled") set(item, { state });
+  }
+
   /** Finds out whether it was announced before, here or on an earlier visit. */
   async function identify(item) {
     try {
-      item.hash ??= await sha256(item.file);
+      item.hash ??= await readTwice(() => sha256(item.file));
     } catch {
       fail(item, new Unreadable());
       return false;
@@ -124,11 +170,16 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
       merged(twin, item);
       return;
     }
+    if (twin) {
+      // It failed, and was chosen again under another date or name: one row is enough.
+      items.delete(twin.key);
+      merged(item, twin);
+    }
     item.id = ticket.id;
     if (ticket.status === "pending") {
       item.ticket = ticket;
       set(item, { state: "waiting" });
-      announced.push(item);
+      lineUp(announced, item);
     } else if (ticket.status === "done") {
       set(item, { state: "here", bytes: item.file.size });
     } else if (stateOf(ticket) === "interrupted" || ticket.status === "failed") {
@@ -140,20 +191,25 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
 
   async function send(item) {
     active += 1;
-    set(item, { state: "sending" });
+    const controller = new AbortController();
+    calledOff.signal.addEventListener("abort", () => controller.abort());
+    set(item, { state: "sending", controller });
     try {
       const upload = await transfer({
         api,
         file: item.file,
         ticket: item.ticket,
-        signal: calledOff.signal,
+        pace,
+        signal: controller.signal,
         onProgress: (bytes) => set(item, { bytes }),
-        onWait: () => set(item, { state: "paused" }),
-        onTry: () => set(item, { state: "sending" }),
+        onWait: () => steer(item, "paused"),
+        onTry: () => steer(item, "sending"),
       });
       receive(item, upload);
     } catch (problem) {
-      if (problem.status === 404 || problem.slug === "upload-not-pending") restart(item, problem);
+      if (item.state === "cancelled") {
+        // Nothing is wrong.
+      } else if (problem.status === 404 || problem.slug === "upload-not-pending") restart(item, problem);
       else fail(item, problem);
     }
     active -= 1;
@@ -168,7 +224,7 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     }
     item.clientId = randomHex();
     set(item, { state: "waiting", bytes: 0, hasRestarted: true });
-    waiting.push(item);
+    lineUp(waiting, item);
   }
 
   function fail(item, problem, { isSpent = false } = {}) {
@@ -212,8 +268,14 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
     for (const item of items.values()) {
       const upload = byId.get(item.id);
       if (!upload) continue;
-      if (item.state === "stored") receive(item, upload);
-      else if (item.state === "here" && upload.thumb) set(item, { thumb: upload.thumb });
+      item.line = upload;
+      const state = stateOf(upload);
+      const isNews =
+        [item.state, state].includes("deleted") ||
+        item.state === "stored" ||
+        (RETRIABLE.has(item.state) && ARRIVED.has(state)); // it made it after all
+      if (isNews) receive(item, upload);
+      else set(item, upload.thumb && { thumb: upload.thumb });
     }
   }
 
@@ -225,8 +287,25 @@ export function makeQueue({ api, refusal, earlier, uploaderName, changed, merged
   return {
     add,
     retry,
+    cancel,
     update,
     items: () => [...items.values()],
     isBusy: () => [...items.values()].some((item) => !SETTLED.has(item.state)),
   };
+}
+
+/** Behind those of its size: of equals, who came first goes first. */
+function lineUp(line, item) {
+  const next = line.findIndex(({ file }) => file.size > item.file.size);
+  line.splice(next < 0 ? line.length : next, 0, item);
+}
+
+/** A photo that is only in somebody's cloud begins to come down when it is first read. */
+async function readTwice(read) {
+  try {
+    return await read();
+  } catch {
+    await sleep(READ_AGAIN_MS);
+    return read();
+  }
 }

@@ -1,27 +1,58 @@
 /* The list: one row per photo, drawn from the <template> in the page. */
 
 import { preview } from "./previews.js";
-import { sizeInWords, stateInWords } from "./words.js";
+import { say, sizeInWords, stateInWords } from "./words.js";
 
-/** `name`, `size` and, if it was chosen in this tab, `file` never change during a row's life. */
-export function makeRow({ name, size, file, onRetry }) {
-  const row = document.getElementById("photo-row").content.firstElementChild.cloneNode(true);
-  const part = (selector) => row.querySelector(selector);
-  for (const place of row.querySelectorAll(".photo-name")) place.textContent = name;
+// What the row's one button does, by state. Without that act it is not there.
+const VERBS = {
+  waiting: "cancel",
+  sending: "cancel",
+  paused: "cancel",
+  interrupted: "cancel",
+  failed: "retry",
+  cancelled: "retry",
+  ready: "edit",
+  here: "edit",
+  deleted: "undo",
+};
+
+/**
+ * `name`, `size` and, if it was chosen in this tab, `file` never change during a row's life.
+ * `acts` are what its button can do: {cancel, retry, edit, undo}, each is given the row.
+ */
+export function makeRow({ name, size, file, acts = {} }) {
+  const element = document.getElementById("photo-row").content.firstElementChild.cloneNode(true);
+  const part = (selector) => element.querySelector(selector);
+  for (const place of element.querySelectorAll(".photo-name")) place.textContent = name;
   part(".photo-size").textContent = sizeInWords(size);
-  part(".photo-retry").addEventListener("click", () => {
-    row.focus(); // the button is about to go
-    onRetry?.();
+  const button = part(".photo-act");
+  const row = { element, button, show };
+  let verb = "";
+  button.addEventListener("click", () => {
+    const act = acts[verb];
+    if (verb !== "edit") element.focus(); // the button is about to go, or to say something else
+    act?.(row);
   });
   if (file) preview(part(".photo-preview"), file);
 
-  function show({ state, detail, bytes = 0, canRetry = false, thumb = null }) {
-    if (row.dataset.state !== state) row.dataset.state = state;
+  /** `line` is the server's, once it has one. */
+  function show({ state, detail, bytes = 0, canRetry = false, thumb = null }, line) {
+    if (element.dataset.state !== state) element.dataset.state = state;
     setText(part(".photo-state"), stateInWords({ state, detail, bytes, size }));
     const bar = part("progress");
-    bar.hidden = state !== "sending" && state !== "paused";
+    const isChecking = state === "sending" && bytes >= size;
+    bar.hidden = (state !== "sending" && state !== "paused") || isChecking;
     bar.value = size ? bytes / size : 0;
-    part(".photo-retry").hidden = !(state === "failed" && canRetry && onRetry);
+    const steps = { stored: 2, ready: 3 }[state] ?? Number(isChecking);
+    part(".photo-steps").hidden = !steps;
+    [...part(".photo-steps").children].forEach((step, index) => {
+      step.toggleAttribute("data-done", index < steps);
+    });
+    setText(part(".photo-caption"), (state !== "deleted" && line?.photo?.caption) || "");
+    verb = VERBS[state] ?? "";
+    const isOffered = verb === "retry" ? canRetry : verb !== "edit" || line?.photo;
+    button.hidden = !(isOffered && acts[verb]);
+    if (!button.hidden) setText(part(".photo-verb"), say(verb));
     if (thumb && !part(".photo-preview > canvas, .photo-preview > img")) showThumb(thumb);
   }
 
@@ -32,7 +63,7 @@ export function makeRow({ name, size, file, onRetry }) {
     part(".photo-preview").replaceChildren(image);
   }
 
-  return { element: row, show };
+  return row;
 }
 
 export function setText(element, text) {

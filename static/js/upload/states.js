@@ -8,8 +8,10 @@
 //   ready        the photo is finished
 //   here         the group has had this photo before
 //   failed       `detail` says why, `canRetry` whether trying again may help
+//   cancelled    by the person, before it had arrived
+//   deleted      by the person, after it had arrived; it can be taken back
 //   interrupted  announced on another visit, and the file is not at hand
-export const SETTLED = new Set(["stored", "ready", "here", "failed"]);
+export const SETTLED = new Set(["stored", "ready", "here", "failed", "cancelled", "deleted"]);
 export const ARRIVED = new Set(["stored", "ready", "here"]);
 const STATE_BY_STATUS = {
   queued: "stored",
@@ -21,6 +23,7 @@ const STATE_BY_STATUS = {
 
 /** What a line of the server's receipt means to a person. */
 export function stateOf(upload) {
+  if (upload.photo?.trashed_at) return "deleted";
   return STATE_BY_STATUS[upload.status] ?? "interrupted";
 }
 

@@ -4,9 +4,6 @@ import { backoff, persist, sleep } from "./patience.js";
 import { put, stallLimit } from "./put.js";
 import { say } from "./words.js";
 
-// Signatures live for 15 minutes. Our own clock only measures how long ago one came: phones are
-// often wrong about the time of day.
-const SIGNATURE_USABLE_MS = 8 * 60_000;
 const CONFIRM_TRIES = 5;
 const ROUNDS = 20;
 const READ_TRIES = 2;
@@ -27,11 +24,12 @@ export class Unconfirmed extends Error {
 
 /**
  * Sends `file` as its ticket says. Returns the server's line about the upload once all bytes are
- * confirmed. Raises Problem, PutFailed, Unreadable, Unconfirmed, Stopped.
+ * confirmed. `pace` has `stallMs`, the silence that means a dead connection, and `signatureMs`,
+ * for how long a signature is good. Raises Problem, PutFailed, Unreadable, Unconfirmed, Stopped.
  */
-export async function transfer({ api, file, ticket, signal, onProgress, onWait, onTry }) {
+export async function transfer({ api, file, ticket, pace, signal, onProgress, onWait, onTry }) {
   const patience = { signal, onWait, onTry };
-  const job = { api, file, ticket, signal, onProgress, patience, stalls: 0 };
+  const job = { api, file, ticket, pace, signal, onProgress, patience, stalls: 0 };
   const address = `uploads/${ticket.id}/complete/`;
   let missing;
   let doubts = 0;
@@ -52,7 +50,8 @@ export async function transfer({ api, file, ticket, signal, onProgress, onWait, 
 
 async function sendWhole(job) {
   const { ticket } = job;
-  const isFresh = performance.now() - ticket.receivedAt < SIGNATURE_USABLE_MS;
+  // Our own clock only measures how long ago it came: phones are often wrong about the time of day.
+  const isFresh = performance.now() - ticket.receivedAt < job.pace.signatureMs / 2;
   let signed = isFresh ? ticket.upload : null;
   delete ticket.upload;
   const sign = async () => {
@@ -107,7 +106,7 @@ async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
     try {
       await put(request, blob, {
         signal,
-        stallMs: stallLimit(job.stalls),
+        stallMs: stallLimit(job.pace.stallMs, job.stalls),
         onProgress: (bytes) => onProgress(sentBefore + bytes),
       });
       return true;

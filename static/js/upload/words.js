@@ -7,6 +7,7 @@ const here = globalThis.document;
 export const language = here?.documentElement.lang || "en";
 const words = JSON.parse(here?.getElementById("words")?.textContent ?? "{}");
 const plurals = new Intl.PluralRules(language);
+const formats = {};
 
 /** The sentence of that name (images/words.py has them), with its `{places}` filled. */
 export function say(name, values = {}) {
@@ -20,7 +21,10 @@ export function say(name, values = {}) {
 
 /** A number as the language writes it; `options` are those of Intl.NumberFormat. */
 export function inNumbers(value, options = {}) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: 0, ...options }).format(value);
+  const key = JSON.stringify(options);
+  // To make one takes a phone a millisecond, and every row says numbers all the time.
+  formats[key] ??= new Intl.NumberFormat(language, { maximumFractionDigits: 0, ...options });
+  return formats[key].format(value);
 }
 
 export function sizeInWords(bytes) {
@@ -59,6 +63,26 @@ export function summaryInWords(states) {
   if (arrived + failed + unfinished < total) return [line, say("keepOpen")];
   if (arrived === total) return [line, say("thanks")];
   return [line, say(failed ? "failuresSayWhy" : "nothingIsSent")];
+}
+
+/** "3 MB of 12 MB, about 2 minutes left"; without the rest while nobody knows. */
+export function paceInWords({ sent, total }, minutes) {
+  const some = say("amount", { sent: sizeInWords(sent), total: sizeInWords(total) });
+  if (minutes === null) return some;
+  const hours = Math.round(minutes / 60);
+  const left =
+    minutes < 90 ? say(minutes ? "minutesLeft" : "momentLeft", { count: minutes }) : say("hoursLeft", { count: hours });
+  return `${some} · ${left}`;
+}
+
+/** What a link still takes: files, bytes, or both are limited. */
+export function roomInWords({ files, bytes }) {
+  if (files === 0 || bytes === 0) return say("noRoom");
+  const parts = [
+    files !== null && say("roomForFiles", { count: files }),
+    bytes !== null && say("roomForBytes", { size: sizeInWords(bytes) }),
+  ];
+  return parts.filter(Boolean).join(" ");
 }
 
 export function refusalInWords(file, { accept, formats, maxBytes }) {

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ARRIVED, SETTLED, keyOf, stateOf } from "../../../static/js/upload/states.js";
+import { refusalInWords, sizeInWords, stateInWords, summaryInWords } from "../../../static/js/upload/words.js";
+
+test("every status of the server is a state, and one nobody knows is unfinished", () => {
+  const statuses = ["queued", "processing", "done", "duplicate", "failed", "pending", "new"];
+  assert.deepEqual(
+    statuses.map((status) => stateOf({ status })),
+    ["stored", "stored", "ready", "here", "failed", "interrupted", "interrupted"],
+  );
+});
+
+test("nothing counts as arrived that is not settled", () => {
+  assert.ok([...ARRIVED].every((state) => SETTLED.has(state)));
+  for (const state of ["waiting", "sending", "paused"]) assert.ok(!SETTLED.has(state));
+});
+
+test("files with another name, size or time are different", () => {
+  const keys = new Set([keyOf("a", 1, 2), keyOf("b", 1, 2), keyOf("a", 2, 2), keyOf("a", 1, 3)]);
+  assert.equal(keys.size, 4);
+});
+
+test("no state is without words, and only what arrived says so", () => {
+  for (const state of ["waiting", "sending", "paused", "interrupted", "failed", ...ARRIVED]) {
+    const words = stateInWords({ state, detail: "", bytes: 1, size: 10 });
+    assert.ok(words, state);
+    assert.equal(/^(Arrived|Already here)/.test(words), ARRIVED.has(state), words);
+  }
+});
+
+test("a file is 100 % only once the server says so", () => {
+  const words = (bytes) => stateInWords({ state: "sending", bytes, size: 1000 });
+  assert.match(words(999), /99\s?%/);
+  assert.doesNotMatch(words(1000), /100|Arrived/);
+});
+
+test("the summary counts what arrived, and thanks only when all did", () => {
+  const all = summaryInWords(["ready", "stored", "here"]);
+  assert.match(all[0], /3 of 3/);
+  assert.match(all[1], /close this page/);
+  assert.match(summaryInWords(["ready", "sending"])[1], /keep this page open/);
+  assert.match(summaryInWords(["ready", "failed"]).join(" "), /1 of 2 .*1 failed/);
+  assert.deepEqual(summaryInWords([]), ["", ""]);
+});
+
+test("what cannot be sent is said with the limit", () => {
+  const limits = { accept: new Set(["image/jpeg"]), formats: "JPEG", maxBytes: 250 * 1024 * 1024 };
+  const refusal = (file) => refusalInWords(file, limits);
+  assert.equal(refusal({ type: "image/jpeg", size: 1 }), "");
+  assert.equal(refusal({ type: "IMAGE/JPEG", size: 1 }), "");
+  assert.equal(refusal({ type: "", size: 1 }), ""); // HEIC on many Androids
+  assert.match(refusal({ type: "image/gif", size: 1 }), /JPEG/);
+  assert.match(refusal({ type: "image/jpeg", size: 251 * 1024 * 1024 }), /250 MB/);
+  assert.match(refusal({ type: "image/jpeg", size: 0 }), /empty/);
+});
+
+test("sizes are short", () => {
+  assert.deepEqual([999, 1500, 5_000_000, 262_144_000].map(sizeInWords), [
+    "999 bytes", "2 kB", "4.8 MB", "250 MB",
+  ]);
+});

@@ -1,0 +1,463 @@
+"""What a guest sees and does of what they send, in a real browser: cancelling, the limits of the
+link, their words, taking back, the place."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import urllib3
+from PIL import Image as Picture
+from playwright.sync_api import expect, sync_playwright
+
+from bandpics.local import addresses
+from images.tests import browsers, drawing
+from images.tests.test_upload_page_browser import assert_accessible
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+VIENNA = {"lat": 48.2082, "lon": 16.3738}
+SLOW_BYTES = 20_000  # a second
+_seeds = itertools.count(7000)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = browsers.launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens pages whose scripts may not fail, and on which nothing may be blocked."""
+    contexts, complaints = [], []
+
+    def open_(url: str, *, viewport: dict[str, int] = PHONE, **options: Any) -> Any:
+        context = chromium.new_context(viewport=viewport, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
+        )
+        page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def api(running_stack):
+    """The host's side: the stack's own admin."""
+    headers = {"Authorization": f"Api-Key {running_stack['admin_api_key']}"}
+
+    def call(method: str, path: str, body: Any = None, **more: str) -> Any:
+        url = f"{running_stack['web_url']}/api/v1/{path}"
+        answer = urllib3.request(method, url, json=body, headers=headers | more)
+        assert answer.status < 300, answer.data
+        return answer.json()
+
+    return call
+
+
+@pytest.fixture
+def invited(api):
+    """A personal link of its own, to a group of its own."""
+
+    def invite(**limits: Any) -> Any:
+        name = f"Evening {next(_seeds)}"
+        group = api("POST", "groups/", {"name": name, **limits.pop("group", {})})
+        email = f"guest{next(_seeds)}@example.org"
+        return api("POST", "invitations/", {"group": group["id"], "email": email, **limits})
+
+    return invite
+
+
+def picture(name: str, size: int = 0, **more: Any) -> dict[str, Any]:
+    data = drawing.jpeg(seed=next(_seeds), width=320, height=240, **more)
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data + bytes(size)}
+
+
+def choose(page: Any, *files: Any) -> None:
+    page.locator("input[type=file]").set_input_files(list(files))
+
+
+def row(page: Any, name: str) -> Any:
+    return page.locator(".photo").filter(has_text=name).first
+
+
+def wait_for(page: Any, name: str, state: str) -> Any:
+    found = row(page, name)
+    expect(found).to_have_attribute("data-state", state, timeout=30_000)
+    return found
+
+
+def slow_down(page: Any, bytes_per_second: int = SLOW_BYTES) -> Any:
+    session = page.context.new_cdp_session(page)
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    session.send("Network.enable")
+    session.send(
+        "Network.emulateNetworkConditions", {**conditions, "uploadThroughput": bytes_per_second}
+    )
+    return session
+
+
+# --- Sending --------------------------------------------------------------------------------
+
+
+def test_what_is_cancelled_gives_its_place_back(open_page, invited, api):
+    link = invited(max_files=5)
+    page = open_page(link["upload_link"])
+    session = slow_down(page)
+    choose(page, *[picture(f"slow{n}.jpg", size=150_000 + n * 20_000) for n in range(5)])
+    wait_for(page, "slow0", "sending")
+    # As soon as anything can be known, and not before, it says how long.
+    expect(page.locator("#pace-words")).to_contain_text("sent")
+    expect(page.locator("#pace-words")).to_contain_text("left", timeout=10_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+    row(page, "slow0").get_by_role("button", name="Cancel").click()
+    expect(row(page, "slow0")).to_contain_text("Cancelled")
+    page.get_by_role("button", name="Cancel all").click()
+    expect(page.locator('.photo[data-state="cancelled"]')).to_have_count(5)
+    expect(page.locator("#pace")).to_be_hidden()
+    expect(page.locator("#summary-count")).to_be_hidden()
+
+    def used() -> int:
+        page.wait_for_timeout(100)
+        return api("GET", f"invitations/{link['id']}/")["used_files"]
+
+    assert any(used() == 0 for _ in range(50))
+
+    # What was cancelled can be sent after all.
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", conditions)
+    row(page, "slow1").get_by_role("button", name="Try again").click()
+    wait_for(page, "slow1", "ready")
+    expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived")
+
+
+def test_what_the_link_has_no_room_for_is_said_before_and_the_rest_is_sent(open_page, invited, api):
+    link = invited(max_files=2)
+    page = open_page(link["upload_link"])
+    announced = []
+    page.on(
+        "request",
+        lambda asked: (
+            announced.extend(asked.post_data_json["files"])
+            if asked.method == "POST" and asked.url.endswith("/uploads/")
+            else None
+        ),
+    )
+    choose(page, *[picture(f"full{n}.jpg") for n in range(4)])
+    warning = page.locator("#warning-text")
+    expect(warning).to_have_text("This link has room for 2 more photos. 2 photos are not sent.")
+    expect(row(page, "full3")).to_contain_text("room for 2 more photos")
+    wait_for(page, "full0", "ready")
+    wait_for(page, "full1", "ready")
+    assert sorted(file["filename"] for file in announced) == ["full0.jpg", "full1.jpg"]
+
+    # The host makes room; all that failed goes by one button.
+    tag = "*"
+    api("PATCH", f"invitations/{link['id']}/", {"max_files": 4}, **{"If-Match": tag})
+    page.get_by_role("button", name="Try all again").click()
+    wait_for(page, "full2", "ready")
+    wait_for(page, "full3", "ready")
+    expect(page.locator("#summary-count")).to_have_text("4 of 4 arrived")
+
+
+def test_bytes_are_limited_in_words_too(open_page, invited):
+    page = open_page(invited(max_bytes=300_000)["upload_link"])
+    choose(page, picture("small.jpg"), picture("large.jpg", size=400_000))
+    expect(row(page, "large")).to_contain_text("It takes up to")
+    wait_for(page, "small", "ready")
+
+
+def test_the_receipt_lists_more_than_a_batch(running_stack, open_page, invited):
+    link = invited()
+    headers = {"Authorization": f"Invitation {link['token']}"}
+    for batch in range(3):
+        files = [
+            {"filename": f"{batch}-{n}.jpg", "content_type": "image/jpeg", "size": 1000 + n}
+            for n in range(100)
+        ]
+        url = f"{running_stack['web_url']}/api/v1/uploads/"
+        assert urllib3.request("POST", url, json={"files": files}, headers=headers).status == 201
+    page = open_page(link["upload_link"])
+    expect(page.locator("#past-list .photo")).to_have_count(300)
+    expect(page.locator("#summary-count")).to_have_text("0 of 300 arrived, 300 not finished")
+    # One that will not be finished gives its place back.
+    row(page, "2-99.jpg").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#past-list .photo")).to_have_count(299)
+
+
+# --- My own photos --------------------------------------------------------------------------
+
+
+def test_my_words_and_what_i_take_back_by_keyboard_alone(running_stack, open_page, invited, api):
+    link = invited()
+    page = open_page(link["upload_link"])
+    choose(page, picture("stage.jpg"), picture("crowd.jpg"))
+    wait_for(page, "crowd", "ready")
+    stage = wait_for(page, "stage", "ready")
+    expect(stage.locator(".photo-steps li[data-done]")).to_have_text(["Sent", "Stored", "Ready"])
+
+    edit = stage.get_by_role("button", name="Edit")
+    edit.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("The encore")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(stage.locator(".photo-caption")).to_have_text("The encore")
+    expect(edit).to_be_focused()
+
+    page.keyboard.press("Enter")
+    assert_accessible(page)
+    stage.get_by_role("button", name="Delete").focus()
+    page.keyboard.press("Enter")
+    expect(stage).to_contain_text("Deleted")
+    expect(stage.get_by_role("button", name="Undo")).to_be_focused()
+    expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived")
+    expect(page.locator("#spoken")).to_contain_text("Deleted")
+    assert_accessible(page)
+    group = f"images/?group={link['group']}"
+    assert [each["original_filename"] for each in api("GET", group)["results"]] == ["crowd.jpg"]
+
+    # It can be taken back as long as the trash keeps it, on a later visit too.
+    page.reload()
+    stage = wait_for(page, "stage", "deleted")
+    stage.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    wait_for(page, "stage", "ready")
+    expect(stage.get_by_role("button", name="Edit")).to_be_focused()
+    expect(page.locator("#summary-count")).to_have_text("2 of 2 arrived")
+    captions = {each["caption"] for each in api("GET", group)["results"]}
+    assert captions == {"The encore", ""}
+
+
+def test_words_typed_over_somebody_elses_change_are_not_lost(open_page, invited, api):
+    link = invited()
+    page = open_page(link["upload_link"])
+    choose(page, picture("both.jpg"))
+    both = wait_for(page, "both", "ready")
+    both.get_by_role("button", name="Edit").click()
+    both.get_by_role("textbox").fill("Mine")
+    (image,) = api("GET", f"images/?group={link['group']}")["results"]
+    api("PATCH", f"images/{image['id']}/", {"description": "The host's"})
+    both.get_by_role("button", name="Save").click()
+    expect(both.get_by_role("alert")).to_contain_text("meanwhile")
+    expect(both.get_by_role("textbox")).to_have_value("Mine")
+    both.get_by_role("button", name="Save").click()
+    expect(both.locator(".photo-caption")).to_have_text("Mine")
+
+
+def test_once_the_group_is_closed_nothing_is_offered(open_page, invited, api):
+    link = invited()
+    page = open_page(link["upload_link"])
+    choose(page, picture("late.jpg"))
+    late = wait_for(page, "late", "ready")
+    late.get_by_role("button", name="Edit").click()
+    late.get_by_role("textbox").fill("Too late")
+    closed = {"closes_at": "2020-01-01T00:00:00Z"}
+    api("PATCH", f"groups/{link['group']}/", closed)
+    late.get_by_role("button", name="Save").click()
+    expect(late.get_by_role("alert")).to_contain_text("can no longer add or change")
+    page.reload()
+    late = wait_for(page, "late", "ready")
+    expect(late.get_by_role("button")).to_have_count(0)
+
+
+def test_the_way_of_a_deleted_photo_back_is_to_choose_it_again(open_page, invited):
+    page = open_page(invited()["upload_link"])
+    file = picture("again.jpg")
+    choose(page, file)
+    again = wait_for(page, "again", "ready")
+    again.get_by_role("button", name="Edit").click()
+    again.get_by_role("button", name="Delete").click()
+    wait_for(page, "again", "deleted")
+    page.reload()
+    wait_for(page, "again", "deleted")
+    choose(page, file)
+    expect(page.locator("#now-list .photo")).to_have_attribute(
+        "data-state", "ready", timeout=30_000
+    )
+
+
+# --- The place ------------------------------------------------------------------------------
+
+
+class Tiles:
+    """A map's server, which writes down who asks for what."""
+
+    def __init__(self, port: int) -> None:
+        self.asked: list[dict[str, str]] = []
+        asked = self.asked
+        tile = io.BytesIO()
+        Picture.new("RGB", (256, 256), "#cfe0cf").save(tile, "PNG")
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(dict(self.headers) | {"path": self.path})
+                self.send_response(200)
+                self.send_header("Content-Type", "image/png")
+                self.end_headers()
+                self.wfile.write(tile.getvalue())
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer((addresses.LOOPBACK, port), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def tiles(running_stack):
+    tiles = Tiles(running_stack["tile_port"])
+    yield tiles
+    tiles.server.shutdown()
+    tiles.server.server_close()
+
+
+def place_of(api: Any, name: str) -> Any:
+    found = api("GET", "images/?q=" + name)["results"]
+    return found[0]["exif"]["gps"], found[0]["gps_source"]
+
+
+def test_a_place_is_pinned_on_a_shared_link_and_the_map_asked_only_then(
+    running_stack, open_page, api, tiles
+):
+    page = open_page(running_stack["upload_link"])
+    token = running_stack["upload_link"].rstrip("/").rpartition("/")[2]
+    name = f"bandstand{next(_seeds)}"
+    choose(page, picture(f"{name}.jpg"))
+    shot = wait_for(page, name, "ready")
+    expect(page.locator("#no-place")).to_be_visible()
+    shot.get_by_role("button", name="Edit").click()
+    shot.get_by_role("link", name="Where it was").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Where was this photo taken?")
+    expect(page.locator("#photo-name")).to_have_text(f"{name}.jpg")
+    expect(page.get_by_role("button", name="Show the map")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert tiles.asked == []
+
+    page.get_by_role("button", name="Show the map").click()
+    expect(page.locator(".leaflet-tile-loaded").first).to_be_visible()
+    assert tiles.asked
+    # The map learns where the page is from, and not the link in its address.
+    assert {each.get("Referer") for each in tiles.asked} == {running_stack["web_url"] + "/"}
+    assert not any(token in str(each) for each in tiles.asked)
+
+    # Opening it says nothing; moving it does, by keyboard too.
+    expect(page.get_by_label("Latitude")).to_have_value("")
+    expect(page.locator("#map")).to_be_focused()
+    assert_accessible(page)
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Latitude")).not_to_have_value("")
+
+    # What is typed is kept to the digit, whatever a map can show.
+    page.get_by_label("Latitude").fill("48,2082")
+    page.get_by_label("Longitude").fill("16.3738")
+    page.get_by_role("button", name="Save this place").click()
+    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
+    gps, source = place_of(api, name)
+    assert (gps["lat"], gps["lon"], source) == (VIENNA["lat"], VIENNA["lon"], "person")
+
+    # Agreed to until it is taken back.
+    tiles.asked.clear()
+    page.reload()
+    expect(page.locator(".leaflet-tile-loaded").first).to_be_visible()
+    page.get_by_role("button", name="Do not load the map any more").click()
+    tiles.asked.clear()
+    page.reload()
+    expect(page.get_by_role("button", name="Show the map")).to_be_visible()
+    assert tiles.asked == []
+
+    page.get_by_role("button", name="Remove the place").click()
+    expect(page.get_by_role("status")).to_have_text("The place was removed.")
+    assert place_of(api, name) == (None, "person")
+
+
+def test_the_place_is_where_the_device_says_it_is(open_page, invited, api):
+    here = {"latitude": -33.8568, "longitude": 151.2153}
+    name = f"opera{next(_seeds)}"
+    page = open_page(
+        invited()["upload_link"],
+        viewport=DESKTOP,
+        geolocation=here,
+        permissions=["geolocation"],
+    )
+    choose(page, picture(f"{name}.jpg"))
+    shot = wait_for(page, name, "ready")
+    shot.get_by_role("button", name="Edit").click()
+    shot.get_by_role("link", name="Where it was").click()
+    expect(page.get_by_label("Latitude")).to_have_value("")  # nothing before the click
+    page.get_by_role("button", name="Where I am now").click()
+    expect(page.get_by_label("Latitude")).to_have_value("-33.856800")
+    page.get_by_role("button", name="Save this place").click()
+    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
+    assert place_of(api, name)[0]["lon"] == here["longitude"]
+
+
+def test_nonsense_is_refused_in_words_and_stays_to_be_mended(open_page, invited):
+    page = open_page(invited()["upload_link"])
+    choose(page, picture("nonsense.jpg"))
+    shot = wait_for(page, "nonsense", "ready")
+    shot.get_by_role("button", name="Edit").click()
+    shot.get_by_role("link", name="Where it was").click()
+    page.get_by_label("Latitude").fill("48")
+    page.get_by_label("Longitude").fill("500")
+    page.get_by_role("button", name="Save this place").click()
+    expect(page.get_by_role("alert")).to_contain_text("longitude from -180 to 180")
+    expect(page.get_by_label("Longitude")).to_be_focused()
+    expect(page.get_by_label("Longitude")).to_have_value("500")
+
+
+def test_a_photo_that_knows_its_place_can_forget_it(open_page, invited, api):
+    page = open_page(invited()["upload_link"])
+    name = f"knows{next(_seeds)}"
+    choose(page, picture(f"{name}.jpg", lat=48.2, lon=16.4))
+    shot = wait_for(page, name, "ready")
+    expect(page.locator("#no-place")).to_be_hidden()
+    shot.get_by_role("button", name="Edit").click()
+    shot.get_by_role("link", name="Where it was").click()
+    expect(page.locator("#form")).to_be_hidden()
+    page.get_by_role("button", name="Forget where it was taken").click()
+    expect(page.get_by_role("status")).to_have_text("The place was removed.")
+    assert place_of(api, name) == (None, "removed")
+    # Their own wish: nobody asks them to add it.
+    page.get_by_role("link", name="Back to your photos").click()
+    wait_for(page, name, "ready")
+    expect(page.locator("#no-place")).to_be_hidden()
+
+
+def test_without_javascript_a_personal_link_takes_the_two_numbers(open_page, invited, api):
+    link = invited()
+    page = open_page(link["upload_link"])
+    name = f"plain{next(_seeds)}"
+    choose(page, picture(f"{name}.jpg"))
+    shot = wait_for(page, name, "ready")
+    shot.get_by_role("button", name="Edit").click()
+    address = shot.get_by_role("link", name="Where it was").evaluate("link => link.href")
+    plain = open_page(address, java_script_enabled=False)
+    plain.get_by_label("Latitude").fill("99")
+    plain.get_by_role("button", name="Save this place").click()
+    expect(plain.get_by_role("alert")).to_contain_text("Give both numbers")
+    expect(plain.get_by_label("Latitude")).to_have_value("99")
+    plain.get_by_label("Latitude").fill("48,2082")
+    plain.get_by_label("Longitude").fill("16.3738")
+    plain.get_by_role("button", name="Save this place").click()
+    expect(plain.get_by_role("status")).to_have_text("Saved. Thank you!")
+    gps, source = place_of(api, name)
+    assert (gps["lat"], gps["lon"], source) == (VIENNA["lat"], VIENNA["lon"], "person")
