@@ -41,6 +41,7 @@ PHONE = {"width": 390, "height": 844}
 AT_ONCE = 10
 STALL_SECONDS = 3
 URL_SECONDS = 10
+PART_BYTES = 512 * 1024
 PATIENCE_SECONDS = 100
 PATIENCE_MS = PATIENCE_SECONDS * 1000
 NETWORK_ERRORS = re.compile("Failed to load resource|blocked by CORS policy|net::ERR_")
@@ -107,7 +108,7 @@ class Guest:
 
     def photo(self, name: str = "stage.jpg", *, byte_size: int | None = None) -> Path:
         self.seed += 1
-        byte_size = byte_size or (17 * MIB if self.in_parts else MIB)
+        byte_size = byte_size or (PART_BYTES * 17 // 8 if self.in_parts else 2 * PART_BYTES)
         return photo(self.folder, name, byte_size=byte_size, seed=self.seed)
 
     async def open(self, context: BrowserContext | None = None, *, script: str = LISTEN) -> Page:

@@ -20,10 +20,12 @@ from invitations.tests.factories import InvitationFactory
 
 @pytest.fixture(scope="session")
 def impatient_stack(tmp_path_factory):
-    """As running_stack, but its upload page gives up waiting, and its signatures end, soon."""
+    """As running_stack, but its upload page gives up waiting, and its signatures end, soon;
+    parts are small."""
     settings = {
         "UPLOAD_STALL_SECONDS": str(bad_network.STALL_SECONDS),
         "UPLOAD_URL_SECONDS": str(bad_network.URL_SECONDS),
+        "UPLOAD_PART_BYTES": str(bad_network.PART_BYTES),
     }
     with stack_of_its_own(tmp_path_factory.mktemp("impatient"), **settings) as stack:
         yield stack

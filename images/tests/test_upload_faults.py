@@ -371,17 +371,17 @@ async def _settled(page):
 @row
 async def test_a_file_that_changed_asks_to_be_chosen_again(guest):
     """On disk, while it is sent: ERR_UPLOAD_FILE_CHANGED, for ever."""
-    slow = guest.s3.trickle(300_000, matching=guest.put)
-    file = guest.photo(byte_size=None if guest.in_parts else 15 * MIB)  # buffers take a few
+    stall = guest.s3.stall(after_bytes=100_000, matching=guest.put)
+    file = guest.photo()
     page = await guest.open()
     await guest.choose(file)
-    await guest.until(lambda: slow.hits)
+    await guest.until(lambda: stall.hits)
     size = file.stat().st_size
     with file.open("r+b") as opened:
         opened.truncate(size - 5)
     os.utime(file, (1_800_000_000, 1_800_000_000))
-    guest.s3.heal()
     guest.s3.close_connections()
+    guest.s3.heal()
     await guest.states("failed")
     assert "choose it again" in (await guest.said())[-1]
     assert await page.locator("#now-list .photo-act:visible").count() == 0
