@@ -4,8 +4,10 @@ Dora is a stranger."""
 from __future__ import annotations
 
 import pytest
+import urllib3
 from rest_framework.test import APIClient
 
+from bandpics.ids import new_id
 from bandpics.local.fault_proxy import FaultProxy
 from bandpics.local.pytest_plugin import stack_of_its_own
 from bandpics.users.tests.factories import UserFactory
@@ -29,6 +31,17 @@ def impatient_stack(tmp_path_factory):
     }
     with stack_of_its_own(tmp_path_factory.mktemp("impatient"), **settings) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def host(running_stack):
+    """Headers of somebody new on the running stack, with one team: what other tests do to the
+    admin's is nothing to them."""
+    account = {"email": f"{new_id()}@example.org", "password": "grey horses on the lake"}
+    url = f"{running_stack['web_url']}/api/v1/users/"
+    answer = urllib3.request("POST", url, json=account)
+    assert answer.status == 201, answer.data
+    return {"Authorization": f"Api-Key {answer.json()['api_key']}"}
 
 
 @pytest.fixture

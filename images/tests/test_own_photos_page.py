@@ -59,9 +59,9 @@ def open_page(chromium):
 
 
 @pytest.fixture
-def api(running_stack):
-    """The host's side: the stack's own admin."""
-    headers = {"Authorization": f"Api-Key {running_stack['admin_api_key']}"}
+def api(running_stack, host):
+    """The host's side."""
+    headers = host
 
     def call(method: str, path: str, body: Any = None, **more: str) -> Any:
         url = f"{running_stack['web_url']}/api/v1/{path}"
@@ -338,8 +338,9 @@ def place_of(api: Any, name: str) -> Any:
 def test_a_place_is_pinned_on_a_shared_link_and_the_map_asked_only_then(
     running_stack, open_page, api, tiles
 ):
-    page = open_page(running_stack["upload_link"])
-    token = running_stack["upload_link"].rstrip("/").rpartition("/")[2]
+    group = api("POST", "groups/", {"name": "Evening on the wall"})
+    link = api("POST", "invitations/", {"group": group["id"], "kind": "shared"})
+    page, token = open_page(link["upload_link"]), link["token"]
     name = f"bandstand{next(_seeds)}"
     choose(page, picture(f"{name}.jpg"))
     shot = wait_for(page, name, "ready")

@@ -155,8 +155,8 @@ def test_while_the_bucket_is_away_the_message_stays(sqs, queue_url, consumer, ar
     assert Upload.objects.get().status == "pending"
     settings.STORAGES = there
     consumer.start()
+    until(lambda: Upload.objects.get().status == "queued")
     until(lambda: left(sqs, queue_url) == 0)
-    assert Upload.objects.get().status == "queued"
 
 
 def test_the_command_runs_until_sigterm(sqs, queue_url, arrived):
