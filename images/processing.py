@@ -327,7 +327,7 @@ def _without_place(source: Path, into: Path) -> Path | None:
 
 
 def _done_twin(image: Image, sha256: str) -> Image | None:
-    twins = Image.objects.in_group(image.group).ready().filter(sha256=sha256)
+    twins = Image.objects.filter(group=image.group_id).ready().filter(sha256=sha256)
     return twins.exclude(pk=image.pk).first()
 
 
