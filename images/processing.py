@@ -23,7 +23,6 @@ from django.db import (
     IntegrityError,
     InterfaceError,
     OperationalError,
-    close_old_connections,
     connection,
     transaction,
 )
@@ -257,15 +256,13 @@ def _kept_alive(claim: Claim) -> Iterator[None]:
     done = threading.Event()
 
     def renew() -> None:
-        try:
-            while not done.wait(LEASE_RENEWAL_SECONDS):
-                try:
-                    claim.rows().update(lease_until=Now() + LEASE)
-                except DatabaseError as error:
-                    logger.warning("Lease of upload %s not renewed: %s", claim.upload.pk, error)
-                    close_old_connections()
-        finally:
-            connection.close()  # this thread's own
+        while not done.wait(LEASE_RENEWAL_SECONDS):
+            try:
+                claim.rows().update(lease_until=Now() + LEASE)
+            except DatabaseError as error:
+                logger.warning("Lease of upload %s not renewed: %s", claim.upload.pk, error)
+            finally:
+                connection.close()  # this thread's own; most photos never need one
 
     thread = threading.Thread(target=renew, name=f"lease-{claim.upload.pk}", daemon=True)
     thread.start()

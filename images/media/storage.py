@@ -323,15 +323,18 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
             self._requests.send("PUT", key, headers=headers, body=partial(_chunks, path))
 
     def put_files(self, files: Iterable[tuple[str, Path, str]]) -> None:
-        """As put_file, of (key, path, content type), all at once: a store takes its time for each,
-        whatever its size. Raises when all have ended, if any failed."""
+        """As put_file, of (key, path, content type), at least one, all at once: a store takes its
+        time for each, whatever its size. Raises when all have ended, if any failed."""
 
         def put(key: str, path: Path, content_type: str) -> None:
             self.put_file(key, path, content_type=content_type)
 
         _ = self._requests  # made here, not in every thread: django-storages has a client for each
-        with ThreadPoolExecutor(PUTS_AT_ONCE) as threads:
-            for done in [threads.submit(put, *file) for file in files]:
+        *others, last = files
+        with ThreadPoolExecutor(PUTS_AT_ONCE - 1) as threads:
+            started = [threads.submit(put, *file) for file in others]
+            put(*last)
+            for done in started:
                 done.result()
 
     def put_stream(self, key: str, file: BinaryIO, *, byte_size: int, content_type: str) -> None:
