@@ -23,7 +23,6 @@ from django.db import (
     IntegrityError,
     InterfaceError,
     OperationalError,
-    close_old_connections,
     connection,
     transaction,
 )
@@ -257,15 +256,13 @@ def _kept_alive(claim: Claim) -> Iterator[None]:
     done = threading.Event()
 
     def renew() -> None:
-        try:
-            while not done.wait(LEASE_RENEWAL_SECONDS):
-                try:
-                    claim.rows().update(lease_until=Now() + LEASE)
-                except DatabaseError as error:
-                    logger.warning("Lease of upload %s not renewed: %s", claim.upload.pk, error)
-                    close_old_connections()
-        finally:
-            connection.close()  # this thread's own
+        while not done.wait(LEASE_RENEWAL_SECONDS):
+            try:
+                claim.rows().update(lease_until=Now() + LEASE)
+            except DatabaseError as error:
+                logger.warning("Lease of upload %s not renewed: %s", claim.upload.pk, error)
+            finally:
+                connection.close()  # this thread's own; most photos never need one
 
     thread = threading.Thread(target=renew, name=f"lease-{claim.upload.pk}", daemon=True)
     thread.start()
@@ -327,7 +324,7 @@ def _without_place(source: Path, into: Path) -> Path | None:
 
 
 def _done_twin(image: Image, sha256: str) -> Image | None:
-    twins = Image.objects.in_group(image.group).ready().filter(sha256=sha256)
+    twins = Image.objects.filter(group=image.group_id).ready().filter(sha256=sha256)
     return twins.exclude(pk=image.pk).first()
 
 

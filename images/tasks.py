@@ -18,7 +18,7 @@ MAX_BACKOFF_SECONDS = 60
 @shared_task(bind=True, max_retries=None)
 def process_upload(self: Task[..., None], upload_id: str) -> None:
     try:
-        upload = Upload.objects.filter(pk=upload_id).first()
+        upload = Upload.objects.only("pk").filter(pk=upload_id).first()
         if upload is not None:  # else it was deleted while it waited in the queue
             processing.process(upload)
     except (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import botocore.auth
 import pytest
@@ -65,6 +65,42 @@ def test_a_signature_is_botocores(monkeypatch, token, method, key, headers, quer
 
     assert sorted(urlsplit(ours).query.split("&")) == sorted(urlsplit(request.url).query.split("&"))
     assert urlsplit(ours)[:3] == urlsplit(request.url)[:3]
+
+
+@pytest.mark.parametrize("token", [None, "session/token=="])
+@pytest.mark.parametrize(
+    ("method", "key", "headers"),
+    [
+        ("PUT", "g/thumb/abc", {"Content-Type": "image/jpeg", "Content-Length": "12"}),
+        ("GET", "a b/ü/~x.jpg", {}),
+        ("DELETE", "incoming/abc", {}),
+    ],
+)
+def test_a_signed_header_is_botocores(token, method, key, headers):
+    now = datetime.now(UTC)
+    url, ours = Signer("https://s3.example.org:8443", "bucket", "eu-central-1").sign(
+        method,
+        key,
+        credentials=Credentials("AKIDEXAMPLE", "secret", token),
+        signed_at=now,
+        headers=headers,
+    )
+    request = AWSRequest(method, url, headers=headers)
+    request.context["timestamp"] = ours["x-amz-date"]
+    auth = botocore.auth.S3SigV4Auth(
+        BotoCredentials("AKIDEXAMPLE", "secret", token), "s3", "eu-central-1"
+    )
+    request.context["payload_signing_enabled"] = False
+    auth._modify_request_before_signing(request)
+    request.headers.replace_header("X-Amz-Content-SHA256", "UNSIGNED-PAYLOAD")
+    canonical = auth.canonical_request(request)
+    text = auth.string_to_sign(request, canonical)
+    auth._inject_signature_to_request(request, auth.signature(text, request))
+
+    theirs = {name.lower(): value for name, value in request.headers.items()}
+    theirs["host"] = "s3.example.org:8443"
+    assert ours == theirs
+    assert url == f"https://s3.example.org:8443/bucket/{quote(key, safe='/~')}"
 
 
 def test_virtual_hosts_put_the_bucket_in_the_name():
