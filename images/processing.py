@@ -7,7 +7,6 @@ every later UPDATE matches it, so a worker that was slow, or thought dead, chang
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import tempfile
 import threading
@@ -30,6 +29,7 @@ from django.db import (
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bandpics import disk
 from images import doomed, doorbell, locks, quota, versions
 from images.media import exif, keys, originals, rendering
 from images.media.rendering import BadPicture, Header, Rendered
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
-LEASE_RENEWAL_SECONDS = 10.0
+# With the sweeper's 10 s: a photo whose worker died is rung for again within 25 s.
+LEASE = timedelta(seconds=15)
+LEASE_RENEWAL_SECONDS = 4.0
+GIVE_BACK_PATIENCE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class ClaimLost(Exception):
@@ -116,7 +117,7 @@ def process(upload: Upload) -> None:
         else:
             _count(claim)
     except (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        if disk.is_full(error):
             where = settings.WORK_DIR or tempfile.gettempdir()
             logger.error("No room in %s: photos wait until there is", where)
         _give_back_patiently(claim)
@@ -172,9 +173,9 @@ def give_back(claim: Claim) -> bool:
 
 
 def _give_back_patiently(claim: Claim) -> None:
-    """As give_back. While Postgres is away, again and again, as long as the lease lasts: else
-    its restart would count against the photo."""
-    end, pause = time.monotonic() + LEASE.total_seconds(), 0.25
+    """As give_back. While Postgres is away, again and again: else its restart would count against
+    the photo. The claim's number protects a successor if the lease runs out meanwhile."""
+    end, pause = time.monotonic() + GIVE_BACK_PATIENCE_SECONDS, 0.25
     while True:
         if not connection.in_atomic_block:
             # One that broke is of no use for saying so.

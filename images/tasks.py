@@ -30,11 +30,15 @@ def process_upload(self: Task[..., None], upload_id: str) -> None:
         raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error  # noqa: S311 - jitter
 
 
-@shared_task
+# Of what goes through many photos, or the whole bucket. Below the broker's visibility_timeout.
+LIMITS = {"soft_time_limit": 240, "time_limit": 300}
+
+
+@shared_task(**LIMITS)
 def sweep() -> None:
     cleanup.sweep()
 
 
-@shared_task
+@shared_task(**LIMITS)
 def remove_strays() -> None:
     strays.remove()

@@ -528,7 +528,7 @@ def test_time_is_the_databases(cleo):
     upload = cleo.send(drawing.jpeg())
     processing.take(upload)
     left = Upload.objects.annotate(now=Now()).get()
-    assert timedelta(seconds=25) < left.lease_until - left.now <= timedelta(seconds=30)
+    assert timedelta(seconds=10) < left.lease_until - left.now <= processing.LEASE
 
 
 # --- A worker that comes back late ----------------------------------------------------------
