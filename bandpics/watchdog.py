@@ -115,6 +115,7 @@ def _end(silent_seconds: float) -> None:
     )
     faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
     for child in billiard.active_children():
-        with suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGKILL)
+        if child.pid:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
     os._exit(1)

@@ -113,13 +113,13 @@ def process(upload: Upload) -> None:
     except ObjectMissing:
         # A store that was mounted empty for a moment must not cost a photo.
         if claim.attempt > 1:
-            _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+            _end_without_original(claim)
         else:
             _count(claim)
     except (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError) as error:
         if disk.is_full(error):
             where = settings.WORK_DIR or tempfile.gettempdir()
-            logger.error("No room in %s: photos wait until there is", where)
+            logger.error("disk-full: No room in %s: photos wait until there is", where)
         _give_back_patiently(claim)
         raise
     except Exception:
@@ -243,7 +243,7 @@ def bury_lost(upload: Upload) -> bool:
     try:
         photo_storage().head(claim.upload.incoming_key)
     except ObjectMissing:
-        return _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+        return _end_without_original(claim)
     except StorageUnavailable:
         give_back(claim)
         raise
@@ -464,6 +464,17 @@ def _end(
         is_closed = _close(claim, status, failure=failure)
     if is_closed:
         _clear(claim, keeps_bytes=failure == Upload.Failure.CRASHED)
+    return is_closed
+
+
+def _end_without_original(claim: Claim) -> bool:
+    """The store has lost what it had acknowledged: somebody has to hear of it."""
+    is_closed = _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+    if is_closed:
+        logger.error(
+            "original-missing: the bucket lost %s, whose arrival it had confirmed",
+            claim.upload.incoming_key,
+        )
     return is_closed
 
 

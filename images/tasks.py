@@ -31,14 +31,14 @@ def process_upload(self: Task[..., None], upload_id: str) -> None:
 
 
 # Of what goes through many photos, or the whole bucket. Below the broker's visibility_timeout.
-LIMITS = {"soft_time_limit": 240, "time_limit": 300}
+SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 240, 300
 
 
-@shared_task(**LIMITS)
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def sweep() -> None:
     cleanup.sweep()
 
 
-@shared_task(**LIMITS)
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def remove_strays() -> None:
     strays.remove()
