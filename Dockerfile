@@ -1,4 +1,4 @@
-# One image, five roles: web, worker, beat, migrate, events. See bandpics/roles.py.
+# One image, six roles: web, worker, sweeper, beat, migrate, events. See bandpics/roles.py.
 FROM python:3.13-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv

@@ -6,8 +6,11 @@ import os
 
 from celery import Celery
 
+from bandpics import watchdog
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
 
 app = Celery("bandpics")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+watchdog.guard(app)

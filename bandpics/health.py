@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
+from typing import cast
 
 import redis
 from django.conf import settings
@@ -14,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 # Less cannot hold a phone's photo and what is made of it.
 LEAST_FREE_BYTES = 16 * 1024 * 1024
+SWEPT, SWEPT_REMEMBERED_SECONDS = "bandpics:swept", 7 * 24 * 3600
 
 
 @require_safe
@@ -25,14 +28,35 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
     """200 if Postgres, Redis and the bucket all answer and this machine's WORK_DIR has room,
-    else 503; each is named."""
+    else 503; each is named. `seconds_since_sweep` is null if nobody swept within a week, or Redis
+    has forgotten it; however long ago, it takes no web server out of service."""
     checks = {"database": _database, "redis": _redis, "storage": _storage, "disk": _disk}
     answers = {name: check() for name, check in checks.items()}
     ready = all(answers.values())
+    said = {name: "ok" if fine else "unavailable" for name, fine in answers.items()}
     return JsonResponse(
-        {name: "ok" if fine else "unavailable" for name, fine in answers.items()},
+        said | {"seconds_since_sweep": _seconds_since_sweep() if answers["redis"] else None},
         status=200 if ready else 503,
     )
+
+
+def note_sweep() -> None:
+    """Remember that the sweeper has just been through. By the clock of Redis alone."""
+    with _redis_client() as client, suppress(redis.RedisError):
+        client.set(SWEPT, 1, ex=SWEPT_REMEMBERED_SECONDS)
+
+
+def _seconds_since_sweep() -> int | None:
+    try:
+        with _redis_client() as client:
+            left = cast("int", client.ttl(SWEPT))
+    except redis.RedisError:
+        return None
+    return SWEPT_REMEMBERED_SECONDS - left if left >= 0 else None
+
+
+def _redis_client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
 
 
 def _database() -> bool:
@@ -45,13 +69,11 @@ def _database() -> bool:
 
 
 def _redis() -> bool:
-    client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
     try:
-        return bool(client.ping())
+        with _redis_client() as client:
+            return bool(client.ping())
     except redis.RedisError:
         return False
-    finally:
-        client.close()
 
 
 def _storage() -> bool:

@@ -1,7 +1,7 @@
 """What a container of the one image does: `python -m bandpics.roles ROLE`.
 
-Roles: web, worker, beat, migrate, events. `probe` asks the web server of this container whether it
-lives. Anything else is run as a `manage.py` command.
+Roles: web, worker, sweeper, beat, migrate, events. `probe` asks the web server of this container
+whether it lives. Anything else is run as a `manage.py` command.
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ WEB = [
     *("--no-control-socket", "--limit-request-line", "8190"),
 ]
 WORKER = [
-    *("celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),
+    *("celery", "-A", "bandpics", "worker", "-Q", "images"),
     *("--concurrency", "{WORKER_PROCESSES}", "--without-gossip", "--without-mingle"),
     *("--loglevel", "{LOG_LEVEL}"),
+]
+# Apart from the photos: those that hang must not keep the sweeper from what others wait for.
+SWEEPER = [
+    *("celery", "-A", "bandpics", "worker", "-Q", "sweep", "--hostname", "sweeper@%h"),
+    *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
 BEAT = [
     *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),  # noqa: S108 - the container's own
@@ -29,7 +34,14 @@ BEAT = [
 ]
 MIGRATE = ["python", "manage.py", "migrate", "--no-input"]
 EVENTS = ["python", "manage.py", "consume_storage_events"]
-ROLES = {"web": WEB, "worker": WORKER, "beat": BEAT, "migrate": MIGRATE, "events": EVENTS}
+ROLES = {
+    "web": WEB,
+    "worker": WORKER,
+    "sweeper": SWEEPER,
+    "beat": BEAT,
+    "migrate": MIGRATE,
+    "events": EVENTS,
+}
 
 
 def command(role: str, more: list[str], environment: dict[str, str]) -> list[str]:

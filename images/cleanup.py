@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bandpics import health
 from bandpics.api import idempotency
 from images import doomed, doorbell, locks, processing, retention, trash, uploads, versions
 from images.media.storage import StorageUnavailable
@@ -53,6 +54,7 @@ def sweep() -> None:
                 phase()
             except Exception:  # logged with its traceback; the next sweep tries again
                 logger.exception("The sweeper could not finish %s", phase.__name__)
+        health.note_sweep()
 
 
 @contextmanager

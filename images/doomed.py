@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 LOOK_AGAIN_AFTER = timedelta(minutes=10)
-# Longer than a worker may run (CELERY_TASK_TIME_LIMIT): it may write what was just removed.
+# Longer than a worker may run (PHOTO_MAX_SECONDS): it may write what was just removed.
 MAY_STILL_BE_WRITTEN = timedelta(hours=1)
 
 

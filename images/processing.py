@@ -7,7 +7,6 @@ every later UPDATE matches it, so a worker that was slow, or thought dead, chang
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import tempfile
 import threading
@@ -29,6 +28,7 @@ from django.db import (
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bandpics import disk
 from images import doomed, doorbell, locks, quota, versions
 from images.media import exif, keys, originals, rendering
 from images.media.rendering import BadPicture, Header, Rendered
@@ -43,10 +43,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
-LEASE_RENEWAL_SECONDS = 10.0
+# With the sweeper's 10 s: a photo whose worker died is rung for again within 25 s.
+LEASE = timedelta(seconds=15)
+LEASE_RENEWAL_SECONDS = 4.0
+GIVE_BACK_PATIENCE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class ClaimLost(Exception):
@@ -111,13 +112,13 @@ def process(upload: Upload) -> None:
     except ObjectMissing:
         # A store that was mounted empty for a moment must not cost a photo.
         if claim.attempt > 1:
-            _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+            _end_without_original(claim)
         else:
             _count(claim)
     except (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        if disk.is_full(error):
             where = settings.WORK_DIR or tempfile.gettempdir()
-            logger.error("No room in %s: photos wait until there is", where)
+            logger.error("disk-full: No room in %s: photos wait until there is", where)
         _give_back_patiently(claim)
         raise
     except Exception:
@@ -171,9 +172,9 @@ def give_back(claim: Claim) -> bool:
 
 
 def _give_back_patiently(claim: Claim) -> None:
-    """As give_back. While Postgres is away, again and again, as long as the lease lasts: else
-    its restart would count against the photo."""
-    end, pause = time.monotonic() + LEASE.total_seconds(), 0.25
+    """As give_back. While Postgres is away, again and again: else its restart would count against
+    the photo. The claim's number protects a successor if the lease runs out meanwhile."""
+    end, pause = time.monotonic() + GIVE_BACK_PATIENCE_SECONDS, 0.25
     while True:
         if not connection.in_atomic_block:
             # One that broke is of no use for saying so.
@@ -241,7 +242,7 @@ def bury_lost(upload: Upload) -> bool:
     try:
         photo_storage().head(claim.upload.incoming_key)
     except ObjectMissing:
-        return _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+        return _end_without_original(claim)
     except StorageUnavailable:
         give_back(claim)
         raise
@@ -460,6 +461,17 @@ def _end(
         is_closed = _close(claim, status, failure=failure)
     if is_closed:
         _clear(claim, keeps_bytes=failure == Upload.Failure.CRASHED)
+    return is_closed
+
+
+def _end_without_original(claim: Claim) -> bool:
+    """The store has lost what it had acknowledged: somebody has to hear of it."""
+    is_closed = _end(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
+    if is_closed:
+        logger.error(
+            "original-missing: the bucket lost %s, whose arrival it had confirmed",
+            claim.upload.incoming_key,
+        )
     return is_closed
 
 

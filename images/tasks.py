@@ -30,11 +30,15 @@ def process_upload(self: Task[..., None], upload_id: str) -> None:
         raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error  # noqa: S311 - jitter
 
 
-@shared_task
+# Of what goes through many photos, or the whole bucket. Below the broker's visibility_timeout.
+SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 240, 300
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def sweep() -> None:
     cleanup.sweep()
 
 
-@shared_task
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def remove_strays() -> None:
     strays.remove()

@@ -10,6 +10,7 @@ from django.http import HttpResponse, JsonResponse
 from django.views import csrf, defaults
 from rest_framework import exceptions
 
+from bandpics import disk
 from bandpics.api import problems
 from bandpics.api.authentication import CsrfFailed
 
@@ -42,13 +43,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500; 503 and worth another try while the database is away."""
-    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
-    exc = problems.Unavailable() if is_away else problems.ServerError()
+    """500; 503 or 507, and worth another try, while the database is away or the disk full."""
+    error = sys.exception()
+    exc: problems.Problem = problems.ServerError()
+    if isinstance(error, OperationalError | InterfaceError):
+        exc = problems.Unavailable()
+    elif disk.is_full(error):
+        exc = problems.DiskFull()
     said = answer(exc) if is_api(request) else defaults.server_error(request)
     said.status_code = exc.status_code
-    if is_away:
-        said["Retry-After"] = str(problems.Unavailable.retry_after_seconds)
+    if exc.retry_after_seconds:
+        said["Retry-After"] = str(exc.retry_after_seconds)
     return said
 
 

@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from bandpics import disk
+
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
@@ -57,6 +59,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     elif isinstance(exc, OperationalError | InterfaceError):
         logger.error("The database does not answer: %s", exc)
         exc = Unavailable(_("The database does not answer. Nothing is lost; try again soon."))
+    elif disk.is_full(exc):
+        logger.error("disk-full: no room for a form: %s", exc)
+        exc = DiskFull()
     if not isinstance(exc, exceptions.APIException):
         return None
     headers = {}
@@ -144,3 +149,12 @@ class Unavailable(Problem):
     slug = "unavailable"
     title: _StrOrPromise = _("A service we need does not answer; try again soon")
     retry_after_seconds = 5
+
+
+class DiskFull(Problem):
+    """RFC 4918, section 11.5: the server cannot store what the request needs, for now."""
+
+    status_code = status.HTTP_507_INSUFFICIENT_STORAGE
+    slug = "disk-full"
+    title = "Our disk is full; try again later, or send photos straight to storage"
+    retry_after_seconds = 60

@@ -24,6 +24,9 @@ PROBLEMS = {
     "kept. Where they were bad, send the photo again.",
     "client-id-taken": "A client_id names one upload of a sender. Use another for this file.",
     "conflict": "What you asked does not fit the present state of the thing. Read it again.",
+    "disk-full": "The disk where this server keeps a form while it passes it on has no room left. "
+    "Nothing of it was taken: send it again later, or announce the photos at `/api/v1/uploads/` "
+    "and send them straight to storage, which needs no room here.",
     "duplicate-in-group": "The group shows a photo of the same bytes. Trash one of the two first.",
     "group-closed": "The host has closed the group: guests can no longer add or change photos "
     "in it. What was announced before may still be sent.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Room for GET /images/?ids= with two hundred of them; gunicorn's own limit is 4094 bytes.
 LONGEST_REQUEST_LINE = "8190"
-WEB, WORKER, BEAT = "web", "worker", "beat"
+WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # What a person may set to bring their own.
 OWN = (
@@ -101,17 +101,18 @@ class Stack:
         )
 
     def start_work(self, *, concurrency: int, application: str = "bandpics") -> None:
-        """Start worker and beat of a Celery application, by its module."""
-        self._supervisor.start(
-            self._python(
-                WORKER,
-                *("-m", "celery", "-A", application, "worker", "-Q", "images,sweep"),
-                *("--concurrency", str(concurrency), "--without-gossip", "--without-mingle"),
-                *("-l", "warning"),
-                # glibc keeps an arena per thread; with two, a worker needs half the memory.
-                extra={"MALLOC_ARENA_MAX": "2"},
+        """Start worker, sweeper and beat of a Celery application, by its module."""
+        for name, queue, processes in [(WORKER, "images", concurrency), (SWEEPER, "sweep", 1)]:
+            self._supervisor.start(
+                self._python(
+                    name,
+                    *("-m", "celery", "-A", application, "worker", "-Q", queue),
+                    *("--hostname", f"{name}@%h", "--concurrency", str(processes)),
+                    *("--without-gossip", "--without-mingle", "-l", "warning"),
+                    # glibc keeps an arena per thread; with two, a worker needs half the memory.
+                    extra={"MALLOC_ARENA_MAX": "2"},
+                )
             )
-        )
         self._supervisor.start(
             self._python(
                 BEAT,
@@ -125,7 +126,7 @@ class Stack:
 
     def stop(self) -> None:
         """Programs first, so that what they still do can be stored."""
-        self._supervisor.stop(WEB, WORKER, BEAT)
+        self._supervisor.stop(WEB, WORKER, SWEEPER, BEAT)
         self._supervisor.stop(*STORES)
 
     def write_environment(self) -> None:

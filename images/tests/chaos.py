@@ -70,8 +70,11 @@ class Row:
 class World:
     """Stores, web, beat and a hasty worker. Its S3 is behind a proxy that breaks on request."""
 
-    def __init__(self, folder: Path, *, work_dir: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, work_dir: Path | None = None, application: str = HASTY
+    ) -> None:
         self.said: list[str] = []
+        self._application = application
         self.data_dir = DataDir(folder)
         pytest_plugin.bring_static_files(folder)
         outside = pytest_plugin.outside() | dict.fromkeys(pytest_plugin.LIMITS, "1000000/minute")
@@ -100,7 +103,7 @@ class World:
             stack.variables[name] = self.s3.url
         known = stack.prepare()
         stack.start_web()
-        stack.start_work(concurrency=2, application=HASTY)
+        stack.start_work(concurrency=2, application=self._application)
         stack.wait_until_well()
         self.web_url = stack.variables["PUBLIC_URL"]
         self.upload_link = known["upload_link"]
@@ -112,6 +115,8 @@ class World:
         )
 
     def end(self) -> None:
+        with suppress(KeyError, psutil.NoSuchProcess):
+            self.worker.kill()  # else what hangs would have to reach its limit
         self.stack.stop()
         if hasattr(self, "s3"):
             self.s3.close()
@@ -164,7 +169,9 @@ class World:
         return found
 
     def __str__(self) -> str:
-        logs = [self.data_dir / "logs" / f"{name}.log" for name in ["worker", "web", "beat"]]
+        logs = [
+            self.data_dir / "logs" / f"{name}.log" for name in ["worker", "sweeper", "web", "beat"]
+        ]
         tails = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in logs if log.exists()]
         return "\n".join(
             [*(str(row) for row in self.rows() if row.status != "done"), *self.said, *tails]

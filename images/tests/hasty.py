@@ -1,23 +1,26 @@
 """The worker's application for tests that cause faults: `celery -A images.tests.hasty`.
 
 Everything is the real thing but its patience, a tenth of what production has, and its decoder,
-which does to certain files what a broken one may do to any.
+which does to certain files what a broken one may do to any. SIGWINCH stops the worker's loop.
 """
 
 from __future__ import annotations
 
 import ctypes
+import signal
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import django
+from celery import signals
 from django.conf import settings
 
 settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT = 4, 6
 django.setup()
 
-from bandpics.celery import app  # noqa: E402 - tasks need the settings
+from bandpics import watchdog  # noqa: E402 - tasks need the settings
+from bandpics.celery import app  # noqa: E402
 from images import cleanup, processing, strays, tasks  # noqa: E402
 from images.media import rendering, storage  # noqa: E402
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+watchdog.GRACE_SECONDS = 2.0
+watchdog.TICK_SECONDS, watchdog.LOOK_SECONDS, watchdog.SILENCE_SECONDS = 0.25, 0.5, 4.0
 processing.LEASE = timedelta(seconds=3)
 processing.LEASE_RENEWAL_SECONDS = 1.0
 cleanup.QUEUED_BEFORE_RINGING = timedelta(seconds=3)
@@ -68,3 +73,8 @@ def _inspect_or_break(path: Path) -> Header:
 
 
 rendering.inspect = _inspect_or_break
+
+
+@signals.worker_ready.connect
+def _listen(**_: Any) -> None:
+    signal.signal(signal.SIGWINCH, lambda *_: time.sleep(600))

@@ -23,7 +23,8 @@ from images.tests.chaos import KillList, Sender, World, poisonous
 pytestmark = pytest.mark.xdist_group("chaos")
 
 PHOTOS = 8
-LONG_PHOTOS, BATCH = int(os.environ.get("BANDPICS_CHAOS_PHOTOS", "200")), 10
+LONG_PHOTOS = int(os.environ.get("BANDPICS_CHAOS_PHOTOS", "200"))
+BATCH = max(2, LONG_PHOTOS // 20)
 DISK_BYTES = 24 * 1024 * 1024
 # Of the final keys, not of quarantine.
 FINAL = "/bandpics/[^i]"
@@ -122,6 +123,14 @@ def test_while_the_disk_is_full_photos_wait(world, small_disk):
         assert (readyz.status, readyz.json()["disk"]) == (503, "unavailable")
         (row,) = rows_of(world, sender)
         assert row.status in {"queued", "processing"}
+        # A form of this size is kept on disk while the web passes it on.
+        form = urllib3.request(
+            *("POST", f"{world.web_url}/api/v1/images/"),
+            fields={"file": ("large.jpg", photo(3001) + bytes(3_000_000), "image/jpeg")},
+            headers={"Authorization": f"Api-Key {world.api_key}"},
+            retries=False,
+        )
+        assert (form.status, form.json()["type"]) == (507, "/problems/disk-full/"), form.data
     world.until(lambda: are_at_their_end(world, sender), seconds=20)
     (row,) = rows_of(world, sender)
     assert (row.status, row.attempt, world.worker.pid) == ("done", 1, worker)
@@ -131,6 +140,16 @@ def test_a_photo_that_kills_its_worker_fails_alone_and_is_kept(world, poison):
     world.until(lambda: are_at_their_end(world, poison), seconds=40, what="the end of poison")
     assert {(row.status, row.failure) for row in rows_of(world, poison)} == {("failed", "crashed")}
     chaos.assert_books_agree(world)
+
+
+def test_while_a_photo_hangs_others_are_done_as_ever(world):
+    """It holds one of two children until its limit; the sweeper has a worker of its own."""
+    sender = Sender(world)
+    hanging = sender.send("hangs.jpg", poisonous(photo(5), "hang"))
+    world.until(lambda: world.row(hanging).status == "processing", seconds=10)
+    waits = [seconds_until_done(world, sender, f"{n}.jpg", photo(n)) for n in range(4000, 4003)]
+    assert world.row(hanging).status in {"processing", "queued"}, world
+    assert max(waits) < 3, waits
 
 
 # --- Long -----------------------------------------------------------------------------------
@@ -164,6 +183,55 @@ def test_every_fault_in_turn_over_two_hundred_photos(world, small_disk, capsys):
         assert (row.status, row.failure) == expected, world
     assert chaos.variants_by_name(world, sender.acknowledged.values()) == calm
     chaos.assert_books_agree(world)
+
+
+@pytest.mark.long
+@pytest.mark.chaos
+def test_a_photo_that_hangs_when_redis_dies_is_ended_all_the_same(world):
+    """Celery forgets the time limits of what is running when it loses its broker."""
+    sender = Sender(world)
+    hanging = [
+        sender.send(f"never-end-{n}.jpg", poisonous(photo(5 + n), "never-end")) for n in range(2)
+    ]
+    world.until(lambda: {world.row(one).status for one in hanging} == {"processing"}, seconds=20)
+    world.kill("redis")
+    # Both children are taken until our own limit; then the worker is there for others.
+    seconds_until_done(world, sender, "after.jpg", photo(4100), patience_seconds=30)
+    world.until(lambda: are_at_their_end(world, sender), seconds=90, what="the end of poison")
+    assert {world.row(one).failure for one in hanging} == {"crashed"}
+
+
+@pytest.mark.long
+@pytest.mark.chaos
+def test_a_worker_that_stands_still_is_started_again(world):
+    sender, worker = Sender(world), world.worker
+    worker.send_signal(signal.SIGWINCH)
+    seconds_until_done(world, sender, "still.jpg", photo(4200), patience_seconds=30)
+    assert world.worker.pid != worker.pid
+    assert "worker-silent" in (world.data_dir / "logs" / "worker.log").read_text()
+
+
+@pytest.mark.long
+@pytest.mark.chaos
+def test_the_photo_of_a_killed_child_is_done_within_30_seconds(tmp_path, capsys):
+    """At the pace of production: its lease, its sweeper, its limits."""
+    world = World(tmp_path, application="bandpics")
+    try:
+        sender, waits = Sender(world), []
+        for n in range(3):
+            name, data = f"killed-{n}.jpg", drawing.jpeg(width=6000, height=4000, seed=4300 + n)
+            upload = sender.send(name, data)
+            KillList(world, {name}).kill_a_child()
+            began = time.monotonic()
+            world.until(lambda upload=upload: world.row(upload).status == "done", seconds=60)
+            waits.append(time.monotonic() - began)
+            assert world.row(upload).attempt == 2
+            _wait(world, n * 2.5)  # so that the sweeper comes by at another time of the lease
+    finally:
+        world.end()
+    with capsys.disabled():
+        sys.stdout.write(f"\ndone again after {', '.join(f'{wait:.1f}' for wait in waits)} s")
+    assert max(waits) <= 30
 
 
 def _send_while_it_breaks(world, sender, batch, faults) -> None:
@@ -220,6 +288,16 @@ def calm_run(world: World, wanted: dict[str, bytes]) -> dict[str, dict[str, byte
         future.result()
     world.until(lambda: are_at_their_end(world, sender), seconds=240, what="the calm run")
     return chaos.variants_by_name(world, sender.acknowledged.values())
+
+
+def seconds_until_done(
+    world: World, sender: Sender, name: str, data: bytes, *, patience_seconds: float = 20
+) -> float:
+    """From the first word of its sender to DONE."""
+    began = time.monotonic()
+    upload = sender.send(name, data)
+    world.until(lambda: world.row(upload).status == "done", seconds=patience_seconds, what=name)
+    return time.monotonic() - began
 
 
 def rows_of(world: World, sender: Sender) -> list[chaos.Row]:

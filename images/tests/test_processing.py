@@ -285,7 +285,7 @@ def test_a_store_that_does_not_answer_costs_no_attempt(cleo, settings):
     assert upload.status == "done"
 
 
-def test_bytes_that_vanished_end_the_upload(cleo, bucket):
+def test_bytes_that_vanished_end_the_upload(cleo, bucket, caplog):
     upload = cleo.send(drawing.jpeg())
     bucket.delete_keys([upload.incoming_key])
     processing.process(upload)
@@ -294,6 +294,9 @@ def test_bytes_that_vanished_end_the_upload(cleo, bucket):
     processing.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.failure) == ("failed", "original-missing")
+    (alert,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert alert.getMessage().startswith("original-missing: ")
+    assert upload.incoming_key in alert.getMessage()
 
 
 def test_a_full_disk_costs_no_attempt(cleo, settings, tmp_path):
@@ -528,7 +531,7 @@ def test_time_is_the_databases(cleo):
     upload = cleo.send(drawing.jpeg())
     processing.take(upload)
     left = Upload.objects.annotate(now=Now()).get()
-    assert timedelta(seconds=25) < left.lease_until - left.now <= timedelta(seconds=30)
+    assert timedelta(seconds=10) < left.lease_until - left.now <= processing.LEASE
 
 
 # --- A worker that comes back late ----------------------------------------------------------

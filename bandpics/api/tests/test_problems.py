@@ -93,6 +93,16 @@ def test_a_silent_database_is_503_and_worth_another_try(api):
     assert b"password" not in answer.content
 
 
+@pytest.mark.urls("bandpics.api.tests.urls")
+def test_a_full_disk_is_507_and_worth_another_try(api):
+    answer = api.get("/api/v1/without-room/")
+    problem(answer, 507, "disk-full")
+    assert int(answer["Retry-After"]) > 0
+    page = api.get("/without-room/")
+    assert (page.status_code, page["Retry-After"]) == (507, answer["Retry-After"])
+    assert b"try again" in page.content
+
+
 @pytest.mark.parametrize("path", ["/", "/login/", "/admin/"])
 def test_so_it_is_for_a_page(client, db, path, monkeypatch):
     def gone(*args, **kwargs):

@@ -90,6 +90,24 @@ class WithoutDatabase(APIView):
         raise OperationalError("server closed the connection unexpectedly, password=x")
 
 
+class WithoutRoom(APIView):
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    def get(self, request):
+        _fill()
+
+
+def page_without_room(request):
+    _fill()
+
+
+def _fill():
+    """Always full, on every Linux."""
+    with open("/dev/full", "wb", buffering=0) as disk:  # noqa: PTH123
+        disk.write(b"x")
+
+
 urlpatterns = [
     path("api/v1/things/", Things.as_view()),
     path("api/v1/secrets/", Secrets.as_view()),
@@ -97,6 +115,8 @@ urlpatterns = [
     path("api/v1/files/", Files.as_view()),
     path("api/v1/broken/", Broken.as_view()),
     path("api/v1/without-database/", WithoutDatabase.as_view()),
+    path("api/v1/without-room/", WithoutRoom.as_view()),
+    path("without-room/", page_without_room),
 ]
 
 handler500 = "bandpics.api.fallbacks.server_error"
