@@ -54,6 +54,8 @@ async def test_a_signature_that_grew_old_in_line_is_not_used(guest):
     page = await guest.open()
     await guest.choose(*files)
     await guest.until(lambda: stall.hits == 3)
+    await guest.until(lambda: guest.web.count_requests(ANNOUNCE) == 2)
+    await asyncio.sleep(1)  # until the page has the answer
     await page.context.set_offline(True)
     await asyncio.sleep(URL_SECONDS / 2 + 1)
     guest.s3.close_connections()
@@ -227,7 +229,10 @@ async def test_a_web_server_that_restarts(guest):
     await guest.arrives(file)
 
 
-@pytest.mark.parametrize(("status", "cors"), [(500, {}), (503, CORS)], ids=["500", "503"])
+@pytest.mark.parametrize(
+    ("status", "cors"),
+    [pytest.param(500, {}, id="500", marks=pytest.mark.long), pytest.param(503, CORS, id="503")],
+)
 @row
 async def test_a_store_in_trouble_is_asked_again(guest, status, cors):
     _, headers, body = SLOW_DOWN
@@ -240,7 +245,10 @@ async def test_a_store_in_trouble_is_asked_again(guest, status, cors):
     assert await guest.said_it_paused()
 
 
-@pytest.mark.parametrize("cors", [CORS, {}], ids=["readable", "opaque"])
+@pytest.mark.parametrize(
+    "cors",
+    [pytest.param(CORS, id="readable"), pytest.param({}, id="opaque", marks=pytest.mark.long)],
+)
 @row
 async def test_a_captive_portal_at_the_store_is_not_believed(guest, cors):
     status, headers, body = CAPTIVE_PORTAL
