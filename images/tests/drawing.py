@@ -16,6 +16,10 @@ from typing import Any
 import pillow_heif
 from PIL import Image, ImageDraw
 
+# Benchmarks take their profile from here.
+from images.tests.drawn_profiles import display_p3 as display_p3
+from images.tests.drawn_profiles import srgb
+
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 160, 60), (30, 60, 210), (240, 210, 40)
 
 # What turns an upright picture into the stored pixels that the orientation tag turns back.
@@ -107,7 +111,7 @@ def jpeg(
         segments += segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + _xmp())
         segments += segment(0xED, b"Photoshop 3.0\0" + _iptc())
         segments += segment(0xE0, b"JFXX\0\x10" + _thumbnail())
-        segments += segment(0xE2, b"ICC_PROFILE\0\x01\x01" + srgb(secret=True))
+        segments += segment(0xE2, b"ICC_PROFILE\0\x01\x01" + srgb(SECRET.decode()))
         segments += segment(0xFE, SECRET) + segment(0xEF, SECRET)
     # Behind the pixels too: phones hang films there.
     return body[:2] + segments + body[2:] + (SECRET if stuffed else b"")
@@ -196,7 +200,7 @@ def webp(
         lossless=lossless,
         exif=exif,
         method=1,
-        icc_profile=srgb(secret=True) if stuffed else icc,
+        icc_profile=srgb(SECRET.decode()) if stuffed else icc,
         xmp=_xmp() if stuffed else b"",
     )
     body = out.getvalue()
@@ -252,7 +256,7 @@ def avif(
         quality=quality,
         speed=10,
         exif=exif,
-        icc_profile=srgb(secret=True) if stuffed else icc,
+        icc_profile=srgb(SECRET.decode()) if stuffed else icc,
         xmp=_xmp() if stuffed else b"",
     )
     short = b"\3\0\1\0\0\0"
@@ -288,7 +292,7 @@ def tiff_file(
         0x0117: (LONG, len(pixels)),
     }
     if stuffed:
-        icc = srgb(secret=True)
+        icc = srgb(SECRET.decode())
         tags |= {0x02BC: (BYTE, _xmp()), 0x83BB: (UNDEFINED, _iptc()), 0x8649: (BYTE, _iptc())}
     if icc:
         tags[0x8773] = (UNDEFINED, icc)
@@ -536,62 +540,3 @@ def _xmp() -> bytes:
 def _iptc() -> bytes:
     caption = b"\x1c\x02\x78" + struct.pack(">H", len(SECRET)) + SECRET
     return b"8BIM\x04\x04\0\0" + struct.pack(">L", len(caption)) + caption
-
-
-# Colour profiles (ICC.1:2022, matrix/TRC). The colorants are relative to D50.
-
-
-def display_p3() -> bytes:
-    return _matrix_profile(
-        "Display P3",
-        ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
-    )
-
-
-def adobe_rgb() -> bytes:
-    return _matrix_profile(
-        "Adobe RGB (1998)",
-        ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)),
-        gamma=2.19921875,
-    )
-
-
-def srgb(*, secret: bool = False) -> bytes:
-    return _matrix_profile(
-        SECRET.decode() if secret else "sRGB",
-        ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)),
-    )
-
-
-def _matrix_profile(
-    name: str, colorants: tuple[tuple[float, float, float], ...], gamma: float | None = None
-) -> bytes:
-    def fixed(*values: float) -> bytes:
-        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
-
-    def text(value: str) -> bytes:
-        encoded = value.encode("utf-16-be")
-        return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(encoded), 28) + encoded
-
-    curve = b"para\0\0\0\0\0\3\0\0" + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-    if gamma:
-        curve = b"para\0\0\0\0\0\0\0\0" + fixed(gamma)
-    tags = {
-        b"desc": text(name),
-        b"cprt": text("none"),
-        b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642, 1, 0.82491),
-        **{
-            key: b"XYZ \0\0\0\0" + fixed(*colorant)
-            for key, colorant in zip((b"rXYZ", b"gXYZ", b"bXYZ"), colorants, strict=True)
-        },
-        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
-    }
-    table, data = struct.pack(">I", len(tags)), b""
-    data_at = 128 + 4 + 12 * len(tags)
-    for key, value in tags.items():
-        table += key + struct.pack(">II", data_at + len(data), len(value))
-        data += value + b"\0" * (-len(value) % 4)
-    header = struct.pack(">I4sI", data_at + len(data), b"\0\0\0\0", 0x04000000)
-    header += b"mntrRGB XYZ " + b"\0" * 12 + b"acsp"
-    header = header.ljust(68, b"\0") + fixed(0.9642, 1, 0.82491)
-    return header.ljust(128, b"\0") + table + data

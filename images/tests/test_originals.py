@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from images.media import containers, exif, jpeg, originals
-from images.tests import drawing, drawn_metadata
+from images.tests import drawing, drawn_metadata, drawn_profiles
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 from images.tests.test_containers import heif_file
 
@@ -123,7 +123,7 @@ def test_a_tiff_keeps_its_length_its_strips_and_its_camera(
         exif={0x8827: (drawing.SHORT, 320), 0x927C: (7, b"x" * 99)},
         xmp=packet(PLACE),
         ifd0={
-            0x8773: (7, drawing.srgb()),
+            0x8773: (7, drawn_profiles.srgb()),
             0x8482: (drawing.DOUBLE, [48.5, 16.25]),  # GeoTIFF's tie points
         },
         endian=endian,
@@ -133,7 +133,7 @@ def test_a_tiff_keeps_its_length_its_strips_and_its_camera(
     assert after is not None
     assert len(after) == len(before)
     assert after[-7200:] == before[-7200:]
-    assert drawing.srgb() in after
+    assert drawn_profiles.srgb() in after
     assert struct.pack(endian + "2d", 48.5, 16.25) not in after
     assert b"GPSLatitude" not in after
     read = exif.read(tmp_path / "into")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pillow_heif
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
-from images.tests import drawing
+from images.tests import drawing, drawn_profiles
 from images.tests.test_rendering import (
     ADOBE_TO_SRGB,
     GREYS,
@@ -94,6 +94,38 @@ def lab(image: Image.Image) -> Image.Image:
     return converted
 
 
+def inks() -> Image.Image:
+    """Cyan, magenta upon yellow, half of the black, and yellow."""
+    image = Image.new("CMYK", (400, 400))
+    for index, ink in enumerate(((255, 0, 0, 0), (0, 255, 255, 0), (0, 0, 0, 128), (0, 0, 255, 0))):
+        image.paste(ink, (200 * (index % 2), 200 * (index // 2), 400, 400))
+    return image
+
+
+PRINTED = [
+    drawn_profiles.INKS[1, 0, 0],
+    drawn_profiles.INKS[0, 1, 1],
+    (119, 119, 119),  # of half the lightness, L* 50
+    drawn_profiles.INKS[0, 0, 1],
+]
+
+
+def ycck(image: Image.Image) -> bytes:
+    """A CMYK JPEG as Photoshop writes it: its inks as YCbCr (Adobe Technical Note 5116)."""
+    cyan, magenta, yellow, black = image.split()
+    coded = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
+    # Pillow writes inks the wrong way round, as Adobe does, but tells nobody of a transform.
+    data = _file(
+        Image.merge("CMYK", (*map(ImageChops.invert, coded.split()), black)),
+        "JPEG",
+        quality=95,
+        icc_profile=drawn_profiles.cmyk(),
+    )
+    transform_at = data.index(b"\xff\xee\0\x0eAdobe") + 15
+    assert data[transform_at] == 0
+    return data[:transform_at] + b"\2" + data[transform_at + 1 :]
+
+
 def grey_of_16_bits(image: Image.Image) -> Image.Image:
     """The low byte all noise."""
     pixels = b"".join(bytes((77, level)) for level in image.tobytes())
@@ -159,13 +191,13 @@ KINDS: dict[str, tuple[bytes, Any]] = {
     "lossless WebP": (drawing.webp(image=patches(), lossless=True), PATCHES),
     "transparent WebP": (_file(_shown_on_white(patches()), "WEBP", quality=95), PALE),
     "lossless transparent WebP": (_file(_shown_on_white(patches()), "WEBP", lossless=True), PALE),
-    "WebP, P3": (drawing.webp(image=patches(), icc=drawing.display_p3(), quality=95), P3),
+    "WebP, P3": (drawing.webp(image=patches(), icc=drawn_profiles.display_p3(), quality=95), P3),
     "AVIF": (drawing.avif(image=patches()), PATCHES),
     "AVIF, 4:4:4": (_file(patches(), "AVIF", subsampling="4:4:4"), PATCHES),
     "AVIF of 10 bits": (AVIF_OF_10_BITS, PATCHES),
     "transparent AVIF": (_file(_shown_on_white(patches()), "AVIF", quality=90), PALE),
     "grey AVIF": (_file(patches("L"), "AVIF", quality=90), GREYS),
-    "AVIF, P3 by profile": (drawing.avif(image=patches(), icc=drawing.display_p3()), P3),
+    "AVIF, P3 by profile": (drawing.avif(image=patches(), icc=drawn_profiles.display_p3()), P3),
     "AVIF, P3 by code points": (tagged(AVIF_OF_10_BITS, primaries=12, transfer=13), P3),
     "AVIF, BT.2020": (tagged(AVIF_OF_10_BITS, primaries=9, transfer=1), BT2020),
     "AVIF, code points of nothing": (tagged(AVIF_OF_10_BITS, primaries=2, transfer=2), PATCHES),
@@ -186,6 +218,15 @@ KINDS: dict[str, tuple[bytes, Any]] = {
     "TIFF, JPEG": (_file(patches(), "TIFF", compression="jpeg", quality=95), PATCHES),
     "TIFF, other way round": (drawing.tiff_file(image=patches(), endian=">"), PATCHES),
     "TIFF, CMYK": (_file(patches("CMYK"), "TIFF", compression="tiff_lzw"), PATCHES),
+    "JPEG, CMYK by profile": (
+        _file(inks(), "JPEG", quality=95, icc_profile=drawn_profiles.cmyk()),
+        PRINTED,
+    ),
+    "JPEG, YCCK by profile": (ycck(inks()), PRINTED),
+    "TIFF, CMYK by profile": (
+        _file(inks(), "TIFF", compression="tiff_lzw", icc_profile=drawn_profiles.cmyk()),
+        PRINTED,
+    ),
     "TIFF, L*a*b*": (_file(lab(patches()), "TIFF"), PATCHES),
     "TIFF, grey": (_file(patches("L"), "TIFF"), GREYS),
     "TIFF, 16 bits of grey": (_file(grey_of_16_bits(patches("L")), "TIFF"), GREYS),
@@ -194,7 +235,7 @@ KINDS: dict[str, tuple[bytes, Any]] = {
     "TIFF, transparent": (_file(_shown_on_white(patches()), "TIFF"), PALE),
     "TIFF, fax": (_file(BLACK_AND_WHITE, "TIFF", compression="group4"), BLACK_OR_WHITE),
     "TIFF, Adobe RGB": (
-        drawing.tiff_file(image=patches(), icc=drawing.adobe_rgb()),
+        drawing.tiff_file(image=patches(), icc=drawn_profiles.adobe_rgb()),
         [in_srgb(colour, 2.19921875, ADOBE_TO_SRGB) for colour in PATCHES],
     ),
     "TIFF of three pages": (pages(), PATCHES),
