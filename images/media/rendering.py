@@ -64,6 +64,8 @@ MEGAPIXEL: Final = 1_000_000
 # memory as a whole, at 4 bytes a pixel and more.
 MAX_PIXELS_BY_ROWS: Final = 250 * MEGAPIXEL
 MAX_PIXELS_AS_A_WHOLE: Final = 64 * MEGAPIXEL
+# Tiles are decoded whole, and those at the edges are mostly air in a small or narrow picture.
+MAX_PIXELS_PADDED: Final = 2 * MAX_PIXELS_AS_A_WHOLE
 # Pillow undoes the run-length code of a BMP in Python, at a microsecond a pixel.
 MAX_PIXELS_RUN_LENGTH: Final = 8 * MEGAPIXEL
 
@@ -254,6 +256,10 @@ def _inspect_tiff(file: BinaryIO) -> tuple[Size, int | None]:
     _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
     if header.tile != (0, 0):
         _check_pixels(header.tile, MAX_PIXELS_AS_A_WHOLE)
+        _check_pixels(header.padded, MAX_PIXELS_PADDED)
+    scanned = tiff_page.count_pixels_scanned(file, header, most=MAX_PIXELS_SCANNED)
+    if scanned > MAX_PIXELS_SCANNED:
+        raise _damaged()
     return size, header.orientation
 
 

@@ -249,6 +249,88 @@ def test_what_stands_beside_the_pixels_is_passed_over(tmp_path: Path):
         assert grown < 100, name
 
 
+# A TIFF whose strips or tiles all lie at one place
+
+
+def tiff_of_parts(
+    size: tuple[int, int],
+    part: tuple[int, int],
+    data: bytes,
+    *,
+    compression: int,
+    tiled: bool = False,
+    byte_sizes_told: bool = True,
+) -> bytes:
+    """`data` is that of every strip or tile."""
+    count = -(-size[0] // part[0]) * -(-size[1] // part[1])
+    tags = {256: (LONG, size[0]), 257: (LONG, size[1]), 258: (SHORT, [8, 8, 8])}
+    tags |= {259: (SHORT, compression), 277: (SHORT, 3)}
+    tags[262] = (SHORT, 6 if compression == 7 else 2)
+    if compression == 7:
+        tags[530] = (SHORT, [1, 1])
+    if tiled:
+        tags |= {322: (LONG, part[0]), 323: (LONG, part[1])}
+    else:
+        tags[278] = (LONG, part[1])
+    if byte_sizes_told:
+        tags[325 if tiled else 279] = (LONG, [len(data)] * count)
+    offsets = 324 if tiled else 273
+    at = len(drawing.tiff(tags | {offsets: (LONG, [0] * count)}))
+    return drawing.tiff(tags | {offsets: (LONG, [at] * count)}) + data
+
+
+def jpeg_of_scans(width: int, height: int, count: int) -> bytes:
+    """Progressive; the last scan stands there again and again."""
+    data = saved(
+        drawing.picture(width=width, height=height), "JPEG", progressive=True, subsampling=0
+    )
+    last = data.rindex(b"\xff\xda")
+    more = count - data.count(b"\xff\xda")
+    return data[:last] + data[last:-2] * (more + 1) + data[-2:]
+
+
+@linux_only
+def test_scans_and_padding_within_a_tiff_are_bounded_by_its_header(tmp_path: Path):
+    strip = jpeg_of_scans(7990, 128, 90)
+    tile = jpeg_of_scans(512, 512, 90)
+    square = jpeg_of_scans(3840, 3840, 90)
+    air = zlib.compress(bytes(16 * 1_000_000 * 3), 9)
+    expected = {
+        "strips": (
+            tiff_of_parts((7990, 7990), (7990, 128), strip, compression=7),
+            "damaged",
+        ),
+        "tiles": (
+            tiff_of_parts((7990, 7990), (512, 512), tile, compression=7, tiled=True),
+            "damaged",
+        ),
+        "one strip of no told length": (
+            tiff_of_parts((3840, 3840), (3840, 3840), square, compression=7, byte_sizes_told=False),
+            "damaged",
+        ),
+        "tiles of air": (
+            tiff_of_parts((1, 60_000), (1_000_000, 16), air, compression=8, tiled=True),
+            "too-many-pixels",
+        ),
+        # What there may be.
+        "few scans": (
+            tiff_of_parts(
+                (1990, 1900), (512, 512), jpeg_of_scans(512, 512, 10), compression=7, tiled=True
+            ),
+            "1990x1900",
+        ),
+        "many scans of few pixels": (
+            tiff_of_parts((500, 500), (512, 512), tile, compression=7, tiled=True),
+            "500x500",
+        ),
+    }
+    files = {name: data for name, (data, _) in expected.items()}
+    for name, (outcome, seconds, grown) in outcomes(files, tmp_path).items():
+        assert outcome == expected[name][1], name
+        assert seconds < 1.5, name
+        assert grown < 100, name
+
+
 # Lies: a header within the budgets, and a decoder that asks for more than they stand for
 
 
