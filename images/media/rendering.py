@@ -61,8 +61,10 @@ Size = tuple[int, int]
 MEGAPIXEL: Final = 1_000_000
 
 # A baseline JPEG is decoded row by row and at a fraction of its size; everything else stands in
-# memory as a whole, at 4 bytes a pixel and more.
+# memory as a whole, at 4 bytes a pixel and more; a HEIC, whose pixels are taken over by bands, at
+# fewer than 5, so that those of 200 megapixels, which phones write, are within the bound as well.
 MAX_PIXELS_BY_ROWS: Final = 250 * MEGAPIXEL
+MAX_PIXELS_HEIC: Final = 200 * MEGAPIXEL
 MAX_PIXELS_AS_A_WHOLE: Final = 64 * MEGAPIXEL
 # Tiles are decoded whole, and those at the edges are mostly air in a small or narrow picture.
 MAX_PIXELS_PADDED: Final = 2 * MAX_PIXELS_AS_A_WHOLE
@@ -218,16 +220,16 @@ def _inspect_webp(file: BinaryIO) -> tuple[Size, int | None]:
 
 
 def _inspect_heic(file: BinaryIO) -> tuple[Size, int | None]:
-    _check_heif(file)
-    with _rarity_made_plain():
+    _check_heif(file, MAX_PIXELS_HEIC)
+    with _libheif_made_plain():
         size = pillow_heif.open_heif(file).size
-    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    _check_pixels(size, MAX_PIXELS_HEIC)
     # libheif applies irot and imir; the EXIF tag says the same thing once more.
     return size, None
 
 
 def _inspect_avif(file: BinaryIO) -> tuple[Size, int | None]:
-    header = _check_heif(file)
+    header = _check_heif(file, MAX_PIXELS_AS_A_WHOLE)
     size, *_ = _avif_decoder(file).get_info()
     _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
     # As with HEIC the EXIF tag does not count (ISO/IEC 23008-12, annex A); here nobody has turned.
@@ -241,10 +243,10 @@ def _avif_decoder(file: BinaryIO) -> _avif.AvifDecoder:
     return _avif.AvifDecoder(file.read(), "auto", 1)
 
 
-def _check_heif(file: BinaryIO) -> heif_properties.Header:
+def _check_heif(file: BinaryIO, limit: int) -> heif_properties.Header:
     header = heif_properties.read_header(file)
     if header.largest != (0, 0):
-        _check_pixels(header.largest, MAX_PIXELS_AS_A_WHOLE)
+        _check_pixels(header.largest, limit)
     return header
 
 
@@ -315,11 +317,13 @@ def _rare(kind: str) -> BadPicture:
 
 
 @contextmanager
-def _rarity_made_plain() -> Iterator[None]:
-    """HEIF holds pixels of any codec; only HEVC is decoded here."""
+def _libheif_made_plain() -> Iterator[None]:
+    """HEIF holds pixels of any codec; only HEVC is decoded here. Raises MemoryError by its name."""
     try:
         yield
     except (ValueError, RuntimeError, OSError) as error:
+        if re.search(r"Allocating \d+ bytes failed", str(error)):
+            raise MemoryError(str(error)) from error
         if "nsupported" in str(error):
             raise _rare("a HEIF of a rare kind") from error
         raise
@@ -367,6 +371,8 @@ _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 _LANCZOS: Final = cykooz_resizer.ResizeOptions(
     cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
 )
+_LANCZOS_SUPPORT: Final = 3  # source pixels to each side, times the scale
+_BAND_PIXELS: Final = 4 * MEGAPIXEL
 
 
 @dataclass(frozen=True)
@@ -422,12 +428,11 @@ def _load_webp(file: BinaryIO, largest: Spec) -> _Loaded:
 def _load_heic(file: BinaryIO, largest: Spec) -> _Loaded:
     nclx = heif_properties.read_header(file).nclx
     file.seek(0)
-    with _rarity_made_plain():
+    with _libheif_made_plain():
         picture = pillow_heif.open_heif(file, remove_stride=False)
         pixels = picture.data
-    mode, stride = picture.mode, picture.stride
-    image = Image.frombytes(mode, picture.size, pixels, "raw", mode, stride)
-    return _Loaded(_plain(image, largest), picture.info.get("icc_profile"), nclx)
+    rows = _Rows(memoryview(pixels), picture.mode, picture.size, picture.stride)
+    return _Loaded(rows.shrunk(largest), picture.info.get("icc_profile"), nclx)
 
 
 def _load_avif(file: BinaryIO, largest: Spec) -> _Loaded:
@@ -517,6 +522,49 @@ def _upright(loaded: _Loaded, orientation: int) -> Image.Image:
     # Pillow's writer repeats what it finds here, a comment for one.
     image.info = {}
     return image
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Pixels as a decoder left them, `stride` bytes from row to row."""
+
+    pixels: memoryview
+    mode: str
+    size: Size
+    stride: int
+
+    def shrunk(self, largest: Spec) -> Image.Image:
+        """As `_plain` makes it, but never the whole picture at once in Pillow's 4 bytes a pixel."""
+        size = target_size(self.size, largest)
+        if size == self.size or math.prod(self.size) <= _BAND_PIXELS:
+            return _plain(self.between(0, self.size[1]), largest)
+        (full_width, full_height), (width, height) = self.size, size
+        scale = full_height / height
+        support = math.ceil(_LANCZOS_SUPPORT * scale) + 1
+        step = max(1, int(_BAND_PIXELS / full_width / scale))
+        bands = []
+        for top in range(0, height, step):
+            bottom = min(top + step, height)
+            start = max(0, int(top * scale) - support)
+            end = min(full_height, math.ceil(bottom * scale) + support)
+            band = _plain_mode(self.between(start, end))
+            small = Image.new(band.mode, (width, bottom - top))
+            offset = top * scale - start
+            # Rounding must not carry the last band beyond the picture.
+            box_height = min((bottom - top) * scale, band.height - offset)
+            box = cykooz_resizer.CropBox(0, offset, full_width, box_height)
+            options = cykooz_resizer.ResizeOptions(_LANCZOS.resize_alg, crop_box=box)
+            cykooz_resizer.Resizer().resize_pil(band, small, options)
+            bands.append(small)
+        whole = Image.new(bands[0].mode, size)
+        for top, small in zip(range(0, height, step), bands, strict=True):
+            whole.paste(small, (0, top))
+        return whole
+
+    def between(self, start: int, end: int) -> Image.Image:
+        data = self.pixels[start * self.stride : end * self.stride]
+        shape = self.size[0], end - start
+        return Image.frombytes(self.mode, shape, data, "raw", self.mode, self.stride)
 
 
 def _shrunk(image: Image.Image, size: Size) -> Image.Image:

@@ -16,6 +16,8 @@ from typing import Any
 import pillow_heif
 from PIL import Image, ImageDraw
 
+from images.media import heif
+
 # Benchmarks take their profile from here.
 from images.tests.drawn_profiles import display_p3 as display_p3
 from images.tests.drawn_profiles import srgb
@@ -173,6 +175,60 @@ def heic(
         extra |= {"icc_profile": icc, "icc_profile_type": "prof"}
     pillow_heif.encode(pixels.mode, pixels.size, pixels.tobytes(), out, quality=quality, **extra)
     return out.getvalue()
+
+
+def heic_of_tiles(width: int, height: int, *, edge: int = 512, seed: int = 0) -> bytes:
+    """A HEIC of the shape phones write, a grid of tiles, all of which are the same one here.
+
+    ISO/IEC 23008-12, 6.6.2.3.
+    """
+    file = heic(image=picture(width=edge, height=edge, seed=seed), exif=b"")
+    (tile,) = heif.items(file)
+    coded = tile.read(file, max_bytes=len(file))
+    at = file.index(b"hvcC") - 4
+    decoder = file[at : at + int.from_bytes(file[at : at + 4])]
+    columns, rows = -(-width // edge), -(-height // edge)
+    tiles = range(2, 2 + columns * rows)
+
+    def box(name: bytes, *parts: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + sum(map(len, parts)), name) + b"".join(parts)
+
+    def versioned(name: bytes, version: int, *parts: bytes) -> bytes:
+        return box(name, struct.pack(">I", version << 24), *parts)
+
+    entries = [(1, b"grid"), *((number, b"hvc1") for number in tiles)]
+    infes = (
+        versioned(b"infe", 2, struct.pack(">HH4sx", number, 0, kind)) for number, kind in entries
+    )
+    sizes = [
+        versioned(b"ispe", 0, struct.pack(">II", *size)) for size in ((edge, edge), (width, height))
+    ]
+    owned = [struct.pack(">HBB", 1, 1, 3)]
+    owned += [struct.pack(">HBBB", number, 2, 0x81, 2) for number in tiles]
+    parts = [
+        versioned(b"hdlr", 0, bytes(4) + b"pict" + bytes(13)),
+        versioned(b"pitm", 0, struct.pack(">H", 1)),
+        versioned(b"iinf", 0, struct.pack(">H", len(entries)), *infes),
+        box(
+            b"iprp",
+            box(b"ipco", decoder, *sizes),
+            versioned(b"ipma", 0, struct.pack(">I", len(entries)), *owned),
+        ),
+        versioned(
+            b"iref", 0, box(b"dimg", struct.pack(f">HH{len(tiles)}H", 1, len(tiles), *tiles))
+        ),
+        box(b"idat", struct.pack(">BBBBII", 0, 1, rows - 1, columns - 1, width, height)),
+    ]
+
+    def head(coded_at: int) -> bytes:
+        places = [struct.pack(">HHHHII", 1, 1, 0, 1, 0, 12)]
+        places += [
+            struct.pack(">HHHHII", number, 0, 0, 1, coded_at, len(coded)) for number in tiles
+        ]
+        iloc = versioned(b"iloc", 1, struct.pack(">HH", 0x4400, len(entries)), *places)
+        return box(b"ftyp", b"heic\0\0\0\0mif1heic") + versioned(b"meta", 0, *parts, iloc)
+
+    return head(len(head(0)) + 8) + box(b"mdat", coded)
 
 
 def webp(

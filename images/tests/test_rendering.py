@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from images.media import formats, rendering, variants
 from images.tests import drawing, drawn_profiles
@@ -185,6 +185,31 @@ def test_shrinking_agrees_with_pillow():
         difference = [abs(a - b) for a, b in zip(ours.tobytes(), pillows.tobytes(), strict=True)]
         assert max(difference) <= 4
         assert sum(difference) / len(difference) < 0.05
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+@pytest.mark.parametrize("size", [(6000, 4500), (2500, 9001)])
+def test_shrinking_by_bands_is_shrinking(
+    mode: str, size: rendering.Size, monkeypatch: pytest.MonkeyPatch
+):
+    picture = drawing.picture(width=size[0], height=size[1]).convert(mode)
+    at_once = rendering._shrunk(picture, rendering.target_size(size, variants.FULLSIZE))
+    data = memoryview(picture.tobytes())
+    rows = rendering._Rows(data, mode, size, len(data) // size[1])
+    monkeypatch.setattr(rendering, "_BAND_PIXELS", 1_000_000)
+    by_bands = rows.shrunk(variants.FULLSIZE)
+    assert by_bands.mode == mode
+    assert by_bands.size == at_once.size
+    difference = ImageChops.difference(by_bands, at_once)
+    assert max(difference.tobytes()) <= 1
+
+
+def test_bands_fit_into_a_picture_of_any_height(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rendering, "_BAND_PIXELS", 4000)
+    for height in [5760, *range(2100, 12_000, 37)]:
+        rows = rendering._Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
+        small = rows.shrunk(variants.FULLSIZE)
+        assert small.size == rendering.target_size((8, height), variants.FULLSIZE)
 
 
 # Colour
