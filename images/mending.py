@@ -278,7 +278,9 @@ def note_lost_original(image_id: UUID) -> bool:
         if is_there(image.original_key):
             return True
         rows = Image.objects.filter(pk=image.pk, version=image.version, original_dropped_at=None)
-        is_noted = bool(rows.update(original_dropped_at=Now(), updated_at=Now()))
+        is_noted = bool(
+            rows.update(original_dropped_at=Now(), original_lost_at=Now(), updated_at=Now())
+        )
     if is_noted:
         logger.error("The original of photo %s is lost; its sizes stay", image_id)
     return is_noted

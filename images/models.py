@@ -207,6 +207,12 @@ class Image(models.Model):
     original_dropped_at = models.DateTimeField(
         null=True, blank=True, help_text="The original is gone; the variants stay."
     )
+    original_lost_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Nobody dropped it: the store did not have it any more.",
+    )
     trashed_at = models.DateTimeField(null=True, blank=True)
     # In the words of images.senders: a guest takes back what they did, not what a host did.
     trashed_by = models.CharField(max_length=128, blank=True, editable=False)
@@ -297,6 +303,12 @@ class Image(models.Model):
         return version.original(content_type=self.content_type)
 
     @property
+    def is_original_lost(self) -> bool:
+        """By the store. One sent in its place later, and dropped, is not."""
+        lost_at = self.original_lost_at
+        return lost_at is not None and lost_at == self.original_dropped_at
+
+    @property
     def is_place_removed(self) -> bool:
         """On request; reading the file again must not bring it back."""
         return self.place_forgotten_at is not None
@@ -366,7 +378,7 @@ class Upload(models.Model):
         DAMAGED = "damaged", _("The picture is damaged or incomplete.")
         TOO_MANY_PIXELS = "too-many-pixels", _("The picture has too many pixels.")
         SIZE_MISMATCH = "size-mismatch", _("What arrived is not the size that was announced.")
-        ORIGINAL_MISSING = "original-missing", _("The photo was lost before it was processed.")
+        ORIGINAL_MISSING = "original-missing", _("The photo was lost on our side.")
         CRASHED = "crashed", _("Processing this picture failed three times.")
 
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="uploads")

@@ -63,6 +63,8 @@ PROBLEMS = {
     "not-ready": "The photo is still being processed. Wait as long as `Retry-After` says.",
     "original-dropped": "The original file was removed on request, or by the group's policy. The "
     "smaller sizes stay.",
+    "original-lost": "Nobody removed the original file: the store did not have it any more. The "
+    "smaller sizes stay.",
     "permission-denied": "You are known, but may not do this.",
     "photo-busy": "Somebody else moves, edits or removes this photo right now. Try again in a "
     "moment.",

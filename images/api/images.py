@@ -71,6 +71,12 @@ class OriginalDropped(Problem):
     title = "The original was removed; the smaller sizes stay"
 
 
+class OriginalLost(Problem):
+    status_code = status.HTTP_410_GONE
+    slug = "original-lost"
+    title = "The store has lost the original; the smaller sizes stay"
+
+
 class DuplicateInGroup(Conflict):
     slug = "duplicate-in-group"
     title = "The group shows the same photo already"
@@ -267,7 +273,7 @@ class ImageVariant(OnePhotoView):
     def get(self, request: Request, image_id: UUID, name: str) -> HttpResponseRedirect:
         """thumb, small, medium or fullsize; and the original, for members.
 
-        Before the photo is done, 409 with Retry-After; 410 for an original that was dropped.
+        Before the photo is done, 409 with Retry-After; 410 for an original dropped or lost.
         """
         image = visible_image(request, image_id)
         known = {spec.name for spec in variants.ALL} | {"original"}
@@ -276,6 +282,8 @@ class ImageVariant(OnePhotoView):
         _refuse_without_picture(image)
         storage, until = photo_storage(), viewer_of(request).until
         if name == "original":
+            if image.is_original_lost:
+                raise OriginalLost
             if image.original_dropped_at is not None:
                 raise OriginalDropped
             url = storage.presign_get(

@@ -123,7 +123,10 @@ def test_a_missing_original_is_noted_and_its_sizes_stay(photo, bucket, ada, sign
     client = signed_in(ada)
     assert client.get(f"/api/v1/images/{photo.pk}/variants/thumb/").status_code == 302
     gone = client.get(f"/api/v1/images/{photo.pk}/variants/original/")
-    assert gone.json()["type"] == "/problems/original-dropped/"
+    assert gone.json()["type"] == "/problems/original-lost/"
+    page = client.get(f"/images/{photo.pk}/").content.decode()
+    assert "The original was lost in the store" in page
+    assert "was removed" not in page
     assert reconcile()[0] == 0
 
 
