@@ -78,7 +78,7 @@ def _redis() -> bool:
 
 def _storage() -> bool:
     try:
-        storages["default"].check()  # type: ignore[attr-defined]
+        storages["default"].check()  # type: ignore[attr-defined]  # PhotoStorage's
     except Exception:  # noqa: BLE001 - the storage's own error type lives above this module
         return False
     return True

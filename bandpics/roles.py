@@ -79,7 +79,7 @@ def main() -> None:
         probe(os.environ.get("PUBLIC_URL", ""))
         return
     program = command(role, more, dict(os.environ))
-    os.execvp(program[0], program)  # noqa: S606
+    os.execvp(program[0], program)  # noqa: S606 - no shell is the point
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OUR_FOLDERS = ("css/", "js/")
 
 
-class ModuleStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
+class ModuleStaticFilesStorage(CompressedManifestStaticFilesStorage):
     """Also rewrites `import … from "./x.js"` in our ES modules to the hashed names."""
 
     support_js_module_import_aggregation = True

@@ -20,7 +20,7 @@ class DeletesAllWithin:
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[Any, Any, set[str], Any]:
-        within, counts, _, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]
+        within, counts, _, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]  # a mixin
         return within, counts, set(), protected
 
 

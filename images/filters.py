@@ -167,23 +167,23 @@ class BoxField(forms.Field):
 # --- Filters --------------------------------------------------------------------------------
 
 
-class EachOfFilter(filters.Filter):  # type: ignore[misc]
+class EachOfFilter(filters.Filter):
     field_class = EachOf
 
 
-class MomentFilter(filters.Filter):  # type: ignore[misc]
+class MomentFilter(filters.Filter):
     field_class = Moment
 
 
-class TrueOrFalseFilter(filters.Filter):  # type: ignore[misc]
+class TrueOrFalseFilter(filters.Filter):
     field_class = TrueOrFalse
 
 
-class BoxFilter(filters.Filter):  # type: ignore[misc]
+class BoxFilter(filters.Filter):
     field_class = BoxField
 
 
-class ImageFilters(filters.FilterSet):  # type: ignore[misc]
+class ImageFilters(filters.FilterSet):
     q = filters.CharFilter(method="containing", max_length=MAX_TEXT)
     group = EachOfFilter(field_name="group", lookup_expr="in", one=one_id, at_most=MAX_IDS)
     status = EachOfFilter(method="in_state", one=one_of(Upload.Status.values), at_most=20)

@@ -328,7 +328,7 @@ def _ordering(
 def count_of(groups: GroupQuerySet, rows: ImageQuerySet, sought: Sought | None = None) -> int:
     """How many cut_of() could show. One query."""
     counted = groups.order_by().annotate(rows=_in_each(rows, sought, _how_many))
-    return counted.aggregate(sum=Sum("rows", default=0))["sum"]  # type: ignore[no-any-return]
+    return counted.aggregate(sum=Sum("rows", default=0))["sum"]  # type: ignore[no-any-return]  # an int
 
 
 def _in_each(

@@ -67,5 +67,5 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
             # Only what was changed here: guests count their files up meanwhile.
             obj.save(update_fields=[*form.changed_data, "updated_at"])
         else:
-            obj.created_by = request.user  # type: ignore[assignment]
+            obj.created_by = request.user  # type: ignore[assignment]  # of the staff, so a User
             obj.save()

@@ -47,7 +47,7 @@ class TooManyMails(Throttled):
         super().__init__(seconds, "So many e-mails are enough for now. Invite without send_email.")
 
 
-class InvitationFilter(filters.FilterSet):  # type: ignore[misc]
+class InvitationFilter(filters.FilterSet):
     group = filters.UUIDFilter(field_name="group_id")
     state = filters.ChoiceFilter(choices=Invitation.State.choices, method="in_state")
     kind = filters.ChoiceFilter(choices=Invitation.Kind.choices)

@@ -123,7 +123,7 @@ class InvitationAuthentication(BaseAuthentication):
 
     @staticmethod
     def _token(request: Request | HttpRequest) -> str | None:
-        words = get_authorization_header(request).split()  # type: ignore[arg-type]
+        words = get_authorization_header(request).split()  # type: ignore[arg-type]  # reads META
         in_address = request.GET.get("access_token")
         if not words:
             return in_address

@@ -142,7 +142,7 @@ class Invitation(models.Model):
     def save(self, **kwargs: object) -> None:
         if not self.digest:
             self.new_secret()
-        super().save(**kwargs)  # type: ignore[arg-type]
+        super().save(**kwargs)  # type: ignore[arg-type]  # Django's own
 
     @property
     def files_left(self) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class InvitationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class InvitationScheme(OpenApiAuthenticationExtension):
     target_class = "invitations.authentication.InvitationAuthentication"
     name = "invitation"
 

@@ -65,7 +65,7 @@ def takes(max_body_bytes: Callable[[HttpRequest], int]) -> Callable[[View], View
     """For a view that is a function: how large a body it takes."""
 
     def mark(view: View) -> View:
-        view.max_body_bytes = max_body_bytes  # type: ignore[attr-defined]
+        view.max_body_bytes = max_body_bytes  # type: ignore[attr-defined]  # read below
         return view
 
     return mark

@@ -100,7 +100,7 @@ def idempotent(
                     record.delete()
             return response
 
-        wrapped.takes_idempotency_key = True  # type: ignore[attr-defined]  # for the description
+        wrapped.takes_idempotency_key = True  # type: ignore[attr-defined]  # api.schema looks
         return cast("Post", wrapped)
 
     return decorate

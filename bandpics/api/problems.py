@@ -33,7 +33,7 @@ class Problem(exceptions.APIException):
         self.members = members
 
     @property
-    def default_detail(self) -> str:  # type: ignore[override]
+    def default_detail(self) -> str:  # type: ignore[override]  # a constant in DRF
         return f"{self.title}."
 
 

@@ -14,7 +14,7 @@ from bandpics.local.trouble import CannotStart
 # Below the range systems take for outgoing connections, so that none of those is in the way
 # when a stack comes back to the port it had.
 FREE_PORTS = range(20_000, 32_000)
-EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - to be recognised, not listened on
 LOOPBACK = "127.0.0.1"
 
 
@@ -69,7 +69,7 @@ def reachable(host: str) -> str:
 
 def nearby(host: str) -> str:
     """How this machine itself reaches a server that listens on `host`."""
-    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - as above
 
 
 def url_host(host: str) -> str:

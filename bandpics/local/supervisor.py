@@ -366,7 +366,7 @@ def _leash(program: Program) -> list[str]:
 def _scratch() -> IO[bytes]:
     """A file in memory where there is such a thing: the disk may be full."""
     if hasattr(os, "memfd_create"):
-        return open(os.memfd_create("output"), "w+b")  # noqa: PTH123
+        return open(os.memfd_create("output"), "w+b")  # noqa: PTH123 - a descriptor, no path
     return tempfile.TemporaryFile()
 
 

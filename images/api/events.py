@@ -145,7 +145,7 @@ class StorageEvents(APIView):
         return Response({"queued": queued})
 
 
-class StoreScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class StoreScheme(OpenApiAuthenticationExtension):
     target_class = "images.api.events.StoreAuthentication"
     name = "store"
 

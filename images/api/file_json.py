@@ -80,8 +80,8 @@ class Base64Field(serializers.CharField):
         if uri is None and data[:5].lower() == "data:":
             self.fail("base64")
         start = uri.end() if uri else 0
-        # Leaves memory as it grows; the caller closes it.
-        file = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+        # Leaves memory as it grows.
+        file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the caller closes it
             max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
         )
         try:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 FIRST_PAGE = 50
 
 
-class GroupFilter(filters.FilterSet):  # type: ignore[misc]
+class GroupFilter(filters.FilterSet):
     team = filters.UUIDFilter(field_name="team_id")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from django.db import OperationalError
 from django.urls import path
@@ -104,7 +105,7 @@ def page_without_room(request):
 
 def _fill():
     """Always full, on every Linux."""
-    with open("/dev/full", "wb", buffering=0) as disk:  # noqa: PTH123
+    with Path("/dev/full").open("wb", buffering=0) as disk:
         disk.write(b"x")
 
 
