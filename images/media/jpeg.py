@@ -1,12 +1,11 @@
 """The segments of a JPEG up to its pixels (ITU-T T.81, annex B).
 
-The metadata of a hostile file is read here, within limits, and never by the pixel library:
-`Pixels` shows a decoder only the segments that draw.
+The metadata of a hostile file is read here, within limits, and never by the pixel library: a
+decoder is shown only the segments that draw.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -31,10 +30,6 @@ MAX_DRAWING_BYTES: Final = 1024 * 1024
 MAX_EXIF_BYTES: Final = 1024 * 1024
 MAX_XMP_BYTES: Final = 1024 * 1024
 MAX_ICC_BYTES: Final = 4 * 1024 * 1024
-
-
-class NotDrawable(Exception):
-    """The segments before the pixels make no picture."""
 
 
 @dataclass
@@ -138,43 +133,3 @@ def _joined_icc(parts: dict[int, bytes]) -> bytes | None:
         return None
     icc = b"".join(parts[number][1:] for number in sorted(parts))
     return icc if len(icc) <= MAX_ICC_BYTES else None
-
-
-class Pixels(io.RawIOBase):
-    """A JPEG file as a decoder should see it: what draws, without a word of metadata."""
-
-    BLOCK_BYTES = 64 * 1024
-
-    def __init__(self, file: BinaryIO, header: Header) -> None:
-        super().__init__()
-        if not header.pixels_at:
-            raise NotDrawable
-        self._file = file
-        self._drawing = header.drawing
-        self._skipped = header.pixels_at - len(header.drawing)
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("a decoder only ever seeks from the start")
-        self._at = offset
-        return offset
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._at < len(self._drawing):
-            data = self._drawing[self._at : self._at + len(buffer)]
-        else:
-            self._file.seek(self._at + self._skipped)
-            data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)

@@ -389,8 +389,9 @@ class _Loaded:
 
 def _load_jpeg(file: BinaryIO, largest: Spec) -> _Loaded:
     header = jpeg.read_header(file)
-    source = io.BufferedReader(jpeg.Pixels(file, header), jpeg.Pixels.BLOCK_BYTES)
-    with JpegImagePlugin.JpegImageFile(source) as image:
+    end = file.seek(0, io.SEEK_END)
+    drawing: list[splicing.Piece] = [header.drawing, (header.pixels_at, end - header.pixels_at)]
+    with JpegImagePlugin.JpegImageFile(splicing.splice(file, drawing)) as image:
         target = max(target_size(image.size, largest))
         for scale in (8, 4, 2):
             if -(-max(image.size) // scale) >= target:

@@ -1,4 +1,4 @@
-"""Finds a real Chromium: an installed one, or the one Playwright brings."""
+"""A real Chromium, an installed one or the one Playwright brings, and pages that complain."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Playwright
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+
+    Complaint = Callable[[ConsoleMessage], bool]
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
@@ -26,6 +31,41 @@ HELP = "No Chromium to test with. On Debian and Ubuntu: apt install chromium"
 def launch(playwright: Playwright) -> Browser:
     """In CI a machine without a browser is a failure, elsewhere the tests are skipped."""
     return playwright.chromium.launch(**how_to_launch(playwright.chromium.executable_path))
+
+
+@contextmanager
+def opening(
+    browser: Browser, is_complaint: Complaint, **usual: Any
+) -> Iterator[Callable[..., Page]]:
+    """What opens an address, each time in a context of its own. A failed script, a 5xx and what is
+    a complaint on the console fail the test."""
+    contexts, complaints = [], []
+
+    def open_(url: str, **options: Any) -> Page:
+        context = browser.new_context(**{**usual, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if is_complaint(said) else None,
+        )
+        page.on(
+            "response",
+            lambda got: complaints.append(f"{got.status} {got.url}") if got.status >= 500 else None,
+        )
+        page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def blocks(said: ConsoleMessage) -> bool:
+    """The policy of the page let something not happen."""
+    return "Content Security" in said.text
 
 
 def how_to_launch(playwrights_own: str) -> dict[str, Any]:

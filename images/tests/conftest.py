@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import pytest
 import urllib3
-from rest_framework.test import APIClient
+from playwright.sync_api import sync_playwright
 
 from bandpics.ids import new_id
 from bandpics.local.fault_proxy import FaultProxy
 from bandpics.local.pytest_plugin import stack_of_its_own
-from bandpics.users.tests.factories import UserFactory
-from groups.models import Membership
-from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
+from groups.tests.conftest import ada, ben, dora, group, signed_in, team, vera
 from images.media import storage
 from images.media.storage import photo_storage
-from images.tests import bad_network
+from images.tests import bad_network, browsers
 from images.tests.story import Guest
 from invitations.tests.factories import InvitationFactory
+
+__all__ = ["ada", "ben", "dora", "group", "signed_in", "team", "vera"]
 
 
 @pytest.fixture(scope="session")
@@ -45,44 +45,6 @@ def host(running_stack):
 
 
 @pytest.fixture
-def team(db):
-    return TeamFactory(name="The Band")
-
-
-@pytest.fixture
-def group(team):
-    return GroupFactory(team=team, name="Summer concert")
-
-
-@pytest.fixture
-def ada(team):
-    user = UserFactory(email="ada@example.org", name="Ada")
-    MembershipFactory(team=team, user=user, role=Membership.Role.OWNER)
-    return user
-
-
-@pytest.fixture
-def ben(team):
-    user = UserFactory(email="ben@example.org", name="Ben")
-    MembershipFactory(team=team, user=user, role=Membership.Role.MEMBER)
-    return user
-
-
-@pytest.fixture
-def vera(team):
-    user = UserFactory(email="vera@example.org", name="Vera")
-    MembershipFactory(team=team, user=user, role=Membership.Role.VIEWER)
-    return user
-
-
-@pytest.fixture
-def dora(db):
-    user = UserFactory(email="dora@example.org", name="Dora")
-    MembershipFactory(user=user, role=Membership.Role.OWNER)
-    return user
-
-
-@pytest.fixture
 def invitation(group):
     return InvitationFactory(group=group, name="Cleo", email="cleo@example.org")
 
@@ -92,14 +54,12 @@ def cleo(invitation):
     return Guest(invitation)
 
 
-@pytest.fixture
-def signed_in():
-    def sign_in(user):
-        client = APIClient()
-        client.force_login(user)
-        return client
-
-    return sign_in
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = browsers.launch(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import urllib3
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from images.media import rendering
 from images.tests import browsers, drawing
@@ -39,39 +39,11 @@ TEN = [
 READY = "Arrived and ready"
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = browsers.launch(playwright)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(chromium):
     """Opens pages that may complain about nothing: no script error, no blocked resource."""
-    contexts, complaints = [], []
-
-    def open_(url, *, viewport=PHONE, **options):
-        context = chromium.new_context(viewport=viewport, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: complaints.append(message.text) if message.type == "error" else None,
-        )
-        page.on(
-            "response",
-            lambda got: complaints.append(f"{got.status} {got.url}") if got.status >= 500 else None,
-        )
-        page.goto(url)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    with browsers.opening(chromium, lambda said: said.type == "error", viewport=PHONE) as open_:
+        yield open_
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import urllib3
 from PIL import Image as Picture
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from bandpics.local import addresses
 from images.tests import browsers, drawing
@@ -27,35 +27,11 @@ SLOW_BYTES = 20_000  # a second
 _seeds = itertools.count(7000)
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = browsers.launch(playwright)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(chromium):
     """Opens pages whose scripts may not fail, and on which nothing may be blocked."""
-    contexts, complaints = [], []
-
-    def open_(url: str, *, viewport: dict[str, int] = PHONE, **options: Any) -> Any:
-        context = chromium.new_context(viewport=viewport, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
-        )
-        page.goto(url)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    with browsers.opening(chromium, browsers.blocks, viewport=PHONE) as open_:
+        yield open_
 
 
 @pytest.fixture
@@ -102,6 +78,11 @@ def wait_for(page: Any, name: str, state: str) -> Any:
     found = row(page, name)
     expect(found).to_have_attribute("data-state", state, timeout=30_000)
     return found
+
+
+def ask_where(shot: Any) -> None:
+    shot.get_by_role("button", name="Edit").click()
+    shot.get_by_role("link", name="Where it was").click()
 
 
 def slow_down(page: Any, bytes_per_second: int = SLOW_BYTES) -> Any:
@@ -330,6 +311,19 @@ def tiles(running_stack):
     tiles.server.server_close()
 
 
+def save_vienna(page: Any) -> None:
+    """As typed where commas part what is whole from what is not."""
+    page.get_by_label("Latitude").fill("48,2082")
+    page.get_by_label("Longitude").fill("16.3738")
+    page.get_by_role("button", name="Save this place").click()
+    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
+
+
+def assert_in_vienna(api: Any, name: str) -> None:
+    gps, source = place_of(api, name)
+    assert (gps["lat"], gps["lon"], source) == (VIENNA["lat"], VIENNA["lon"], "person")
+
+
 def place_of(api: Any, name: str) -> Any:
     found = api("GET", "images/?q=" + name)["results"]
     return found[0]["exif"]["gps"], found[0]["gps_source"]
@@ -345,8 +339,7 @@ def test_a_place_is_pinned_on_a_shared_link_and_the_map_asked_only_then(
     choose(page, picture(f"{name}.jpg"))
     shot = wait_for(page, name, "ready")
     expect(page.locator("#no-place")).to_be_visible()
-    shot.get_by_role("button", name="Edit").click()
-    shot.get_by_role("link", name="Where it was").click()
+    ask_where(shot)
     expect(page.get_by_role("heading", level=1)).to_have_text("Where was this photo taken?")
     expect(page.locator("#photo-name")).to_have_text(f"{name}.jpg")
     expect(page.get_by_role("button", name="Show the map")).to_be_visible()
@@ -368,12 +361,8 @@ def test_a_place_is_pinned_on_a_shared_link_and_the_map_asked_only_then(
     expect(page.get_by_label("Latitude")).not_to_have_value("")
 
     # What is typed is kept to the digit, whatever a map can show.
-    page.get_by_label("Latitude").fill("48,2082")
-    page.get_by_label("Longitude").fill("16.3738")
-    page.get_by_role("button", name="Save this place").click()
-    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
-    gps, source = place_of(api, name)
-    assert (gps["lat"], gps["lon"], source) == (VIENNA["lat"], VIENNA["lon"], "person")
+    save_vienna(page)
+    assert_in_vienna(api, name)
 
     # Agreed to until it is taken back.
     tiles.asked.clear()
@@ -401,8 +390,7 @@ def test_the_place_is_where_the_device_says_it_is(open_page, invited, api):
     )
     choose(page, picture(f"{name}.jpg"))
     shot = wait_for(page, name, "ready")
-    shot.get_by_role("button", name="Edit").click()
-    shot.get_by_role("link", name="Where it was").click()
+    ask_where(shot)
     expect(page.get_by_label("Latitude")).to_have_value("")  # nothing before the click
     page.get_by_role("button", name="Where I am now").click()
     expect(page.get_by_label("Latitude")).to_have_value("-33.856800")
@@ -415,8 +403,7 @@ def test_nonsense_is_refused_in_words_and_stays_to_be_mended(open_page, invited)
     page = open_page(invited()["upload_link"])
     choose(page, picture("nonsense.jpg"))
     shot = wait_for(page, "nonsense", "ready")
-    shot.get_by_role("button", name="Edit").click()
-    shot.get_by_role("link", name="Where it was").click()
+    ask_where(shot)
     page.get_by_label("Latitude").fill("48")
     page.get_by_label("Longitude").fill("500")
     page.get_by_role("button", name="Save this place").click()
@@ -431,8 +418,7 @@ def test_a_photo_that_knows_its_place_can_forget_it(open_page, invited, api):
     choose(page, picture(f"{name}.jpg", lat=48.2, lon=16.4))
     shot = wait_for(page, name, "ready")
     expect(page.locator("#no-place")).to_be_hidden()
-    shot.get_by_role("button", name="Edit").click()
-    shot.get_by_role("link", name="Where it was").click()
+    ask_where(shot)
     expect(page.locator("#form")).to_be_hidden()
     page.get_by_role("button", name="Forget where it was taken").click()
     expect(page.get_by_role("status")).to_have_text("The place was removed.")
@@ -456,9 +442,5 @@ def test_without_javascript_a_personal_link_takes_the_two_numbers(open_page, inv
     plain.get_by_role("button", name="Save this place").click()
     expect(plain.get_by_role("alert")).to_contain_text("Give both numbers")
     expect(plain.get_by_label("Latitude")).to_have_value("99")
-    plain.get_by_label("Latitude").fill("48,2082")
-    plain.get_by_label("Longitude").fill("16.3738")
-    plain.get_by_role("button", name="Save this place").click()
-    expect(plain.get_by_role("status")).to_have_text("Saved. Thank you!")
-    gps, source = place_of(api, name)
-    assert (gps["lat"], gps["lon"], source) == (VIENNA["lat"], VIENNA["lon"], "person")
+    save_vienna(plain)
+    assert_in_vienna(api, name)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import urllib3
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from bandpics.ids import new_id
 from images.tests import browsers, drawing
@@ -26,39 +26,16 @@ READY = "Arrived and ready"
 ARRIVED = re.compile("stored|ready")
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = browsers.launch(playwright)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(chromium, running_stack):
     """Opens the upload page, or another path. Whatever its policy blocks fails the test."""
-    contexts, complaints = [], []
+    with browsers.opening(chromium, browsers.blocks, **PHONE) as open_:
 
-    def open_(path="", **options):
-        context = chromium.new_context(**{**PHONE, **options})
-        contexts.append(context)
-        context.add_init_script(
-            "addEventListener('securitypolicyviolation',"
-            " (event) => console.error('CSP', event.violatedDirective, event.blockedURI))"
-        )
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: complaints.append(message.text) if "CSP" in message.text else None,
-        )
-        page.goto(running_stack["web_url"] + path if path else running_stack["upload_link"])
-        return page
+        def open_path(path="", **options):
+            url = running_stack["web_url"] + path if path else running_stack["upload_link"]
+            return open_(url, **options)
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert complaints == []
+        yield open_path
 
 
 @pytest.fixture
