@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Size = tuple[int, int]  # width, height
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -24,3 +26,15 @@ MEDIUM = Spec("medium", max_edge=800, quality=80)
 FULLSIZE = Spec("fullsize", max_edge=2048, quality=85, enough_edge=1920)
 
 ALL: tuple[Spec, ...] = (FULLSIZE, MEDIUM, THUMB, SMALL)
+
+
+def target_size(size: Size, spec: Spec) -> Size:
+    """The size of a variant: within `max_edge`, never enlarged, never thinner than a pixel."""
+    long_edge = max(size)
+    if long_edge <= spec.max_edge:
+        return size
+    for scale in (2, 4, 8):
+        if spec.enough_edge and spec.enough_edge <= -(-long_edge // scale) <= spec.max_edge:
+            return -(-size[0] // scale), -(-size[1] // scale)
+    width, height = (max(1, round(edge * spec.max_edge / long_edge)) for edge in size)
+    return width, height

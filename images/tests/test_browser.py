@@ -16,7 +16,7 @@ import pytest
 import urllib3
 from playwright.sync_api import expect
 
-from images.media import rendering
+from images.media import bare, rendering
 from images.tests import browsers, drawing
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
@@ -111,7 +111,7 @@ def test_from_the_link_to_the_gallery(running_stack, open_page, sign_in, tmp_pat
     full = member.locator(".picture img")
     shown = tmp_path / "shown.jpg"
     shown.write_bytes(urllib3.request("GET", full.get_attribute("src")).data)
-    rendering.prove_bare(shown)
+    bare.prove(shown)
     assert drawing.SECRET not in shown.read_bytes()
     header = rendering.inspect(shown)
     assert (header.width, header.height) == (1200, 800)
@@ -136,7 +136,7 @@ def test_ten_real_photos_arrive_with_their_true_exif(running_stack, open_page, s
         for name, variant in image["variants"].items():
             path = tmp_path / f"{file.stem}-{name}.jpg"
             path.write_bytes(urllib3.request("GET", variant["url"]).data)
-            rendering.prove_bare(path)
+            bare.prove(path)
     _assert_exiftool_finds_nothing(tmp_path, "*-*.jpg")
 
 

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from images import location, locks, processing, tasks, trash
-from images.media import exif, rendering
+from images.media import bare, exif, rendering
 from images.media.storage import StorageUnavailable
 from images.models import Image, Upload, Variant
 from images.tests import drawing
@@ -81,7 +81,7 @@ def test_the_bucket_holds_the_untouched_original_and_bare_variants(cleo, bucket,
     assert (tmp_path / "original").read_bytes() == data
     for variant in image.variants.all():
         bucket.download(variant.key, tmp_path / variant.name)
-        rendering.prove_bare(tmp_path / variant.name)
+        bare.prove(tmp_path / variant.name)
         assert (tmp_path / variant.name).stat().st_size == variant.byte_size
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image, ImageChops
 
-from images.media import formats, rendering, variants
+from images.media import formats, pixels, rendering, variants
 from images.tests import drawing, drawn_profiles
 from images.tests.drawing import BLUE, GREEN, RED, YELLOW
 
@@ -112,7 +112,7 @@ def test_an_unknown_orientation_turns_nothing(orientation: int | None, tmp_path:
         ((1, 65500), (1, 2048)),
     ],
 )
-def test_the_fullsize_rule(source: rendering.Size, fullsize: rendering.Size):
+def test_the_fullsize_rule(source: variants.Size, fullsize: variants.Size):
     assert rendering.target_size(source, variants.FULLSIZE) == fullsize
 
 
@@ -121,7 +121,7 @@ def test_the_fullsize_rule(source: rendering.Size, fullsize: rendering.Size):
     "size",
     [(1, 1), (100, 50), (2049, 64), (4032, 64), (4033, 67), (9000, 8), (1, 65500), (65500, 1)],
 )
-def test_files_have_the_size_of_the_rule(draw: Any, size: rendering.Size, tmp_path: Path):
+def test_files_have_the_size_of_the_rule(draw: Any, size: variants.Size, tmp_path: Path):
     rendered = render(draw(width=size[0], height=size[1]), tmp_path)
     expected = rendering.target_size(size, variants.FULLSIZE)
     for spec in sorted(variants.ALL, key=lambda spec: -spec.max_edge):
@@ -179,7 +179,7 @@ def test_shrinking_agrees_with_pillow():
     picture = drawing.picture(width=640, height=480)
     for mode in ("RGB", "L", "CMYK", "RGBA"):
         source = picture.convert(mode)
-        ours = rendering._shrunk(source, (200, 150))
+        ours = pixels.shrunk(source, (200, 150))
         pillows = source.resize((200, 150), Image.Resampling.LANCZOS)
         assert ours.mode == mode
         difference = [abs(a - b) for a, b in zip(ours.tobytes(), pillows.tobytes(), strict=True)]
@@ -190,13 +190,13 @@ def test_shrinking_agrees_with_pillow():
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
 @pytest.mark.parametrize("size", [(6000, 4500), (2500, 9001)])
 def test_shrinking_by_bands_is_shrinking(
-    mode: str, size: rendering.Size, monkeypatch: pytest.MonkeyPatch
+    mode: str, size: variants.Size, monkeypatch: pytest.MonkeyPatch
 ):
     picture = drawing.picture(width=size[0], height=size[1]).convert(mode)
-    at_once = rendering._shrunk(picture, rendering.target_size(size, variants.FULLSIZE))
+    at_once = pixels.shrunk(picture, rendering.target_size(size, variants.FULLSIZE))
     data = memoryview(picture.tobytes())
-    rows = rendering._Rows(data, mode, size, len(data) // size[1])
-    monkeypatch.setattr(rendering, "_BAND_PIXELS", 1_000_000)
+    rows = pixels._Rows(data, mode, size, len(data) // size[1])
+    monkeypatch.setattr(pixels, "_BAND_PIXELS", 1_000_000)
     by_bands = rows.shrunk(variants.FULLSIZE)
     assert by_bands.mode == mode
     assert by_bands.size == at_once.size
@@ -205,9 +205,9 @@ def test_shrinking_by_bands_is_shrinking(
 
 
 def test_bands_fit_into_a_picture_of_any_height(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rendering, "_BAND_PIXELS", 4000)
+    monkeypatch.setattr(pixels, "_BAND_PIXELS", 4000)
     for height in [5760, *range(2100, 12_000, 37)]:
-        rows = rendering._Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
+        rows = pixels._Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
         small = rows.shrunk(variants.FULLSIZE)
         assert small.size == rendering.target_size((8, height), variants.FULLSIZE)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from images.media import jpeg, rendering
+from images.media import bare, jpeg, rendering
 from images.tests import drawing, real_photos
 from images.tests.drawing import SECRET, segment
 
@@ -71,7 +71,7 @@ def test_no_variant_of_a_stuffed_file_carries_anything(draw: Any, tmp_path: Path
     rendered = render(source, tmp_path)
     for variant in rendered:
         assert SECRET not in variant.path.read_bytes()
-        rendering.prove_bare(variant.path)
+        bare.prove(variant.path)
     if EXIFTOOL:
         found = leaks(source, *(variant.path for variant in rendered))
         told = found.pop(str(source))
@@ -94,7 +94,7 @@ def test_no_variant_of_a_real_photo_carries_anything(tmp_path: Path):
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Path:
+def rendered(tmp_path: Path) -> Path:
     source = tmp_path / "original"
     source.write_bytes(drawing.jpeg(width=300, height=200))
     return render(source, tmp_path)[0].path
@@ -136,8 +136,8 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_a_file_that_carries_more_than_pixels_is_not_bare(name: str, bare: Path):
-    rendering.prove_bare(bare)
-    bare.write_bytes(TAMPERED[name](bare.read_bytes()))
-    with pytest.raises(rendering.NotBare):
-        rendering.prove_bare(bare)
+def test_a_file_that_carries_more_than_pixels_is_not_bare(name: str, rendered: Path):
+    bare.prove(rendered)
+    rendered.write_bytes(TAMPERED[name](rendered.read_bytes()))
+    with pytest.raises(bare.NotBare):
+        bare.prove(rendered)

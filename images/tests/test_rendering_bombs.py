@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from images.media import rendering
+from images.media import bad_picture, rendering
 from images.tests import drawing
 from images.tests.drawing import LONG, SHORT
 
@@ -29,13 +29,13 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="memory is bound
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
-from images.media import exif, rendering
+from images.media import bad_picture, exif, rendering
 
 def memory(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(name))
 
-rendering.MAX_GROWTH_BYTES = int(sys.argv[1])
+bad_picture.MAX_GROWTH_BYTES = int(sys.argv[1])
 limit = resource.getrlimit(resource.RLIMIT_AS)
 for path in map(Path, sys.argv[2:]):
     # The highest mark so far is forgotten.
@@ -57,7 +57,7 @@ for path in map(Path, sys.argv[2:]):
 
 
 def outcomes(
-    files: dict[str, bytes], folder: Path, *, growth: int = rendering.MAX_GROWTH_BYTES
+    files: dict[str, bytes], folder: Path, *, growth: int = bad_picture.MAX_GROWTH_BYTES
 ) -> dict[str, tuple[str, float, int]]:
     """What becomes of each file in a process of its own: size or reason, seconds, MiB it took."""
     paths = []
