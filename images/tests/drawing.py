@@ -10,13 +10,24 @@ import io
 import random
 import struct
 import zlib
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Any
 
 import pillow_heif
 from PIL import Image, ImageDraw
 
 from images.media import heif
+from images.tests.drawn_exif import (
+    BYTE,
+    LONG,
+    SECRET,
+    SHORT,
+    UNDEFINED,
+    Tags,
+    exif_block,
+    thumbnail_with_secret,
+    tiff,
+)
 
 # Benchmarks take their profile from here.
 from images.tests.drawn_profiles import display_p3 as display_p3
@@ -34,10 +45,6 @@ STORED_AS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-
-# A text that no rendered picture may contain.
-SECRET = b"bandpics-secret-48.2082-16.3738"
-
 
 # Pixels
 
@@ -82,10 +89,20 @@ def stored(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(STORED_AS[orientation]) if orientation in STORED_AS else image
 
 
-# Files
+# Files. What a camera has to do with is told to all of them as to `_shot`.
 
 
-def jpeg(
+@dataclass(frozen=True)
+class _Shot:
+    """`pixels` are as stored."""
+
+    pixels: Image.Image
+    exif: bytes
+    icc: bytes | None
+    stuffed: bool
+
+
+def _shot(
     *,
     width: int = 1200,
     height: int = 800,
@@ -95,84 +112,58 @@ def jpeg(
     image: Image.Image | None = None,
     icc: bytes | None = None,
     exif: bytes | None = None,
-    progressive: bool = False,
-    quality: int = 88,
     **camera: Any,
-) -> bytes:
-    """A JPEG. `camera` goes to `exif_block`; `stuffed` adds every place a secret can hide in."""
+) -> _Shot:
+    """`camera` goes to `exif_block`; `stuffed` adds every place a secret can hide in."""
     image = image or picture(width=width, height=height, seed=seed)
-    out = io.BytesIO()
-    stored(image, orientation or 1).save(
-        out, "JPEG", quality=quality, progressive=progressive, icc_profile=icc
-    )
-    body = out.getvalue()
     if exif is None:
         exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
-    segments = segment(0xE1, b"Exif\0\0" + exif) if exif else b""
-    if stuffed:
+    return _Shot(stored(image, orientation or 1), exif, icc, stuffed)
+
+
+def jpeg(*, progressive: bool = False, quality: int = 88, **shot: Any) -> bytes:
+    """A JPEG."""
+    drawn = _shot(**shot)
+    out = io.BytesIO()
+    drawn.pixels.save(out, "JPEG", quality=quality, progressive=progressive, icc_profile=drawn.icc)
+    body = out.getvalue()
+    segments = segment(0xE1, b"Exif\0\0" + drawn.exif) if drawn.exif else b""
+    if drawn.stuffed:
         segments += segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + _xmp())
         segments += segment(0xED, b"Photoshop 3.0\0" + _iptc())
-        segments += segment(0xE0, b"JFXX\0\x10" + _thumbnail())
+        segments += segment(0xE0, b"JFXX\0\x10" + thumbnail_with_secret())
         segments += segment(0xE2, b"ICC_PROFILE\0\x01\x01" + srgb(SECRET.decode()))
         segments += segment(0xFE, SECRET) + segment(0xEF, SECRET)
     # Behind the pixels too: phones hang films there.
-    return body[:2] + segments + body[2:] + (SECRET if stuffed else b"")
+    return body[:2] + segments + body[2:] + (SECRET if drawn.stuffed else b"")
 
 
-def png(
-    *,
-    width: int = 1200,
-    height: int = 800,
-    seed: int = 0,
-    orientation: int | None = 1,
-    stuffed: bool = False,
-    image: Image.Image | None = None,
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    **camera: Any,
-) -> bytes:
+def png(**shot: Any) -> bytes:
     """A PNG with an eXIf chunk."""
-    image = image or picture(width=width, height=height, seed=seed)
+    drawn = _shot(**shot)
     out = io.BytesIO()
-    stored(image, orientation or 1).save(out, "PNG", icc_profile=icc, compress_level=1)
+    drawn.pixels.save(out, "PNG", icc_profile=drawn.icc, compress_level=1)
     body = out.getvalue()
-    if exif is None:
-        exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
-    chunks = chunk(b"eXIf", exif) if exif else b""
-    if stuffed:
+    chunks = chunk(b"eXIf", drawn.exif) if drawn.exif else b""
+    if drawn.stuffed:
         # Pillow would write this one into a JPEG as its comment.
         chunks += chunk(b"tEXt", b"comment\0" + SECRET)
         chunks += chunk(b"zTXt", b"Note\0\0" + zlib.compress(SECRET))
         chunks += chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + _xmp())
-    return body[:33] + chunks + body[33:] + (SECRET if stuffed else b"")
+    return body[:33] + chunks + body[33:] + (SECRET if drawn.stuffed else b"")
 
 
-def heic(
-    *,
-    width: int = 1200,
-    height: int = 800,
-    seed: int = 0,
-    orientation: int | None = 1,
-    stuffed: bool = False,
-    image: Image.Image | None = None,
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    xmp: bytes | None = None,
-    quality: int = 70,
-    **camera: Any,
-) -> bytes:
+def heic(*, xmp: bytes | None = None, quality: int = 70, **shot: Any) -> bytes:
     """A HEIC as phones write it: pixels stored lying, turned by irot and imir *and* by EXIF."""
-    image = image or picture(width=width, height=height, seed=seed)
-    if exif is None:
-        exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
+    drawn = _shot(**shot)
     out = io.BytesIO()
     # pillow-heif takes pixels as stored and writes irot and imir from the EXIF orientation.
-    pixels = stored(image, orientation or 1)
-    extra: dict[str, Any] = {"exif": b"Exif\0\0" + exif} if exif else {}
-    if stuffed or xmp:
+    pixels = drawn.pixels
+    extra: dict[str, Any] = {"exif": b"Exif\0\0" + drawn.exif} if drawn.exif else {}
+    if drawn.stuffed or xmp:
         extra["xmp"] = xmp or _xmp()
-    if icc:
-        extra |= {"icc_profile": icc, "icc_profile_type": "prof"}
+    if drawn.icc:
+        extra |= {"icc_profile": drawn.icc, "icc_profile_type": "prof"}
     pillow_heif.encode(pixels.mode, pixels.size, pixels.tobytes(), out, quality=quality, **extra)
     return out.getvalue()
 
@@ -231,36 +222,21 @@ def heic_of_tiles(width: int, height: int, *, edge: int = 512, seed: int = 0) ->
     return head(len(head(0)) + 8) + box(b"mdat", coded)
 
 
-def webp(
-    *,
-    width: int = 1200,
-    height: int = 800,
-    seed: int = 0,
-    orientation: int | None = 1,
-    stuffed: bool = False,
-    image: Image.Image | None = None,
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    quality: int = 90,
-    lossless: bool = False,
-    **camera: Any,
-) -> bytes:
+def webp(*, quality: int = 90, lossless: bool = False, **shot: Any) -> bytes:
     """A WebP with an EXIF chunk."""
-    image = image or picture(width=width, height=height, seed=seed)
-    if exif is None:
-        exif = exif_block(orientation=orientation, stuffed=stuffed, **camera)
+    drawn = _shot(**shot)
     out = io.BytesIO()
-    stored(image, orientation or 1).save(
+    drawn.pixels.save(
         *(out, "WEBP"),
         quality=quality,
         lossless=lossless,
-        exif=exif,
+        exif=drawn.exif,
         method=1,
-        icc_profile=srgb(SECRET.decode()) if stuffed else icc,
-        xmp=_xmp() if stuffed else b"",
+        icc_profile=srgb(SECRET.decode()) if drawn.stuffed else drawn.icc,
+        xmp=_xmp() if drawn.stuffed else b"",
     )
     body = out.getvalue()
-    if stuffed:
+    if drawn.stuffed:
         unknown = b"junk" + struct.pack("<L", len(SECRET)) + SECRET + b"\0" * (len(SECRET) % 2)
         body = b"RIFF" + struct.pack("<L", len(body) + len(unknown) - 8) + body[8:] + unknown
         body += SECRET
@@ -286,38 +262,24 @@ def webp_of_one_colour(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<L", len(body)) + body
 
 
-def avif(
-    *,
-    width: int = 1200,
-    height: int = 800,
-    seed: int = 0,
-    orientation: int | None = 1,
-    stuffed: bool = False,
-    image: Image.Image | None = None,
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    quality: int = 85,
-    **camera: Any,
-) -> bytes:
+def avif(*, quality: int = 85, **shot: Any) -> bytes:
     """An AVIF as a HEIC is drawn: turned by irot and imir *and*, once more, by its EXIF."""
-    image = image or picture(width=width, height=height, seed=seed)
-    if exif is None:
-        # Pillow turns the orientation into irot and imir, and takes it out of the EXIF: its twin,
-        # of the next number, stays, and takes its place below.
-        twin: Tags = {0x0113: (SHORT, orientation or 1)}
-        exif = exif_block(orientation=orientation, stuffed=stuffed, ifd0=twin, **camera)
+    # Pillow turns the orientation into irot and imir, and takes it out of the EXIF: its twin,
+    # of the next number, stays, and takes its place below.
+    twin: Tags = {0x0113: (SHORT, shot.get("orientation", 1) or 1)}
+    drawn = _shot(ifd0=twin, **shot)
     out = io.BytesIO()
-    stored(image, orientation or 1).save(
+    drawn.pixels.save(
         *(out, "AVIF"),
         quality=quality,
         speed=10,
-        exif=exif,
-        icc_profile=srgb(SECRET.decode()) if stuffed else icc,
-        xmp=_xmp() if stuffed else b"",
+        exif=drawn.exif,
+        icc_profile=srgb(SECRET.decode()) if drawn.stuffed else drawn.icc,
+        xmp=_xmp() if drawn.stuffed else b"",
     )
     short = b"\3\0\1\0\0\0"
     body = out.getvalue().replace(b"\x13\1" + short, b"\x12\1" + short)
-    return body + (b"\0\0\0\x38free" + SECRET.ljust(48) if stuffed else b"")
+    return body + (b"\0\0\0\x38free" + SECRET.ljust(48) if drawn.stuffed else b"")
 
 
 def tiff_file(
@@ -427,160 +389,7 @@ def chunk(name: bytes, payload: bytes) -> bytes:
     )
 
 
-# EXIF
-
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, DOUBLE = 1, 2, 3, 4, 5, 7, 10, 12
-_LETTER = {BYTE: "B", SHORT: "H", LONG: "L", DOUBLE: "d"}
-
-# {tag: (type, value)}; the value is bytes, text, a number, or a list of numbers or (n, d) pairs.
-Tags = dict[int, tuple[int, Any]]
-
-
-def exif_block(
-    *,
-    taken_at: str | None = "2026:06:21 21:30:00",
-    offset: str | None = "+02:00",
-    lat: float | None = None,
-    lon: float | None = None,
-    altitude: float | None = None,
-    direction: float | None = None,
-    gps_at: str | None = None,
-    make: str | None = "Drawn",
-    model: str | None = "Pencil 1",
-    lens: str | None = None,
-    software: str | None = None,
-    iso: int | None = None,
-    orientation: int | None = 1,
-    stuffed: bool = False,
-    endian: str = "<",
-    ifd0: Tags | None = None,
-    exif: Tags | None = None,
-    gps: Tags | None = None,
-) -> bytes:
-    """A TIFF structure of tags. `ifd0`, `exif` and `gps` add to or replace single ones."""
-    if stuffed:
-        lat, lon = (48.2082, 16.3738) if lat is None else (lat, lon)
-    image_tags: Tags = {}
-    for tag, text in ((0x010F, make), (0x0110, model), (0x0131, software)):
-        if text is not None:
-            image_tags[tag] = (ASCII, text)
-    if orientation is not None:
-        image_tags[0x0112] = (SHORT, orientation)
-    exif_tags: Tags = {0x9000: (UNDEFINED, b"0232")}
-    for tag, text in ((0x9003, taken_at), (0x9011, offset), (0xA434, lens)):
-        if text is not None:
-            exif_tags[tag] = (ASCII, text)
-    if iso is not None:
-        exif_tags[0x8827] = (SHORT, iso)
-    gps_tags: Tags = {}
-    if lat is not None and lon is not None:
-        gps_tags = {
-            0x01: (ASCII, "N" if lat >= 0 else "S"),
-            0x02: (RATIONAL, _degrees(abs(lat))),
-            0x03: (ASCII, "E" if lon >= 0 else "W"),
-            0x04: (RATIONAL, _degrees(abs(lon))),
-        }
-    if altitude is not None:
-        gps_tags[0x05] = (BYTE, int(altitude < 0))
-        gps_tags[0x06] = (RATIONAL, [_ratio(abs(altitude))])
-    if direction is not None:
-        gps_tags[0x11] = (RATIONAL, [_ratio(direction)])
-    if gps_at is not None:
-        date, time = gps_at.split()
-        gps_tags[0x1D] = (ASCII, date)
-        gps_tags[0x07] = (RATIONAL, [(int(part), 1) for part in time.split(":")])
-    if stuffed:
-        image_tags[0x010E] = (ASCII, SECRET)
-        image_tags[0x9C9C] = (BYTE, SECRET.decode().encode("utf-16-le"))
-        exif_tags[0x9286] = (UNDEFINED, b"ASCII\0\0\0" + SECRET)
-        exif_tags[0x927C] = (UNDEFINED, b"MakerNote" + SECRET)
-    return tiff(
-        image_tags | (ifd0 or {}),
-        exif=exif_tags | (exif or {}),
-        gps=gps_tags | (gps or {}),
-        thumbnail=_thumbnail() if stuffed else b"",
-        endian=endian,
-    )
-
-
-def tiff(
-    ifd0: Tags,
-    *,
-    exif: Tags | None = None,
-    gps: Tags | None = None,
-    thumbnail: bytes = b"",
-    endian: str = "<",
-) -> bytes:
-    """A TIFF structure: IFD0, the Exif and GPS IFDs it points to, and IFD1 with a thumbnail."""
-    ifd0 = dict(ifd0)
-    ifd1: Tags = {}
-    if exif:
-        ifd0.setdefault(0x8769, (LONG, 0))
-    if gps:
-        ifd0.setdefault(0x8825, (LONG, 0))
-    if thumbnail:
-        ifd1 = {0x0103: (SHORT, 6), 0x0201: (LONG, 0), 0x0202: (LONG, len(thumbnail))}
-    at = 8 + len(_ifd(ifd0, at=0, endian=endian))
-    for pointer, tags in ((0x8769, exif), (0x8825, gps)):
-        if tags:
-            # A pointer that the test has set to something else stays as it is.
-            if ifd0[pointer] == (LONG, 0):
-                ifd0[pointer] = (LONG, at)
-            at += len(_ifd(tags, at=0, endian=endian))
-    ifd1_at = at
-    if ifd1:
-        ifd1[0x0201] = (LONG, at + len(_ifd(ifd1, at=0, endian=endian)))
-    out = (b"II*\0" if endian == "<" else b"MM\0*") + struct.pack(endian + "L", 8)
-    out += _ifd(ifd0, at=8, endian=endian, following=ifd1_at if ifd1 else 0)
-    for tags in (exif, gps, ifd1):
-        if tags:
-            out += _ifd(tags, at=len(out), endian=endian)
-    return out + thumbnail
-
-
-def _ifd(tags: Tags, *, at: int, endian: str, following: int = 0) -> bytes:
-    entries = struct.pack(endian + "H", len(tags))
-    values = b""
-    values_at = at + 2 + 12 * len(tags) + 4
-    for tag, (kind, value) in sorted(tags.items()):
-        count, data = _encoded(kind, value, endian)
-        if len(data) > 4:
-            field = struct.pack(endian + "L", values_at + len(values))
-            values += data + b"\0" * (len(data) % 2)
-        else:
-            field = data.ljust(4, b"\0")
-        entries += struct.pack(endian + "HHL", tag, kind, count) + field
-    return entries + struct.pack(endian + "L", following) + values
-
-
-def _encoded(kind: int, value: Any, endian: str) -> tuple[int, bytes]:
-    if isinstance(value, str):
-        value = value.encode() + b"\0"
-    if isinstance(value, bytes):
-        return len(value), value
-    values = value if isinstance(value, list) else [value]
-    if kind in (RATIONAL, SRATIONAL):
-        letter = "L" if kind == RATIONAL else "l"
-        return len(values), b"".join(struct.pack(endian + 2 * letter, *pair) for pair in values)
-    return len(values), struct.pack(f"{endian}{len(values)}{_LETTER[kind]}", *values)
-
-
-def _degrees(value: float) -> list[tuple[int, int]]:
-    degrees = int(value)
-    minutes = int((value - degrees) * 60)
-    seconds = (value - degrees - minutes / 60) * 3600
-    return [(degrees, 1), (minutes, 1), (round(seconds * 10000), 10000)]
-
-
-def _ratio(value: float) -> tuple[int, int]:
-    ratio = Fraction(value).limit_denominator(10000)
-    return ratio.numerator, ratio.denominator
-
-
-def _thumbnail() -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (160, 120), RED).save(out, "JPEG", comment=SECRET)
-    return out.getvalue()
+# Where else a text hides
 
 
 def _xmp() -> bytes:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from images.tests import drawing
-from images.tests.drawing import LONG, SHORT
+from images.tests import drawing, drawn_exif
+from images.tests.drawn_exif import LONG, SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,15 +102,15 @@ def bmp() -> bytes:
 def tiff(
     *,
     xmp: bytes = b"",
-    ifd0: drawing.Tags | None = None,
-    exif: drawing.Tags | None = None,
-    gps: drawing.Tags | None = None,
+    ifd0: drawn_exif.Tags | None = None,
+    exif: drawn_exif.Tags | None = None,
+    gps: drawn_exif.Tags | None = None,
     endian: str = "<",
     make: str | None = "Drawn",
 ) -> bytes:
     """A TIFF of 60 x 40 pixels in two strips, at its end."""
     pixels = drawing.picture(width=60, height=40).tobytes()
-    tags: drawing.Tags = {
+    tags: drawn_exif.Tags = {
         0x0100: (SHORT, 60),
         0x0101: (SHORT, 40),
         0x0102: (SHORT, [8, 8, 8]),
@@ -122,13 +122,13 @@ def tiff(
         0x0117: (LONG, [3600, 3600]),
     }
     if make:
-        tags[0x010F] = (drawing.ASCII, make)
+        tags[0x010F] = (drawn_exif.ASCII, make)
     if xmp:
-        tags[0x02BC] = (drawing.BYTE, xmp)
+        tags[0x02BC] = (drawn_exif.BYTE, xmp)
     tags |= ifd0 or {}
-    at = len(drawing.tiff(tags, exif=exif, gps=gps, endian=endian))
+    at = len(drawn_exif.tiff(tags, exif=exif, gps=gps, endian=endian))
     tags[0x0111] = (LONG, [at, at + 3600])
-    return drawing.tiff(tags, exif=exif, gps=gps, endian=endian) + pixels
+    return drawn_exif.tiff(tags, exif=exif, gps=gps, endian=endian) + pixels
 
 
 def big_tiff(tags: dict[int, tuple[int, bytes]], *, gps: dict[int, tuple[int, bytes]]) -> bytes:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from images.tests import drawing, drawn_metadata, real_photos
-from images.tests.drawing import SHORT
+from images.tests import drawing, drawn_exif, drawn_metadata, real_photos
+from images.tests.drawn_exif import SHORT
 
 PROJECT = Path(__file__).resolve().parents[2]
 needs_exiftool = pytest.mark.skipif(
@@ -34,14 +34,16 @@ def compare(folder: Path, **options: object) -> tuple[int, list[str]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder of photos in every format, and of one that nobody wrote by the book."""
-    block = drawing.exif_block(lat=48.2082, lon=-16.3738, iso=320, lens="Sharpener", software="1.0")
+    block = drawn_exif.exif_block(
+        lat=48.2082, lon=-16.3738, iso=320, lens="Sharpener", software="1.0"
+    )
     for name, draw in drawn_metadata.WITH_EXIF.items():
         (tmp_path / f"{name}.jpg").write_bytes(draw(exif=block))
     (tmp_path / "plain.bmp").write_bytes(drawn_metadata.bmp())
     (tmp_path / "notes.txt").write_text("no photo")
     below = tmp_path / "damaged"
     below.mkdir()
-    odd = drawing.exif_block(ifd0={0x010F: (SHORT, 7), 0x0112: (SHORT, 9)}, lat=91, lon=1)
+    odd = drawn_exif.exif_block(ifd0={0x010F: (SHORT, 7), 0x0112: (SHORT, 9)}, lat=91, lon=1)
     (below / "odd name.jpg").write_bytes(drawn_metadata.jpeg(exif=odd))
     return tmp_path
 

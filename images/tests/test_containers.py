@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from images.media import containers, exif, heif
-from images.tests import drawing, drawn_metadata
+from images.tests import drawing, drawn_exif, drawn_metadata
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 EXIFTOOL = shutil.which("exiftool")
-BLOCK = drawing.exif_block(lat=48.2082, lon=-16.3738, iso=320, orientation=6)
+BLOCK = drawn_exif.exif_block(lat=48.2082, lon=-16.3738, iso=320, orientation=6)
 DATES = {"exif:DateTimeOriginal": "2026-06-21T21:30:00+02:00"}
 
 
@@ -56,12 +56,15 @@ def test_every_format_gives_its_exif(name: str, prefix: bytes, tmp_path: Path):
 @pytest.mark.parametrize("endian", ["<", ">"])
 def test_a_tiff_is_its_own_exif(endian: str, tmp_path: Path):
     tags = {
-        "exif": {0x8827: (drawing.SHORT, 320), 0x9003: (drawing.ASCII, "2026:06:21 21:30:00")},
+        "exif": {
+            0x8827: (drawn_exif.SHORT, 320),
+            0x9003: (drawn_exif.ASCII, "2026:06:21 21:30:00"),
+        },
         "gps": {
-            0x01: (drawing.ASCII, "N"),
-            0x02: (drawing.RATIONAL, [(48, 1), (30, 1), (0, 1)]),
-            0x03: (drawing.ASCII, "W"),
-            0x04: (drawing.RATIONAL, [(16, 1), (15, 1), (0, 1)]),
+            0x01: (drawn_exif.ASCII, "N"),
+            0x02: (drawn_exif.RATIONAL, [(48, 1), (30, 1), (0, 1)]),
+            0x03: (drawn_exif.ASCII, "W"),
+            0x04: (drawn_exif.RATIONAL, [(16, 1), (15, 1), (0, 1)]),
         },
     }
     found = read(drawn_metadata.tiff(endian=endian, **tags), tmp_path)
@@ -98,7 +101,7 @@ def test_xmp_tells_when_and_where_if_exif_does_not(name: str, tmp_path: Path):
 def test_exif_goes_before_xmp(name: str, tmp_path: Path):
     other = {"exif:DateTimeOriginal": "2020-01-01T00:00:00Z"}
     place = {"exif:GPSLatitude": "1,0,0N", "exif:GPSLongitude": "1,0,0E"}
-    block = drawing.exif_block(lat=48.2082, lon=-16.3738, offset=None)
+    block = drawn_exif.exif_block(lat=48.2082, lon=-16.3738, offset=None)
     found = read(WITH_EXIF[name](exif=block, xmp=packet(other | place)), tmp_path)
     assert found.datetime_original == datetime(2026, 6, 21, 21, 30)
     assert found.utc_offset is None  # the offset of an editor's computer stays with its date
@@ -107,7 +110,7 @@ def test_exif_goes_before_xmp(name: str, tmp_path: Path):
 
 
 def test_a_date_that_exif_garbled_is_taken_from_xmp(tmp_path: Path):
-    block = drawing.exif_block(taken_at="0000:00:00 00:00:00", lat=91, lon=1)
+    block = drawn_exif.exif_block(taken_at="0000:00:00 00:00:00", lat=91, lon=1)
     found = read(drawn_metadata.jpeg(exif=block, xmp=packet(DATES | PLACE)), tmp_path)
     assert found.datetime_original == datetime(2026, 6, 21, 21, 30)
     assert found.gps is not None
@@ -169,7 +172,7 @@ def heif_file(
     is_overlapping: bool = False,
 ) -> bytes:
     """A picture 1 with the Exif items 2 (of a thumbnail 9) and 3 (its own)."""
-    other = drawing.exif_block(make="Other")
+    other = drawn_exif.exif_block(make="Other")
     payloads = [b"\0\0\0\0" + block for block in (other, BLOCK)]
     infes = b"".join(
         box(b"infe", b"\2\0\0\0" + struct.pack(">HH4s", number, 0, kind) + b"\0")

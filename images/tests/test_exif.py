@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from images.media import exif
-from images.tests import drawing
-from images.tests.drawing import ASCII, BYTE, LONG, RATIONAL, SHORT, UNDEFINED, exif_block
+from images.tests import drawing, drawn_exif
+from images.tests.drawn_exif import ASCII, BYTE, LONG, RATIONAL, SHORT, UNDEFINED, exif_block
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +112,7 @@ def test_exposure_is_read_in_its_units():
         ({0x8832: (RATIONAL, [(3, 2)])}, None),  # looked for by walking two billion numbers
     ],
 )
-def test_iso(tags: drawing.Tags, iso: int | None):
+def test_iso(tags: drawn_exif.Tags, iso: int | None):
     assert exif.parse(exif_block(exif=tags)).iso == iso
 
 
@@ -143,13 +143,13 @@ def test_texts_are_safe_for_a_database_and_a_page(stored: bytes, shown: str | No
         ({0x9202: (RATIONAL, [(0, 1)])}, None, None),
         ({0x9202: (RATIONAL, [(4_000_000_000, 1)])}, None, None),
         ({0x829D: (RATIONAL, [(2_000_000_000, 1)])}, None, None),
-        ({0x829A: (RATIONAL, [(1, 0)]), 0x9201: (drawing.SRATIONAL, [(5, 1)])}, None, 1 / 32),
-        ({0x9201: (drawing.SRATIONAL, [(-3, 1)])}, None, 8.0),
-        ({0x9201: (drawing.SRATIONAL, [(2_000_000_000, 1)])}, None, None),
+        ({0x829A: (RATIONAL, [(1, 0)]), 0x9201: (drawn_exif.SRATIONAL, [(5, 1)])}, None, 1 / 32),
+        ({0x9201: (drawn_exif.SRATIONAL, [(-3, 1)])}, None, 8.0),
+        ({0x9201: (drawn_exif.SRATIONAL, [(2_000_000_000, 1)])}, None, None),
     ],
 )
 def test_apex_values_fill_in(
-    tags: drawing.Tags, aperture: float | None, exposure_time: float | None
+    tags: drawn_exif.Tags, aperture: float | None, exposure_time: float | None
 ):
     read = exif.parse(exif_block(exif=tags))
     assert read.aperture == pytest.approx(aperture)
@@ -279,13 +279,13 @@ def test_hemispheres_give_the_sign(lat: float, lon: float):
         {0x02: (RATIONAL, [(48, 1), (4_000_000_000, 1), (0, 1)])},
         {0x02: (RATIONAL, [(48, 1), (61, 1), (0, 1)])},
         {0x02: (ASCII, "north")},
-        {0x02: (drawing.DOUBLE, [float("nan"), 0.0, 0.0])},
-        {0x02: (drawing.SRATIONAL, [(-48, 1), (12, 1), (0, 1)])},
+        {0x02: (drawn_exif.DOUBLE, [float("nan"), 0.0, 0.0])},
+        {0x02: (drawn_exif.SRATIONAL, [(-48, 1), (12, 1), (0, 1)])},
         {0x04: (RATIONAL, [(181, 1), (0, 1), (0, 1)])},
         {0x03: (SHORT, 69)},
     ],
 )
-def test_half_a_position_is_none(damage: drawing.Tags):
+def test_half_a_position_is_none(damage: drawn_exif.Tags):
     assert exif.parse(exif_block(lat=48.2, lon=16.3)).gps is not None
     assert exif.parse(exif_block(lat=48.2, lon=16.3, gps=damage)).gps is None
 
@@ -306,7 +306,7 @@ def test_null_island_is_no_place():
         ({0x06: (RATIONAL, [(12, 0)])}, None),
     ],
 )
-def test_altitudes(tags: drawing.Tags, altitude: float | None):
+def test_altitudes(tags: drawn_exif.Tags, altitude: float | None):
     gps = exif.parse(exif_block(lat=48.2, lon=16.3, gps=tags)).gps
     assert gps is not None
     assert gps.altitude == (None if altitude is None else pytest.approx(altitude))

@@ -13,15 +13,7 @@ import pytest
 
 from images.media import exif, tag_dump, tag_values, tiff
 from images.tests import drawing, real_photos
-from images.tests.drawing import (
-    ASCII,
-    DOUBLE,
-    LONG,
-    RATIONAL,
-    SHORT,
-    UNDEFINED,
-    exif_block,
-)
+from images.tests.drawn_exif import ASCII, DOUBLE, LONG, RATIONAL, SHORT, UNDEFINED, exif_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

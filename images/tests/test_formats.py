@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from images.media import formats
-from images.tests import drawing
+from images.tests import drawing, drawn_exif
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,10 +70,16 @@ def _raw(data: bytes) -> bytes:
         (b"RIFF\x24\0\0\0WAVEfmt ", "a video or sound file"),
         (b"II+\0\x08\0\0\0", "a BigTIFF"),
         (b"II*\0\x10\0\0\0CR\2\0", "a raw picture"),  # Canon's CR2
-        (_raw(drawing.tiff({254: (drawing.LONG, 1), 271: (drawing.ASCII, "NIKON")})), "a raw"),
-        (_raw(drawing.tiff({50706: (drawing.BYTE, b"\1\4\0\0")})), "a raw picture"),  # DNG
-        (_raw(drawing.tiff({259: (drawing.SHORT, 65535)}, endian=">")), "a raw picture"),  # Pentax
-        (_raw(drawing.tiff({262: (drawing.SHORT, 32803)})), "a raw picture"),
+        (
+            _raw(drawn_exif.tiff({254: (drawn_exif.LONG, 1), 271: (drawn_exif.ASCII, "NIKON")})),
+            "a raw",
+        ),
+        (_raw(drawn_exif.tiff({50706: (drawn_exif.BYTE, b"\1\4\0\0")})), "a raw picture"),  # DNG
+        (
+            _raw(drawn_exif.tiff({259: (drawn_exif.SHORT, 65535)}, endian=">")),
+            "a raw picture",
+        ),  # Pentax
+        (_raw(drawn_exif.tiff({262: (drawn_exif.SHORT, 32803)})), "a raw picture"),
         (b"IIRO\x08\0\0\0", "a raw picture"),  # Olympus
         (b"%PDF-1.7", "a PDF"),
         (b"%!PS-Adobe-3.0", "a PostScript file"),

@@ -12,7 +12,16 @@ from images import processing
 from images.media import exif, formats, rendering
 from images.models import Image
 from images.tests import drawing, drawn_metadata, test_exif_hostile, test_xmp
-from images.tests.drawing import ASCII, BYTE, DOUBLE, LONG, RATIONAL, SHORT, SRATIONAL, exif_block
+from images.tests.drawn_exif import (
+    ASCII,
+    BYTE,
+    DOUBLE,
+    LONG,
+    RATIONAL,
+    SHORT,
+    SRATIONAL,
+    exif_block,
+)
 from images.tests.drawn_metadata import PLACE, packet
 
 if TYPE_CHECKING:

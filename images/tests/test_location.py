@@ -20,7 +20,7 @@ from groups.models import Group
 from images import processing
 from images.media import exif, formats, jpeg, originals
 from images.models import Image, Upload
-from images.tests import drawing
+from images.tests import drawing, drawn_exif
 from images.tests.real_photos import FOLDER, TAKEN
 from images.tests.story import Guest, described, get, put, send_as_member
 from invitations.tests.factories import InvitationFactory
@@ -98,8 +98,8 @@ def test_a_jpeg_keeps_its_pixels_its_length_and_its_camera(forgotten, tmp_path, 
 
 
 def test_the_very_bytes_of_the_position_are_gone(forgotten):
-    block = drawing.exif_block(lat=48.2082, lon=16.3738)
-    degrees = drawing._encoded(drawing.RATIONAL, drawing._degrees(48.2082), "<")[1]
+    block = drawn_exif.exif_block(lat=48.2082, lon=16.3738)
+    degrees = drawn_exif.encoded(drawn_exif.RATIONAL, drawn_exif.degrees(48.2082), "<")[1]
     assert degrees in block
     edited = forgotten(drawing.jpeg(exif=block))
     assert edited is not None
@@ -209,8 +209,8 @@ def twice(data: bytes) -> bytes:
         drawing.jpeg(lat=48.2, lon=16.37)[:-2],
         drawing.jpeg(exif=b"II*\0\xff\xff\xff\x7f"),
         drawing.jpeg(exif=b"no tiff at all, but who knows"),
-        drawing.jpeg(exif=drawing.exif_block(lat=1, lon=2, ifd0={0x014A: (drawing.LONG, 8)})),
-        drawing.jpeg(exif=drawing.exif_block(ifd0={0x8769: (drawing.LONG, 0x7FFFFFF0)})),
+        drawing.jpeg(exif=drawn_exif.exif_block(lat=1, lon=2, ifd0={0x014A: (drawn_exif.LONG, 8)})),
+        drawing.jpeg(exif=drawn_exif.exif_block(ifd0={0x8769: (drawn_exif.LONG, 0x7FFFFFF0)})),
         twice(drawing.jpeg(lat=48.2, lon=16.37)),
         drawing.png(lat=48.2, lon=16.37)[:-20],
     ],
@@ -227,7 +227,7 @@ def test_what_cannot_be_proved_is_not_edited(forgotten, data):
 
 
 def test_a_directory_that_points_to_itself_ends(forgotten):
-    block = drawing.exif_block(lat=1, lon=2, exif={0xA005: (drawing.LONG, 8)})
+    block = drawn_exif.exif_block(lat=1, lon=2, exif={0xA005: (drawn_exif.LONG, 8)})
     try:
         edited = forgotten(drawing.jpeg(exif=block))
     except originals.Unproven:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from images.media import containers, exif, jpeg, originals
-from images.tests import drawing, drawn_metadata, drawn_profiles
+from images.tests import drawing, drawn_exif, drawn_metadata, drawn_profiles
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 from images.tests.test_containers import heif_file
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXIFTOOL = shutil.which("exiftool")
-LOCATED = drawing.exif_block(lat=48.2082, lon=16.3738, iso=320, exif={0x927C: (7, b"x" * 99)})
-GPS: drawing.Tags = {
-    0x01: (drawing.ASCII, "N"),
-    0x02: (drawing.RATIONAL, [(48, 1), (30, 1), (0, 1)]),
-    0x03: (drawing.ASCII, "E"),
-    0x04: (drawing.RATIONAL, [(16, 1), (15, 1), (0, 1)]),
+LOCATED = drawn_exif.exif_block(lat=48.2082, lon=16.3738, iso=320, exif={0x927C: (7, b"x" * 99)})
+GPS: drawn_exif.Tags = {
+    0x01: (drawn_exif.ASCII, "N"),
+    0x02: (drawn_exif.RATIONAL, [(48, 1), (30, 1), (0, 1)]),
+    0x03: (drawn_exif.ASCII, "E"),
+    0x04: (drawn_exif.RATIONAL, [(16, 1), (15, 1), (0, 1)]),
 }
 HARMLESS = packet({"dc:rights": "me"})
 
@@ -120,11 +120,11 @@ def test_a_tiff_keeps_its_length_its_strips_and_its_camera(
 ):
     before = drawn_metadata.tiff(
         gps=GPS,
-        exif={0x8827: (drawing.SHORT, 320), 0x927C: (7, b"x" * 99)},
+        exif={0x8827: (drawn_exif.SHORT, 320), 0x927C: (7, b"x" * 99)},
         xmp=packet(PLACE),
         ifd0={
             0x8773: (7, drawn_profiles.srgb()),
-            0x8482: (drawing.DOUBLE, [48.5, 16.25]),  # GeoTIFF's tie points
+            0x8482: (drawn_exif.DOUBLE, [48.5, 16.25]),  # GeoTIFF's tie points
         },
         endian=endian,
     )
@@ -250,9 +250,11 @@ UNPROVEN = {
     "gif of text": drawn_metadata.gif(xmp=packet(PLACE))[:-1] + b"!\1\1x\0;",
     "bigtiff": drawn_metadata.big_tiff({0x010F: (2, b"x\0")}, gps={1: (2, b"N\0")}),
     "tiff cut off": drawn_metadata.tiff(gps=GPS)[:-10],
-    "tiff of sub ifds": drawn_metadata.tiff(gps=GPS, ifd0={0x014A: (drawing.LONG, 8)}),
-    "tiff of old jpeg": drawn_metadata.tiff(gps=GPS, ifd0={0x0103: (drawing.SHORT, 6)}),
-    "tiff that hides pixels": drawn_metadata.tiff(gps=GPS, ifd0={0x0117: (drawing.LONG, [9, 9])}),
+    "tiff of sub ifds": drawn_metadata.tiff(gps=GPS, ifd0={0x014A: (drawn_exif.LONG, 8)}),
+    "tiff of old jpeg": drawn_metadata.tiff(gps=GPS, ifd0={0x0103: (drawn_exif.SHORT, 6)}),
+    "tiff that hides pixels": drawn_metadata.tiff(
+        gps=GPS, ifd0={0x0117: (drawn_exif.LONG, [9, 9])}
+    ),
     "heif whose items overlap": heif_file(kinds=(b"hvc1", b"Exif"), is_overlapping=True),
     "no picture": b"GIF is what it says",
 }

@@ -21,7 +21,7 @@ from images import location, locks, processing, tasks, trash
 from images.media import bare, exif, rendering
 from images.media.storage import StorageUnavailable
 from images.models import Image, Upload, Variant
-from images.tests import drawing
+from images.tests import drawing, drawn_exif
 from images.tests.story import Guest, get
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -428,8 +428,8 @@ def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
 
 
 def test_text_longer_than_its_column_never_keeps_a_photo_from_being_done(cleo):
-    version = (drawing.UNDEFINED, b"0230-and-more-text")
-    exif = drawing.exif_block(make="M" * 500, exif={0x9000: version})
+    version = (drawn_exif.UNDEFINED, b"0230-and-more-text")
+    exif = drawn_exif.exif_block(make="M" * 500, exif={0x9000: version})
     image = cleo.send_and_process(drawing.jpeg(exif=exif))
     assert image.status == "done"
     assert len(image.exif_version) <= 10

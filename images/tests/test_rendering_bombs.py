@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from images.media import bad_picture, rendering
-from images.tests import drawing
-from images.tests.drawing import LONG, SHORT
+from images.tests import drawing, drawn_exif
+from images.tests.drawn_exif import LONG, SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def tiff_header(width: int, height: int, **more: Any) -> bytes:
     tags = {256: (LONG, width), 257: (LONG, height), 258: (SHORT, [8, 8, 8]), 259: (SHORT, 5)}
     tags |= {262: (SHORT, 2), 273: (LONG, 8), 277: (SHORT, 3), 278: (LONG, height)}
     tags |= {279: (LONG, 100)}
-    return drawing.tiff(tags | more.get("tags", {})) + bytes(200)
+    return drawn_exif.tiff(tags | more.get("tags", {})) + bytes(200)
 
 
 def bmp_header(width: int, height: int, *, bits: int = 24, compression: int = 0) -> bytes:
@@ -278,8 +278,8 @@ def tiff_of_parts(
     if byte_sizes_told:
         tags[325 if tiled else 279] = (LONG, [len(data)] * count)
     offsets = 324 if tiled else 273
-    at = len(drawing.tiff(tags | {offsets: (LONG, [0] * count)}))
-    return drawing.tiff(tags | {offsets: (LONG, [at] * count)}) + data
+    at = len(drawn_exif.tiff(tags | {offsets: (LONG, [0] * count)}))
+    return drawn_exif.tiff(tags | {offsets: (LONG, [at] * count)}) + data
 
 
 def jpeg_of_scans(width: int, height: int, count: int) -> bytes:

@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops, ImageCms
 
-from images.tests import drawing, drawn_profiles
+from images.tests import drawing, drawn_exif, drawn_profiles
 from images.tests.test_rendering import (
     ADOBE_TO_SRGB,
     GREYS,
@@ -136,12 +136,12 @@ def white_is_zero(image: Image.Image) -> bytes:
     """A TIFF of 16 bits of grey, the wrong way round."""
     pixels = b"".join(struct.pack("<H", 65535 - level * 257) for level in image.tobytes())
     width, height = image.size
-    short, long = drawing.SHORT, drawing.LONG
+    short, long = drawn_exif.SHORT, drawn_exif.LONG
     tags = {256: (long, width), 257: (long, height), 258: (short, 16), 259: (short, 1)}
     tags |= {262: (short, 0), 273: (long, 0), 277: (short, 1), 278: (long, height)}
     tags |= {279: (long, len(pixels))}
-    tags[273] = (long, len(drawing.tiff(tags)))
-    return drawing.tiff(tags) + pixels
+    tags[273] = (long, len(drawn_exif.tiff(tags)))
+    return drawn_exif.tiff(tags) + pixels
 
 
 def bmp_of_runs(*, from_the_top: bool = False) -> bytes:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from images.media import exif, xmp
-from images.tests import drawing
+from images.tests import drawn_exif
 from images.tests.drawn_metadata import PLACE, packet
 
 WHEN = {"exif:DateTimeOriginal": "2026-06-21T21:30:00"}
@@ -121,7 +121,7 @@ def test_gps_time_of_xmp_fills_a_missing_offset():
     read = exif.parse(b"", packet(WHEN | PLACE | at))
     assert read.utc_offset == timedelta(hours=2)
     assert read.offset_time is None
-    read = exif.parse(drawing.exif_block(offset=None), packet(PLACE | at))
+    read = exif.parse(drawn_exif.exif_block(offset=None), packet(PLACE | at))
     assert read.utc_offset == timedelta(hours=2)
 
 
