@@ -162,5 +162,5 @@ def _ratio(value: float) -> tuple[int, int]:
 
 def thumbnail_with_secret() -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (160, 120), "red").save(out, "JPEG", comment=SECRET)
+    Image.new("RGB", (160, 120), (220, 30, 30)).save(out, "JPEG", comment=SECRET)
     return out.getvalue()
