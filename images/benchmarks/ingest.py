@@ -34,7 +34,7 @@ from images.tests import drawing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PHOTOS, ROUNDS, SINGLES = 72, 3, 9
+PHOTOS, ROUNDS, SINGLES = 72, 5, 9
 SENDERS = 4
 TRIES = 3
 WORKERS = 2
