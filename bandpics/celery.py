@@ -6,11 +6,12 @@ import os
 
 from celery import Celery
 
-from bandpics import watchdog
+from bandpics import connections, watchdog
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
 
 app = Celery("bandpics")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+connections.keep(app)
 watchdog.guard(app)

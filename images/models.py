@@ -432,6 +432,7 @@ class Upload(models.Model):
             models.Index(
                 fields=["queued_at"], condition=Q(status="queued"), name="upload_sweep_queued"
             ),
+            models.Index(fields=["sender"], condition=Q(status="queued"), name="upload_waiting"),
             models.Index(
                 fields=["lease_until"],
                 condition=Q(status="processing"),

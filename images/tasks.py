@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 
-from celery import Task, shared_task
+from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
+from bandpics.connections import KeepsConnection
 from images import cleanup, locks, processing, strays
 from images.media.storage import StorageUnavailable
 from images.models import Upload
@@ -15,12 +16,10 @@ from images.models import Upload
 MAX_BACKOFF_SECONDS = 60
 
 
-@shared_task(bind=True, max_retries=None)
-def process_upload(self: Task[..., None], upload_id: str) -> None:
+@shared_task(bind=True, max_retries=None, base=KeepsConnection)
+def process_upload(self: KeepsConnection, upload_id: str) -> None:
     try:
-        upload = Upload.objects.only("pk").filter(pk=upload_id).first()
-        if upload is not None:  # else it was deleted while it waited in the queue
-            processing.process(upload)
+        processing.process(Upload(pk=upload_id))
     except (
         *(StorageUnavailable, locks.Busy),
         *(OperationalError, InterfaceError, OSError),

@@ -72,7 +72,7 @@ def my_uploads(request: Request) -> UploadQuerySet:
 
 
 def my_upload(request: Request, upload_id: UUID) -> Upload:
-    rows = my_uploads(request).select_related("image", "duplicate_of")
+    rows = my_uploads(request).select_related("image")
     found: Upload = get_object_or_404(rows, pk=upload_id)
     return found
 

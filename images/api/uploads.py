@@ -203,8 +203,8 @@ class UploadComplete(PhotoView):
             raise Mismatch from None
         except uploads.NotPending:
             raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
-        upload = my_upload(request, upload_id)
-        return Response(
-            _shown(upload, request),
-            status=status.HTTP_202_ACCEPTED if moved else status.HTTP_200_OK,
-        )
+        if not moved:
+            return Response(_shown(my_upload(request, upload_id), request))
+        upload.refresh_from_db(fields=["arrived_at"])
+        upload.status = Upload.Status.QUEUED  # what this call made of it; a worker may be further
+        return Response(_shown(upload, request), status=status.HTTP_202_ACCEPTED)

@@ -4,7 +4,7 @@ It knows keys and bytes, not photos."""
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -331,11 +331,18 @@ class PhotoStorage(S3Storage):  # type: ignore[misc]
 
         _ = self._requests  # made here, not in every thread: django-storages has a client for each
         *others, last = files
-        with ThreadPoolExecutor(PUTS_AT_ONCE - 1) as threads:
-            started = [threads.submit(put, *file) for file in others]
+        started = [self._threads.submit(put, *file) for file in others]
+        try:
             put(*last)
-            for done in started:
-                done.result()
+        finally:
+            wait(started)  # whatever ends this, a time limit for one: no byte is written later
+        for done in started:
+            done.result()
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Kept from photo to photo. Made after a worker has forked: its parent never writes."""
+        return ThreadPoolExecutor(PUTS_AT_ONCE - 1, thread_name_prefix="put")
 
     def put_stream(self, key: str, file: BinaryIO, *, byte_size: int, content_type: str) -> None:
         """Writes what is left to read of a seekable file under `key`."""

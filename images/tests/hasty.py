@@ -19,7 +19,7 @@ from django.conf import settings
 settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT = 4, 6
 django.setup()
 
-from bandpics import watchdog  # noqa: E402 - tasks need the settings
+from bandpics import connections, watchdog  # noqa: E402 - tasks need the settings
 from bandpics.celery import app  # noqa: E402
 from images import cleanup, processing, strays, tasks  # noqa: E402
 from images.media import rendering, storage  # noqa: E402
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+connections.LOCK_SECONDS = 1.0
 watchdog.GRACE_SECONDS = 2.0
 watchdog.TICK_SECONDS, watchdog.LOOK_SECONDS, watchdog.SILENCE_SECONDS = 0.25, 0.5, 4.0
 processing.LEASE = timedelta(seconds=3)

@@ -152,6 +152,33 @@ def test_while_a_photo_hangs_others_are_done_as_ever(world):
     assert max(waits) < 3, waits
 
 
+def test_a_worker_keeps_its_connection_to_postgres(world):
+    sender = Sender(world)
+    for future in sender.send_all(photos(6, seed=5000)):
+        future.result()
+    world.until(lambda: are_at_their_end(world, sender), seconds=20)
+    before = _ports_to_postgres(world)
+    assert len(before) == 2
+    for future in sender.send_all(photos(6, seed=5100)):
+        future.result()
+    world.until(lambda: are_at_their_end(world, sender), seconds=20)
+    assert _ports_to_postgres(world) == before
+
+
+def test_a_locked_table_costs_no_attempt(world):
+    """As by a migration: Postgres says after a second that it will not be soon."""
+    sender = Sender(world)
+    with world.postgres() as connection, connection.transaction():
+        connection.execute("LOCK TABLE images_variant IN SHARE MODE")
+        waiting = sender.send("waits.jpg", photo(5200))
+        world.until(lambda: world.row(waiting).status == "processing", seconds=10)
+        world.until(lambda: world.row(waiting).status == "queued", seconds=3)
+        assert world.row(waiting).attempt == 0
+    world.until(lambda: are_at_their_end(world, sender), seconds=20)
+    row = world.row(waiting)
+    assert (row.status, row.attempt) == ("done", 1), world
+
+
 # --- Long -----------------------------------------------------------------------------------
 
 
@@ -330,6 +357,17 @@ def filled_up(disk):
 def _wait(world: World, seconds: float) -> None:
     end = time.monotonic() + seconds
     world.until(lambda: time.monotonic() > end, seconds=seconds + 5)
+
+
+def _ports_to_postgres(world: World) -> set[int]:
+    """Our ends of the connections the worker's children have."""
+    port = urllib3.util.parse_url(world.stack.variables["DATABASE_URL"]).port
+    return {
+        connection.laddr.port
+        for child in world.worker_children()
+        for connection in child.net_connections("tcp")
+        if connection.raddr and connection.raddr.port == port
+    }
 
 
 def _pids(world: World) -> set[int]:

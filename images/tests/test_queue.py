@@ -1,4 +1,5 @@
-"""The queue: first come, first served; as many at a time as the operator says; by any broker."""
+"""The queue: who has little waiting before who has much, each first come, first served; as many at
+a time as the operator says; by any broker."""
 
 from __future__ import annotations
 
@@ -16,6 +17,10 @@ from bandpics import roles
 from bandpics.ids import new_id
 from bandpics.local.environment import PRETENDED, PROJECT
 from images import doorbell
+from images.models import Upload
+from images.tests import drawing
+from images.tests.story import Guest
+from invitations.tests.factories import InvitationFactory
 
 ASK = """
 import json
@@ -86,22 +91,49 @@ def test_without_rabbitmq_a_ring_waits_for_the_sweeper_and_nobody_for_it():
     assert "waits for the sweeper; no broker" in done.stderr
 
 
-def test_first_come_first_served():
-    broker = redis.Redis.from_url(live_settings.REDIS_URL)
-    broker.flushdb()
+@pytest.fixture
+def broker():
+    client = redis.Redis.from_url(live_settings.REDIS_URL)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+def served(count: int) -> list[str]:
+    """The ids a worker takes from the queue, in its order."""
+    ids = []
+    with current_app.connection_for_read() as connection:
+        queue = connection.SimpleQueue(live_settings.CELERY_TASK_DEFAULT_QUEUE)
+        for _ in range(count):
+            message = queue.get(timeout=5)
+            ids.append(message.payload[0][0])
+            message.ack()
+        queue.close()
+    return ids
+
+
+@pytest.mark.django_db
+def test_first_come_first_served(broker):
     rung = [new_id() for _ in range(5)]
     for upload_id in rung:
         doorbell.ring(upload_id)
-    served = []
-    with current_app.connection_for_read() as connection:
-        queue = connection.SimpleQueue(live_settings.CELERY_TASK_DEFAULT_QUEUE)
-        for _ in rung:
-            message = queue.get(timeout=5)
-            served.append(message.payload[0][0])
-            message.ack()
-        queue.close()
-    broker.close()
-    assert served == [str(upload_id) for upload_id in rung]
+    assert served(5) == [str(upload_id) for upload_id in rung]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("bucket")
+def test_somebodys_first_photo_does_not_wait_behind_anothers_hundreds(cleo, broker, group):
+    """Of those who have little waiting before those who have much; each in the order they came."""
+    many = [str(cleo.send(drawing.jpeg(width=8, height=8, seed=n)).pk) for n in range(52)]
+    mias = Guest(InvitationFactory(group=group, name="Mia", email="mia@example.org"))
+    first = str(mias.send(drawing.jpeg(width=8, height=8, seed=99)).pk)
+    assert doorbell.rings_waiting() == 53
+    assert served(53) == [*many[:5], first, *many[5:50], *many[50:]]
+    # What was served is no more waiting.
+    Upload.objects.filter(pk__in=many).update(status=Upload.Status.DISCARDED)
+    again = cleo.send(drawing.jpeg(width=8, height=8, seed=100))
+    assert broker.llen("images") == 1  # the first of four lists
+    assert served(1) == [str(again.pk)]
 
 
 def test_the_operator_says_how_many_at_a_time():
