@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("images", "0009_words"),
+        ("images", "0010_upload_waiting"),
     ]
 
     operations = [
