@@ -1,0 +1,105 @@
+"""A worker that comes back after its photo went another way removes and restores nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.utils import timezone
+
+from images import location, locks, processing, trash
+from images.media import exif
+from images.models import Image, Upload
+from images.tests import drawing
+from images.tests.story import Guest
+from images.tests.test_processing import STAGE
+from images.tests.test_world_breaks import dsn
+from invitations.tests.factories import InvitationFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
+
+
+def overtaken(upload: Upload) -> None:
+    """Its lease runs out, and another worker finishes it."""
+    Upload.objects.filter(pk=upload.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
+    processing.process(upload)
+    assert Upload.objects.get(pk=upload.pk).status == "done"
+
+
+def just_before(monkeypatch, name: str, happens) -> None:
+    """Once, when the first worker is about to call this."""
+    real = getattr(processing, name)
+
+    def late(*args, **kwargs):
+        monkeypatch.setattr(processing, name, real)
+        happens()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(processing, name, late)
+
+
+def kept_of(bucket, image: Image) -> set[str]:
+    return {found.key for found in bucket.list_keys("") if str(image.pk) in found.key}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_removes_nothing_of_a_photo_changed_since(cleo, bucket, monkeypatch):
+    upload = cleo.send(drawing.jpeg(**STAGE))
+
+    def happens() -> None:
+        overtaken(upload)
+        location.forget(upload.image_id)
+
+    just_before(monkeypatch, "_finish", happens)
+    processing.process(upload)
+    image = Image.objects.with_status().get()
+    assert image.status == "done"
+    assert len(kept_of(bucket, image)) == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_whose_twin_went_removes_nothing(cleo, group, bucket, monkeypatch):
+    twin = cleo.send_and_process(drawing.jpeg())
+    upload = Guest(InvitationFactory(group=group)).send(drawing.jpeg())
+
+    def happens() -> None:
+        trash.put(twin, by="")
+        overtaken(upload)
+
+    just_before(monkeypatch, "_end_as_duplicate", happens)
+    processing.process(upload)
+    image = Image.objects.with_status().get(pk=upload.image_id)
+    assert image.status == "done"
+    assert len(kept_of(bucket, image)) == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_brings_no_forgotten_place_back(cleo, bucket, monkeypatch, tmp_path):
+    upload = cleo.send(drawing.jpeg(**STAGE))
+
+    def happens() -> None:
+        overtaken(upload)
+        assert location.forget(upload.image_id) == location.Original.EDITED
+
+    just_before(monkeypatch, "_store", happens)
+    processing.process(upload)
+    image = Image.objects.with_status().get()
+    assert image.status == "done"
+    bucket.download(image.original_key, tmp_path / "original")
+    assert exif.read(tmp_path / "original").gps is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_somebody_else_at_its_objects_costs_no_attempt(cleo):
+    upload = cleo.send(drawing.jpeg())
+    with psycopg.connect(dsn()) as other:
+        number = upload.image_id.int & (2**63 - 1)
+        other.execute("SELECT pg_advisory_lock(%s)", [number])
+        with pytest.raises(locks.Busy):
+            processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "done"
