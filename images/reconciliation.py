@@ -1,42 +1,49 @@
 """Compares the bucket with the record, both ways: objects without a row, rows without objects.
 
-The listing is kept in a temporary table of Postgres, so that memory stays flat, whatever the order
-a store lists in. What was found is looked at once more before it is reported or mended: photos
-arrive, move and go meanwhile, and none of them is a difference.
+What was found is looked at once more before it is reported or mended: photos arrive, move and go
+meanwhile, and none of them is a difference.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from images import cleanup, doomed, locks, mending, processing, strays, uploads, versions
+from images import (
+    bucket_listing,
+    cleanup,
+    doomed,
+    locks,
+    mending,
+    processing,
+    strays,
+    uploads,
+    versions,
+)
+from images.bucket_listing import BATCH, batches, by_version
 from images.media import keys, variants
 from images.media.storage import StorageUnavailable, StoredObject, photo_storage
 from images.models import DoomedObjects, Image, Upload, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
     from groups.models import Group
+    from images.bucket_listing import BucketListing
     from images.models import ImageQuerySet, UploadQuerySet
-
-T = TypeVar("T")
 
 # A worker stores before it commits, and a signed URL outlives its upload.
 GRACE = timedelta(hours=1)
 # The last copy of what may have been a photo: time for a second thought, or another backup.
 ORIGINALS_GRACE = timedelta(days=30)
-BATCH = 1000
 FIRST_KEYS = 10
 LOCK = 0x62616E66
 
@@ -125,104 +132,25 @@ def reconcile(options: Options | None = None) -> Report:
     with cleanup.alone(LOCK) as is_alone:
         if not is_alone:
             raise Running
-        with _listing() as listing:
+        with bucket_listing.empty() as listing:
             return _Comparison(options or Options(), listing).run()
 
 
-# --- The listing ----------------------------------------------------------------------------
-
-
-@contextmanager
-def _listing() -> Iterator[_Listing]:
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS stored_objects")
-        cursor.execute(
-            "CREATE TEMP TABLE stored_objects (key text PRIMARY KEY, photo text NOT NULL,"
-            " byte_size bigint NOT NULL, modified_at timestamptz NOT NULL)"
-        )
-        cursor.execute("CREATE INDEX ON stored_objects (photo, key)")
-        try:
-            yield _Listing()
-        finally:
-            if not connection.needs_rollback:
-                cursor.execute("DROP TABLE stored_objects")
-
-
-class _Listing:
-    """What the store listed, by key and by photo."""
-
-    def add(self, found: Sequence[StoredObject]) -> None:
-        with connection.cursor() as cursor:
-            # A store that lists while objects come and go may tell one twice.
-            cursor.execute(
-                "INSERT INTO stored_objects SELECT * FROM"
-                " unnest(%s::text[], %s::text[], %s::bigint[], %s::timestamptz[])"
-                " ON CONFLICT (key) DO NOTHING",
-                [
-                    [each.key for each in found],
-                    [_photo_of(each.key) for each in found],
-                    [each.byte_size for each in found],
-                    [each.modified_at for each in found],
-                ],
-            )
-
-    def sizes(self, wanted: Iterable[str]) -> dict[str, int]:
-        """{key: bytes} of those that are there."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT key, byte_size FROM stored_objects WHERE key = ANY(%s)", [list(wanted)]
-            )
-            return dict(cursor.fetchall())
-
-    def in_order(self) -> Iterator[StoredObject]:
-        """Those of a photo come together."""
-        after = ("", "")
-        while True:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT photo, key, byte_size, modified_at FROM stored_objects"
-                    " WHERE (photo, key) > (%s, %s) ORDER BY photo, key LIMIT %s",
-                    [*after, BATCH],
-                )
-                rows = cursor.fetchall()
-            for _, key, byte_size, modified_at in rows:
-                yield StoredObject(key, byte_size, modified_at)
-            if len(rows) < BATCH:
-                return
-            after = rows[-1][:2]
-
-    def count(self, *, of_photos: bool = False) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM stored_objects WHERE photo <> '' OR NOT %s", [of_photos]
-            )
-            return int(cursor.fetchone()[0])
-
-
-def _photo_of(key: str) -> str:
-    """What brings the objects of a photo together; empty for what is none of a photo."""
-    place = keys.place_of(key)
-    return str(place.version.image_id) if place else ""
-
-
-# --- The comparison -------------------------------------------------------------------------
-
-
 class _Comparison:
-    def __init__(self, options: Options, listing: _Listing) -> None:
+    def __init__(self, options: Options, listing: BucketListing) -> None:
         self.options, self.listing = options, listing
         self.report = Report()
         self.started_at = _database_now()
         self.old = datetime.now(UTC) - options.grace
 
     def run(self) -> Report:
-        for batch in _batches(self._listed(), BATCH):
+        for batch in batches(self._listed(), BATCH):
             self.listing.add(batch)
         self.report.objects = self.listing.count()
         if self.options.mends and not self.options.believes_empty:
             self._refuse_the_wrong_place()
         self._look_at_doomed()
-        for photos in _by_photo(self.listing.in_order()):
+        for photos in self.listing.by_photo():
             self._look_at_objects(photos)
         for images in _pages(self._images()):
             self.report.photos += len(images)
@@ -318,7 +246,7 @@ class _Comparison:
         if not any(mending.is_there(each.key) for each in left):
             return
         image = Image.objects.filter(pk=image_id).first()
-        for version, objects in _by_version(left):
+        for version, objects in by_version(left):
             self._look_at_version(image, version, objects)
 
     def _look_at_version(
@@ -364,7 +292,7 @@ class _Comparison:
 
     def _look_at_multiparts(self) -> None:
         try:
-            for batch in _batches(photo_storage().open_multiparts(""), BATCH):
+            for batch in batches(photo_storage().open_multiparts(""), BATCH):
                 old = [each for each in batch if each.started_at < self.old]
                 wanted = set(
                     Upload.objects.pending()
@@ -477,38 +405,6 @@ def _pages(rows: Any) -> Iterator[list[Any]]:
         if len(page) < BATCH:
             return
         after = page[-1].pk
-
-
-def _batches(all_of_them: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(all_of_them)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-def _by_photo(found: Iterable[StoredObject]) -> Iterator[list[list[StoredObject]]]:
-    """Photos, so many that it is about a batch of objects."""
-    photos: list[list[StoredObject]] = []
-    size = 0
-    for photo, objects in groupby(found, key=lambda each: _photo_of(each.key)):
-        # What is of no photo is not one: there may be any number of it.
-        for batch in _batches(objects, BATCH) if not photo else [list(objects)]:
-            photos.append(batch)
-            size += len(batch)
-            if size >= BATCH:
-                yield photos
-                photos, size = [], 0
-    if photos:
-        yield photos
-
-
-def _by_version(
-    found: Iterable[StoredObject],
-) -> Iterator[tuple[keys.Version, list[StoredObject]]]:
-    versions_: dict[keys.Version, list[StoredObject]] = defaultdict(list)
-    for each in found:
-        if place := keys.place_of(each.key):
-            versions_[place.version].append(each)
-    yield from versions_.items()
 
 
 def _best(found: Iterable[StoredObject]) -> StoredObject | None:
