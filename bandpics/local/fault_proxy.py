@@ -23,22 +23,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
-import struct
 import threading
-from dataclasses import dataclass, field
-from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from bandpics.local import addresses
+from bandpics.local.faults import Direction, Fault
+from bandpics.local.faulty_connection import Connection, Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping
 
-READ_BYTES = 64 * 1024
-TICKS_PER_SECOND = 20
 CLOSE_SECONDS = 5.0
 DEFAULT_PORTS = {"http": 80, "redis": 6379, "postgres": 5432, "postgresql": 5432}
 
@@ -57,51 +53,6 @@ CAPTIVE_PORTAL = (
 )
 
 
-class Direction(StrEnum):
-    UP = "up"  # client to server
-    DOWN = "down"
-
-
-@dataclass(eq=False)
-class Fault:
-    """One thing that goes wrong. `hits` says how often it did."""
-
-    kind: str
-    times: int | None
-    skip: int = 0
-    matching: re.Pattern[str] | None = None
-    direction: Direction | None = None
-    after_bytes: int = 0
-    seconds: float = 0.0
-    bytes_per_second: int = 0
-    is_polite: bool = False
-    answer: bytes = b""
-    hits: int = 0
-    is_lifted: bool = False
-    _lifting: Callable[[Fault], None] = field(default=lambda fault: None, repr=False)
-
-    def lift(self) -> None:
-        """It happens no more; what it stalled flows on."""
-        self._lifting(self)
-
-    @property
-    def is_due(self) -> bool:
-        return not self.is_lifted and (self.times is None or self.hits < self.times)
-
-    def is_about(self, request: str | None) -> bool:
-        """Of a request, or (None) of a connection; takes one of those that are skipped."""
-        if self.matching is None or request is None:
-            fits = self.matching is None and request is None
-        else:
-            fits = self.matching.search(request) is not None
-        if not fits or not self.is_due:
-            return False
-        if self.skip:
-            self.skip -= 1
-            return False
-        return True
-
-
 class FaultProxy:
     """`url` is the target's with host and port of this proxy; a context manager."""
 
@@ -117,7 +68,7 @@ class FaultProxy:
         self.requests: list[str] = []  # "METHOD /path?query", in the order they came
         self._speaks_http = parts.scheme == "http" if speaks_http is None else speaks_http
         self._faults: list[Fault] = []
-        self._open: set[_Connection] = set()
+        self._open: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
@@ -310,7 +261,7 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        connection = _Connection(self, reader, writer)
+        connection = Connection(self, reader, writer)
         self._open.add(connection)
         try:
             for fault in self.faults_about(None):
@@ -320,7 +271,7 @@ class FaultProxy:
                     return
                 connection.suffer(fault)
             await connection.run()
-        except (OSError, EOFError, _Ended, asyncio.CancelledError):  # cancelled: we are closing
+        except (OSError, EOFError, Ended, asyncio.CancelledError):  # cancelled: we are closing
             return
         finally:
             connection.end(is_polite=True)
@@ -331,241 +282,3 @@ class FaultProxy:
 
     def reads_requests(self) -> bool:
         return self._speaks_http
-
-
-class _Ended(Exception):
-    """The connection was ended by a fault."""
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A head as it came, and how many bytes of body follow (None: nobody knows)."""
-
-    line: str
-    head: bytes
-    body_bytes: int | None
-    waits_for_continue: bool
-
-    @classmethod
-    def read(cls, head: bytes) -> _Request:
-        first, *lines = head.decode("latin-1").split("\r\n")
-        named = (line.partition(":") for line in lines)
-        headers = {name.strip().lower(): value.strip() for name, _, value in named}
-        is_open = "transfer-encoding" in headers or "upgrade" in headers
-        return cls(
-            line=first.rpartition(" ")[0],
-            head=head,
-            body_bytes=None if is_open else int(headers.get("content-length", "0")),
-            waits_for_continue=headers.get("expect", "").lower() == "100-continue",
-        )
-
-
-class _Connection:
-    """Client and server, and what they are to suffer."""
-
-    def __init__(
-        self, proxy: FaultProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._proxy = proxy
-        self._client, self._to_client = reader, writer
-        self._to_server: asyncio.StreamWriter | None = None
-        self._passed: dict[Fault, int] = {}  # bytes, in the fault's direction
-        self._stalls: set[Fault] = set()
-        self._flows = asyncio.Event()
-        self._flows.set()
-        self._last_burst: tuple[Direction | None, float] = (None, 0.0)
-        self._buffer = b""
-
-    async def run(self) -> None:
-        server, to_server = await asyncio.open_connection(*self._proxy.target)
-        self._to_server = to_server
-        for writer in (self._to_client, to_server):
-            writer.transport.set_write_buffer_limits(high=0)  # drain() means: handed over
-        up = self._requests if self._proxy.reads_requests() else self._bytes_up
-        pumps = [
-            asyncio.ensure_future(up(to_server)),
-            asyncio.ensure_future(self._bytes_down(server)),
-        ]
-        try:
-            # One side may close its half and still be listening.
-            await asyncio.gather(*pumps)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-
-    def suffer(self, fault: Fault) -> None:
-        if fault not in self._passed:
-            self._passed[fault] = 0
-            if fault.kind in {"delay", "trickle"}:
-                fault.hits += 1
-
-    def forget(self, fault: Fault) -> None:
-        self._passed.pop(fault, None)
-        self._stalls.discard(fault)
-        if not self._stalls:
-            self._flows.set()
-
-    def end(self, *, is_polite: bool) -> None:
-        for writer in (self._to_client, self._to_server):
-            if writer is None or writer.is_closing():
-                continue
-            if is_polite:
-                writer.close()
-            else:
-                _reset(writer)
-
-    # --- Bytes ------------------------------------------------------------------------------
-
-    async def _bytes_up(self, to_server: asyncio.StreamWriter) -> None:
-        while data := self._buffer or await self._client.read(READ_BYTES):
-            self._buffer = b""
-            await self._pass(data, Direction.UP, to_server)
-        with contextlib.suppress(OSError):
-            to_server.write_eof()
-
-    async def _bytes_down(self, server: asyncio.StreamReader) -> None:
-        while data := await server.read(READ_BYTES):
-            await self._pass(data, Direction.DOWN, self._to_client)
-        await self._flows.wait()  # the end, too, has to wait
-        with contextlib.suppress(OSError):
-            self._to_client.write_eof()
-        if self._proxy.reads_requests():
-            raise _Ended  # nobody answers any more
-
-    async def _requests(self, to_server: asyncio.StreamWriter) -> None:
-        while (request := await self._next_request()) is not None:
-            self._proxy.requests.append(request.line)
-            self._forget_last_request()
-            for fault in self._proxy.faults_about(request.line):
-                if fault.kind == "answer":
-                    await self._answer(fault, request)
-                self.suffer(fault)
-            await self._pass(request.head, Direction.UP, to_server, is_head=True)
-            await self._break_if_due(Direction.UP)
-            if request.body_bytes is None:
-                await self._bytes_up(to_server)
-                return
-            left = request.body_bytes
-            while left:
-                data = await self._read(left)
-                left -= len(data)
-                await self._pass(data, Direction.UP, to_server)
-        with contextlib.suppress(OSError):
-            to_server.write_eof()
-
-    async def _next_request(self) -> _Request | None:
-        while b"\r\n\r\n" not in self._buffer:
-            data = await self._client.read(READ_BYTES)
-            if not data:
-                return None
-            self._buffer += data
-        head, end, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        return _Request.read(head + end)
-
-    async def _read(self, at_most: int) -> bytes:
-        data = self._buffer or await self._client.read(min(at_most, READ_BYTES))
-        if not data:
-            raise _Ended
-        self._buffer, data = data[at_most:], data[:at_most]
-        return data
-
-    def _forget_last_request(self) -> None:
-        for fault in [fault for fault in self._passed if fault.matching is not None]:
-            self.forget(fault)
-
-    async def _answer(self, fault: Fault, request: _Request) -> None:
-        fault.hits += 1
-        left = request.body_bytes or 0
-        if not request.waits_for_continue:
-            while left:
-                left -= len(await self._read(left))
-        self._to_client.write(fault.answer)
-        await self._to_client.drain()
-        raise _Ended
-
-    async def _pass(
-        self,
-        data: bytes,
-        direction: Direction,
-        writer: asyncio.StreamWriter,
-        *,
-        is_head: bool = False,
-    ) -> None:
-        """Hand bytes on as slowly, and as far, as the faults allow. Raises _Ended."""
-        await self._be_late(direction)
-        while data:
-            counting = self._counting(direction, is_head=is_head)
-            room = min(
-                [
-                    fault.after_bytes - self._passed[fault]
-                    for fault in counting
-                    if fault.kind in {"cut", "stall"} and fault.is_due
-                ],
-                default=len(data),
-            )
-            if room <= 0:
-                await self._break_if_due(direction)
-                continue
-            pace = self._pace(direction)
-            size = min(room, len(data), pace or len(data))
-            await self._flows.wait()
-            writer.write(data[:size])
-            await writer.drain()
-            data = data[size:]
-            for fault in counting:
-                if fault in self._passed:
-                    self._passed[fault] += size
-            await self._break_if_due(direction, passed=True)
-            if pace:
-                await asyncio.sleep(1 / TICKS_PER_SECOND)
-        self._last_burst = (direction, self._now())
-
-    def _counting(self, direction: Direction, *, is_head: bool) -> list[Fault]:
-        """Faults of requests count only the body on the way up."""
-        return [
-            fault
-            for fault in self._passed
-            if fault.direction == direction and not (is_head and fault.matching is not None)
-        ]
-
-    async def _break_if_due(self, direction: Direction, *, passed: bool = False) -> None:
-        for fault in list(self._passed):
-            if fault.kind not in {"cut", "stall"} or fault.direction != direction:
-                continue
-            count = self._passed.get(fault, 0)
-            if not fault.is_due or count < fault.after_bytes or (passed and not count):
-                continue
-            fault.hits += 1
-            if fault.kind == "cut":
-                self.end(is_polite=fault.is_polite)
-                raise _Ended
-            self._stalls.add(fault)
-            self._passed.pop(fault)
-            self._flows.clear()
-            await self._flows.wait()
-
-    async def _be_late(self, direction: Direction) -> None:
-        seconds = sum(fault.seconds for fault in self._passed if fault.kind == "delay")
-        last_direction, last_at = self._last_burst
-        if seconds and (last_direction != direction or self._now() - last_at > seconds / 2):
-            await asyncio.sleep(seconds)
-
-    def _pace(self, direction: Direction) -> int:
-        """Bytes a tick, 0 for as fast as can be."""
-        paces = [
-            fault.bytes_per_second
-            for fault in self._passed
-            if fault.kind == "trickle" and fault.direction in {None, direction}
-        ]
-        return max(1, min(paces) // TICKS_PER_SECOND) if paces else 0
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close by RST, as a network that breaks down, or a process that is killed."""
-    open_socket = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError):
-        open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
