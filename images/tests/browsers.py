@@ -45,6 +45,9 @@ def opening(
         context = browser.new_context(**{**usual, **options})
         contexts.append(context)
         page = context.new_page()
+        # Chromium hears late that we are the ones to choose: a key pressed right after may be
+        # quicker, and open a dialog nobody sees.
+        page.on("filechooser", lambda chooser: None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
