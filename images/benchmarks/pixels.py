@@ -25,7 +25,7 @@ from PIL import Image
 
 from images.benchmarks import sharp
 from images.media import exif, rendering, variants
-from images.tests import drawing
+from images.tests import drawing, drawn_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,7 +142,7 @@ def photos() -> dict[str, bytes]:
     """Of each format, by a name that begins with its megapixels."""
     twelve = drawing.detailed(width=4032, height=3024, seed=1)
     twenty_four = drawing.detailed(width=6000, height=4000, seed=2)
-    p3 = drawing.display_p3()
+    p3 = drawn_profiles.display_p3()
     return {
         "12 MP JPEG": drawing.jpeg(image=twelve, quality=92, **CAMERA),
         "12 MP JPEG, turned": drawing.jpeg(image=twelve, quality=92, orientation=6, **CAMERA),
@@ -170,7 +170,7 @@ def main(*, rounds: int = 9, beside_sharp: bool = False) -> None:
             paths[name] = into / f"original-{index}"
             paths[name].write_bytes(data)
         small = into / "small"
-        small.write_bytes(drawing.jpeg(width=300, height=200, icc=drawing.display_p3()))
+        small.write_bytes(drawing.jpeg(width=300, height=200, icc=drawn_profiles.display_p3()))
         cases = [
             Case("L 12", yardstick(files["12 MP JPEG"])),
             Case("L 24", yardstick(files["24 MP JPEG"])),

@@ -30,7 +30,6 @@ from images.tests.drawn_exif import (
 )
 
 # Benchmarks take their profile from here.
-from images.tests.drawn_profiles import display_p3 as display_p3
 from images.tests.drawn_profiles import srgb
 
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 160, 60), (30, 60, 210), (240, 210, 40)
