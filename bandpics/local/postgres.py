@@ -30,6 +30,8 @@ USER = DATABASE = "bandpics"
 SCHEMES = {"postgres", "postgresql"}
 # For tests, which never outlive a power cut.
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Else a checkpoint, of which there are many beside, may remove what a copy() still has to fetch.
+COPIED = ("wal_keep_size=256MB",)
 LOG_SETTINGS = ("log_checkpoints=off", "log_min_messages=warning")
 
 # Postgres refuses to run as root. As root we run it as `nobody`, who owns the Postgres folder
@@ -118,7 +120,7 @@ def copy(url: str, folder: Path, *, run: Callable[[Program], object]) -> None:
             command=[
                 str(_binaries() / "pg_basebackup"),
                 *("-h", "127.0.0.1", "-p", str(parts.port), "-U", USER, "-D", str(folder)),
-                *("--checkpoint=fast", "--wal-method=fetch", "--no-sync", "--no-manifest"),
+                *("--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest"),
             ],
             environment=_environment() | {"PGPASSWORD": unquote(parts.password or "")},
             setpriv=_drop_root(),

@@ -109,7 +109,7 @@ def _empty_tables_quickly() -> None:
             # Foreign keys are triggers: with none, the order is of no matter.
             cursor.execute("; ".join(["SET LOCAL session_replication_role = replica", *deletes]))
 
-    TransactionTestCase._fixture_teardown = empty
+    TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
 # `UPDATE "x" … WHERE … IN (SELECT U0."id" FROM "x" U0 …`: what Django makes of a filter that joins.
@@ -233,7 +233,7 @@ def _start(config: pytest.Config) -> None:
         supervisor = Supervisor(data_dir, signals=NoSignals(), say=lambda line: None)
         stack = Stack(data_dir, supervisor, outside=outside(), host=addresses.LOOPBACK, port=8000)
         config.add_cleanup(stack.stop)
-        stack.start_stores(postgres_settings=postgres.FORGETFUL)
+        stack.start_stores(postgres_settings=(*postgres.FORGETFUL, *postgres.COPIED))
         stack.prepare_for_tests()
     except CannotStart as error:
         raise pytest.UsageError(f"bandpics: {error}") from None
