@@ -47,6 +47,9 @@ def open_page(chromium, running_stack):
             " (event) => console.error('CSP', event.violatedDirective, event.blockedURI))"
         )
         page = context.new_page()
+        # Chromium hears late that we are the ones to choose: a key pressed right after may be
+        # quicker, and open a dialog nobody sees.
+        page.on("filechooser", lambda chooser: None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",

@@ -1,4 +1,4 @@
-"""One start, looked at from all sides: what it says, writes, opens and hides."""
+"""One start, looked at from all sides: what it says, writes, opens, hides and brings back."""
 
 from __future__ import annotations
 
