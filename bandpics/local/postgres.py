@@ -10,7 +10,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import psutil
 import psycopg
@@ -30,6 +30,8 @@ USER = DATABASE = "bandpics"
 SCHEMES = {"postgres", "postgresql"}
 # For tests, which never outlive a power cut.
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Else a checkpoint, of which there are many beside, may remove what a copy() still has to fetch.
+COPIED = ("wal_keep_size=256MB",)
 LOG_SETTINGS = ("log_checkpoints=off", "log_min_messages=warning")
 
 # Postgres refuses to run as root. As root we run it as `nobody`, who owns the Postgres folder
@@ -104,6 +106,26 @@ def create(folder: Path, *, password: str, run: Callable[[Program], object]) -> 
         raise
     finally:
         password_file.unlink(missing_ok=True)
+
+
+def copy(url: str, folder: Path, *, run: Callable[[Program], object]) -> None:
+    """Make the database folder of what a running Postgres holds, its password included."""
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(folder, *_nobody())
+    parts = urlsplit(url)
+    run(
+        Program(
+            name="pg_basebackup",
+            command=[
+                str(_binaries() / "pg_basebackup"),
+                *("-h", "127.0.0.1", "-p", str(parts.port), "-U", USER, "-D", str(folder)),
+                *("--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest"),
+            ],
+            environment=_environment() | {"PGPASSWORD": unquote(parts.password or "")},
+            setpriv=_drop_root(),
+        )
+    )
 
 
 def answers(url: str) -> bool:

@@ -5,6 +5,7 @@ Each process of a parallel run has its own database (pytest-django), bucket and 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -16,13 +17,14 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from bandpics.local import addresses, environment, postgres, s3_server
-from bandpics.local.data_dir import DataDir
+from bandpics.local.data_dir import DataDir, write_private
 from bandpics.local.stack import OWN, Stack
-from bandpics.local.supervisor import NoSignals, Supervisor
+from bandpics.local.supervisor import NoSignals, Program, Supervisor, leash
 from bandpics.local.trouble import CannotStart
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 
 LIMITS = [
     f"RATE_LIMIT_{whose}"
-    for whose in ["ADDRESS", "USER", "KEY", "INVITATION", "DEVICE", "GUESS", "PASSWORD", "ACCOUNT"]
+    for whose in [
+        *("ADDRESS", "USER", "KEY", "INVITATION", "DEVICE", "GUESS", "PASSWORD", "ACCOUNT"),
+        *("MAIL", "REGISTER"),
+    ]
 ]
 START_SECONDS = 90
 STOP_SECONDS = 20
@@ -54,9 +59,57 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 def pytest_configure() -> None:
     """A good password hash costs a quarter of a second, and every test makes people."""
     from django.conf import settings
+    from django.db import connection
 
+    connection.settings_dict["TEST"]["TEMPLATE"] = postgres.DATABASE  # migrated once for all
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    _look_at_static_files_once()
+    _read_descriptions_of_s3_once()
+    _empty_tables_quickly()
     _refuse_updates_that_cannot_decide()
+
+
+def _look_at_static_files_once() -> None:
+    """Every test's client loads the middleware anew, and WhiteNoise looks at hundreds of files
+    whenever it is loaded: more work than most tests."""
+    from whitenoise.middleware import WhiteNoiseMiddleware
+
+    look = WhiteNoiseMiddleware.update_files_dictionary
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def remember(self: Any, root: str, prefix: str) -> None:
+        if (root, prefix) not in found:
+            look(self, root, prefix)
+            found[root, prefix] = dict(self.files)
+        self.files.update(found[root, prefix])
+
+    WhiteNoiseMiddleware.update_files_dictionary = remember
+
+
+def _read_descriptions_of_s3_once() -> None:
+    """Every thread and every changed setting has a botocore session of its own, and each would
+    read megabytes of JSON; one loader serves them all, as it does within a session."""
+    import botocore.session
+
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+
+def _empty_tables_quickly() -> None:
+    """After a test that commits. Django would TRUNCATE all tables, which makes hundreds of files
+    anew, and then find all permissions and content types again: those nobody changes."""
+    from django.db import connection, transaction
+    from django.test import TransactionTestCase
+
+    kept = {"auth_permission", "django_content_type"}
+
+    def empty(self: Any) -> None:
+        tables = set(connection.introspection.django_table_names()) - kept
+        deletes = [f'DELETE FROM "{table}"' for table in tables]  # noqa: S608
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Foreign keys are triggers: with none, the order is of no matter.
+            cursor.execute("; ".join(["SET LOCAL session_replication_role = replica", *deletes]))
+
+    TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
 # `UPDATE "x" … WHERE … IN (SELECT U0."id" FROM "x" U0 …`: what Django makes of a filter that joins.
@@ -98,6 +151,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
 def stack_of_its_own(data_dir: Path, **settings: str) -> Iterator[dict[str, Any]]:
     """As running_stack, with other settings; the folder goes with it."""
     bring_static_files(data_dir)
+    bring_database(data_dir)
     # Nobody listens there but a test that plays the map.
     tile_port = addresses.free_port(addresses.LOOPBACK)
     tile_url = f"http://{addresses.LOOPBACK}:{tile_port}/{{z}}/{{x}}/{{y}}.png"
@@ -145,6 +199,20 @@ def bring_static_files(data_dir: Path) -> None:
         shutil.copytree(collected, data_dir / "static", dirs_exist_ok=True)
 
 
+def bring_database(data_dir: Path) -> None:
+    """Spare a new stack the seconds of initdb and of migrations: a copy of this run's Postgres."""
+    if (data_dir / "postgres").exists():
+        return
+    url = os.environ["DATABASE_URL"]
+    password = unquote(urlsplit(url).password or "")
+    write_private(data_dir / "secrets.json", json.dumps({"postgres_password": password}))
+    postgres.copy(url, data_dir / "postgres", run=_run)
+
+
+def _run(program: Program) -> None:
+    subprocess.run([*leash(program), *program.command], env=program.environment, check=True)
+
+
 def wait_for_stack(data_dir: Path, process: subprocess.Popen[Any]) -> dict[str, Any]:
     """What is in stack.json, once it is there."""
     end = time.monotonic() + START_SECONDS
@@ -165,8 +233,8 @@ def _start(config: pytest.Config) -> None:
         supervisor = Supervisor(data_dir, signals=NoSignals(), say=lambda line: None)
         stack = Stack(data_dir, supervisor, outside=outside(), host=addresses.LOOPBACK, port=8000)
         config.add_cleanup(stack.stop)
-        stack.start_stores(postgres_settings=postgres.FORGETFUL)
-        stack.collect_static()
+        stack.start_stores(postgres_settings=(*postgres.FORGETFUL, *postgres.COPIED))
+        stack.prepare_for_tests()
     except CannotStart as error:
         raise pytest.UsageError(f"bandpics: {error}") from None
     os.environ.update(stack.variables)

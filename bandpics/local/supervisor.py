@@ -253,7 +253,7 @@ class Supervisor:
     ) -> Child:
         with log.open("ab") as log_file:
             process = subprocess.Popen(
-                [*_leash(program), *program.command],
+                [*leash(program), *program.command],
                 env=program.environment,
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
@@ -353,7 +353,7 @@ def setpriv_path() -> str | None:
     return path if probe.returncode == 0 else None
 
 
-def _leash(program: Program) -> list[str]:
+def leash(program: Program) -> list[str]:
     """A child on this leash ends when its supervisor is killed. macOS has no such thing;
     there the next start stops what is left over."""
     path = setpriv_path()

@@ -77,6 +77,7 @@ class World:
         self._application = application
         self.data_dir = DataDir(folder)
         pytest_plugin.bring_static_files(folder)
+        pytest_plugin.bring_database(folder)
         outside = pytest_plugin.outside() | dict.fromkeys(pytest_plugin.LIMITS, "1000000/minute")
         if work_dir is not None:
             outside["WORK_DIR"] = str(work_dir)

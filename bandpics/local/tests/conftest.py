@@ -23,10 +23,14 @@ from bandpics.local import addresses, environment, pytest_plugin
 
 
 class Up:
-    """`manage.py up` in a folder of its own: start it, look at it, end it."""
+    """`manage.py up` in a folder of its own: start it, look at it, end it.
 
-    def __init__(self, data_dir: Path) -> None:
+    With a database brought along, or, as for people, with one that it makes.
+    """
+
+    def __init__(self, data_dir: Path, *, spares_time: bool = False) -> None:
         self.data_dir = data_dir
+        self.spares_time = spares_time
         self.port = addresses.free_port(addresses.LOOPBACK)
         self.log = Path(tempfile.mkstemp(prefix="bandpics-up-", suffix=".log")[1])
         self.process: subprocess.Popen[bytes] | None = None
@@ -40,6 +44,8 @@ class Up:
     def spawn(self, *words: str, **variables: str) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         pytest_plugin.bring_static_files(self.data_dir)
+        if self.spares_time and "DATABASE_URL" not in variables:
+            pytest_plugin.bring_database(self.data_dir)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*_COMMAND, "--data-dir", str(self.data_dir), "--port", str(self.port), *words],
@@ -93,7 +99,7 @@ def ended():
 
 @pytest.fixture
 def up(tmp_path):
-    one = Up(tmp_path / "data")
+    one = Up(tmp_path / "data", spares_time=True)
     yield one
     one.end()
 
@@ -101,6 +107,8 @@ def up(tmp_path):
 @pytest.fixture(scope="module")
 def shared_up(tmp_path_factory):
     one = Up(tmp_path_factory.mktemp("up") / "data")
+    # The leftovers of an initdb cut short are in nobody's way.
+    (one.data_dir / "postgres.new" / "base").mkdir(parents=True)
     one.start()
     yield one
     one.end()

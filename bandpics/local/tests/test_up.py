@@ -1,8 +1,10 @@
-"""One start, looked at from all sides: what it says, writes, opens and hides."""
+"""One start, looked at from all sides: what it says, writes, opens, hides and brings back."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import stat
 import subprocess
@@ -14,7 +16,7 @@ import pytest
 import redis
 import urllib3
 
-from bandpics.local import environment, pytest_plugin
+from bandpics.local import environment, postgres, pytest_plugin
 from bandpics.local.tests.conftest import healthz, is_root, refused, until, worker_listens
 
 pytestmark = pytest.mark.xdist_group("up")
@@ -133,3 +135,15 @@ def test_the_web_port_is_open_to_this_machine_only(shared_up):
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening == "127.0.0.1"
+
+
+def test_what_dies_is_brought_back(shared_up, stack):
+    up = shared_up
+    for name in ("worker", "redis", "web", "postgres"):
+        before = up.pid_of(name)
+        os.kill(before, signal.SIGKILL)
+        up.waits_to_say(f"{name} was killed by SIGKILL; starting it again", seconds=5)
+        until(lambda name=name, old=before: up.pid_of(name) != old, up.log, seconds=10)
+    until(lambda: healthz(stack["web_url"]) == 200, up.log, seconds=20)
+    until(lambda: worker_listens(stack), up.log, seconds=30)
+    until(lambda: postgres.answers(stack["database_url"]), up.log, seconds=10)
