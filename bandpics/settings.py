@@ -37,7 +37,10 @@ def http_origin(value: str | None) -> str | None:
     is_bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username)
     if parts.scheme not in {"http", "https"} or not parts.hostname or not is_bare:
         raise ValidationError("must be an address such as https://photos.example.org, no path")
-    return f"{parts.scheme}://{parts.netloc}"
+    # As clients say it in Host, which is signed: without the port a scheme has anyway.
+    default = {"http": 80, "https": 443}[parts.scheme]
+    netloc = parts.netloc.lower().removesuffix(f":{default}")
+    return f"{parts.scheme}://{netloc}"
 
 
 def public_origin(value: str) -> str:

@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 GRACE_SECONDS = 5.0
 TICK_SECONDS = 1.0
 LOOK_SECONDS = 2.0
-SILENCE_SECONDS = 20.0
+# More than the longest pause of kombu between two tries to connect (30 s), in which it is silent.
+SILENCE_SECONDS = 45.0
 
 
 def guard(app: Celery) -> None:

@@ -497,6 +497,11 @@ class Upload(models.Model):
         return self.declared_byte_size - (self.part_count - 1) * int(settings.MULTIPART_PART_BYTES)
 
 
+# Failures that leave the bytes in quarantine: for somebody to look at, or to try again. Those that
+# were not to be found may be back, like a store that was not mounted.
+KEEP_BYTES = frozenset({Upload.Failure.CRASHED, Upload.Failure.ORIGINAL_MISSING})
+
+
 class Variant(models.Model):
     """One metadata-free rendering of one version of a photo."""
 

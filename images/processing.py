@@ -33,7 +33,7 @@ from images import doomed, doorbell, locks, quota, versions
 from images.media import exif, keys, originals, rendering
 from images.media.rendering import BadPicture, Header, Rendered
 from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
-from images.models import ONCE_PER_GROUP, Image, Upload, Variant
+from images.models import KEEP_BYTES, ONCE_PER_GROUP, Image, Upload, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +62,10 @@ class ClaimLost(Exception):
 
 class Rearranged(Exception):
     """The photo, or the twin of it, changed under our hands. The work is to be done again."""
+
+
+# Trouble with bucket, lock, database or disk: the claim is given back, uncounted.
+NOBODYS_FAULT = (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError)
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,26 @@ def process(upload: Upload) -> None:
         return
     try:
         with _kept_alive(claim):
-            _work(claim)
+            _work_or_end(claim)
     except ClaimLost:
         logger.info("Upload %s was taken over", upload.pk)
+    except NOBODYS_FAULT as error:
+        if disk.is_full(error):
+            where = settings.WORK_DIR or tempfile.gettempdir()
+            logger.error("disk-full: No room in %s: photos wait until there is", where)
+        _give_back_patiently(claim)
+        raise
+
+
+def _work_or_end(claim: Claim) -> None:
+    """Do the work, or what is to be done where it fails for a reason of its own.
+
+    Raises ClaimLost, and NOBODYS_FAULT: of the work, or of the end.
+    """
+    try:
+        _work(claim)
+    except (ClaimLost, *NOBODYS_FAULT):
+        raise
     except Rearranged:
         _begin_again(claim)
     except BadPicture as bad:
@@ -121,16 +142,10 @@ def process(upload: Upload) -> None:
             _end_without_original(claim)
         else:
             _count(claim)
-    except (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError) as error:
-        if disk.is_full(error):
-            where = settings.WORK_DIR or tempfile.gettempdir()
-            logger.error("disk-full: No room in %s: photos wait until there is", where)
-        _give_back_patiently(claim)
-        raise
     except Exception:
         # Ours to mend, or a picture no library expected (MemoryError, a time limit): it counts,
         # or one poisonous photo would be tried for ever.
-        logger.exception("Upload %s: attempt %s failed", upload.pk, claim.attempt)
+        logger.exception("Upload %s: attempt %s failed", claim.upload.pk, claim.attempt)
         if not connection.in_atomic_block:
             # A time limit may have struck within a query; and a lock must not outlive its holder.
             connection.close()
@@ -466,12 +481,13 @@ def _end(
 ) -> bool:
     """PROCESSING -> FAILED or DISCARDED; quota returned; quarantine emptied.
 
-    A crashed upload's bytes stay, so that somebody can look. True if it was still ours.
+    Bytes of which something may still become stay, so that somebody can look, or retry. True if it
+    was still ours.
     """
     with transaction.atomic():
         is_closed = _close(claim, status, failure=failure)
     if is_closed:
-        _clear(claim, keeps_bytes=failure == Upload.Failure.CRASHED)
+        _clear(claim, keeps_bytes=failure in KEEP_BYTES)
     return is_closed
 
 

@@ -292,7 +292,7 @@ class _Comparison:
 
     def _look_at_multiparts(self) -> None:
         try:
-            for batch in batches(photo_storage().open_multiparts(""), BATCH):
+            for batch in batches(photo_storage().open_multiparts(keys.INCOMING), BATCH):
                 old = [each for each in batch if each.started_at < self.old]
                 wanted = set(
                     Upload.objects.pending()

@@ -15,14 +15,14 @@ from django.db.models.functions import Now
 from images import cleanup
 from images.media import keys
 from images.media.storage import photo_storage
-from images.models import Upload
+from images.models import KEEP_BYTES, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Longer than any signature lives, and than clocks differ.
 STRAY_AGE = timedelta(hours=1)
-CRASHED_KEPT = timedelta(days=30)
+FAILED_KEPT = timedelta(days=30)
 BATCH = 1000
 
 
@@ -57,8 +57,8 @@ def wanted_of(stored: Sequence[str]) -> set[str]:
     )
     to_look_at = Q(
         status=Upload.Status.FAILED,
-        failure=Upload.Failure.CRASHED,
-        finished_at__gte=Now() - CRASHED_KEPT,
+        failure__in=KEEP_BYTES,
+        finished_at__gte=Now() - FAILED_KEPT,
     )
     rows = Upload.objects.filter(under_way | to_look_at, pk__in=ids)
     return {keys.incoming(pk) for pk in rows.values_list("pk", flat=True)}

@@ -18,10 +18,11 @@ from images.media import formats
 from images.media.storage import (
     ObjectMissing,
     SignedRequest,
+    StorageUnavailable,
     StoredPart,
     photo_storage,
 )
-from images.models import Image, Upload
+from images.models import KEEP_BYTES, Image, Upload
 from images.senders import BY_INVITATION
 
 if TYPE_CHECKING:
@@ -354,7 +355,7 @@ def complete(upload: Upload) -> bool:
         raise NotPending
     if upload.status != Upload.Status.PENDING:
         return False
-    _join_parts(upload)
+    is_joined = _join_parts(upload)
     try:
         stored = photo_storage().head(upload.incoming_key)
     except ObjectMissing:
@@ -363,10 +364,16 @@ def complete(upload: Upload) -> bool:
             return False  # another call and a quick worker were faster
         raise NotArrived(missing) from None
     if stored.byte_size != upload.declared_byte_size:
+        if _is_past_pending(upload):
+            return False  # others are there by now, and were accepted
         photo_storage().delete_keys([upload.incoming_key])
         _forget_multipart(upload)
         raise SizeMismatch
-    return accept(upload) or not _is_past_pending(upload, or_raise=True)
+    if not accept(upload):
+        return not _is_past_pending(upload, or_raise=True)
+    if not is_joined:
+        _drop_parts(upload)
+    return True
 
 
 def _is_past_pending(upload: Upload, *, or_raise: bool = False) -> bool:
@@ -378,17 +385,30 @@ def _is_past_pending(upload: Upload, *, or_raise: bool = False) -> bool:
     return not is_pending
 
 
-def _join_parts(upload: Upload) -> None:
-    """Finish the multipart upload from what ListParts says, never from the browser's list."""
+def _join_parts(upload: Upload) -> bool:
+    """Finish the multipart upload from what ListParts says, never from the browser's list.
+
+    False if it is not whole: what is there of it is of no use to bytes that came another way.
+    """
     if upload.multipart_id is None:
-        return
+        return True
     parts = arrived_parts(upload)
-    if len(parts) == upload.part_count:
+    is_whole = len(parts) == upload.part_count
+    if is_whole:
         # Gone: another call finished it meanwhile. HEAD decides.
         with contextlib.suppress(ObjectMissing):
             photo_storage().complete_multipart(
                 upload.incoming_key, multipart_id=upload.multipart_id, parts=parts
             )
+    return is_whole
+
+
+def _drop_parts(upload: Upload) -> None:
+    """Of bytes that arrived as a whole in another way: by the plain form, for one."""
+    parts = doomed.note_parts(upload)
+    with contextlib.suppress(StorageUnavailable):  # the sweeper does it
+        photo_storage().abort_multipart(upload.incoming_key, multipart_id=upload.multipart_id or "")
+        parts.delete()
 
 
 def _missing_parts(upload: Upload) -> list[int]:
@@ -430,7 +450,7 @@ def retry(upload: Upload) -> bool:
 
     Raises BytesGone, quota.Exhausted, StorageUnavailable.
     """
-    if upload.failure != Upload.Failure.CRASHED:
+    if upload.failure not in KEEP_BYTES:
         raise BytesGone
     try:
         photo_storage().head(upload.incoming_key)

@@ -198,6 +198,7 @@ def test_every_column_an_image_has_was_thought_of():
         "sort_at": "not shown",
         "words": "made of others",
         "looked_at": "the sweeper's own",
+        "original_lost_at": "shown where the original is asked for",
     }
     columns = {field.attname for field in Image._meta.concrete_fields}
     assert columns - set(image_rows.COLUMNS) == set(left_out)

@@ -16,6 +16,7 @@ from images import tasks
 from images.media.storage import PhotoStorage
 from images.models import Image, Upload
 from images.tests import drawing
+from images.tests.story import put
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -67,6 +68,17 @@ def test_the_receipt_of_a_personal_link_shows_them(post, cleo):
     post(photo(drawing.jpeg()))
     (line,) = cleo.receipt()
     assert (line["filename"], line["status"]) == ("stage.jpg", "queued")
+
+
+def test_what_a_browser_began_in_parts_the_form_finishes(post, cleo, bucket, settings):
+    settings.MULTIPART_THRESHOLD_BYTES = settings.MULTIPART_PART_BYTES = 10_000
+    data = drawing.jpeg() + bytes(15_000)
+    ticket = cleo.announce_one(data)
+    put(cleo.sign(ticket["id"], part=1).json(), data[:10_000])
+    post(photo(data))
+    upload = Upload.objects.get()
+    assert (str(upload.pk), upload.status) == (ticket["id"], "queued")
+    assert list(bucket.open_multiparts("")) == []
 
 
 def test_the_same_photo_again_is_already_here(post):

@@ -10,6 +10,7 @@ import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
+from bandpics.settings import http_origin
 from images.media.signing import Credentials, Signer
 from images.media.storage import attachment
 
@@ -130,3 +131,18 @@ def test_a_download_has_no_header_to_inject_into():
     assert "\n" not in header
     assert header.isascii()
     assert header.count('"') == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "origin"),
+    [
+        ("https://S3.Example.com:443", "https://s3.example.com"),
+        ("http://s3.example.com:80/", "http://s3.example.com"),
+        ("https://s3.example.com:80", "https://s3.example.com:80"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("http://s3.example.com:9000", "http://s3.example.com:9000"),
+    ],
+)
+def test_a_host_is_signed_as_clients_say_it(told, origin):
+    """RFC 9110, 7.2: without the port the scheme has anyway."""
+    assert http_origin(told) == origin

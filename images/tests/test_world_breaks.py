@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection
 
-from images import processing
+from images import processing, strays
 from images.media.storage import StorageUnavailable
 from images.models import Image, Variant
 from images.tests import drawing
@@ -47,6 +47,24 @@ def test_bytes_that_vanished_end_the_upload(cleo, bucket, caplog):
     (alert,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert alert.getMessage().startswith("original-missing: ")
     assert upload.incoming_key in alert.getMessage()
+
+
+def test_bytes_that_are_back_can_be_tried_again(cleo, ada, bucket, signed_in, tmp_path):
+    """The store was mounted empty, for longer than anybody waits."""
+    data = drawing.jpeg()
+    upload = cleo.send(data)
+    bucket.delete_keys([upload.incoming_key])
+    for _ in range(2):
+        processing.process(upload)
+    (tmp_path / "back").write_bytes(data)
+    bucket.put_file(upload.incoming_key, tmp_path / "back", content_type="image/jpeg")
+    assert strays.remove_unwanted([upload.incoming_key]) == 0
+
+    answer = signed_in(ada).post(f"/api/v1/images/{upload.image_id}/retry/")
+    assert answer.status_code == 202, answer.json()
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "done"
 
 
 def test_a_full_disk_costs_no_attempt(cleo, settings, tmp_path):
@@ -97,11 +115,7 @@ def test_a_database_connection_cut_in_between_costs_no_attempt(cleo, monkeypatch
 
     def store_then_lose_the_database(*args, **kwargs):
         store(*args, **kwargs)
-        with psycopg.connect(dsn()) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        _end_all_sessions()
 
     monkeypatch.setattr(processing, "_store", store_then_lose_the_database)
     with pytest.raises(OperationalError):
@@ -135,6 +149,34 @@ def test_a_database_that_is_away_for_a_while_costs_no_attempt(cleo, monkeypatch)
     assert (upload.status, upload.attempt) == ("queued", 0)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_before_a_bad_pictures_end_costs_no_attempt(cleo, monkeypatch):
+    upload = cleo.send(drawing.jpeg()[:2000])
+    end = processing._end
+
+    def lose_the_database_and_end(*args, **kwargs):
+        _end_all_sessions()
+        return end(*args, **kwargs)
+
+    monkeypatch.setattr(processing, "_end", lose_the_database_and_end)
+    with pytest.raises(OperationalError):
+        processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+    monkeypatch.setattr(processing, "_end", end)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.failure) == ("failed", "damaged")
+
+
+def _end_all_sessions() -> None:
+    with psycopg.connect(dsn()) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
 def _let_people_in(is_open: bool) -> None:
     name = connection.settings_dict["NAME"]
     with psycopg.connect(dsn(dbname="postgres"), autocommit=True) as other:
@@ -157,11 +199,7 @@ def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
     def finish_and_hear_nothing(*args):
         if is_committed:
             finish(*args)
-        with psycopg.connect(dsn()) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        _end_all_sessions()
         Image.objects.exists()  # raises OperationalError
 
     monkeypatch.setattr(processing, "_finish", finish_and_hear_nothing)
