@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -247,7 +248,7 @@ class Yardstick:
         """On these cores, or all."""
         wanted = cores or os.sched_getaffinity(0)
         with ProcessPoolExecutor(
-            WORKERS, initializer=os.sched_setaffinity, initargs=[0, wanted]
+            WORKERS, initializer=partial(os.sched_setaffinity, 0, wanted)
         ) as processes:
             list(processes.map(_render, [self._path] * WORKERS))  # imports
             started = time.perf_counter()
