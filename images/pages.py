@@ -27,7 +27,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import GreaterThan, LessThan
 from django.http import Http404
 from rest_framework.exceptions import ValidationError
@@ -328,7 +328,9 @@ def _ordering(
 def count_of(groups: GroupQuerySet, rows: ImageQuerySet, sought: Sought | None = None) -> int:
     """How many cut_of() could show. One query."""
     counted = groups.order_by().annotate(rows=_in_each(rows, sought, _how_many))
-    return counted.aggregate(sum=Sum("rows", default=0))["sum"]  # type: ignore[no-any-return]  # an int
+    # Cast: of what cannot match anything Django makes a NULL, which has no type.
+    number = Cast("rows", IntegerField())
+    return counted.aggregate(sum=Sum(number, default=0))["sum"]  # type: ignore[no-any-return]  # an int
 
 
 def _in_each(

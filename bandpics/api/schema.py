@@ -82,6 +82,8 @@ class Schema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         for code in self._problems():
             bodies.setdefault(code, {"$ref": f"#/components/responses/Problem{code.title()}"})
+        if self.method == "GET":
+            bodies.setdefault("414", {"$ref": "#/components/responses/AddressTooLong"})
         return bodies
 
     def _problems(self) -> list[str]:
@@ -112,6 +114,10 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             "content": {CONTENT_TYPE: {"schema": _PROBLEM_REF}},
         }
         for code, meaning in _MEANINGS.items()
+    }
+    components["responses"]["AddressTooLong"] = {
+        "description": "More than 8190 bytes, not the `ids` alone: the web server's own words.",
+        "content": {"text/html": {"schema": {"type": "string"}}},
     }
     return result
 

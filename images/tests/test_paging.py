@@ -242,6 +242,12 @@ def test_an_offset_leaves_out_and_counts(client_of_ben, album, word):
     assert first["previous"] is None
 
 
+@pytest.mark.parametrize("word", ["...", "\x96"])
+def test_what_cannot_match_anything_is_nothing_to_leave_out(client_of_ben, album, word):
+    page = client_of_ben.get(URL, {"q": word, "skip": 1, "ordering": "-uploaded_at"}).json()
+    assert (page["count"], page["results"]) == (0, [])
+
+
 def test_a_cursor_does_not_count(client_of_ben, album):
     assert "count" not in client_of_ben.get(URL).json()
 

@@ -32,10 +32,12 @@ def test_problems_are_problem_json_and_every_reference_leads_somewhere(schema):
     components = schema["components"]
     assert components["schemas"]["Problem"]["required"] == ["type", "title", "status", "detail"]
     for _, _, operation in _operations(schema):
-        for answer in operation["responses"].values():
+        for code, answer in operation["responses"].items():
             if "$ref" in answer:
                 kind = components["responses"][answer["$ref"].rpartition("/")[2]]
-                assert list(kind["content"]) == ["application/problem+json"]
+                # An address that is too long never gets as far as to us.
+                types = ["text/html"] if code == "414" else ["application/problem+json"]
+                assert list(kind["content"]) == types
 
 
 def test_all_four_credentials_are_described(schema):
