@@ -25,7 +25,7 @@ XMP_MORE_START: Final = b"http://ns.adobe.com/xmp/extension/\0"
 
 # Cameras write tens of segments, depth maps in XMP a few hundred.
 MAX_SEGMENTS: Final = 5000
-MAX_JUNK_BYTES: Final = 64 * 1024  # between two segments
+MAX_JUNK_BYTES: Final = 64 * 1024  # between all segments, fill bytes among them
 MAX_DRAWING_BYTES: Final = 1024 * 1024
 MAX_EXIF_BYTES: Final = 1024 * 1024
 MAX_XMP_BYTES: Final = 1024 * 1024
@@ -61,8 +61,10 @@ def read_header(file: BinaryIO) -> Header:
     """Read the segments up to the first SOS. Fields stay empty where the file is broken."""
     header = Header(drawing=b"\xff\xd8")
     file.seek(2)
+    junk_bytes = 0
     for _ in range(MAX_SEGMENTS):
-        marker = _next_marker(file)
+        marker, skipped = _next_marker(file, MAX_JUNK_BYTES - junk_bytes)
+        junk_bytes += skipped
         if marker is None or marker == EOI:
             break
         if marker in WITHOUT_LENGTH:
@@ -83,17 +85,18 @@ def read_header(file: BinaryIO) -> Header:
     return header
 
 
-def _next_marker(file: BinaryIO) -> int | None:
-    """The next marker, over fill bytes and junk as decoders do; None at the end of the file."""
+def _next_marker(file: BinaryIO, most_junk: int) -> tuple[int | None, int]:
+    """The next marker, over fill bytes and junk as decoders do, and how many of these there were;
+    None at the end of the file, or where there are too many."""
     previous = b""
-    for _ in range(MAX_JUNK_BYTES):
+    for read in range(most_junk + 2):
         byte = file.read(1)
         if not byte:
-            return None
+            return None, read
         if previous == b"\xff" and byte not in (b"\0", b"\xff"):
-            return byte[0]
+            return byte[0], read - 1
         previous = byte
-    return None
+    return None, most_junk
 
 
 def _note(header: Header, marker: int, payload: bytes) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import struct
 import subprocess
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pillow_heif
@@ -264,6 +265,27 @@ UNPROVEN = {
 def test_what_cannot_be_proved_is_not_edited(forget: Callable[[bytes], bytes | None], name: str):
     with pytest.raises(originals.Unproven):
         forget(UNPROVEN[name])
+
+
+def test_a_gif_of_too_many_blocks_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.gif(xmp=packet(PLACE))
+    start = data.index(b"!\xff")
+    with pytest.raises(originals.Unproven):
+        forget(data[:start] + b"!\x05\0" * containers.MAX_GIF_BLOCKS + data[start:])
+
+
+def test_no_list_of_the_blocks_of_a_gif_is_made(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.gif(xmp=packet(PLACE))
+    start = data.index(b"!\xff")
+    large = data[:-1] + b"," + bytes(9) + b"\2" + (b"\xff" + bytes(255)) * 16_000 + b"\0;"
+    before = large[:start] + b"!\x05\0" * 50_000 + large[start:]
+    tracemalloc.start()
+    after = forget(before)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert after is not None
+    assert b"!\x05" not in after
+    assert peak < 1_000_000 + len(after)  # the latter for this test
 
 
 def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None]):

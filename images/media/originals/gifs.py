@@ -22,33 +22,42 @@ def rewrite(source: Path, into: Path) -> bool:
     with (
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
         into.open("wb") as out,
     ):
         for start, end in _kept(data, keeps_xmp=True):
-            out.write(data[start:end])
+            out.write(view[start:end])
         return out.tell() != len(data)
 
 
 def drawing(path: Path) -> int:
     """A checksum over the blocks that draw."""
     checksum = 0
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
+    ):
         for start, end in _kept(data, keeps_xmp=False):
-            checksum = zlib.crc32(data[start:end], checksum)
+            checksum = zlib.crc32(view[start:end], checksum)
     return checksum
 
 
 def _kept(data: mmap.mmap, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
-    """What stays, from and to. Raises Unproven where the file is not whole."""
-    blocks = list(containers.gif_blocks(data))
-    if not blocks or blocks[-1][0] != b";":
-        raise Unproven("It ends before its end.")
-    yield 0, blocks[0][1]
-    for kind, start, end in blocks:
+    """What stays, from and to. Raises Unproven, perhaps only at its end, where the file is not
+    whole."""
+    kind = b""
+    is_first = True
+    for kind, start, end in containers.gif_blocks(data):
         if kind == b"!\x01":
             raise Unproven("It has text for pixels.")
+        if is_first:
+            yield 0, start  # size and colours
+            is_first = False
         xmp = containers.gif_xmp(data, start, end) if kind == b"!\xff" else None
         is_harmless = keeps_xmp and xmp is not None and not telling.xmp_tells_where(xmp)
         draws = kind in _DRAWING_BLOCKS or data[start + 3 : start + 14] in _DRAWING_APPLICATIONS
         if draws or is_harmless:
             yield start, end
+    if kind != b";":
+        raise Unproven("It ends before its end, or has too many blocks.")
