@@ -6,6 +6,8 @@ decoder is shown only the segments that draw.
 
 from __future__ import annotations
 
+import mmap
+import re
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -83,6 +85,35 @@ def read_header(file: BinaryIO) -> Header:
             break
     header.icc = _joined_icc(header._icc_parts)
     return header
+
+
+# A marker that a decoder heeds behind coded data: not a byte that was stuffed, nor a restart.
+_AFTER_CODED_DATA: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+# Those whose length a decoder goes over. Of all others it breaks off, or searches on behind them.
+_PASSED_OVER: Final = frozenset({SOS, DQT, DHT, DAC, DRI, COM, 0xDC, *range(0xE0, 0xF0)})
+
+
+def count_scans(file: BinaryIO, pixels_at: int, *, most: int) -> int:
+    """How many scans a decoder goes over up to the end of the image; one more than `most` if
+    beyond, or if too many segments stand between them.
+
+    `pixels_at` is the offset of the first SOS. Within coded data a marker cannot occur by chance,
+    but what looks like one may stand in a comment between two scans.
+    """
+    scans, at = 0, pixels_at
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for _ in range(MAX_SEGMENTS):
+            found = _AFTER_CODED_DATA.search(data, at)
+            marker = found[0][1] if found else EOI
+            if found is None or marker in (SOI, EOI):
+                return scans
+            scans += marker == SOS
+            if scans > most:
+                return scans
+            at = found.end()
+            if marker in _PASSED_OVER:
+                at += max(int.from_bytes(data[at : at + 2]), 2)
+    return most + 1
 
 
 def _next_marker(file: BinaryIO, most_junk: int) -> tuple[int | None, int]:

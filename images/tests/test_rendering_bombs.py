@@ -282,11 +282,22 @@ def tiff_of_parts(
     return drawn_exif.tiff(tags | {offsets: (LONG, [at] * count)}) + data
 
 
-def jpeg_of_scans(width: int, height: int, count: int) -> bytes:
+def tiff_of_planes(size: tuple[int, int], data: bytes, *, byte_sizes_told: bool = True) -> bytes:
+    """Red, green and blue, each a JPEG of its own."""
+    tags = {256: (LONG, size[0]), 257: (LONG, size[1]), 258: (SHORT, [8, 8, 8])}
+    tags |= {259: (SHORT, 7), 262: (SHORT, 2), 277: (SHORT, 3), 278: (LONG, size[1])}
+    tags |= {273: (LONG, [0] * 3), 284: (SHORT, 2)}
+    if byte_sizes_told:
+        tags[279] = (LONG, [len(data)] * 3)
+    at = len(drawn_exif.tiff(tags))
+    tags[273] = (LONG, [at, at + len(data), at + 2 * len(data)])
+    return drawn_exif.tiff(tags) + data * 3
+
+
+def jpeg_of_scans(width: int, height: int, count: int, *, mode: str = "RGB") -> bytes:
     """Progressive; the last scan stands there again and again."""
-    data = saved(
-        drawing.picture(width=width, height=height), "JPEG", progressive=True, subsampling=0
-    )
+    picture = drawing.picture(width=width, height=height).convert(mode)
+    data = saved(picture, "JPEG", progressive=True, subsampling=0)
     last = data.rindex(b"\xff\xda")
     more = count - data.count(b"\xff\xda")
     return data[:last] + data[last:-2] * (more + 1) + data[-2:]
@@ -297,6 +308,8 @@ def test_scans_and_padding_within_a_tiff_are_bounded_by_its_header(tmp_path: Pat
     strip = jpeg_of_scans(7990, 128, 90)
     tile = jpeg_of_scans(512, 512, 90)
     square = jpeg_of_scans(3840, 3840, 90)
+    plane = jpeg_of_scans(1000, 1000, 90, mode="L")
+    end_in_a_comment = drawing.segment(0xFE, b"\xff\xd9")
     air = zlib.compress(bytes(16 * 1_000_000 * 3), 9)
     expected = {
         "strips": (
@@ -309,6 +322,19 @@ def test_scans_and_padding_within_a_tiff_are_bounded_by_its_header(tmp_path: Pat
         ),
         "one strip of no told length": (
             tiff_of_parts((3840, 3840), (3840, 3840), square, compression=7, byte_sizes_told=False),
+            "damaged",
+        ),
+        "an end that is none": (
+            tiff_of_parts(
+                *((3840, 3840), (3840, 3840)),
+                square[:2] + end_in_a_comment + square[2:],
+                compression=7,
+            ),
+            "damaged",
+        ),
+        "planes of told lengths": (tiff_of_planes((1000, 1000), plane), "1000x1000"),
+        "planes of no told length": (
+            tiff_of_planes((1000, 1000), plane, byte_sizes_told=False),
             "damaged",
         ),
         "tiles of air": (
