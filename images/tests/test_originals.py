@@ -6,6 +6,7 @@ import json
 import shutil
 import struct
 import subprocess
+import time
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
-from images.media import containers, exif, jpeg, originals
+from images.media import containers, exif, heif, jpeg, originals
 from images.tests import drawing, drawn_exif, drawn_metadata, drawn_profiles
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
-from images.tests.test_containers import heif_file
+from images.tests.test_containers import box, heif_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -286,6 +287,91 @@ def test_no_list_of_the_blocks_of_a_gif_is_made(forget: Callable[[bytes], bytes 
     assert after is not None
     assert b"!\x05" not in after
     assert peak < 1_000_000 + len(after)  # the latter for this test
+
+
+HEIC = drawn_metadata.heic(exif=LOCATED)
+
+
+@pytest.mark.parametrize("shift", [0, 3, 8, 20])
+def test_a_heif_tells_where_across_windows_of_reading(
+    forget: Callable[[bytes], bytes | None], shift: int
+):
+    text = b"the location is here"
+    pad = b"\1" * (1024 * 1024 - len(HEIC) - 8 - shift)
+    before = HEIC + box(b"mdat", pad + b"nothing to be seen.." + pad)
+    assert forget(before) is not None
+    with pytest.raises(originals.Unproven):
+        forget(HEIC + box(b"mdat", pad + text + pad))
+
+
+def test_a_heif_of_too_many_boxes_or_items_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    assert forget(HEIC + box(b"free", b"") * 100) is not None
+    with pytest.raises(originals.Unproven):
+        forget(HEIC + box(b"free", b"") * heif.MAX_BOXES)
+    assert forget(heif_of_packets(heif.MAX_EXTENTS)) is not None
+    with pytest.raises(originals.Unproven):
+        forget(heif_of_packets(heif.MAX_EXTENTS + 1))
+
+
+def heif_of_packets(count: int) -> bytes:
+    document = packet(PLACE)
+    infes = b"".join(
+        box(
+            b"infe",
+            b"\2\0\0\0" + struct.pack(">HH4s", n, 0, b"mime") + b"\0" + heif.XMP_TYPE + b"\0",
+        )
+        for n in range(count)
+    )
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", count) + infes)
+
+    def head(start: int) -> bytes:
+        places = [
+            struct.pack(">HHHHLL", n, 0, 0, 1, start + n * len(document), len(document))
+            for n in range(count)
+        ]
+        iloc = box(b"iloc", b"\1\0\0\0\x44\0" + struct.pack(">H", count) + b"".join(places))
+        return box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", bytes(4) + iinf + iloc)
+
+    return head(len(head(0)) + 8) + box(b"mdat", document * count)
+
+
+@pytest.mark.parametrize("name", ["heic", "jpeg"])
+def test_a_large_original_is_not_held_in_memory(name: str, tmp_path: Path):
+    """A request's thread edits those of 250 MB."""
+    data = WITH_EXIF[name](exif=LOCATED)
+    large = 20_000_000
+    if name == "heic":
+        data += box(b"mdat", b"\1" * large)
+    else:
+        comments = drawing.segment(0xEC, b"\1" * 65_000) * (large // 65_000)
+        data = data[:-2] + b"\1" * large + data[-2:]
+        data = data[:2] + comments + data[2:]
+    source, into = tmp_path / "source", tmp_path / "into"
+    source.write_bytes(data)
+    tracemalloc.start()
+    assert originals.forget_place(source, into)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_a_jpeg_of_too_many_segments_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    data = drawing.jpeg(width=60, height=40, exif=LOCATED, progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    table = b"\xff\xdd\0\4\0\0"
+    assert forget(data[:scan] + table * 100 + data[scan:]) is not None
+    with pytest.raises(originals.Unproven):
+        forget(data[:scan] + table * jpeg.MAX_SEGMENTS + data[scan:])
+
+
+def test_fill_bytes_before_a_segment_are_bounded(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.jpeg(exif=LOCATED)
+    assert forget(data[:2] + b"\xff" * 1000 + data[2:]) is not None
+    many = data[:2] + b"\xff" * 20_000_000 + data[2:]
+    started = time.process_time()
+    with pytest.raises(originals.Unproven):
+        forget(many)
+    assert time.process_time() - started < 0.5
 
 
 def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None]):

@@ -6,7 +6,6 @@ becomes zero; what stays keeps its place, so that no offset changes.
 
 from __future__ import annotations
 
-import io
 import mmap
 import struct
 import zlib
@@ -268,6 +267,6 @@ def _keep_thumbnail(tree: _Tree, ifd1_at: int) -> None:
     tree.keep(at, byte_size)
     thumbnail = bytes(tree.data[at : at + byte_size])
     plain = {jpeg.APP0, jpeg.APP14}
-    for segment in jpeg_segments.before_pixels(io.BytesIO(thumbnail), 0, len(thumbnail)):
+    for segment in jpeg_segments.before_pixels(thumbnail, 0, len(thumbnail)):
         if segment.is_application and segment.marker not in plain:
             raise Unproven("Its thumbnail holds metadata of its own.")
