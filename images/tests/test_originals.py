@@ -14,7 +14,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
-from images.media import containers, exif, heif, jpeg, originals
+from images.media import containers, exif, heif, jpeg, originals, tiff_page
 from images.tests import drawing, drawn_exif, drawn_metadata, drawn_profiles
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 from images.tests.test_containers import box, heif_file
@@ -335,13 +335,15 @@ def heif_of_packets(count: int) -> bytes:
     return head(len(head(0)) + 8) + box(b"mdat", document * count)
 
 
-@pytest.mark.parametrize("name", ["heic", "jpeg"])
+@pytest.mark.parametrize("name", ["heic", "jpeg", "tiff"])
 def test_a_large_original_is_not_held_in_memory(name: str, tmp_path: Path):
     """A request's thread edits those of 250 MB."""
-    data = WITH_EXIF[name](exif=LOCATED)
+    data = drawn_metadata.tiff(gps=GPS) if name == "tiff" else WITH_EXIF[name](exif=LOCATED)
     large = 20_000_000
     if name == "heic":
         data += box(b"mdat", b"\1" * large)
+    elif name == "tiff":
+        data += b"\1" * large
     else:
         comments = drawing.segment(0xEC, b"\1" * 65_000) * (large // 65_000)
         data = data[:-2] + b"\1" * large + data[-2:]
@@ -372,6 +374,63 @@ def test_fill_bytes_before_a_segment_are_bounded(forget: Callable[[bytes], bytes
     with pytest.raises(originals.Unproven):
         forget(many)
     assert time.process_time() - started < 0.5
+
+
+def exif_of_directories(count: int) -> bytes:
+    """Three levels of so many entries, each of which leads to the same directory below."""
+    byte_size = 2 + 12 * count + 4
+    block = b"II*\0\x08\0\0\0"
+    for at in (8 + byte_size, 8 + 2 * byte_size, 0):
+        tag = 0x8769 if at else 0x0100
+        block += struct.pack("<H", count) + struct.pack("<HHLL", tag, 4, 1, at) * count + bytes(4)
+    return block
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp"])
+def test_directories_that_lead_to_one_another_end(
+    forget: Callable[[bytes], bytes | None], name: str
+):
+    """Those of a thousand entries would be a billion steps, in 36 kB."""
+    with pytest.raises(originals.Unproven):
+        forget(WITH_EXIF[name](exif=exif_of_directories(200)))
+
+
+@pytest.mark.parametrize("compression", [7, 8])
+def test_a_tiff_whose_strips_lie_at_one_place_ends(
+    forget: Callable[[bytes], bytes | None], compression: int
+):
+    """All would be read again and again: 300,000 strips of 250 MB."""
+    for count, is_edited in ((2, True), (30, False)):
+        tags: drawn_exif.Tags = {
+            0x0100: (drawn_exif.SHORT, 100),
+            0x0101: (drawn_exif.SHORT, count),
+            0x0103: (drawn_exif.SHORT, compression),
+            0x0111: (drawn_exif.LONG, [1000] * count),
+            0x0116: (drawn_exif.SHORT, 1),
+            0x0117: (drawn_exif.LONG, [100_000] * count),
+        }
+        data = drawn_exif.tiff(tags, gps=GPS).ljust(1000, b"\0") + b"\1" * 100_000
+        if is_edited:
+            assert forget(data) is not None
+        else:
+            with pytest.raises(originals.Unproven, match="overlap"):
+                forget(data)
+
+
+def test_a_tiff_of_too_many_strips_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    for count, is_edited in ((1000, True), (tiff_page.MAX_PARTS + 1, False)):
+        tags: drawn_exif.Tags = {
+            0x0103: (drawn_exif.SHORT, 8),
+            0x0111: (drawn_exif.LONG, [0] * count),
+            0x0117: (drawn_exif.LONG, [1] * count),
+        }
+        at = len(drawn_exif.tiff(tags, gps=GPS))
+        data = drawn_exif.tiff(tags | {0x0111: (drawn_exif.LONG, [at] * count)}, gps=GPS) + b"\1"
+        if is_edited:
+            assert forget(data) is not None
+        else:
+            with pytest.raises(originals.Unproven, match="more parts"):
+                forget(data)
 
 
 def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None]):
