@@ -433,6 +433,35 @@ def test_a_tiff_of_too_many_strips_is_not_edited(forget: Callable[[bytes], bytes
                 forget(data)
 
 
+@pytest.mark.parametrize("name", ["png", "webp"])
+def test_a_second_exif_is_left_out(forget: Callable[[bytes], bytes | None], name: str):
+    """There may be one; of many, each would be gone over."""
+    other = drawn_exif.exif_block(make="Other")
+    data = WITH_EXIF[name](exif=drawn_exif.exif_block(), xmp=HARMLESS)
+    if name == "png":
+        before = data[:-12] + drawing.chunk(b"eXIf", other) * 100 + data[-12:]
+    else:
+        chunks = data[12:] + (b"EXIF" + struct.pack("<L", len(other)) + other) * 100
+        before = b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks
+    after = forget(before)
+    assert after is not None
+    assert b"Drawn" in after
+    assert b"Other" not in after
+
+
+@pytest.mark.parametrize("cut_off", [0, 4, 100])
+def test_a_png_that_claims_more_than_there_is_is_not_edited(
+    forget: Callable[[bytes], bytes | None], cut_off: int
+):
+    data = drawn_metadata.png(exif=LOCATED)
+    claims = data[:-12] + b"\xff\xff\xff\xffIDAT" + bytes(cut_off)
+    tracemalloc.start()
+    with pytest.raises(originals.Unproven):
+        forget(claims)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
 def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None]):
     data = bytearray(drawn_metadata.tiff(gps=GPS))
     (count,) = struct.unpack_from("<H", data, 8)

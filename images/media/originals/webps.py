@@ -24,27 +24,33 @@ _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 
 def rewrite(source: Path, into: Path) -> bool:
     changed = False
-    chunks = []
     flags = 0
+    told_flags = []  # where they stand, and what they were
     with (
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        into.open("wb") as out,
     ):
+        out.write(bytes(12))
         for name, payload in _chunks(data):
-            kept = _kept(name, payload)
+            is_another = name == b"EXIF" and flags & _EXIF_FLAG  # there may be one (2.7.1.5)
+            kept = None if is_another else _kept(name, payload)
             changed = changed or kept != payload
-            if kept is not None:
-                flags |= {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}.get(name, 0)
-                chunks.append((name, kept))
-        byte_size = 12 + sum(8 + len(kept) + len(kept) % 2 for _, kept in chunks)
-        changed = changed or byte_size != len(data)  # something hangs behind the end
-    with into.open("wb") as out:
-        out.write(struct.pack("<4sL4s", b"RIFF", byte_size - 8, b"WEBP"))
-        for name, kept in chunks:
+            if kept is None:
+                continue
+            flags |= {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}.get(name, 0)
+            out.write(struct.pack("<4sL", name, len(kept)))
             if name == b"VP8X":
-                kept = bytes([kept[0] & ~(_EXIF_FLAG | _XMP_FLAG) | flags]) + kept[1:]
-            out.write(struct.pack("<4sL", name, len(kept)) + kept + bytes(len(kept) % 2))
-    return changed
+                told_flags.append((out.tell(), kept[0]))
+            out.write(kept)
+            out.write(bytes(len(kept) % 2))
+        byte_size = out.tell()
+        for at, told in told_flags:
+            out.seek(at)
+            out.write(bytes([told & ~(_EXIF_FLAG | _XMP_FLAG) | flags]))
+        out.seek(0)
+        out.write(struct.pack("<4sL4s", b"RIFF", byte_size - 8, b"WEBP"))
+        return changed or byte_size != len(data)  # something hangs behind the end
 
 
 def drawing(path: Path) -> int:
@@ -55,7 +61,7 @@ def drawing(path: Path) -> int:
             if name == b"VP8X":
                 payload = bytes([payload[0] & ~(_EXIF_FLAG | _XMP_FLAG)]) + payload[1:]
             if name in _DRAWING_CHUNKS:
-                checksum = zlib.crc32(name + payload, checksum)
+                checksum = zlib.crc32(payload, zlib.crc32(name, checksum))
     return checksum
 
 
