@@ -275,6 +275,42 @@ def test_a_gif_of_too_many_blocks_is_not_edited(forget: Callable[[bytes], bytes 
         forget(data[:start] + b"!\x05\0" * containers.MAX_GIF_BLOCKS + data[start:])
 
 
+@pytest.mark.parametrize(
+    "xmp",
+    [
+        packet(PLACE, body="<dc:rights>me</dc:rights>" * 60_000),
+        packet(body=" " * containers.MAX_XMP_BYTES + "<p>GPS 48.2 16.4</p>"),
+    ],
+    ids=["place first", "place behind what is read"],
+)
+def test_a_gif_loses_a_long_packet(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path, xmp: bytes
+):
+    before = drawn_metadata.gif(xmp=xmp)
+    check(before, forget(before), tmp_path)
+    assert b"xmpmeta" not in (tmp_path / "into").read_bytes()
+
+
+def test_a_gif_keeps_a_packet_only_with_the_usual_way_out(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path
+):
+    before = drawn_metadata.gif(xmp=HARMLESS)
+    assert forget(before) is None
+    at = before.index(bytes(range(255, 100, -1)))
+    place = b"GPS 48.2 16.4"
+    after = forget(before[:at] + place + before[at + len(place) :])
+    assert after is not None
+    assert place not in after
+
+
+def test_a_frame_of_a_webp_of_many_chunks_is_not_walked(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.webp(exif=LOCATED)
+    frame = bytes(16) + (b"ALPH" + bytes(4)) * 9
+    chunks = data[12:] + b"ANMF" + struct.pack("<L", len(frame)) + frame
+    with pytest.raises(originals.Unproven):
+        forget(b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks)
+
+
 def test_no_list_of_the_blocks_of_a_gif_is_made(forget: Callable[[bytes], bytes | None]):
     data = drawn_metadata.gif(xmp=packet(PLACE))
     start = data.index(b"!\xff")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _DRAWING_BLOCKS: Final = frozenset({b",", b";", b"!\xf9"})  # pictures, the end, how to show them
 _DRAWING_APPLICATIONS: Final = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"})
 
+# Behind a packet of XMP (XMP specification part 3, 1.1.2).
+_WAY_OUT: Final = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+
 
 def rewrite(source: Path, into: Path) -> bool:
     with (
@@ -54,10 +57,17 @@ def _kept(data: mmap.mmap, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
         if is_first:
             yield 0, start  # size and colours
             is_first = False
-        xmp = containers.gif_xmp(data, start, end) if kind == b"!\xff" else None
-        is_harmless = keeps_xmp and xmp is not None and not telling.xmp_tells_where(xmp)
         draws = kind in _DRAWING_BLOCKS or data[start + 3 : start + 14] in _DRAWING_APPLICATIONS
-        if draws or is_harmless:
+        if draws or (keeps_xmp and kind == b"!\xff" and _is_harmless_xmp(data, start, end)):
             yield start, end
     if kind != b";":
         raise Unproven("It ends before its end, or has too many blocks.")
+
+
+def _is_harmless_xmp(data: mmap.mmap, start: int, end: int) -> bool:
+    """Of an application extension, whose packet is looked at in full: not behind a limit, nor in
+    what leads readers out of it."""
+    packet = containers.gif_xmp(data, start, end)
+    if packet is None or start + 14 + len(packet) + len(_WAY_OUT) != end:
+        return False
+    return data[end - len(_WAY_OUT) : end] == _WAY_OUT and not telling.xmp_tells_where(packet)

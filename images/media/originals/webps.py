@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _DRAWING_CHUNKS: Final = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"})
 _CHUNKS_OF_A_FRAME: Final = frozenset({b"ALPH", b"VP8 ", b"VP8L"})
+_MAX_CHUNKS_OF_A_FRAME: Final = 8  # a frame has one or two
+_MAX_XMP_BYTES: Final = 32 * 1024 * 1024
 # Of the flags of VP8X: that there is EXIF, that there is XMP.
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 
@@ -70,7 +72,8 @@ def _kept(name: bytes, payload: bytes) -> bytes | None:
     if name == b"EXIF":
         return tiff_tags.edit_block(re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload))
     if name == b"XMP ":
-        return None if telling.xmp_tells_where(payload) else payload
+        is_too_long = len(payload) > _MAX_XMP_BYTES
+        return None if is_too_long or telling.xmp_tells_where(payload) else payload
     if name == b"ANMF":
         _look_into_frame(payload)
     return payload if name in _DRAWING_CHUNKS else None
@@ -79,11 +82,14 @@ def _kept(name: bytes, payload: bytes) -> bytes | None:
 def _look_into_frame(payload: bytes) -> None:
     """Raises Unproven if it holds more than a picture. A frame begins with 16 bytes of numbers."""
     at = 16
-    while at + 8 <= len(payload):
+    for _ in range(_MAX_CHUNKS_OF_A_FRAME):
+        if at + 8 > len(payload):
+            return
         name, byte_size = struct.unpack_from("<4sL", payload, at)
         if name not in _CHUNKS_OF_A_FRAME:
             raise Unproven("One of its frames holds something that is not understood.")
         at += 8 + byte_size + byte_size % 2
+    raise Unproven("One of its frames has too many chunks.")
 
 
 def _chunks(data: mmap.mmap) -> Iterator[tuple[bytes, bytes]]:
