@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from images.media import bad_picture, rendering
+from images.media import bad_picture, rendering, webp
 from images.tests import drawing, drawn_exif
 from images.tests.drawn_exif import LONG, SHORT
 
@@ -165,6 +165,14 @@ def webp_of_frames(count: int) -> bytes:
     return b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks
 
 
+def webp_of_empty_frames(count: int, chunks: int, *, depth: int = 1) -> bytes:
+    frames = b""
+    for _ in range(depth):
+        inner = bytes(16) + (b"junk" + bytes(4)) * chunks + frames
+        frames = (b"ANMF" + struct.pack("<L", len(inner)) + inner) * count
+    return b"RIFF" + struct.pack("<L", len(frames) + 4) + b"WEBP" + frames
+
+
 def gif_of_frames(count: int) -> bytes:
     data = drawing.gif(width=300, height=200)
     frame = data.index(b",\0\0\0\0")
@@ -205,6 +213,10 @@ def much_besides() -> dict[str, tuple[bytes, str]]:
         ),
         "profile of a gigabyte": (
             png_with(drawing.chunk(b"iCCP", b"a\0\0" + zeros(100))),
+            "300x200",
+        ),
+        "300 profiles": (
+            png_with(drawing.chunk(b"iCCP", b"a\0\0" + zeros(5)) * 300),
             "300x200",
         ),
         "a million chunks": (png_with(drawing.chunk(b"juNk", b"") * 1_000_000), "damaged"),
@@ -250,6 +262,22 @@ def test_what_stands_beside_the_pixels_is_passed_over(tmp_path: Path):
         assert outcome == besides[name][1], name
         assert seconds < 1.5, name
         assert grown < 100, name
+
+
+class Counted(io.BytesIO):
+    seeks = 0
+
+    def seek(self, *at: int) -> int:
+        self.seeks += 1
+        return super().seek(*at)
+
+
+@pytest.mark.parametrize(("count", "depth"), [(4, 1), (1, 4)])
+def test_frames_of_a_webp_without_a_picture_are_not_walked_one_by_one(count: int, depth: int):
+    file = Counted(webp_of_empty_frames(count, webp.MAX_CHUNKS - 2, depth=depth))
+    with pytest.raises(webp.NotDrawable):
+        webp.read_header(file)
+    assert file.seeks < 2 * webp.MAX_CHUNKS
 
 
 # A TIFF whose strips or tiles all lie at one place
