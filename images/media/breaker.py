@@ -11,6 +11,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from billiard.exceptions import SoftTimeLimitExceeded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -66,7 +68,7 @@ class Breaker:
         except BaseException as error:
             if self._is_failure(error):
                 self._fail(is_long=self._now() - started >= self._long_seconds)
-            elif isinstance(error, Exception):
+            elif isinstance(error, Exception) and not isinstance(error, SoftTimeLimitExceeded):
                 self._succeed()  # it answered; what it said is somebody else's business
             else:
                 self._learn_nothing()
@@ -84,7 +86,7 @@ class Breaker:
                 self._rests_until = self._now() + self._pause_seconds
 
     def _learn_nothing(self) -> None:
-        """A signal, or a listing nobody reads to its end."""
+        """A signal, a worker's time limit, or a listing nobody reads to its end."""
         with self._lock:
             if self._rests_until is not None:
                 self._rests_until = self._now()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MAX_EXIF_BYTES: Final = 1024 * 1024
 MAX_XMP_BYTES: Final = 1024 * 1024
 MAX_STEPS: Final = 20_000  # chunks of a PNG or WebP
-MAX_GIF_BLOCKS: Final = 1_000_000  # of up to 255 bytes
+MAX_GIF_BLOCKS: Final = 1_000_000  # blocks, and their parts of up to 255 bytes
+MAX_UNPACKED_BYTES: Final = 4 * 1024 * 1024  # of all texts of a PNG
 
 JPEG, PNG, WEBP, HEIF, TIFF, GIF, BMP = "jpeg", "png", "webp", "heif", "tiff", "gif", "bmp"
 _STARTS: Final = {
@@ -93,47 +94,70 @@ def png_chunks(data: bytes | mmap) -> Iterator[tuple[bytes, int, int]]:
 
 def _of_png(data: bytes | mmap) -> Metadata:
     """The eXIf chunk (PNG 3rd edition, 11.3.3.5), or what ImageMagick wrote before there was one;
-    XMP as iTXt. All may stand before or behind the pixels."""
+    XMP as iTXt. All may stand before or behind the pixels; of each kind the first counts."""
     exif, older, xmp, older_xmp = b"", b"", b"", b""
+    unpacker = _Unpacker()
     for name, at, byte_size in png_chunks(data):
-        payload = data[at : at + min(byte_size, 2 * MAX_EXIF_BYTES)]
         if name == b"eXIf":
-            exif = exif or payload
-        elif name in {b"tEXt", b"zTXt", b"iTXt"}:
-            keyword, text = _png_text(name, payload)
+            exif = exif or data[at : at + min(byte_size, MAX_EXIF_BYTES)]
+        elif name in _PNG_TEXTS:
+            payload = data[at : at + min(byte_size, 2 * MAX_EXIF_BYTES)]
+            keyword, _, rest = payload.partition(b"\0")
             if keyword == XMP_OF_PNG:
-                xmp = xmp or text
-            elif keyword.startswith(b"Raw profile type "):
-                profile = _raw_profile(text)
+                xmp = xmp or unpacker.text(name, rest)
+            elif keyword in _RAW_PROFILES and not (older and older_xmp):
+                profile = _raw_profile(unpacker.text(name, rest))
                 if profile.startswith(jpeg.XMP_START):
-                    older_xmp = profile[len(jpeg.XMP_START) :]
+                    older_xmp = older_xmp or profile[len(jpeg.XMP_START) :]
                 elif keyword.endswith(b" xmp"):
-                    older_xmp = profile
-                elif keyword.endswith((b" exif", b" APP1")):
-                    older = profile
+                    older_xmp = older_xmp or profile
+                else:
+                    older = older or profile
+        if exif and xmp:
+            break
     return Metadata(exif or older, _documents(xmp or older_xmp))
 
 
-def _png_text(name: bytes, payload: bytes) -> tuple[bytes, bytes]:
-    """Keyword and text of a textual chunk (PNG 3rd edition, 11.3.3), decompressed."""
-    keyword, _, rest = payload.partition(b"\0")
-    is_wanted = keyword == XMP_OF_PNG or keyword.startswith(b"Raw profile type ")
-    if not is_wanted or len(keyword) > 79:
-        return b"", b""
-    is_compressed = name == b"zTXt"
-    if name == b"zTXt":
-        rest = rest[1:]
-    elif name == b"iTXt":
-        is_compressed = rest[:1] == b"\1"
-        rest = b"".join(rest[2:].split(b"\0", 2)[2:])  # behind the language and the translation
-    return keyword, _decompressed(rest) if is_compressed else rest
+_PNG_TEXTS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_RAW_PROFILES: Final = frozenset(b"Raw profile type " + kind for kind in (b"exif", b"APP1", b"xmp"))
 
 
-def _decompressed(data: bytes) -> bytes:
-    try:
-        return zlib.decompressobj().decompress(data, 2 * MAX_EXIF_BYTES)
-    except zlib.error:
-        return b""
+class _Unpacker:
+    """The texts of one PNG, `MAX_UNPACKED_BYTES` of all of them, whether or not they were packed:
+    a hundred kilobytes may unpack to as many megabytes, over and over."""
+
+    def __init__(self) -> None:
+        self._bytes_left = MAX_UNPACKED_BYTES
+
+    def text(self, name: bytes, rest: bytes) -> bytes:
+        """What a textual chunk (PNG 3rd edition, 11.3.3) says behind its keyword."""
+        is_packed = name == b"zTXt"
+        if name == b"zTXt":
+            rest = rest[1:]
+        elif name == b"iTXt":
+            is_packed = rest[:1] == b"\1"
+            rest = b"".join(rest[2:].split(b"\0", 2)[2:])  # behind the language and the translation
+        text = self._unpacked(rest) if is_packed else rest[: self._bytes_left]
+        if not is_packed:
+            self._bytes_left -= len(text)
+        return text
+
+    def _unpacked(self, packed: bytes) -> bytes:
+        unpacker = zlib.decompressobj()
+        text = b""
+        try:
+            # In pieces, so that what was unpacked counts even if it turns out to be broken.
+            while packed and self._bytes_left and len(text) < 2 * MAX_EXIF_BYTES:
+                part = unpacker.decompress(packed, min(self._bytes_left, _PIECE_BYTES))
+                packed = unpacker.unconsumed_tail
+                self._bytes_left -= len(part)
+                text += part
+        except zlib.error:
+            return b""
+        return text
+
+
+_PIECE_BYTES: Final = 256 * 1024
 
 
 def _raw_profile(text: bytes) -> bytes:
@@ -193,16 +217,17 @@ def _of_heif(data: bytes | mmap) -> Metadata:
 def gif_blocks(data: bytes | mmap) -> Iterator[tuple[bytes, int, int]]:
     """The blocks of a GIF (GIF89a, 12 to 26) up to its trailer: kind, where it starts and ends.
 
-    Kinds: b"," a picture; b"!" and a label, an extension; b";" the trailer. What is cut off or
-    goes on for more than `MAX_GIF_BLOCKS` is not told.
+    Kinds: b"," a picture; b"!" and a label, an extension; b";" the trailer. What is cut off, or
+    stands behind `MAX_GIF_BLOCKS` blocks and parts of blocks, is not told.
     """
     end = len(data)
     if end < 13:
         return
     at = 13 + _colours(data[10])
     steps = 0
-    while at + 1 < end or data[at : at + 1] == b";":
+    while (at + 1 < end or data[at : at + 1] == b";") and steps < MAX_GIF_BLOCKS:
         start = at
+        steps += 1
         kind = data[at : at + 1]
         if kind == b";":
             yield kind, at, at + 1

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from billiard.exceptions import SoftTimeLimitExceeded
+
 from images.media import capture_place, capture_time, containers, tag_dump, tag_values, tiff, xmp
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ class Exif:
 
 
 def read(path: Path) -> Exif:
-    """Read the EXIF of a file. Bad metadata never raises; a file that cannot be opened does."""
+    """Read the EXIF of a file. Bad metadata never raises; a file that cannot be opened does, and
+    so do a lack of memory and a worker's time limit, which say nothing about the picture."""
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             return Exif()
@@ -73,6 +76,8 @@ def read(path: Path) -> Exif:
             try:
                 found = containers.find(data)
                 return parse(found.exif, *found.xmp)
+            except (MemoryError, SoftTimeLimitExceeded):
+                raise
             except Exception:
                 # A picture is worth more than its tags: whatever a hostile block can still
                 # trigger must not cost a guest the photo. The tests read the log and fail.

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MAX_META_BYTES: Final = 16 * 1024 * 1024
 MAX_BOXES: Final = 20_000
 MAX_TOP_BOXES: Final = 1000
+MAX_ASSOCIATED_ITEMS: Final = 20_000  # a picture of 200 megapixels in tiles has about 1000
+MAX_ASSOCIATIONS: Final = 4  # as many boxes as there may be (23008-12, 9.3.1): one of each kind
 
 Size = tuple[int, int]
 
@@ -54,12 +56,14 @@ def read_header(file: BinaryIO) -> Header:
     primary = _primary(boxes)
     properties: list[tuple[bytes, bytes]] = []
     associated: list[int] = []
+    associations = 0
     for name, content in boxes:
         if name == b"iprp":
             for inner, payload in _boxes(content):
                 if inner == b"ipco":
                     properties = list(_boxes(payload))
-                elif inner == b"ipma":
+                elif inner == b"ipma" and associations < MAX_ASSOCIATIONS:
+                    associations += 1
                     associated = associated or _associated(payload, primary)
     sizes = [
         struct.unpack_from(">II", payload, 4) for name, payload in properties if name == b"ispe"
@@ -120,7 +124,7 @@ def _associated(ipma: bytes, item: int) -> list[int]:
     version, is_wide = ipma[0], ipma[3] & 1
     (count,) = struct.unpack_from(">I", ipma, 4)
     at = 8
-    for _ in range(min(count, len(ipma))):
+    for _ in range(min(count, MAX_ASSOCIATED_ITEMS)):
         id_bytes = 4 if version else 2
         owner = int.from_bytes(ipma[at : at + id_bytes])
         at += id_bytes
@@ -130,6 +134,8 @@ def _associated(ipma: bytes, item: int) -> list[int]:
             mask = 0x7FFF if is_wide else 0x7F
             return [int.from_bytes(ipma[n : n + width]) & mask for n in range(at + 1, end, width)]
         at = end
+    if count > MAX_ASSOCIATED_ITEMS:
+        raise NotDrawable
     return []
 
 

@@ -6,6 +6,8 @@ decoder is shown only the segments that draw.
 
 from __future__ import annotations
 
+import mmap
+import re
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -25,7 +27,7 @@ XMP_MORE_START: Final = b"http://ns.adobe.com/xmp/extension/\0"
 
 # Cameras write tens of segments, depth maps in XMP a few hundred.
 MAX_SEGMENTS: Final = 5000
-MAX_JUNK_BYTES: Final = 64 * 1024  # between two segments
+MAX_JUNK_BYTES: Final = 64 * 1024  # between all segments, fill bytes among them
 MAX_DRAWING_BYTES: Final = 1024 * 1024
 MAX_EXIF_BYTES: Final = 1024 * 1024
 MAX_XMP_BYTES: Final = 1024 * 1024
@@ -61,8 +63,10 @@ def read_header(file: BinaryIO) -> Header:
     """Read the segments up to the first SOS. Fields stay empty where the file is broken."""
     header = Header(drawing=b"\xff\xd8")
     file.seek(2)
+    junk_bytes = 0
     for _ in range(MAX_SEGMENTS):
-        marker = _next_marker(file)
+        marker, skipped = _next_marker(file, MAX_JUNK_BYTES - junk_bytes)
+        junk_bytes += skipped
         if marker is None or marker == EOI:
             break
         if marker in WITHOUT_LENGTH:
@@ -83,17 +87,47 @@ def read_header(file: BinaryIO) -> Header:
     return header
 
 
-def _next_marker(file: BinaryIO) -> int | None:
-    """The next marker, over fill bytes and junk as decoders do; None at the end of the file."""
+# A marker that a decoder heeds behind coded data: not a byte that was stuffed, nor a restart.
+_AFTER_CODED_DATA: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+# Those whose length a decoder goes over. Of all others it breaks off, or searches on behind them.
+_PASSED_OVER: Final = frozenset({SOS, DQT, DHT, DAC, DRI, COM, 0xDC, *range(0xE0, 0xF0)})
+
+
+def count_scans(file: BinaryIO, pixels_at: int, *, most: int) -> int:
+    """How many scans a decoder goes over up to the end of the image; one more than `most` if
+    beyond, or if too many segments stand between them.
+
+    `pixels_at` is the offset of the first SOS. Within coded data a marker cannot occur by chance,
+    but what looks like one may stand in a comment between two scans.
+    """
+    scans, at = 0, pixels_at
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for _ in range(MAX_SEGMENTS):
+            found = _AFTER_CODED_DATA.search(data, at)
+            marker = found[0][1] if found else EOI
+            if found is None or marker in (SOI, EOI):
+                return scans
+            scans += marker == SOS
+            if scans > most:
+                return scans
+            at = found.end()
+            if marker in _PASSED_OVER:
+                at += max(int.from_bytes(data[at : at + 2]), 2)
+    return most + 1
+
+
+def _next_marker(file: BinaryIO, most_junk: int) -> tuple[int | None, int]:
+    """The next marker, over fill bytes and junk as decoders do, and how many of these there were;
+    None at the end of the file, or where there are too many."""
     previous = b""
-    for _ in range(MAX_JUNK_BYTES):
+    for read in range(most_junk + 2):
         byte = file.read(1)
         if not byte:
-            return None
+            return None, read
         if previous == b"\xff" and byte not in (b"\0", b"\xff"):
-            return byte[0]
+            return byte[0], read - 1
         previous = byte
-    return None
+    return None, most_junk
 
 
 def _note(header: Header, marker: int, payload: bytes) -> None:

@@ -43,6 +43,7 @@ def read_header(file: BinaryIO) -> Header:
     """Walk over all chunks. Raises NotDrawable."""
     header = Header(drawing=[SIGNATURE])
     at = len(SIGNATURE)
+    has_profile = False
     for _ in range(MAX_CHUNKS):
         file.seek(at)
         head = file.read(8)
@@ -56,7 +57,8 @@ def read_header(file: BinaryIO) -> Header:
             header.width, header.height = int.from_bytes(size[:4]), int.from_bytes(size[4:])
         elif name == b"eXIf" and not header.exif:
             header.exif = file.read(min(length, MAX_EXIF_BYTES))
-        elif name == b"iCCP" and header.icc is None:
+        elif name == b"iCCP" and not has_profile:  # broken ones, too, cost their unpacking
+            has_profile = True
             header.icc = _unpacked_icc(file.read(min(length, MAX_ICC_BYTES)))
         elif name == b"cICP" and length == 4:
             primaries, transfer, _, _ = file.read(4)

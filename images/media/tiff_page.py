@@ -177,6 +177,8 @@ def _parts(data: mmap.mmap, header: Header) -> list[tuple[int, int]]:
     byte_sizes = _numbers(data, header, bytes_tag)
     if len(offsets) == 1 and byte_sizes in {(), (0,)}:
         byte_sizes = (len(data),)  # libtiff then takes it to go on up to the end
+    if len(byte_sizes) < len(offsets):
+        raise NotDrawable  # of planes of their own libtiff guesses them
     return [
         (at, min(at + byte_size, len(data)))
         for at, byte_size in zip(offsets, byte_sizes, strict=False)

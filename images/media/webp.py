@@ -66,7 +66,9 @@ def still(file: BinaryIO, header: Header) -> bytes:
     return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
 
 
-def _read_chunks(file: BinaryIO, header: Header, *, at: int, end: int) -> None:
+def _read_chunks(
+    file: BinaryIO, header: Header, *, at: int, end: int, is_frame: bool = False
+) -> None:
     for _ in range(MAX_CHUNKS):
         file.seek(at)
         head = file.read(8)
@@ -80,13 +82,15 @@ def _read_chunks(file: BinaryIO, header: Header, *, at: int, end: int) -> None:
                 int.from_bytes(extended[4:7], "little") + 1,
                 int.from_bytes(extended[7:10], "little") + 1,
             )
-        elif name == b"ANMF" and header.bitstream is None:
+        elif name == b"ANMF" and header.bitstream is None and not is_frame:
             frame = file.read(16)
             header.offset = (
                 2 * int.from_bytes(frame[:3], "little"),
                 2 * int.from_bytes(frame[3:6], "little"),
             )
-            _read_chunks(file, header, at=at + 16, end=min(end, at + length))
+            _read_chunks(file, header, at=at + 16, end=min(end, at + length), is_frame=True)
+            if header.bitstream is None:
+                raise NotDrawable  # no frame behind it is looked for: each may have many chunks
         elif name in {b"VP8 ", b"VP8L"} and header.bitstream is None:
             header.bitstream = name, at, length
         elif name == b"ALPH" and header.bitstream is None:

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from bandpics.local.fault_proxy import SLOW_DOWN
 from images import processing
@@ -145,6 +146,15 @@ def test_a_store_that_is_silent_costs_one_wait(s3_proxy):
         with pytest.raises(StorageUnavailable, match="in a moment"):
             store.head("nothing")
     assert time.monotonic() - started - waited < 0.3
+
+
+def test_a_worker_s_time_limit_is_no_answer(breaker):
+    fail(breaker)
+    fail(breaker)
+    fail(breaker, SoftTimeLimitExceeded)
+    assert not breaker.is_resting
+    fail(breaker)
+    assert breaker.is_resting
 
 
 def test_a_refusal_is_about_one_request_only(s3_proxy):

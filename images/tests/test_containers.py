@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from images.media import containers, exif, heif
+from images.media import containers, exif, heif, heif_properties, jpeg
 from images.tests import drawing, drawn_exif, drawn_metadata
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 
@@ -284,6 +285,78 @@ def test_a_gif_of_a_million_blocks_ends(tmp_path: Path):
     started = time.process_time()
     assert exif.read(path) == exif.Exif()
     assert time.process_time() - started < 2
+
+
+def test_the_blocks_of_a_gif_are_counted_even_if_they_are_empty():
+    data = drawn_metadata.gif(xmp=packet(PLACE))
+    start = data.index(b"!\xff")
+    for count, is_read in ((1000, True), (containers.MAX_GIF_BLOCKS, False)):
+        many = data[:start] + b"!\x05\0" * count + data[start:]
+        assert bool(containers.find(many).xmp) is is_read
+
+
+def profile(payload: bytes, *, kind: bytes = b"exif") -> bytes:
+    text = b"\nname\n%8d\n%s\n" % (len(payload), payload.hex().encode())
+    head = b"Raw profile type " + kind + b"\0\0"
+    return drawing.chunk(b"zTXt", head + zlib.compress(text, 9))
+
+
+BROKEN_AT_ITS_END = zlib.compress(b"\n" * 3_000_000, 9)[:-5] + b"\xff" * 5
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        profile(bytes(1_000_000), kind=b"xmp"),
+        profile(bytes(1_000_000), kind=b"APP1"),
+        drawing.chunk(b"zTXt", b"Raw profile type exif\0\0" + BROKEN_AT_ITS_END),
+    ],
+    ids=["xmp", "APP1", "broken"],
+)
+def test_the_texts_of_a_png_together_unpack_to_no_more_than_a_few_megabytes(chunk: bytes):
+    """Each takes 20 ms, and 250 MB hold 20,000 of them."""
+    data = drawing.png(width=60, height=40, exif=b"")
+    few = data[:33] + profile(BLOCK) + chunk + data[33:]
+    assert containers.find(few).exif == BLOCK
+    many = data[:33] + chunk * 200 + profile(BLOCK) + data[33:]
+    started = time.process_time()
+    assert containers.find(many).exif != BLOCK
+    assert time.process_time() - started < 1
+
+
+def test_texts_that_nobody_reads_do_not_count():
+    data = drawing.png(width=60, height=40, exif=b"")
+    others = profile(bytes(1_000_000), kind=b"iptc") * 10
+    assert containers.find(data[:33] + others + profile(BLOCK) + data[33:]).exif == BLOCK
+
+
+def test_junk_between_the_segments_of_a_jpeg_is_bounded_by_the_file():
+    picture = drawing.jpeg(width=60, height=40, exif=BLOCK)
+    for byte_size, is_read in ((1000, True), (60_000, False)):
+        junk = (b"\0" * byte_size + drawing.segment(0xE5, b"")) * 40
+        header = jpeg.read_header(io.BytesIO(picture[:2] + junk + picture[2:]))
+        assert (header.width == 60) is is_read
+        assert (header.exif == BLOCK) is is_read
+
+
+@pytest.mark.parametrize("boxes", [1, 3, 5])
+def test_a_heif_associates_properties_with_so_many_items(boxes: int):
+    """The primary picture's come last."""
+
+    def file(items: int) -> io.BytesIO:
+        entries = [b"\0\7\0"] * (items - 1)
+        others = box(b"ipma", struct.pack(">LL", 0, items - 1) + b"".join(entries))
+        entries.append(b"\0\1\1\1")
+        last = box(b"ipma", struct.pack(">LL", 0, items) + b"".join(entries))
+        turned = box(b"ipco", box(b"irot", b"\1"))
+        parts = box(b"pitm", bytes(4) + b"\0\1")
+        parts += box(b"iprp", turned + others * (boxes - 1) + last)
+        return io.BytesIO(box(b"ftyp", b"heic\0\0\0\0") + box(b"meta", bytes(4) + parts))
+
+    few = heif_properties.read_header(file(1000))
+    assert few.orientation == (8 if boxes <= heif_properties.MAX_ASSOCIATIONS else 1)
+    with pytest.raises(heif_properties.NotDrawable):
+        heif_properties.read_header(file(heif_properties.MAX_ASSOCIATED_ITEMS + 2))
 
 
 @pytest.mark.parametrize("name", [b"zTXt", b"iTXt"])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import struct
 import time
 import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from images.media import exif, tag_dump, tag_values, tiff
-from images.tests import drawing, real_photos
+from images.tests import drawing, drawn_metadata, real_photos
 from images.tests.drawn_exif import ASCII, DOUBLE, LONG, RATIONAL, SHORT, UNDEFINED, exif_block
 
 if TYPE_CHECKING:
@@ -117,6 +119,30 @@ def test_a_million_segments_are_not_walked(tmp_path: Path):
     started = time.perf_counter()
     assert exif.read(path) == exif.Exif()
     assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("fault", [SoftTimeLimitExceeded, MemoryError])
+def test_a_time_limit_or_a_lack_of_memory_is_not_bad_metadata(
+    fault: type[Exception], tmp_path: Path
+):
+    """Else the photo goes on and ends without date, place and camera. Celery raises its limit in
+    the midst of reading, as this alarm does."""
+    path = tmp_path / "photo"
+    document = drawn_metadata.packet(body="<dc:rights>me</dc:rights>" * 40_000)
+    path.write_bytes(drawn_metadata.png(exif=exif_block(), xmp=document))
+
+    def ring(*_: object) -> None:
+        raise fault
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
+    try:
+        with pytest.raises(fault):
+            exif.read(path)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert exif.read(path).camera_make == "Drawn"
 
 
 def _pictures() -> Iterator[tuple[str, bytes]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from images import processing
-from images.media import exif, formats, rendering
+from images.media import containers, exif, formats, rendering
 from images.models import Image
 from images.tests import drawing, drawn_metadata, test_exif_hostile, test_xmp
 from images.tests.drawn_exif import (
@@ -23,6 +25,8 @@ from images.tests.drawn_exif import (
     exif_block,
 )
 from images.tests.drawn_metadata import PLACE, packet
+from images.tests.test_originals import exif_of_directories
+from images.tests.test_rendering_bare import EXIFTOOL, leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +128,86 @@ def _hostile_files() -> Iterator[tuple[str, bytes]]:
 )
 def test_a_photo_with_hostile_metadata_is_done(cleo, name, data):
     assert cleo.send_and_process(data).status == "done"
+
+
+# What costs a program that reads it without limits seconds to hours: its bytes, what becomes of
+# the photo, and of its original once its place is forgotten.
+LOCATED = exif_block(lat=48.2, lon=16.3)
+BETWEEN_SCANS = drawing.segment(0xFE, b"\xff\xd9")
+
+
+def _text_of_a_png() -> bytes:
+    text = b"\nname\n 1000000\n" + b"0" * 2_000_000
+    return drawing.chunk(b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(text, 9))
+
+
+def _hostile_containers() -> dict[str, tuple[bytes, str, str]]:
+    png = drawn_metadata.png(exif=LOCATED)
+    gif = drawn_metadata.gif(xmp=packet(PLACE))
+    jpeg = drawing.jpeg(width=60, height=40, exif=LOCATED, progressive=True)
+    last_scan = jpeg.rindex(b"\xff\xda")
+    junk = (bytes(60_000) + drawing.segment(0xE5, b"")) * 90
+    directories = exif_of_directories(1000)
+    return {
+        "texts of a PNG": (png[:33] + _text_of_a_png() * 300 + png[33:], "done", "edited"),
+        "empty blocks of a GIF": (
+            gif[:-1] + b"!\5\0" * containers.MAX_GIF_BLOCKS + gif[-1:],
+            "done",
+            "dropped",
+        ),
+        "junk in a JPEG": (jpeg[:2] + junk + jpeg[2:], "failed", "none"),
+        "scans of a JPEG": (
+            jpeg[:last_scan] + BETWEEN_SCANS + jpeg[last_scan:-2] * 400 + jpeg[-2:],
+            "failed",
+            "none",
+        ),
+        "segments between the scans of a JPEG": (
+            jpeg[:last_scan] + drawing.segment(0xFE, b"") * 1_000_000 + jpeg[last_scan:],
+            "failed",
+            "none",
+        ),
+        "directories of EXIF": (drawn_metadata.jpeg(exif=directories), "done", "dropped"),
+        "boxes of a HEIF": (
+            drawn_metadata.heic(exif=LOCATED) + b"\0\0\0\x08free" * 600_000,
+            "done",
+            "dropped",
+        ),
+    }
+
+
+def test_hostile_containers_end_within_bounds(cleo):
+    for name, (data, status, original) in _hostile_containers().items():
+        started = time.process_time()
+        image = cleo.send_and_process(data)
+        forgotten = cleo.client.delete(f"/api/v1/images/{image.pk}/location/")
+        seconds = time.process_time() - started
+        assert image.status == status, name
+        assert forgotten.json() == {"original": original}, name
+        assert seconds < 2.5, name
+
+
+STUFFED = [
+    *(drawing.jpeg, drawing.png, drawing.heic, drawing.webp),
+    *(drawing.avif, drawing.tiff_file, drawing.gif, drawing.bmp),
+]
+
+
+@pytest.mark.skipif(
+    EXIFTOOL is None and not os.environ.get("CI"), reason="exiftool is not installed"
+)
+def test_what_is_shown_of_stuffed_files_holds_no_metadata(cleo, bucket, tmp_path):
+    paths = []
+    for draw in STUFFED:
+        image = cleo.send_and_process(draw(width=300, height=200, stuffed=True))
+        assert image.status == "done"
+        for variant in image.variants.all():
+            paths.append(tmp_path / f"{draw.__name__}-{variant.name}")
+            bucket.download(variant.key, paths[-1])
+            assert drawing.SECRET not in paths[-1].read_bytes()
+    assert len(paths) == 4 * len(STUFFED)
+    found = leaks(*paths)
+    assert len(found) == len(paths)
+    assert set().union(*found.values()) == set()
 
 
 def test_xmp_fills_what_exif_does_not_tell(cleo):

@@ -6,16 +6,18 @@ import json
 import shutil
 import struct
 import subprocess
+import time
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
-from images.media import containers, exif, jpeg, originals
+from images.media import containers, exif, heif, jpeg, originals, tiff_page
 from images.tests import drawing, drawn_exif, drawn_metadata, drawn_profiles
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
-from images.tests.test_containers import heif_file
+from images.tests.test_containers import box, heif_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,6 +266,236 @@ UNPROVEN = {
 def test_what_cannot_be_proved_is_not_edited(forget: Callable[[bytes], bytes | None], name: str):
     with pytest.raises(originals.Unproven):
         forget(UNPROVEN[name])
+
+
+def test_a_gif_of_too_many_blocks_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.gif(xmp=packet(PLACE))
+    start = data.index(b"!\xff")
+    with pytest.raises(originals.Unproven):
+        forget(data[:start] + b"!\x05\0" * containers.MAX_GIF_BLOCKS + data[start:])
+
+
+@pytest.mark.parametrize(
+    "xmp",
+    [
+        packet(PLACE, body="<dc:rights>me</dc:rights>" * 60_000),
+        packet(body=" " * containers.MAX_XMP_BYTES + "<p>GPS 48.2 16.4</p>"),
+    ],
+    ids=["place first", "place behind what is read"],
+)
+def test_a_gif_loses_a_long_packet(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path, xmp: bytes
+):
+    before = drawn_metadata.gif(xmp=xmp)
+    check(before, forget(before), tmp_path)
+    assert b"xmpmeta" not in (tmp_path / "into").read_bytes()
+
+
+def test_a_gif_keeps_a_packet_only_with_the_usual_way_out(
+    forget: Callable[[bytes], bytes | None], tmp_path: Path
+):
+    before = drawn_metadata.gif(xmp=HARMLESS)
+    assert forget(before) is None
+    at = before.index(bytes(range(255, 100, -1)))
+    place = b"GPS 48.2 16.4"
+    after = forget(before[:at] + place + before[at + len(place) :])
+    assert after is not None
+    assert place not in after
+
+
+def test_a_frame_of_a_webp_of_many_chunks_is_not_walked(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.webp(exif=LOCATED)
+    frame = bytes(16) + (b"ALPH" + bytes(4)) * 9
+    chunks = data[12:] + b"ANMF" + struct.pack("<L", len(frame)) + frame
+    with pytest.raises(originals.Unproven):
+        forget(b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks)
+
+
+def test_no_list_of_the_blocks_of_a_gif_is_made(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.gif(xmp=packet(PLACE))
+    start = data.index(b"!\xff")
+    large = data[:-1] + b"," + bytes(9) + b"\2" + (b"\xff" + bytes(255)) * 16_000 + b"\0;"
+    before = large[:start] + b"!\x05\0" * 50_000 + large[start:]
+    tracemalloc.start()
+    after = forget(before)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert after is not None
+    assert b"!\x05" not in after
+    assert peak < 1_000_000 + len(after)  # the latter for this test
+
+
+HEIC = drawn_metadata.heic(exif=LOCATED)
+
+
+@pytest.mark.parametrize("shift", [0, 3, 8, 20])
+def test_a_heif_tells_where_across_windows_of_reading(
+    forget: Callable[[bytes], bytes | None], shift: int
+):
+    text = b"the location is here"
+    pad = b"\1" * (1024 * 1024 - len(HEIC) - 8 - shift)
+    before = HEIC + box(b"mdat", pad + b"nothing to be seen.." + pad)
+    assert forget(before) is not None
+    with pytest.raises(originals.Unproven):
+        forget(HEIC + box(b"mdat", pad + text + pad))
+
+
+def test_a_heif_of_too_many_boxes_or_items_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    assert forget(HEIC + box(b"free", b"") * 100) is not None
+    with pytest.raises(originals.Unproven):
+        forget(HEIC + box(b"free", b"") * heif.MAX_BOXES)
+    assert forget(heif_of_packets(heif.MAX_EXTENTS)) is not None
+    with pytest.raises(originals.Unproven):
+        forget(heif_of_packets(heif.MAX_EXTENTS + 1))
+
+
+def heif_of_packets(count: int) -> bytes:
+    document = packet(PLACE)
+    infes = b"".join(
+        box(
+            b"infe",
+            b"\2\0\0\0" + struct.pack(">HH4s", n, 0, b"mime") + b"\0" + heif.XMP_TYPE + b"\0",
+        )
+        for n in range(count)
+    )
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", count) + infes)
+
+    def head(start: int) -> bytes:
+        places = [
+            struct.pack(">HHHHLL", n, 0, 0, 1, start + n * len(document), len(document))
+            for n in range(count)
+        ]
+        iloc = box(b"iloc", b"\1\0\0\0\x44\0" + struct.pack(">H", count) + b"".join(places))
+        return box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", bytes(4) + iinf + iloc)
+
+    return head(len(head(0)) + 8) + box(b"mdat", document * count)
+
+
+@pytest.mark.parametrize("name", ["heic", "jpeg", "tiff"])
+def test_a_large_original_is_not_held_in_memory(name: str, tmp_path: Path):
+    """A request's thread edits those of 250 MB."""
+    data = drawn_metadata.tiff(gps=GPS) if name == "tiff" else WITH_EXIF[name](exif=LOCATED)
+    large = 20_000_000
+    if name == "heic":
+        data += box(b"mdat", b"\1" * large)
+    elif name == "tiff":
+        data += b"\1" * large
+    else:
+        comments = drawing.segment(0xEC, b"\1" * 65_000) * (large // 65_000)
+        data = data[:-2] + b"\1" * large + data[-2:]
+        data = data[:2] + comments + data[2:]
+    source, into = tmp_path / "source", tmp_path / "into"
+    source.write_bytes(data)
+    tracemalloc.start()
+    assert originals.forget_place(source, into)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_a_jpeg_of_too_many_segments_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    data = drawing.jpeg(width=60, height=40, exif=LOCATED, progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    table = b"\xff\xdd\0\4\0\0"
+    assert forget(data[:scan] + table * 100 + data[scan:]) is not None
+    with pytest.raises(originals.Unproven):
+        forget(data[:scan] + table * jpeg.MAX_SEGMENTS + data[scan:])
+
+
+def test_fill_bytes_before_a_segment_are_bounded(forget: Callable[[bytes], bytes | None]):
+    data = drawn_metadata.jpeg(exif=LOCATED)
+    assert forget(data[:2] + b"\xff" * 1000 + data[2:]) is not None
+    many = data[:2] + b"\xff" * 20_000_000 + data[2:]
+    started = time.process_time()
+    with pytest.raises(originals.Unproven):
+        forget(many)
+    assert time.process_time() - started < 0.5
+
+
+def exif_of_directories(count: int) -> bytes:
+    """Three levels of so many entries, each of which leads to the same directory below."""
+    byte_size = 2 + 12 * count + 4
+    block = b"II*\0\x08\0\0\0"
+    for at in (8 + byte_size, 8 + 2 * byte_size, 0):
+        tag = 0x8769 if at else 0x0100
+        block += struct.pack("<H", count) + struct.pack("<HHLL", tag, 4, 1, at) * count + bytes(4)
+    return block
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp"])
+def test_directories_that_lead_to_one_another_end(
+    forget: Callable[[bytes], bytes | None], name: str
+):
+    """Those of a thousand entries would be a billion steps, in 36 kB."""
+    with pytest.raises(originals.Unproven):
+        forget(WITH_EXIF[name](exif=exif_of_directories(200)))
+
+
+@pytest.mark.parametrize("compression", [7, 8])
+def test_a_tiff_whose_strips_lie_at_one_place_ends(
+    forget: Callable[[bytes], bytes | None], compression: int
+):
+    """All would be read again and again: 300,000 strips of 250 MB."""
+    for count, is_edited in ((2, True), (30, False)):
+        tags: drawn_exif.Tags = {
+            0x0100: (drawn_exif.SHORT, 100),
+            0x0101: (drawn_exif.SHORT, count),
+            0x0103: (drawn_exif.SHORT, compression),
+            0x0111: (drawn_exif.LONG, [1000] * count),
+            0x0116: (drawn_exif.SHORT, 1),
+            0x0117: (drawn_exif.LONG, [100_000] * count),
+        }
+        data = drawn_exif.tiff(tags, gps=GPS).ljust(1000, b"\0") + b"\1" * 100_000
+        if is_edited:
+            assert forget(data) is not None
+        else:
+            with pytest.raises(originals.Unproven, match="overlap"):
+                forget(data)
+
+
+def test_a_tiff_of_too_many_strips_is_not_edited(forget: Callable[[bytes], bytes | None]):
+    for count, is_edited in ((1000, True), (tiff_page.MAX_PARTS + 1, False)):
+        tags: drawn_exif.Tags = {
+            0x0103: (drawn_exif.SHORT, 8),
+            0x0111: (drawn_exif.LONG, [0] * count),
+            0x0117: (drawn_exif.LONG, [1] * count),
+        }
+        at = len(drawn_exif.tiff(tags, gps=GPS))
+        data = drawn_exif.tiff(tags | {0x0111: (drawn_exif.LONG, [at] * count)}, gps=GPS) + b"\1"
+        if is_edited:
+            assert forget(data) is not None
+        else:
+            with pytest.raises(originals.Unproven, match="more parts"):
+                forget(data)
+
+
+@pytest.mark.parametrize("name", ["png", "webp"])
+def test_a_second_exif_is_left_out(forget: Callable[[bytes], bytes | None], name: str):
+    """There may be one; of many, each would be gone over."""
+    other = drawn_exif.exif_block(make="Other")
+    data = WITH_EXIF[name](exif=drawn_exif.exif_block(), xmp=HARMLESS)
+    if name == "png":
+        before = data[:-12] + drawing.chunk(b"eXIf", other) * 100 + data[-12:]
+    else:
+        chunks = data[12:] + (b"EXIF" + struct.pack("<L", len(other)) + other) * 100
+        before = b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks
+    after = forget(before)
+    assert after is not None
+    assert b"Drawn" in after
+    assert b"Other" not in after
+
+
+@pytest.mark.parametrize("cut_off", [0, 4, 100])
+def test_a_png_that_claims_more_than_there_is_is_not_edited(
+    forget: Callable[[bytes], bytes | None], cut_off: int
+):
+    data = drawn_metadata.png(exif=LOCATED)
+    claims = data[:-12] + b"\xff\xff\xff\xffIDAT" + bytes(cut_off)
+    tracemalloc.start()
+    with pytest.raises(originals.Unproven):
+        forget(claims)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None]):

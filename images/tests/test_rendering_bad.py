@@ -137,6 +137,44 @@ def test_a_jpeg_of_a_thousand_scans_is_refused(tmp_path: Path):
     assert refusal(many, tmp_path) == "damaged"
 
 
+BETWEEN_SCANS = {
+    "a comment": drawing.segment(0xFE, b"\xff\xd9"),
+    "a table": drawing.segment(0xC4, b"\x13\0\2" + bytes(14) + b"\xff\xd9"),
+    "an application's": drawing.segment(0xE5, b"\xff\xd9" * 1000),
+    "junk and fill bytes": b"\0\0\xff\xff" + drawing.segment(0xFE, b"\xff\xd9"),
+    "what decoders search on behind": b"\xff\5\xff\xff",
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN_SCANS.values(), ids=BETWEEN_SCANS)
+def test_an_end_that_is_none_does_not_end_the_count_of_scans(between: bytes, tmp_path: Path):
+    """Decoders go over segments by their length, whatever stands in them."""
+    scan = PROGRESSIVE.rindex(b"\xff\xda")
+    head, last = PROGRESSIVE[:scan], PROGRESSIVE[scan:-2]
+    path = tmp_path / "photo"
+    path.write_bytes(head + last + between + last * 2 + b"\xff\xd9")
+    rendering.inspect(path)
+    path.write_bytes(head + last + between + last * 400 + b"\xff\xd9")
+    with pytest.raises(rendering.BadPicture):
+        rendering.inspect(path)
+
+
+def test_scans_behind_the_end_or_in_a_comment_do_not_count(tmp_path: Path):
+    scan = PROGRESSIVE.rindex(b"\xff\xda")
+    comment = drawing.segment(0xFE, b"\xff\xda\0\2" * 1000)
+    path = tmp_path / "photo"
+    path.write_bytes(PROGRESSIVE[:scan] + comment + PROGRESSIVE[scan:] + PROGRESSIVE[scan:-2] * 400)
+    assert len(render(path)) == 4
+
+
+def test_millions_of_segments_between_scans_are_not_walked(tmp_path: Path):
+    scan = PROGRESSIVE.rindex(b"\xff\xda")
+    comments = drawing.segment(0xFE, b"") * 3_000_000
+    started = time.process_time()
+    assert refusal(PROGRESSIVE[:scan] + comments + PROGRESSIVE[scan:], tmp_path) == "damaged"
+    assert time.process_time() - started < 0.5
+
+
 @pytest.mark.parametrize(
     "data",
     [

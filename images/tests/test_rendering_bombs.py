@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from images.media import bad_picture, rendering
+from images.media import bad_picture, rendering, webp
 from images.tests import drawing, drawn_exif
 from images.tests.drawn_exif import LONG, SHORT
 
@@ -165,6 +165,14 @@ def webp_of_frames(count: int) -> bytes:
     return b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks
 
 
+def webp_of_empty_frames(count: int, chunks: int, *, depth: int = 1) -> bytes:
+    frames = b""
+    for _ in range(depth):
+        inner = bytes(16) + (b"junk" + bytes(4)) * chunks + frames
+        frames = (b"ANMF" + struct.pack("<L", len(inner)) + inner) * count
+    return b"RIFF" + struct.pack("<L", len(frames) + 4) + b"WEBP" + frames
+
+
 def gif_of_frames(count: int) -> bytes:
     data = drawing.gif(width=300, height=200)
     frame = data.index(b",\0\0\0\0")
@@ -205,6 +213,10 @@ def much_besides() -> dict[str, tuple[bytes, str]]:
         ),
         "profile of a gigabyte": (
             png_with(drawing.chunk(b"iCCP", b"a\0\0" + zeros(100))),
+            "300x200",
+        ),
+        "300 profiles": (
+            png_with(drawing.chunk(b"iCCP", b"a\0\0" + zeros(5)) * 300),
             "300x200",
         ),
         "a million chunks": (png_with(drawing.chunk(b"juNk", b"") * 1_000_000), "damaged"),
@@ -252,6 +264,22 @@ def test_what_stands_beside_the_pixels_is_passed_over(tmp_path: Path):
         assert grown < 100, name
 
 
+class Counted(io.BytesIO):
+    seeks = 0
+
+    def seek(self, *at: int) -> int:
+        self.seeks += 1
+        return super().seek(*at)
+
+
+@pytest.mark.parametrize(("count", "depth"), [(4, 1), (1, 4)])
+def test_frames_of_a_webp_without_a_picture_are_not_walked_one_by_one(count: int, depth: int):
+    file = Counted(webp_of_empty_frames(count, webp.MAX_CHUNKS - 2, depth=depth))
+    with pytest.raises(webp.NotDrawable):
+        webp.read_header(file)
+    assert file.seeks < 2 * webp.MAX_CHUNKS
+
+
 # A TIFF whose strips or tiles all lie at one place
 
 
@@ -282,11 +310,22 @@ def tiff_of_parts(
     return drawn_exif.tiff(tags | {offsets: (LONG, [at] * count)}) + data
 
 
-def jpeg_of_scans(width: int, height: int, count: int) -> bytes:
+def tiff_of_planes(size: tuple[int, int], data: bytes, *, byte_sizes_told: bool = True) -> bytes:
+    """Red, green and blue, each a JPEG of its own."""
+    tags = {256: (LONG, size[0]), 257: (LONG, size[1]), 258: (SHORT, [8, 8, 8])}
+    tags |= {259: (SHORT, 7), 262: (SHORT, 2), 277: (SHORT, 3), 278: (LONG, size[1])}
+    tags |= {273: (LONG, [0] * 3), 284: (SHORT, 2)}
+    if byte_sizes_told:
+        tags[279] = (LONG, [len(data)] * 3)
+    at = len(drawn_exif.tiff(tags))
+    tags[273] = (LONG, [at, at + len(data), at + 2 * len(data)])
+    return drawn_exif.tiff(tags) + data * 3
+
+
+def jpeg_of_scans(width: int, height: int, count: int, *, mode: str = "RGB") -> bytes:
     """Progressive; the last scan stands there again and again."""
-    data = saved(
-        drawing.picture(width=width, height=height), "JPEG", progressive=True, subsampling=0
-    )
+    picture = drawing.picture(width=width, height=height).convert(mode)
+    data = saved(picture, "JPEG", progressive=True, subsampling=0)
     last = data.rindex(b"\xff\xda")
     more = count - data.count(b"\xff\xda")
     return data[:last] + data[last:-2] * (more + 1) + data[-2:]
@@ -297,6 +336,8 @@ def test_scans_and_padding_within_a_tiff_are_bounded_by_its_header(tmp_path: Pat
     strip = jpeg_of_scans(7990, 128, 90)
     tile = jpeg_of_scans(512, 512, 90)
     square = jpeg_of_scans(3840, 3840, 90)
+    plane = jpeg_of_scans(1000, 1000, 90, mode="L")
+    end_in_a_comment = drawing.segment(0xFE, b"\xff\xd9")
     air = zlib.compress(bytes(16 * 1_000_000 * 3), 9)
     expected = {
         "strips": (
@@ -309,6 +350,19 @@ def test_scans_and_padding_within_a_tiff_are_bounded_by_its_header(tmp_path: Pat
         ),
         "one strip of no told length": (
             tiff_of_parts((3840, 3840), (3840, 3840), square, compression=7, byte_sizes_told=False),
+            "damaged",
+        ),
+        "an end that is none": (
+            tiff_of_parts(
+                *((3840, 3840), (3840, 3840)),
+                square[:2] + end_in_a_comment + square[2:],
+                compression=7,
+            ),
+            "damaged",
+        ),
+        "planes of told lengths": (tiff_of_planes((1000, 1000), plane), "1000x1000"),
+        "planes of no told length": (
+            tiff_of_planes((1000, 1000), plane, byte_sizes_told=False),
             "damaged",
         ),
         "tiles of air": (

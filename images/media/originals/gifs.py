@@ -17,38 +17,57 @@ if TYPE_CHECKING:
 _DRAWING_BLOCKS: Final = frozenset({b",", b";", b"!\xf9"})  # pictures, the end, how to show them
 _DRAWING_APPLICATIONS: Final = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"})
 
+# Behind a packet of XMP (XMP specification part 3, 1.1.2).
+_WAY_OUT: Final = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+
 
 def rewrite(source: Path, into: Path) -> bool:
     with (
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
         into.open("wb") as out,
     ):
         for start, end in _kept(data, keeps_xmp=True):
-            out.write(data[start:end])
+            out.write(view[start:end])
         return out.tell() != len(data)
 
 
 def drawing(path: Path) -> int:
     """A checksum over the blocks that draw."""
     checksum = 0
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
+    ):
         for start, end in _kept(data, keeps_xmp=False):
-            checksum = zlib.crc32(data[start:end], checksum)
+            checksum = zlib.crc32(view[start:end], checksum)
     return checksum
 
 
 def _kept(data: mmap.mmap, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
-    """What stays, from and to. Raises Unproven where the file is not whole."""
-    blocks = list(containers.gif_blocks(data))
-    if not blocks or blocks[-1][0] != b";":
-        raise Unproven("It ends before its end.")
-    yield 0, blocks[0][1]
-    for kind, start, end in blocks:
+    """What stays, from and to. Raises Unproven, perhaps only at its end, where the file is not
+    whole."""
+    kind = b""
+    is_first = True
+    for kind, start, end in containers.gif_blocks(data):
         if kind == b"!\x01":
             raise Unproven("It has text for pixels.")
-        xmp = containers.gif_xmp(data, start, end) if kind == b"!\xff" else None
-        is_harmless = keeps_xmp and xmp is not None and not telling.xmp_tells_where(xmp)
+        if is_first:
+            yield 0, start  # size and colours
+            is_first = False
         draws = kind in _DRAWING_BLOCKS or data[start + 3 : start + 14] in _DRAWING_APPLICATIONS
-        if draws or is_harmless:
+        if draws or (keeps_xmp and kind == b"!\xff" and _is_harmless_xmp(data, start, end)):
             yield start, end
+    if kind != b";":
+        raise Unproven("It ends before its end, or has too many blocks.")
+
+
+def _is_harmless_xmp(data: mmap.mmap, start: int, end: int) -> bool:
+    """Of an application extension, whose packet is looked at in full: not behind a limit, nor in
+    what leads readers out of it."""
+    packet = containers.gif_xmp(data, start, end)
+    if packet is None or start + 14 + len(packet) + len(_WAY_OUT) != end:
+        return False
+    return data[end - len(_WAY_OUT) : end] == _WAY_OUT and not telling.xmp_tells_where(packet)

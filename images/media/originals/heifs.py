@@ -6,9 +6,10 @@ from __future__ import annotations
 import mmap
 import re
 import struct
+import zlib
 from typing import TYPE_CHECKING, Final
 
-from images.media import heif
+from images.media import heif, heif_properties
 from images.media.originals import telling, tiff_tags
 from images.media.originals.telling import Unproven
 
@@ -22,42 +23,49 @@ _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]{12,}")
 _FILM_TELLS_WHERE: Final = re.compile(rb"\xa9xyz|loci|[+-]\d{2,6}\.\d+[+-]\d{3,7}\.\d+")
 _BOXES: Final = frozenset({b"ftyp", b"meta", b"mdat", b"free", b"skip"})
 _ITEMS: Final = frozenset({b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime"})
+_METADATA: Final = frozenset({b"Exif", b"mime"})
 _EMPTY_PACKET: Final = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 _MAX_ITEM_BYTES: Final = 16 * 1024 * 1024
+_MAX_ENTRY_BYTES: Final = 1000  # of an item's entry, with its name
+_WINDOW_BYTES: Final = 1024 * 1024
+_OVERLAP_BYTES: Final = 4096  # more than any word of where, and what stands around it
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
 
 
 def edit(path: Path) -> bool:
     """In place. Raises Unproven."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
         items = heif.items(data)
+        edited = [item for item in items if item.kind in _METADATA]
+        _check_apart(edited, items)
         changed = False
-        for item in items:
-            if item.kind in {b"Exif", b"mime"}:
-                _check_apart(item, items)
-                before = item.read(data, max_bytes=_MAX_ITEM_BYTES)
-                after = _edited(item, before)
-                if after != before:
-                    _write(data, item, after)
-                    changed = True
+        for item in edited:
+            before = item.read(data, max_bytes=_MAX_ITEM_BYTES)
+            after = _edited(item, before)
+            if after != before:
+                _write(data, item, after)
+                changed = True
         data.flush()
-    _look_into(path)
+        _look_into(data)
     return changed
 
 
-def drawing(path: Path) -> list[bytes]:
-    """Everything but the items that are edited; as these lie apart, nothing else has changed."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+def drawing(path: Path) -> int:
+    """A checksum over everything but the items that are edited; as these lie apart, nothing else
+    has changed."""
+    checksum = at = 0
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
+    ):
         edited = sorted(
-            extent
-            for item in heif.items(data)
-            if item.kind in {b"Exif", b"mime"}
-            for extent in item.extents
+            extent for item in heif.items(data) if item.kind in _METADATA for extent in item.extents
         )
-        parts, at = [], 0
-        for start, byte_size in edited:
-            parts.append(data[at:start])
+        for start, byte_size in [*edited, (len(data), 0)]:
+            checksum = zlib.crc32(view[at:start], checksum)
             at = start + byte_size
-        return [*parts, data[at:]]
+    return checksum
 
 
 def _edited(item: Item, payload: bytes) -> bytes:
@@ -73,18 +81,22 @@ def _edited(item: Item, payload: bytes) -> bytes:
     return payload[: len(payload) - len(block)] + tiff_tags.edit_block(block)
 
 
-def _check_apart(item: Item, items: list[Item]) -> None:
-    """Raises Unproven if its bytes are those of another item, too, or are nowhere."""
-    if not item.extents or sum(size for _, size in item.extents) > _MAX_ITEM_BYTES:
+def _check_apart(edited: list[Item], items: list[Item]) -> None:
+    """Raises Unproven if bytes of those to edit are another's, too, or are nowhere."""
+    too_many = sum(len(item.extents) for item in edited) > heif.MAX_EXTENTS
+    if too_many or sum(len(item.extents) for item in items) > heif.MAX_ITEMS:
+        raise Unproven("It has more items than are looked at.")
+    if edited and any(not item.extents and item.kind != b"iden" for item in items):
         raise Unproven("An item of it is of no usual shape.")
-    for at, byte_size in item.extents:
-        for other in items:
-            if not other.extents and other.kind != b"iden":
-                raise Unproven("An item of it is of no usual shape.")
-            for other_at, other_size in other.extents:
-                is_itself = other is item and (other_at, other_size) == (at, byte_size)
-                if not is_itself and at < other_at + other_size and other_at < at + byte_size:
-                    raise Unproven("Its items overlap.")
+    for item in edited:
+        if sum(size for _, size in item.extents) > _MAX_ITEM_BYTES:
+            raise Unproven("An item of it is of no usual shape.")
+        for at, byte_size in item.extents:
+            for other in items:
+                for other_at, other_size in other.extents:
+                    is_itself = other is item and (other_at, other_size) == (at, byte_size)
+                    if not is_itself and at < other_at + other_size and other_at < at + byte_size:
+                        raise Unproven("Its items overlap.")
 
 
 def _write(data: mmap.mmap, item: Item, payload: bytes) -> None:
@@ -94,22 +106,26 @@ def _write(data: mmap.mmap, item: Item, payload: bytes) -> None:
         at += byte_size
 
 
-def _look_into(path: Path) -> None:
+def _look_into(data: mmap.mmap) -> None:
     """Raises Unproven unless it is a still picture without a position in any text."""
-    data = path.read_bytes()
     if not _is_plain_still(data):
         raise Unproven("It holds more than a still picture.")
-    text = data.replace(b"\0", b"")  # UTF-16, too
-    if _FILM_TELLS_WHERE.search(text) or any(
-        telling.WHERE.search(found[0]) for found in _TEXT.finditer(text)
-    ):
-        raise Unproven("A position may still be there.")
+    text = b""
+    for at in range(0, len(data), _WINDOW_BYTES):
+        read = data[at : at + _WINDOW_BYTES].replace(b"\0", b"")  # UTF-16, too
+        text = text[-_OVERLAP_BYTES:] + read
+        if _FILM_TELLS_WHERE.search(text) or any(
+            telling.WHERE.search(found[0]) for found in _TEXT.finditer(text)
+        ):
+            raise Unproven("A position may still be there.")
 
 
-def _is_plain_still(data: bytes) -> bool:
+def _is_plain_still(data: mmap.mmap) -> bool:
     """Nothing hangs on it, such as a film, and none of its metadata is compressed or unknown."""
     at, end = 0, len(data)
-    while at < end:
+    for _ in range(heif.MAX_BOXES):
+        if at >= end:
+            return True
         size, name = struct.unpack_from(">I4s", data, at)
         head = 8
         if size == 1:
@@ -119,12 +135,15 @@ def _is_plain_still(data: bytes) -> bool:
             size = end - at
         if name not in _BOXES or size < head or at + size > end:
             return False
-        if name == b"meta" and not _are_items_plain(data[at + head : at + size]):
+        if name == b"meta" and (
+            size > heif_properties.MAX_META_BYTES
+            or not _are_items_plain(data[at + head : at + size])
+        ):
             return False
-        if name in {b"free", b"skip"} and data[at + head : at + size].strip(b"\0"):
+        if name in {b"free", b"skip"} and _NOT_ZERO.search(data, at + head, at + size):
             return False
         at += size
-    return True
+    return False
 
 
 def _are_items_plain(meta: bytes) -> bool:
@@ -132,9 +151,10 @@ def _are_items_plain(meta: bytes) -> bool:
     exifs = 0
     for found in re.finditer(rb"infe", meta):
         at = found.end()
-        box = meta[at : at + int.from_bytes(meta[at - 8 : at - 4]) - 8]
+        byte_size = int.from_bytes(meta[at - 8 : at - 4]) - 8
+        box = meta[at : at + min(byte_size, _MAX_ENTRY_BYTES)]
         version = box[0]
-        if version not in {2, 3}:
+        if version not in {2, 3} or byte_size > _MAX_ENTRY_BYTES:
             return False
         kind_at = 8 if version == 2 else 10  # version, flags, id, protection
         kind = box[kind_at : kind_at + 4]

@@ -10,20 +10,24 @@ from images.media import jpeg
 from images.media.originals.telling import Unproven
 
 if TYPE_CHECKING:
-    import io
     import mmap
     from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
 class Segment:
-    """`at` is where its marker stands, `payload_at` what follows its length."""
+    """`at` is where its marker stands, `payload_at` what follows its length. Its payload is read
+    where it is asked for: all of them may be the better part of a file of 250 MB."""
 
+    data: mmap.mmap | bytes
     marker: int
     at: int
     payload_at: int
     end: int
-    payload: bytes
+
+    @property
+    def payload(self) -> bytes:
+        return self.data[self.payload_at : self.end]
 
     @property
     def is_application(self) -> bool:
@@ -31,29 +35,28 @@ class Segment:
 
 
 _AFTER_PIXELS: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_FILL_BYTES: Final = re.compile(rb"\xff{1,%d}" % jpeg.MAX_JUNK_BYTES)
 
 
-def before_pixels(data: mmap.mmap | io.BytesIO, start: int, limit: int) -> Iterator[Segment]:
+def before_pixels(data: mmap.mmap | bytes, start: int, limit: int) -> Iterator[Segment]:
     """The segments of one picture up to its first scan, which comes last. Raises Unproven."""
     at = start + 2
     for _ in range(jpeg.MAX_SEGMENTS):
-        data.seek(at)
-        if data.read(1) != b"\xff":
+        filled = _FILL_BYTES.match(data, at)
+        if filled is None:
             raise Unproven("There is junk between its segments.")
-        filled = data.read(1)
-        while filled == b"\xff":  # fill bytes
-            at += 1
-            filled = data.read(1)
-        marker = filled[0] if filled else jpeg.EOI
-        if marker in jpeg.WITHOUT_LENGTH:
+        at = filled.end() - 1
+        head = data[at + 1 : at + 4]
+        if len(head) < 3 or head[0] in jpeg.WITHOUT_LENGTH:
             raise Unproven("It ends before its pixels.")
-        length = int.from_bytes(data.read(2))
-        payload = data.read(length - 2) if length >= 2 else b""
+        if head[0] == 0xFF:
+            raise Unproven("There are too many fill bytes between its segments.")
+        length = int.from_bytes(head[1:])
         end = at + 2 + length
-        if length < 2 or len(payload) != length - 2 or end > limit:
+        if length < 2 or end > min(limit, len(data)):
             raise Unproven("A segment goes on behind the end.")
-        yield Segment(marker, at, at + 4, end, payload)
-        if marker == jpeg.SOS:
+        yield Segment(data, head[0], at, at + 4, end)
+        if head[0] == jpeg.SOS:
             return
         at = end
     raise Unproven("It has too many segments.")
@@ -61,7 +64,7 @@ def before_pixels(data: mmap.mmap | io.BytesIO, start: int, limit: int) -> Itera
 
 def end_of_picture(data: mmap.mmap, at: int) -> int:
     """Behind the end marker: over every scan, and the tables between scans."""
-    while True:
+    for _ in range(jpeg.MAX_SEGMENTS):
         marker = data[at + 1]
         if marker == jpeg.EOI:
             return at + 2
@@ -75,3 +78,4 @@ def end_of_picture(data: mmap.mmap, at: int) -> int:
             at = found.start()
         elif at + 4 > len(data) or data[at] != 0xFF:
             raise Unproven("Its pixels do not end.")
+    raise Unproven("It has too many segments.")

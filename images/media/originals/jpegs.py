@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.media import jpeg
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from images.media.originals.jpeg_segments import Segment
 
 MAX_PICTURES: Final = 8  # in one JPEG file: a gain map, a preview, a second eye
+MAX_XMP_BYTES: Final = 32 * 1024 * 1024  # of one picture, depth maps among it
 
 # IIM 2:26 and 27 content location, 2:90 city, 92 sub-location, 95 state, 100 and 101 country;
 # and Photoshop's own copies of EXIF and XMP.
@@ -50,7 +52,8 @@ def _edit_picture(data: mmap.mmap, start: int) -> tuple[bool, int]:
     before = list(jpeg_segments.before_pixels(data, start, len(data)))
     end = jpeg_segments.end_of_picture(data, before[-1].at if before else start)
     changed = False
-    exifs = [s for s in before if s.marker == jpeg.APP1 and s.payload.startswith(jpeg.EXIF_START)]
+    app1 = [segment for segment in before if segment.marker == jpeg.APP1]
+    exifs = [segment for segment in app1 if segment.payload.startswith(jpeg.EXIF_START)]
     if len(exifs) > 1:
         raise Unproven("Its EXIF is spread over several segments.")
     tells_where = telling.xmp_tells_where(_joined_xmp(before))
@@ -87,21 +90,31 @@ def _is_suspicious(segment: Segment, *, xmp_tells_where: bool) -> bool:
 
 
 def _joined_xmp(segments: list[Segment]) -> bytes:
-    """All XMP of a picture."""
+    """All XMP of a picture. Raises Unproven if that is more than any writer writes."""
     texts = []
+    byte_size = 0
     for segment in segments:
-        if segment.payload.startswith(jpeg.XMP_START):
-            texts.append(segment.payload[len(jpeg.XMP_START) :])
-        elif segment.payload.startswith(jpeg.XMP_MORE_START):
-            texts.append(segment.payload[len(jpeg.XMP_MORE_START) + 40 :])  # id, length, offset
+        payload = segment.payload
+        if payload.startswith(jpeg.XMP_START):
+            texts.append(payload[len(jpeg.XMP_START) :])
+        elif payload.startswith(jpeg.XMP_MORE_START):
+            texts.append(payload[len(jpeg.XMP_MORE_START) + 40 :])  # id, length, offset
+        else:
+            continue
+        byte_size += len(texts[-1])
+        if byte_size > MAX_XMP_BYTES:
+            raise Unproven("It has more XMP than is looked at.")
     return b"".join(texts)
 
 
-def drawing(path: Path) -> list[bytes]:
-    """What a decoder needs of the first picture: tables, and everything from its first scan on."""
-    with path.open("rb") as file:
+def drawing(path: Path) -> tuple[bytes, bytes | None, int]:
+    """What a decoder needs of the first picture: tables, the colour profile, and a checksum over
+    everything from its first scan on."""
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
+    ):
         header = jpeg.read_header(file)
-        file.seek(header.pixels_at)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            end = jpeg_segments.end_of_picture(data, header.pixels_at)
-        return [header.drawing, header.icc or b"", file.read(end - header.pixels_at)]
+        end = jpeg_segments.end_of_picture(data, header.pixels_at)
+        return header.drawing, header.icc, zlib.crc32(view[header.pixels_at : end])

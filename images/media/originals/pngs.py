@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zlib
@@ -28,11 +29,12 @@ _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def rewrite(source: Path, into: Path) -> bool:
-    changed = False
+    changed = has_exif = False
     with source.open("rb") as file, into.open("wb") as out:
         out.write(_PNG_START)
         for name, payload in _chunks(file):
-            if name == b"eXIf":
+            if name == b"eXIf" and not has_exif:  # of which there may be one (11.3.3.5)
+                has_exif = True
                 block = re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload)
                 edited = tiff_tags.edit_block(block)
                 changed = changed or edited != payload
@@ -40,28 +42,35 @@ def rewrite(source: Path, into: Path) -> bool:
             elif name not in _DRAWING_CHUNKS:
                 changed = True
                 continue
-            out.write(struct.pack(">I", len(payload)) + name + payload)
-            out.write(struct.pack(">I", zlib.crc32(name + payload)))
+            out.write(struct.pack(">I", len(payload)) + name)
+            out.write(payload)
+            out.write(_checksum(name, payload))
         if file.read(1):
             changed = True  # something hangs behind the end
     return changed
 
 
 def _chunks(file: io.BufferedReader) -> Iterator[tuple[bytes, bytes]]:
+    file_bytes = os.fstat(file.fileno()).st_size
     file.seek(len(_PNG_START))
     for _ in range(containers.MAX_STEPS):
         head = file.read(8)
         if len(head) < 8:
             raise Unproven("It ends before its end.")
         length, name = int.from_bytes(head[:4]), head[4:]
+        if length > file_bytes - file.tell():
+            raise Unproven("It ends before its end.")
         payload = file.read(length)
-        checksum = file.read(4)
-        if len(payload) < length or checksum != struct.pack(">I", zlib.crc32(name + payload)):
+        if file.read(4) != _checksum(name, payload):
             raise Unproven("One of its chunks is damaged.")
         yield name, payload
         if name == b"IEND":
             return
     raise Unproven("It has too many chunks.")
+
+
+def _checksum(name: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(payload, zlib.crc32(name)))
 
 
 def drawing(path: Path) -> int:
@@ -70,5 +79,5 @@ def drawing(path: Path) -> int:
     with path.open("rb") as file:
         for name, payload in _chunks(file):
             if name in _DRAWING_CHUNKS:
-                checksum = zlib.crc32(name + payload, checksum)
+                checksum = zlib.crc32(payload, zlib.crc32(name, checksum))
     return checksum

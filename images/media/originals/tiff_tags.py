@@ -6,14 +6,14 @@ becomes zero; what stays keeps its place, so that no offset changes.
 
 from __future__ import annotations
 
-import io
 import mmap
+import re
 import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from images.media import jpeg, tiff
+from images.media import jpeg, tiff, tiff_page
 from images.media.originals import jpeg_segments
 from images.media.originals.telling import Unproven
 
@@ -30,17 +30,31 @@ SUB_IFDS: Final = 0x014A
 # others, such as GeoTIFF's and an editor's layers, draw nothing and may tell anything.
 KEPT_PRIVATE_TAGS: Final = frozenset({0x8769, 0x8773, 0x8298, *range(0x9C9B, 0x9CA0)})
 MAX_PAGES: Final = 100
+# Of all directories of a structure: they may refer to each other, and many entries to one place.
+MAX_STEPS: Final = 20_000
+
+# How often each byte may be read: values and pixels twice each, with a little to spare.
+_MAX_READS: Final = 5
 
 INNER: Final = frozenset({0x8769, 0xA005})
 
 
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
+_PIECE_BYTES: Final = 1024 * 1024
+
+
 @dataclass
 class _Tree:
-    """A TIFF structure, and which of its bytes something that stays refers to."""
+    """A TIFF structure, and which of its bytes something that stays refers to.
+
+    `steps` counts the entries gone over, `bytes_read` what was read of values and pixels.
+    """
 
     data: bytearray | mmap.mmap
     order: str
     covered: list[tuple[int, int]] = field(default_factory=list)
+    steps: int = 0
+    bytes_read: int = 0
 
     def numbers(self, letters: str, at: int) -> tuple[int, ...]:
         letters = self.order + letters
@@ -51,6 +65,17 @@ class _Tree:
     def number(self, letter: str, at: int) -> int:
         return self.numbers(letter, at)[0]
 
+    def count_entries(self, count: int) -> None:
+        self.steps += count
+        if self.steps > MAX_STEPS:
+            raise Unproven("It has more directories than are looked at.")
+
+    def count_bytes(self, byte_size: int) -> None:
+        """Raises Unproven once more was read than there is: many things lie at one place."""
+        self.bytes_read += byte_size
+        if self.bytes_read > _MAX_READS * len(self.data):
+            raise Unproven("Its values overlap.")
+
     def write(self, letter: str, at: int, value: int) -> None:
         struct.pack_into(self.order + letter, self.data, at, value)
 
@@ -58,12 +83,15 @@ class _Tree:
         if at < 0 or byte_size < 0 or at + byte_size > len(self.data):
             raise Unproven("Its EXIF points outside itself.")
         self.covered.append((at, at + byte_size))
+        if len(self.covered) > tiff_page.MAX_PARTS:
+            raise Unproven("It has more parts than are looked at.")
 
     def blank_gaps(self) -> None:
         at = 0
         for start, end in sorted([*self.covered, (len(self.data),) * 2]):
-            if start > at and self.data[at:start].strip(b"\0"):
-                self.data[at:start] = bytes(start - at)
+            while start > at and (told := _NOT_ZERO.search(self.data, at, start)):
+                at = min(told.start() + _PIECE_BYTES, start)
+                self.data[told.start() : at] = bytes(at - told.start())
             at = max(at, end)
 
 
@@ -112,6 +140,7 @@ def drawing(path: Path) -> list[tuple[int, int]]:
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        memoryview(data) as view,
     ):
         tree = _opened(data)
         found = []
@@ -121,7 +150,8 @@ def drawing(path: Path) -> list[tuple[int, int]]:
                 if not _is_forgotten(tag, is_page=True) and tag not in INNER:
                     tags = zlib.crc32(_value(tree, entry_at), zlib.crc32(b"%d" % tag, tags))
             for pixels_at, byte_size in _pixels(tree, at):
-                pixels = zlib.crc32(data[pixels_at : pixels_at + byte_size], pixels)
+                tree.count_bytes(byte_size)
+                pixels = zlib.crc32(view[pixels_at : pixels_at + byte_size], pixels)
             found.append((tags, pixels))
         return found
 
@@ -147,6 +177,7 @@ def _pages(tree: _Tree) -> Iterator[int]:
 
 # Compressions that hold pixels and nothing else, and JPEG, which is looked into: none, CCITT, LZW,
 # JPEG, Deflate (two numbers), PackBits, Zstandard.
+_METADATA_OF_JPEG: Final = (jpeg.EXIF_START, jpeg.XMP_START, b"Photoshop 3.0")
 _COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 32946, 32773, 50000})
 
 
@@ -173,8 +204,9 @@ def _pixels(tree: _Tree, at: int) -> list[tuple[int, int]]:
         if pixels_at + byte_size > len(tree.data):
             raise Unproven("It ends before its pixels.")
         if compression == 7:
-            part = tree.data[pixels_at : pixels_at + byte_size]
-            if any(mark in part for mark in (jpeg.EXIF_START, jpeg.XMP_START, b"Photoshop 3.0")):
+            tree.count_bytes(byte_size)
+            part = pixels_at, pixels_at + byte_size
+            if any(tree.data.find(mark, *part) >= 0 for mark in _METADATA_OF_JPEG):
                 raise Unproven("Its pixels hold metadata of their own.")
     return pixels
 
@@ -184,6 +216,7 @@ def _entries(tree: _Tree, at: int) -> list[tuple[int, int]]:
     count = tree.number("H", at)
     if count > tiff.MAX_ENTRIES:
         raise Unproven("Its EXIF is of no usual shape.")
+    tree.count_entries(count)
     entries_at = range(at + 2, at + 2 + 12 * count, 12)
     return [(tree.number("H", entry_at), entry_at) for entry_at in entries_at]
 
@@ -193,14 +226,17 @@ def _value(tree: _Tree, entry_at: int) -> bytes:
     byte_size = tiff.UNIT_BYTES.get(kind, 0) * count
     if byte_size <= 4:
         value_at = entry_at + 8
+    tree.count_bytes(byte_size)
     return bytes(tree.data[value_at : value_at + byte_size])
 
 
 def _whole_numbers(tree: _Tree, entry_at: int) -> tuple[int, ...]:
     letter = {3: "H", 4: "L"}.get(tree.number("H", entry_at + 2))
-    data = _value(tree, entry_at)
     if letter is None:
         return ()
+    data = _value(tree, entry_at)
+    if len(data) > 4 * tiff_page.MAX_PARTS:
+        raise Unproven("It has more parts than are looked at.")
     return struct.unpack(f"{tree.order}{len(data) // struct.calcsize('=' + letter)}{letter}", data)
 
 
@@ -268,6 +304,6 @@ def _keep_thumbnail(tree: _Tree, ifd1_at: int) -> None:
     tree.keep(at, byte_size)
     thumbnail = bytes(tree.data[at : at + byte_size])
     plain = {jpeg.APP0, jpeg.APP14}
-    for segment in jpeg_segments.before_pixels(io.BytesIO(thumbnail), 0, len(thumbnail)):
+    for segment in jpeg_segments.before_pixels(thumbnail, 0, len(thumbnail)):
         if segment.is_application and segment.marker not in plain:
             raise Unproven("Its thumbnail holds metadata of its own.")

@@ -18,33 +18,41 @@ if TYPE_CHECKING:
 
 _DRAWING_CHUNKS: Final = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"})
 _CHUNKS_OF_A_FRAME: Final = frozenset({b"ALPH", b"VP8 ", b"VP8L"})
+_MAX_CHUNKS_OF_A_FRAME: Final = 8  # a frame has one or two
+_MAX_XMP_BYTES: Final = 32 * 1024 * 1024
 # Of the flags of VP8X: that there is EXIF, that there is XMP.
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 
 
 def rewrite(source: Path, into: Path) -> bool:
     changed = False
-    chunks = []
     flags = 0
+    told_flags = []  # where they stand, and what they were
     with (
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        into.open("wb") as out,
     ):
+        out.write(bytes(12))
         for name, payload in _chunks(data):
-            kept = _kept(name, payload)
+            is_another = name == b"EXIF" and flags & _EXIF_FLAG  # there may be one (2.7.1.5)
+            kept = None if is_another else _kept(name, payload)
             changed = changed or kept != payload
-            if kept is not None:
-                flags |= {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}.get(name, 0)
-                chunks.append((name, kept))
-        byte_size = 12 + sum(8 + len(kept) + len(kept) % 2 for _, kept in chunks)
-        changed = changed or byte_size != len(data)  # something hangs behind the end
-    with into.open("wb") as out:
-        out.write(struct.pack("<4sL4s", b"RIFF", byte_size - 8, b"WEBP"))
-        for name, kept in chunks:
+            if kept is None:
+                continue
+            flags |= {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}.get(name, 0)
+            out.write(struct.pack("<4sL", name, len(kept)))
             if name == b"VP8X":
-                kept = bytes([kept[0] & ~(_EXIF_FLAG | _XMP_FLAG) | flags]) + kept[1:]
-            out.write(struct.pack("<4sL", name, len(kept)) + kept + bytes(len(kept) % 2))
-    return changed
+                told_flags.append((out.tell(), kept[0]))
+            out.write(kept)
+            out.write(bytes(len(kept) % 2))
+        byte_size = out.tell()
+        for at, told in told_flags:
+            out.seek(at)
+            out.write(bytes([told & ~(_EXIF_FLAG | _XMP_FLAG) | flags]))
+        out.seek(0)
+        out.write(struct.pack("<4sL4s", b"RIFF", byte_size - 8, b"WEBP"))
+        return changed or byte_size != len(data)  # something hangs behind the end
 
 
 def drawing(path: Path) -> int:
@@ -55,7 +63,7 @@ def drawing(path: Path) -> int:
             if name == b"VP8X":
                 payload = bytes([payload[0] & ~(_EXIF_FLAG | _XMP_FLAG)]) + payload[1:]
             if name in _DRAWING_CHUNKS:
-                checksum = zlib.crc32(name + payload, checksum)
+                checksum = zlib.crc32(payload, zlib.crc32(name, checksum))
     return checksum
 
 
@@ -64,7 +72,8 @@ def _kept(name: bytes, payload: bytes) -> bytes | None:
     if name == b"EXIF":
         return tiff_tags.edit_block(re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload))
     if name == b"XMP ":
-        return None if telling.xmp_tells_where(payload) else payload
+        is_too_long = len(payload) > _MAX_XMP_BYTES
+        return None if is_too_long or telling.xmp_tells_where(payload) else payload
     if name == b"ANMF":
         _look_into_frame(payload)
     return payload if name in _DRAWING_CHUNKS else None
@@ -73,11 +82,14 @@ def _kept(name: bytes, payload: bytes) -> bytes | None:
 def _look_into_frame(payload: bytes) -> None:
     """Raises Unproven if it holds more than a picture. A frame begins with 16 bytes of numbers."""
     at = 16
-    while at + 8 <= len(payload):
+    for _ in range(_MAX_CHUNKS_OF_A_FRAME):
+        if at + 8 > len(payload):
+            return
         name, byte_size = struct.unpack_from("<4sL", payload, at)
         if name not in _CHUNKS_OF_A_FRAME:
             raise Unproven("One of its frames holds something that is not understood.")
         at += 8 + byte_size + byte_size % 2
+    raise Unproven("One of its frames has too many chunks.")
 
 
 def _chunks(data: mmap.mmap) -> Iterator[tuple[bytes, bytes]]:
