@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 MAX_BOXES: Final = 1000  # of one level
 MAX_ITEMS: Final = 20_000  # a picture of 200 megapixels in tiles has about 1000
 MAX_EXTENTS: Final = 64  # of one item
-MAX_REFERENCES: Final = 20_000
+MAX_ALL_EXTENTS: Final = 100_000
+MAX_REFERENCES: Final = 20_000  # of all items
 
 XMP_TYPE: Final = b"application/rdf+xml"
 
@@ -155,13 +156,16 @@ def _describing(data: bytes | mmap, iref: Box, primary: int) -> set[int]:
     """The items whose `cdsc` reference leads to the primary picture."""
     width = 2 if data[iref.at : iref.at + 1] == b"\0" else 4
     found = set()
+    references_left = MAX_REFERENCES
     for box in boxes(data, iref.at + 4, iref.end):
         if box.name != b"cdsc":
             continue
         cursor = _Cursor(data, box)
         try:
             number = cursor.take(width)
-            for _ in range(min(cursor.take(2), MAX_REFERENCES)):
+            count = min(cursor.take(2), references_left)
+            references_left -= count
+            for _ in range(count):
                 if cursor.take(width) == primary:
                     found.add(number)
         except struct.error:
@@ -179,6 +183,7 @@ def _locate(data: bytes | mmap, iloc: Box, idat: Box | None, items: dict[int, It
         sizes = cursor.take(2)
         offset, length, base = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
         index = sizes & 15 if version else 0
+        extents_left = MAX_ALL_EXTENTS
         for _ in range(min(cursor.take(2 if version < 2 else 4), MAX_ITEMS)):
             number = cursor.take(2 if version < 2 else 4)
             method = cursor.take(2) & 15 if version else 0
@@ -186,9 +191,10 @@ def _locate(data: bytes | mmap, iloc: Box, idat: Box | None, items: dict[int, It
             start = cursor.take(base)
             count = cursor.take(2)
             item = items.get(number)
-            if item is None or count > MAX_EXTENTS:
+            if item is None or count > min(MAX_EXTENTS, extents_left):
                 cursor.at += count * (index + offset + length)
                 continue
+            extents_left -= count
             extents = []
             for _ in range(count):
                 cursor.take(index)

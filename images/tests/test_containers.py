@@ -359,6 +359,39 @@ def test_a_heif_associates_properties_with_so_many_items(boxes: int):
         heif_properties.read_header(file(heif_properties.MAX_ASSOCIATED_ITEMS + 2))
 
 
+def infe(number: int, kind: bytes) -> bytes:
+    return box(b"infe", b"\2\0\0\0" + struct.pack(">HH4s", number, 0, kind) + b"\0")
+
+
+def heif_of_items(kinds: list[bytes], *parts: bytes) -> bytes:
+    infes = b"".join(infe(number, kind) for number, kind in enumerate(kinds))
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", len(kinds)) + infes)
+    return box(b"ftyp", b"heic\0\0\0\0") + box(b"meta", bytes(4) + iinf + b"".join(parts))
+
+
+def test_the_references_of_a_heif_are_counted_together():
+    """Of each box, a thousand of which may stand there, 20,000 would be ten seconds."""
+    others = box(b"cdsc", struct.pack(">HH300H", 0, 300, *[9] * 300))
+    pitm = box(b"pitm", bytes(4) + b"\0\7")
+    iloc = box(b"iloc", b"\1\0\0\0\x44\0\0\0")
+    for count, is_told in ((10, True), (100, False)):
+        iref = box(b"iref", bytes(4) + others * count + box(b"cdsc", b"\0\1\0\1\0\7"))
+        first = heif.items(heif_of_items([b"Exif"] * 2, pitm, iref, iloc))[0]
+        assert first.describes_primary is is_told
+        assert first.number == (1 if is_told else 0)
+
+
+def test_the_extents_of_a_heif_are_counted_together():
+    count = 1 + heif.MAX_ALL_EXTENTS // heif.MAX_EXTENTS
+    places = b"".join(
+        struct.pack(">HHHH", number, 0, 0, heif.MAX_EXTENTS) + struct.pack(">LL", 0, 8) * 64
+        for number in range(count)
+    )
+    iloc = box(b"iloc", b"\1\0\0\0\x44\0" + struct.pack(">H", count) + places)
+    items = heif.items(heif_of_items([b"hvc1"] * count, iloc))
+    assert [bool(item.extents) for item in items] == [True] * (count - 1) + [False]
+
+
 @pytest.mark.parametrize("name", [b"zTXt", b"iTXt"])
 def test_a_text_that_unpacks_to_much_more_does_not(name: bytes, tmp_path: Path):
     bomb = zlib.compress(b"<" * 60_000_000, 1)
