@@ -399,6 +399,21 @@ def test_the_place_is_where_the_device_says_it_is(open_page, invited, api):
     assert place_of(api, name)[0]["lon"] == here["longitude"]
 
 
+@pytest.mark.parametrize("kept", ['{"lat": 4', '{"lat": "48", "lon": 16}'])
+def test_a_last_place_that_is_none_does_not_keep_the_page_from_starting(open_page, invited, kept):
+    page = open_page(invited()["upload_link"])
+    choose(page, picture("kept.jpg"))
+    shot = wait_for(page, "kept", "ready")
+    page.evaluate("kept => localStorage.setItem('bandpics.place', kept)", kept)
+    ask_where(shot)
+    expect(page.locator("#photo-name")).to_have_text("kept.jpg")
+    expect(page.locator("#use-last")).to_be_hidden()
+    page.get_by_label("Latitude").fill("48")
+    page.get_by_label("Longitude").fill("16")
+    page.get_by_role("button", name="Save this place").click()
+    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
+
+
 def test_nonsense_is_refused_in_words_and_stays_to_be_mended(open_page, invited):
     page = open_page(invited()["upload_link"])
     choose(page, picture("nonsense.jpg"))
