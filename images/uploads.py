@@ -44,6 +44,10 @@ class ClientIdTaken(Exception):
     """The client_id names another upload of the same sender."""
 
 
+class TakesNothingNew(Exception):
+    """Only what was announced before may still come."""
+
+
 class ChangedMeanwhile(Exception):
     """The photo is gone, or no more what the caller has seen."""
 
@@ -94,28 +98,36 @@ class Ticket:
 
 
 def announce(
-    sender: Sender, files: Sequence[Announced], *, uploader_name: str = ""
+    sender: Sender,
+    files: Sequence[Announced],
+    *,
+    uploader_name: str = "",
+    takes_new: bool = True,
 ) -> list[Ticket]:
     """Make a row for each file, or find the one made before. All of them, or none.
 
     A file is known again by its client_id, or by a declared SHA-256 among the sender's *own*
     uploads; announcing it again is harmless and answers where it stands.
 
-    Raises quota.Exhausted, and ClientIdTaken for one that names a replacement.
+    Raises quota.Exhausted, ClientIdTaken for one that names a replacement, and TakesNothingNew
+    unless it `takes_new` ones.
     """
     if not sender.is_known_again:
         # Strangers share this key: the client_id of one says nothing about the file of another.
         files = [with_changes(file, client_id=None) for file in files]
+    announcing = partial(_announce, sender, files, uploader_name, takes_new=takes_new)
     try:
         with transaction.atomic():
-            return _announce(sender, files, uploader_name=uploader_name)
+            return announcing()
     except IntegrityError:
         # Another tab announced one of the same client_ids just now; its rows are there to find.
         with transaction.atomic():
-            return _announce(sender, files, uploader_name=uploader_name)
+            return announcing()
 
 
-def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str) -> list[Ticket]:
+def _announce(
+    sender: Sender, files: Sequence[Announced], uploader_name: str, *, takes_new: bool
+) -> list[Ticket]:
     known = _known_uploads(sender, files)
     tickets = []
     for file in files:
@@ -123,6 +135,8 @@ def _announce(sender: Sender, files: Sequence[Announced], *, uploader_name: str)
         if before is not None:
             tickets.append(Ticket(before, was_known=True))
             continue
+        if not takes_new:
+            raise TakesNothingNew
         upload = _new_upload(sender, file, uploader_name=uploader_name)
         _remember(known, upload)
         tickets.append(Ticket(upload))

@@ -156,5 +156,5 @@ class DiskFull(Problem):
 
     status_code = status.HTTP_507_INSUFFICIENT_STORAGE
     slug = "disk-full"
-    title = "Our disk is full; try again later, or send photos straight to storage"
+    title: _StrOrPromise = _("Our disk is full. Nothing is lost; try again later")
     retry_after_seconds = 60

@@ -147,7 +147,7 @@ def image_to_change(
     image = _own_image(request, image_id) or visible_image(request, image_id)
     mine = standing(request, image)
     if not mine.may_change:
-        raise Forbidden("Only whoever sent a photo, and owners of its group, may change it.")
+        raise Forbidden(_("Only whoever sent a photo, and the host, may change it."))
     if not even_when_closed:
         _refuse_guest_if_closed(request)
     return image, mine

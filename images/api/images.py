@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 class NotReady(Conflict):
     slug = "not-ready"
-    title = "The photo is not ready yet"
+    title = _("The photo is not ready yet")
     retry_after_seconds = 2
 
 
@@ -79,7 +79,7 @@ class OriginalLost(Problem):
 
 class DuplicateInGroup(Conflict):
     slug = "duplicate-in-group"
-    title = "The group shows the same photo already"
+    title = _("This photo is here already")
 
 
 class PlaceFromPhoto(Conflict):
@@ -92,13 +92,16 @@ class PlaceFromPhoto(Conflict):
 
 class PhotoBusy(Conflict):
     slug = "photo-busy"
-    title = "Somebody else is changing this photo right now"
+    title = _("Somebody else is changing this photo right now")
     retry_after_seconds = 1
+
+    def __init__(self) -> None:
+        super().__init__(_("Try again in a moment: somebody else is changing this photo."))
 
 
 class CannotRetry(Conflict):
     slug = "cannot-retry"
-    title = "There is nothing to try again with"
+    title = _("This photo cannot be tried again")
 
 
 REDIRECT_SECONDS = 300
@@ -113,9 +116,11 @@ class OnePhotoView(PhotoView):
         if isinstance(exc, locks.Busy):
             exc = PhotoBusy()
         elif isinstance(exc, versions.InProcess):
-            exc = NotReady("A worker has it, or it was never finished. Try again when it is done.")
+            exc = NotReady(_("Wait until the photo is ready, then try again."))
         elif isinstance(exc, editing.TwinInGroup | trash.TwinInGroup):
-            exc = DuplicateInGroup("Trash one of the two first.")
+            exc = DuplicateInGroup(
+                _("This photo is here already. To have this one, delete the other first.")
+            )
         elif isinstance(exc, editing.ChangedMeanwhile | uploads.ChangedMeanwhile):
             exc = PreconditionFailed() if "If-Match" in self.request.headers else PhotoBusy()
         return super().handle_exception(exc)
@@ -231,7 +236,7 @@ def _target(request: Request, image: Image, group_id: UUID | None) -> Group | No
 def _refuse_to_guest(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
     """What the row must still say for what is left. Raises Forbidden, PlaceFromPhoto."""
     if set(changes) - {"caption", "location"}:
-        raise Forbidden("With an invitation only the caption and the place can be changed.")
+        raise Forbidden(_("With a link only the words and the place of a photo can be changed."))
     if "location" not in changes:
         return {}
     if image.gps_source == Image.GpsSource.EXIF:
@@ -368,12 +373,15 @@ class ImageRetry(OnePhotoView):
         if image.status in {Upload.Status.QUEUED, Upload.Status.PROCESSING}:
             return self.detailed(image_id, status=status.HTTP_202_ACCEPTED)
         if upload is None or upload.status != Upload.Status.FAILED:
-            raise CannotRetry(f"Only a photo that failed can be tried again; it is {image.status}.")
+            raise CannotRetry(_("Only a photo that failed can be tried again."))
         try:
             uploads.retry(upload)
         except uploads.BytesGone:
-            label = Upload.Failure(upload.failure).label
-            raise CannotRetry(f"{label} Its bytes are not kept: send the photo again.") from None
+            raise CannotRetry(
+                _("{why} Please send the photo again.").format(
+                    why=Upload.Failure(upload.failure).label
+                )
+            ) from None
         except quota.Exhausted:
             raise InvitationExhausted from None
         return self.detailed(image_id, status=status.HTTP_202_ACCEPTED)

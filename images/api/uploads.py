@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.db.models import Prefetch
@@ -13,7 +13,7 @@ from rest_framework import status
 from rest_framework.response import Response
 
 from bandpics.api.idempotency import idempotent
-from bandpics.api.problems import Conflict
+from bandpics.api.problems import Conflict, Forbidden
 from images import quota, uploads
 from images.api import upload_json as json
 from images.api.doors import (
@@ -26,7 +26,13 @@ from images.api.doors import (
     viewer_of,
 )
 from images.models import Image, Upload
-from invitations.authentication import InvitationExhausted, guest, refuse_unless_open
+from invitations.authentication import (
+    GroupClosed,
+    InvitationExhausted,
+    InvitationExpired,
+    guest,
+    refuse_unless_open,
+)
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -81,6 +87,17 @@ def _signed_again(_view: APIView, request: Request, kept: list[dict[str, Any]]) 
     return {"uploads": [json.ticket_json(ticket) for ticket in tickets]}
 
 
+def _refusal_of_new(request: Request) -> Forbidden | None:
+    """Why a guest may send nothing new any more."""
+    invitation = guest(request)
+    try:
+        if invitation is not None:
+            refuse_unless_open(invitation)
+    except (InvitationExpired, GroupClosed) as refusal:
+        return refusal
+    return None
+
+
 def _shown(uploads: Any, request: Request, **options: Any) -> Any:
     context = {"viewer": viewer_of(request), "is_changeable": changeable(request)}
     return json.UploadSerializer(uploads, context=context, **options).data
@@ -112,17 +129,25 @@ class UploadList(PhotoView):
     )
     @idempotent(remember=_ids, again=_signed_again)
     def post(self, request: Request) -> Response:
-        """Announce 1 to 100 files, all or nothing; the answer says how to send each."""
-        invitation = guest(request)
-        if invitation is not None:
-            refuse_unless_open(invitation)
+        """Announce 1 to 100 files, all or nothing; the answer says how to send each.
+
+        Once a link has expired or its group is closed: only files that were announced before.
+        """
+        refusal = _refusal_of_new(request)
         body = json.AnnouncementSerializer(data=request.data)
+        if refusal is not None and not body.is_valid():
+            raise refusal
         body.is_valid(raise_exception=True)
         sender = sender_of(request, group_id=body.validated_data.get("group"))
         try:
             tickets = uploads.announce(
-                sender, body.announced(), uploader_name=body.validated_data["uploader_name"]
+                sender,
+                body.announced(),
+                uploader_name=body.validated_data["uploader_name"],
+                takes_new=refusal is None,
             )
+        except uploads.TakesNothingNew:
+            raise cast("Forbidden", refusal) from None
         except quota.Exhausted:
             raise InvitationExhausted from None
         except uploads.ClientIdTaken:

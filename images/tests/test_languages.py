@@ -10,10 +10,17 @@ from urllib.parse import urlsplit
 import pytest
 from django.utils import timezone
 
+from groups.models import Group
+from images.models import Image
+from images.tests import drawing
+from images.tests.story import Guest
 from images.words import WORDS
 from invitations.models import Invitation
+from invitations.tests.factories import InvitationFactory
 
 pytestmark = pytest.mark.django_db
+
+GERMAN = {"Accept-Language": "de"}
 
 
 def page(client, invitation, language):
@@ -74,6 +81,46 @@ def test_refusals_of_files_are_translated(cleo):
     ).json()
     assert answer["errors"][0]["code"] == "unsupported-type"
     assert answer["errors"][0]["detail"].startswith("Diese Art von Datei")
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", "This photo is here already."),
+        ("de", "Dieses Foto ist schon da."),
+        ("fr", "Cette photo est déjà là."),
+    ],
+)
+def test_undoing_what_was_sent_again_meanwhile_is_refused_in_a_guests_words(cleo, language, says):
+    data = drawing.jpeg(seed=8101)
+    first = cleo.send_and_process(data)
+    assert cleo.client.delete(f"/api/v1/images/{first.pk}/").status_code == 204
+    assert cleo.send_and_process(data).status == "done"
+    answer = cleo.client.post(
+        f"/api/v1/images/{first.pk}/restore/", headers={"Accept-Language": language}
+    )
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/duplicate-in-group/"
+    assert answer.json()["detail"].startswith(says)
+
+
+def test_what_a_guest_may_not_change_is_said_in_their_language(cleo):
+    """And what cannot be tried again."""
+    image = cleo.send_and_process(drawing.jpeg(seed=8102))
+    address = f"/api/v1/images/{image.pk}/"
+    Group.objects.update(visibility=Group.Visibility.GALLERY)
+    Image.objects.update(moderation=Image.Moderation.APPROVED)
+    stranger = Guest(InvitationFactory(group=image.group))
+    said = [
+        stranger.client.patch(address, {"caption": "x"}, headers=GERMAN),
+        cleo.client.patch(address, {"description": "x"}, headers=GERMAN),
+        cleo.client.post(f"{address}retry/", headers=GERMAN),
+    ]
+    assert [(each.status_code, each.json()["detail"]) for each in said] == [
+        (403, "Ein Foto ändern darf nur, wer es geschickt hat, und wer eingeladen hat."),
+        (403, "Mit einem Link lassen sich nur die Worte und der Ort eines Fotos ändern."),
+        (409, "Noch einmal versuchen lässt sich nur ein Foto, bei dem es nicht geklappt hat."),
+    ]
 
 
 def test_the_description_of_the_api_stays_english(client):

@@ -3,8 +3,10 @@ link, their words, taking back, the place."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -43,7 +45,7 @@ def api(running_stack, host):
         url = f"{running_stack['web_url']}/api/v1/{path}"
         answer = urllib3.request(method, url, json=body, headers=headers | more)
         assert answer.status < 300, answer.data
-        return answer.json()
+        return answer.json() if answer.data else None
 
     return call
 
@@ -184,6 +186,112 @@ def test_the_receipt_lists_more_than_a_batch(running_stack, open_page, invited):
     expect(page.locator("#past-list .photo")).to_have_count(299)
 
 
+def test_in_a_closed_group_what_broke_off_is_finished_and_nothing_new_taken(
+    running_stack, open_page, invited, api
+):
+    link = invited()
+    broken, new = picture("broken.jpg", size=5000), picture("new.jpg")
+    described = {
+        "filename": broken["name"],
+        "content_type": "image/jpeg",
+        "size": len(broken["buffer"]),
+        "sha256": hashlib.sha256(broken["buffer"]).hexdigest(),
+    }
+    url = f"{running_stack['web_url']}/api/v1/uploads/"
+    headers = {"Authorization": f"Invitation {link['token']}"}
+    begun = urllib3.request("POST", url, json={"files": [described]}, headers=headers)
+    assert begun.status == 201
+    api("PATCH", f"groups/{link['group']}/", {"closes_at": "2020-01-01T00:00:00Z"})
+
+    page = open_page(link["upload_link"])
+    expect(page.get_by_text("Did one of your photos break off?")).to_be_visible()
+    wait_for(page, "broken", "interrupted")
+    choose(page, new, broken)  # the smaller one, which is refused, is first in line
+    wait_for(page, "broken", "ready")
+    expect(wait_for(page, "new", "failed")).to_contain_text("closed this group")
+    expect(page.locator("#summary-count")).to_have_text("1 of 2 arrived, 1 failed")
+
+
+def test_a_photo_of_a_format_the_browser_cannot_show_has_a_placeholder(open_page, invited):
+    page = open_page(invited()["upload_link"])
+    session = slow_down(page)
+    data = drawing.heic(seed=next(_seeds), width=640, height=480, quality=95) + bytes(30_000)
+    choose(page, {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": data})
+    shot = wait_for(page, "IMG_1", "sending")
+    frame = shot.locator(".photo-preview")
+    expect(shot.locator(".photo-state")).to_contain_text(re.compile("[1-9]"))
+    expect(frame.locator("svg")).to_be_visible()
+    expect(frame.locator("canvas, img")).to_have_count(0)
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", conditions)
+
+    wait_for(page, "IMG_1", "ready")
+    expect(frame.locator("img")).to_be_visible()
+    expect(frame.locator("svg, canvas")).to_have_count(0)
+    page.wait_for_function("document.querySelector('.photo-preview img').naturalWidth > 0")
+
+
+# Chromium's own lock, and a note of each.
+NOTE_LOCKS = """
+  window.locks = [];
+  const request = navigator.wakeLock.request.bind(navigator.wakeLock);
+  navigator.wakeLock.request = async (kind) => {
+    const lock = await request(kind);
+    window.locks.push(lock);
+    return lock;
+  };
+"""
+HELD_LOCKS = "window.locks.filter(({ released }) => !released).map(({ type }) => type)"
+
+
+def test_while_photos_leave_the_screen_stays_on_and_the_tab_asks_before_it_closes(
+    open_page, invited
+):
+    page = open_page(invited()["upload_link"])
+    page.add_init_script(NOTE_LOCKS)
+    asked = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.reload()
+    assert asked == []
+    session = slow_down(page)
+    choose(page, picture("large.jpg", size=150_000))
+    wait_for(page, "large", "sending")
+    page.wait_for_function(f"{HELD_LOCKS}.length")
+    assert page.evaluate(HELD_LOCKS) == ["screen"]
+    page.locator("h1").click()  # of a page nobody touched, no browser asks
+    page.close(run_before_unload=True)
+    page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    assert not page.is_closed()
+
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", conditions)
+    wait_for(page, "large", "ready")
+    page.wait_for_function(f"!{HELD_LOCKS}.length")
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]
+
+
+def test_the_name_is_the_links_until_i_say_another_and_that_is_remembered(open_page, invited, api):
+    name = f"named{next(_seeds)}"
+    page = open_page(invited(name="Cleo")["upload_link"])
+    field = page.get_by_label("Your name")
+    expect(field).to_have_value("Cleo")
+    field.fill("Cleo K.")
+    page.reload()
+    expect(field).to_have_value("Cleo K.")
+    choose(page, picture(f"{name}.jpg"))
+    wait_for(page, name, "ready")
+    (found,) = api("GET", f"images/?q={name}")["results"]
+    assert found["uploader"] == "Cleo K."
+
+
 # --- My own photos --------------------------------------------------------------------------
 
 
@@ -274,6 +382,24 @@ def test_the_way_of_a_deleted_photo_back_is_to_choose_it_again(open_page, invite
     expect(page.locator("#now-list .photo")).to_have_attribute(
         "data-state", "ready", timeout=30_000
     )
+
+
+def test_a_photo_the_host_threw_away_can_be_sent_again(open_page, invited, api):
+    name = f"thrown{next(_seeds)}"
+    page = open_page(invited()["upload_link"])
+    file = picture(f"{name}.jpg")
+    choose(page, file)
+    wait_for(page, name, "ready")
+    (first,) = api("GET", f"images/?q={name}")["results"]
+    api("DELETE", f"images/{first['id']}/")
+    page.reload()
+    wait_for(page, name, "ready")
+    choose(page, file)
+    expect(page.locator("#now-list .photo")).to_have_attribute(
+        "data-state", "ready", timeout=30_000
+    )
+    (second,) = api("GET", f"images/?q={name}")["results"]
+    assert second["id"] != first["id"]
 
 
 # --- The place ------------------------------------------------------------------------------
@@ -397,6 +523,21 @@ def test_the_place_is_where_the_device_says_it_is(open_page, invited, api):
     page.get_by_role("button", name="Save this place").click()
     expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
     assert place_of(api, name)[0]["lon"] == here["longitude"]
+
+
+def test_a_last_place_that_is_none_does_not_keep_the_page_from_starting(open_page, invited):
+    page = open_page(invited()["upload_link"])
+    choose(page, picture("kept.jpg"))
+    ask_where(wait_for(page, "kept", "ready"))
+    for kept in ['{"lat": "48", "lon": 16}', '{"lat": 4']:
+        page.evaluate("kept => localStorage.setItem('bandpics.place', kept)", kept)
+        page.reload()
+        expect(page.locator("#photo-name")).to_have_text("kept.jpg")
+        expect(page.locator("#use-last")).to_be_hidden()
+    page.get_by_label("Latitude").fill("48")
+    page.get_by_label("Longitude").fill("16")
+    page.get_by_role("button", name="Save this place").click()
+    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
 
 
 def test_nonsense_is_refused_in_words_and_stays_to_be_mended(open_page, invited):

@@ -10,9 +10,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.models import Image, Upload
-from images.tests.story import Guest, described
+from images.tests import drawing
+from images.tests.story import Guest, described, put
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -88,11 +90,52 @@ def test_an_expired_link_takes_nothing_new(cleo):
     assert [row["id"] for row in cleo.receipt()] == [ticket["id"]]
 
 
+@pytest.mark.parametrize(
+    ("end", "slug"), [("close", "group-closed"), ("expire", "invitation-expired")]
+)
+def test_what_broke_off_may_still_finish_and_nothing_new_comes_in(cleo, end, slug):
+    data, more = drawing.jpeg(seed=71), drawing.jpeg(seed=72)
+    by_id = cleo.announce_one(data, client_id="1")
+    by_hash = cleo.announce_one(more)
+    begun = [described(data, client_id="1"), described(more, client_id="2")]
+    stranger = Guest(InvitationFactory(group=cleo.invitation.group))
+    past = timezone.now() - timedelta(seconds=1)
+    if end == "close":
+        Group.objects.update(closes_at=past)
+    else:
+        Invitation.objects.update(expires_at=past)
+
+    for files in [
+        [described(b"new")],
+        [*begun, described(b"new")],  # all or nothing
+        [described(b"new", client_id="3", sha256="")],
+    ]:
+        answer = cleo.announce(*files)
+        assert answer.status_code == 403
+        assert answer.json()["type"] == f"/problems/{slug}/"
+    assert stranger.announce(*begun).status_code == 403
+    assert Upload.objects.count() == 2
+
+    answer = cleo.announce(*begun)
+    assert answer.status_code == 201
+    tickets = answer.json()["uploads"]
+    assert [ticket["id"] for ticket in tickets] == [by_id["id"], by_hash["id"]]
+    for ticket, content in zip(tickets, [data, more], strict=True):
+        assert put(ticket["upload"], content).status == 200
+        assert cleo.complete(ticket["id"]).status_code == 202
+    cleo.invitation.refresh_from_db()
+    assert cleo.invitation.used_files == 2
+
+
 def test_a_revoked_link_takes_and_signs_nothing(cleo):
     ticket = cleo.announce_one(b"x")
     Invitation.objects.update(revoked_at=timezone.now())
 
-    for answer in [cleo.announce(described(b"y")), cleo.sign(ticket["id"])]:
+    for answer in [
+        cleo.announce(described(b"y")),
+        cleo.announce(described(b"x")),
+        cleo.sign(ticket["id"]),
+    ]:
         assert answer.status_code == 403
         assert answer.json()["type"] == "/problems/invitation-revoked/"
 

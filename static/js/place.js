@@ -136,7 +136,7 @@ async function start(api) {
     });
   }
 
-  const last = JSON.parse(recall("place") ?? "null");
+  const last = lastPlace();
   byId("use-last").hidden = !last;
   byId("use-last").addEventListener("click", () => use(last));
 
@@ -206,6 +206,16 @@ async function start(api) {
     if (page.tiles && recall(`map:${page.mapHost}`) && !byId("form").hidden) await showMap();
   } catch (problem) {
     complain(problem.status === 404 ? say("notYours") : problem.message);
+  }
+}
+
+/** Where this device put a photo last. Null if it did not, or what is kept there is no place. */
+function lastPlace() {
+  try {
+    const { lat, lon } = JSON.parse(recall("place"));
+    return [lat, lon].every(Number.isFinite) ? { lat, lon } : null;
+  } catch {
+    return null;
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { announce, sha256 } from "../../../static/js/upload/announce.js";
-import { Problem } from "../../../static/js/upload/api.js";
+import { NoAnswer, Problem } from "../../../static/js/upload/api.js";
 
 export function problem(status, slug, more = {}) {
   const body = { type: `https://x/problems/${slug}/`, title: slug, detail: `${slug}.`, ...more };
@@ -85,6 +85,23 @@ test("a link with room for two takes the first two", async () => {
   assert.deepEqual(ids(results), ["id of a", "id of b", full, full]);
   assert.deepEqual(api.asked.at(-1), ["c"]); // after a refusal nobody asks again
 });
+
+for (const [told, crash] of [
+  ["in JSON", () => problem(500, "internal-error")],
+  ["in HTML", () => new NoAnswer({ status: 500, headers: new Headers() })],
+]) {
+  test(`a photo that makes the server crash does not keep the others back, ${told}`, async () => {
+    // A network that comes back ends each wait.
+    globalThis.window = new EventTarget();
+    const onWait = () => queueMicrotask(() => globalThis.window.dispatchEvent(new Event("online")));
+    const api = server((files) => (files.some(({ filename }) => filename === "bad") ? crash() : null));
+    const items = [item("a"), item("bad"), item("b")];
+    const results = await announce({ api, items, uploaderName: "", patience: { onWait } });
+    delete globalThis.window;
+    assert.deepEqual(results.map(({ ticket }) => ticket?.id), ["id of a", undefined, "id of b"]);
+    assert.equal(api.asked.filter((names) => names.join() === "bad").length, 5);
+  });
+}
 
 test("any other problem is everybody's", async () => {
   const refuse = () => problem(403, "invitation-revoked");

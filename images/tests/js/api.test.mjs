@@ -60,9 +60,16 @@ test("JSON that breaks off is no answer", async () => {
   await assert.rejects(api.get("x/"), NoAnswer);
 });
 
-test("a crash of ours is asked again, but not for ever", async () => {
-  const { api } = answering(new Response("oops", { status: 500 }));
-  assert.equal((await api.get("x/").catch((error) => error)).tries, 5);
+test("a crash of ours is asked again, but not for ever, whatever it is told in", async () => {
+  const headers = { "Content-Type": "application/problem+json" };
+  const inJson = json(500, { type: "/problems/internal-error/", title: "Broken" }, headers);
+  for (const response of [new Response("oops", { status: 500 }), inJson]) {
+    const { api } = answering(response);
+    const error = await api.get("x/").catch((error) => error);
+    assert.deepEqual([error.isTemporary, error.tries], [true, 5]);
+  }
+  const { api } = answering(json(503, {}, headers));
+  assert.equal((await api.get("x/").catch((error) => error)).tries, undefined);
 });
 
 test("silence ends", async () => {

@@ -87,6 +87,12 @@ test("called off while it waits, it stops at once", async () => {
   await assert.rejects(stopping, Stopped);
 });
 
+test("called off before it waits, it does not wait", async () => {
+  const off = new AbortController();
+  const work = () => Promise.reject(temporary({ retryAfter: 200 }));
+  await assert.rejects(persist(work, { signal: off.signal, onWait: () => off.abort() }), Stopped);
+});
+
 test("a network that comes back ends the wait", async () => {
   globalThis.window = new EventTarget();
   const waiting = sleep(60_000, undefined, "online");

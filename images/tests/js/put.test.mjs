@@ -97,6 +97,12 @@ test("called off, the request is aborted", async () => {
   assert.ok(requests[0].isAborted);
 });
 
+test("called off before it began, nothing is sent", async () => {
+  const signal = AbortSignal.abort();
+  await assert.rejects(put(signed, blob, { stallMs: 15_000, signal }), Stopped);
+  assert.deepEqual(requests, []);
+});
+
 test("each stall makes the next one take longer, up to two minutes", () => {
   const limits = [0, 1, 2, 3, 4, 9].map((count) => stallLimit(15_000, count));
   assert.deepEqual(limits, [15_000, 30_000, 60_000, 120_000, 120_000, 120_000]);

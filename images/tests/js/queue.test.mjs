@@ -40,7 +40,7 @@ function makeServer({ complete = async () => ({ status: "queued" }), announce } 
 }
 
 function makeTab(api, more = {}) {
-  const told = { merged: [], closed: [] };
+  const told = { merged: [], closed: [], stored: 0 };
   const queue = makeQueue({
     api,
     pace: { stallMs: 15_000, signatureMs: 900_000 },
@@ -48,6 +48,7 @@ function makeTab(api, more = {}) {
     earlier: () => undefined,
     uploaderName: () => "Cleo",
     changed() {},
+    stored: () => (told.stored += 1),
     merged: (kept) => told.merged.push(kept.file.name),
     closed: (problem) => told.closed.push(problem.slug),
     ...more,
@@ -186,4 +187,81 @@ test("one that cannot be read at all asks to be chosen again", async () => {
   requests[0].answer(200);
   await until(() => !queue.isBusy());
   assert.deepEqual(states(), ["failed", "stored"]); // the other one went
+});
+
+test("that one has arrived is told once, however often the receipt says so", async () => {
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const { queue, told } = makeTab(makeServer());
+  queue.add([photo("a", 1), photo("b", 2)]);
+  await until(() => !queue.isBusy());
+  const receipt = ["a", "b"].map((id) => ({ id, status: "processing" }));
+  for (let answers = 0; answers < 3; answers += 1) queue.update(receipt);
+  assert.equal(told.stored, 2);
+});
+
+test("cancelled while its signature comes, it is not sent", async () => {
+  let sign;
+  const api = makeServer({
+    announce: () => ({ uploads: [{ id: "a", status: "pending" }] }), // without a signature
+  });
+  const { post } = api;
+  const signing = new Promise((resolve) => (sign = resolve));
+  api.post = async (path, body) => (path.endsWith("/sign/") && (await signing), post(path, body));
+  const withdrawn = [];
+  api.delete = async (path) => withdrawn.push(path);
+  const { queue, states } = makeTab(api);
+  const [{ item }] = queue.add([photo("a", 3)]);
+  await until(() => item.state === "sending");
+  queue.cancel(item);
+  sign();
+  for (let turns = 0; turns < 5; turns += 1) await turn();
+  assert.deepEqual([states(), requests, withdrawn], [["cancelled"], [], ["uploads/a/"]]);
+});
+
+test("photos chosen after a withdrawal get all the places of those it stopped", async () => {
+  const revoked = new Problem(
+    { status: 403, headers: new Headers() },
+    { type: "https://x/problems/invitation-revoked/", title: "Withdrawn" },
+  );
+  const lost = Object.assign(new Error("lost"), { isTemporary: true });
+  const answers = {};
+  const complete = (path) =>
+    new Promise((resolve, reject) => (answers[path.split("/")[1]] = { resolve, reject }));
+  const { queue } = makeTab(makeServer({ complete }));
+  const [first, slow] = queue.add([photo("first", 1), photo("slow", 2)]);
+  await until(() => requests.length === 2);
+  requests.forEach((request) => request.answer(200));
+  await until(() => answers.first && answers.slow);
+  answers.first.reject(revoked);
+  await until(() => first.item.state === "failed");
+  queue.add(["a", "b", "c"].map((name) => photo(name, 5))); // the link is good again, they hope
+  answers.slow.reject(lost);
+  await until(() => slow.item.state === "failed");
+  await until(() => requests.length === 5);
+  assert.deepEqual(urls().slice(2).sort(), ["a", "b", "c"]);
+  requests.slice(2).forEach((request) => request.answer(200));
+});
+
+test("a photo of an earlier visit that has arrived is known by its hash alone", async () => {
+  // The host may have trashed it since: its client_id would find it all the same.
+  const sha256 = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"; // of "a"
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const sent = async (line) => {
+    const api = makeServer();
+    let clientId;
+    const { post } = api;
+    api.post = (path, body) => {
+      clientId ??= body?.files?.[0].client_id;
+      return post(path, body);
+    };
+    const { queue } = makeTab(api, { earlier: () => ({ client_id: "known", ...line }) });
+    queue.add([new File(["a"], "a", { lastModified: 1 })]);
+    await until(() => clientId);
+    return clientId === "known";
+  };
+  for (const status of ["pending", "queued", "processing"]) {
+    assert.ok(await sent({ status, sha256 }), status);
+  }
+  assert.ok(await sent({ status: "done", sha256: null }), "no hash to know it by");
+  for (const status of ["done", "duplicate"]) assert.ok(!(await sent({ status, sha256 })), status);
 });

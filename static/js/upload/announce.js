@@ -3,6 +3,7 @@
 import { NoAnswer, Problem } from "./api.js";
 import { persist } from "./patience.js";
 
+const TAKES_NOTHING_NEW = new Set(["invitation-exhausted", "invitation-expired", "group-closed"]);
 const HASHED_BYTES = 64 * 1024 * 1024; // digest() wants the whole file in memory
 
 /** Hex SHA-256, or "" where WebCrypto is not to be had. Rejects if the file cannot be read. */
@@ -23,16 +24,18 @@ export async function announce({ api, items, uploaderName, patience }) {
     const receivedAt = performance.now();
     return items.map((item, index) => ({ item, ticket: { ...tickets[index], receivedAt } }));
   } catch (problem) {
-    if (!(problem instanceof Problem) || items.length === 1) {
+    const isOverOne = problem.tries; // a crash of the server, which one of them may cause
+    if (!(problem instanceof Problem || isOverOne) || items.length === 1) {
       return items.map((item) => ({ item, problem }));
     }
     const again = (some) => announce({ api, items: some, uploaderName, patience });
+    if (isOverOne) return oneByOne(items, again);
     const refused = refusals(problem, items);
     if (refused.length) {
       const rest = items.filter((item) => !refused.some((refusal) => refusal.item === item));
       return rest.length ? [...refused, ...(await again(rest))] : refused;
     }
-    if (problem.slug === "invitation-exhausted") return oneByOne(items, again);
+    if (TAKES_NOTHING_NEW.has(problem.slug)) return oneByOne(items, again);
     return items.map((item) => ({ item, problem }));
   }
 }
@@ -64,13 +67,13 @@ function refusals({ body }, items) {
   return Array.from(found, ([item, problem]) => ({ item, problem }));
 }
 
-/** A link with room for three takes the first three of ten. */
+/** A link with room for three takes the first three of ten; one that is closed, those it knows. */
 async function oneByOne(items, again) {
   const results = [];
   let full = null;
   for (const item of items) {
     const [result] = full ? [{ item, problem: full }] : await again([item]);
-    if (result.problem?.slug === "invitation-exhausted") full = result.problem;
+    if (TAKES_NOTHING_NEW.has(result.problem?.slug)) full = result.problem;
     results.push(result);
   }
   return results;

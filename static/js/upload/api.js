@@ -7,6 +7,7 @@ export class Problem extends Error {
   constructor(response, body) {
     super(body.detail || body.title || say("somethingWrong"));
     this.status = response.status;
+    this.tries = triesAfter(response);
     this.slug = /\/problems\/([\w-]+)\//.exec(body.type)?.[1] ?? "";
     this.title = body.title ?? "";
     this.body = body;
@@ -24,8 +25,7 @@ export class NoAnswer extends Error {
 
   constructor(response) {
     super(say("noAnswer"));
-    // A 500 may well be about this very request; a gateway's errors pass.
-    if (response?.status === 500) this.tries = 5;
+    this.tries = triesAfter(response);
     this.retryAfter = response ? secondsToWait(response) : 0;
   }
 }
@@ -64,6 +64,11 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
     patch: (path, body, etag) => call("PATCH", path, body, etag),
     delete: (path) => call("DELETE", path),
   };
+}
+
+/** A 500 may well be about this very request; a gateway's errors pass. */
+function triesAfter(response) {
+  return response?.status === 500 ? 5 : undefined;
 }
 
 /** Not the other form of the header, a date: clocks of phones are wrong. */

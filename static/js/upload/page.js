@@ -62,9 +62,9 @@ const queue = makeQueue({
   earlier,
   changed(item) {
     changedItems.add(item);
-    if (item.state === "stored") watch.soon();
     drawSoon();
   },
+  stored: () => watch.soon(),
   merged(kept, dropped) {
     rows.get(dropped)?.element.remove();
     rows.delete(dropped);

@@ -37,6 +37,7 @@ export function backoff(attempt, random = Math.random) {
 /** Ends early when the window hears the event named `wakeUp`, or when called off. */
 export function sleep(milliseconds, signal, wakeUp) {
   return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
     const target = globalThis.window ?? new EventTarget();
     const end = () => {
       clearTimeout(timer);

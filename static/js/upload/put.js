@@ -30,6 +30,7 @@ export function stallLimit(firstMs, stallCount) {
 
 export function put({ method, url, headers }, blob, { onProgress, signal, stallMs }) {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(new Stopped()); // while it was signed
     const request = new XMLHttpRequest();
     let sent = 0;
     let silence = 0;

@@ -14,6 +14,7 @@ const BATCH = 20;
 const READ_AGAIN_MS = 2000;
 // Failures of the bytes themselves: the same file would fail the same way.
 const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
+const ON_ITS_WAY = new Set(["pending", "queued", "processing"]);
 const LINK_IS_DEAD = new Set(["invitation-revoked", "invitation-unknown"]);
 const LINK_IS_CLOSED = new Set([
   ...LINK_IS_DEAD,
@@ -25,9 +26,11 @@ const LINK_IS_CLOSED = new Set([
 /**
  * `refusal(file)` is a sentence saying why it cannot be sent at all, or "".
  * `earlier(file, hash)` gives the receipt's line about a file sent before, if any.
- * Tells: changed(item), merged(item) for a file that is in the list twice, closed(problem).
+ * Tells: changed(item), stored() when one has just arrived, merged(item) for a file that is in the
+ * list twice, closed(problem).
  */
-export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, merged, closed }) {
+export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }) {
+  const { changed, stored, merged, closed } = tell;
   const items = new Map();
   const waiting = [];
   const announced = [];
@@ -112,6 +115,8 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
       if ((await identify(item)) && item.state !== "cancelled") readable.push(item);
       else release(item);
     }
+    // A link that takes nothing new still takes what was announced before.
+    readable.sort((one, other) => Boolean(other.isKnown) - Boolean(one.isKnown));
     if (readable.length) {
       const patience = {
         signal: calledOff.signal,
@@ -156,8 +161,11 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
     }
     const line = earlier(item.file, item.hash);
     if (line && !item.isIdentified) {
-      item.clientId = line.client_id ?? item.clientId;
+      // What has arrived may be in the host's trash by now: only its hash tells.
+      const isNeeded = ON_ITS_WAY.has(line.status) || !(item.hash && line.sha256);
+      if (isNeeded) item.clientId = line.client_id ?? item.clientId;
       item.thumb = line.thumb;
+      item.isKnown = true;
     }
     item.isIdentified = true;
     return true;
@@ -211,9 +219,10 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
         // Nothing is wrong.
       } else if (problem.status === 404 || problem.slug === "upload-not-pending") restart(item, problem);
       else fail(item, problem);
+    } finally {
+      active -= 1;
+      advance();
     }
-    active -= 1;
-    advance();
   }
 
   /** The server gave the upload up (it does, a day later): announce the file anew, once. */
@@ -229,7 +238,8 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
 
   function fail(item, problem, { isSpent = false } = {}) {
     if (LINK_IS_CLOSED.has(problem.slug)) close(problem);
-    const cause = problem instanceof Stopped ? closedBy : problem;
+    // Whoever has chosen more since has made us forget why it was stopped.
+    const cause = (problem instanceof Stopped && closedBy) || problem;
     const canRetry = !(cause instanceof Unreadable || LINK_IS_DEAD.has(cause.slug));
     set(item, { state: "failed", detail: cause.title || cause.message, canRetry, isSpent });
   }
@@ -280,8 +290,10 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, changed, 
   }
 
   function set(item, change) {
+    const before = item.state;
     Object.assign(item, change);
     changed(item);
+    if (item.state === "stored" && before !== "stored") stored();
   }
 
   return {
