@@ -142,27 +142,19 @@ def test_a_photo_that_kills_its_worker_fails_alone_and_is_kept(world, poison):
     chaos.assert_books_agree(world)
 
 
-def test_while_a_photo_hangs_others_are_done_as_ever(world):
-    """It holds one of two children until its limit; the sweeper has a worker of its own."""
-    sender = Sender(world)
-    hanging = sender.send("hangs.jpg", poisonous(photo(5), "hang"))
-    world.until(lambda: world.row(hanging).status == "processing", seconds=10)
-    waits = [seconds_until_done(world, sender, f"{n}.jpg", photo(n)) for n in range(4000, 4003)]
-    assert world.row(hanging).status in {"processing", "queued"}, world
-    assert max(waits) < 3, waits
-
-
 def test_a_worker_keeps_its_connection_to_postgres(world):
+    """For as long as nothing is tried again, which closes it."""
+    world.until(lambda: all(row.is_at_its_end for row in world.rows()), seconds=40)
     sender = Sender(world)
     for future in sender.send_all(photos(6, seed=5000)):
         future.result()
     world.until(lambda: are_at_their_end(world, sender), seconds=20)
     before = _ports_to_postgres(world)
-    assert len(before) == 2
+    assert before  # one child may have done them all
     for future in sender.send_all(photos(6, seed=5100)):
         future.result()
     world.until(lambda: are_at_their_end(world, sender), seconds=20)
-    assert _ports_to_postgres(world) == before
+    assert before <= _ports_to_postgres(world)
 
 
 def test_a_locked_table_costs_no_attempt(world):
@@ -177,6 +169,16 @@ def test_a_locked_table_costs_no_attempt(world):
     world.until(lambda: are_at_their_end(world, sender), seconds=20)
     row = world.row(waiting)
     assert (row.status, row.attempt) == ("done", 1), world
+
+
+def test_while_a_photo_hangs_others_are_done_as_ever(world):
+    """It holds one of two children until its limit; the sweeper has a worker of its own."""
+    sender = Sender(world)
+    hanging = sender.send("hangs.jpg", poisonous(photo(5), "hang"))
+    world.until(lambda: world.row(hanging).status == "processing", seconds=10)
+    waits = [seconds_until_done(world, sender, f"{n}.jpg", photo(n)) for n in range(4000, 4003)]
+    assert world.row(hanging).status in {"processing", "queued"}, world
+    assert max(waits) < 3, waits
 
 
 # --- Long -----------------------------------------------------------------------------------
