@@ -49,7 +49,7 @@ LEASE_RENEWAL_SECONDS = 4.0
 GIVE_BACK_PATIENCE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
 
-# What the work needs to know of a photo. To ask for all its columns took ten times as long.
+# What the work needs to know of a photo; its other columns are many, and some of them wide.
 PHOTO_COLUMNS = (
     *("id", "group", "invitation", "version", "created_at", "original_filename"),
     *("taken_source", "gps_source", "place_forgotten_at"),

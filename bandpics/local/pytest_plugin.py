@@ -104,12 +104,12 @@ def _empty_tables_quickly() -> None:
 
     def empty(self: Any) -> None:
         tables = set(connection.introspection.django_table_names()) - kept
-        deletes = [f'DELETE FROM "{table}"' for table in tables]  # noqa: S608
+        deletes = [f'DELETE FROM "{table}"' for table in tables]  # noqa: S608 - our own names
         with transaction.atomic(), connection.cursor() as cursor:
             # Foreign keys are triggers: with none, the order is of no matter.
             cursor.execute("; ".join(["SET LOCAL session_replication_role = replica", *deletes]))
 
-    TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
+    TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]  # private
 
 
 # `UPDATE "x" … WHERE … IN (SELECT U0."id" FROM "x" U0 …`: what Django makes of a filter that joins.
