@@ -337,6 +337,11 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         """Uploads that arrived or ended from then on."""
         return self.alias(moved_at=MOVED_AT).filter(moved_at__gte=moment)
 
+    def changed_since(self, moment: datetime) -> Self:
+        """Uploads of which a line of the receipt says something new."""
+        changed = Greatest("created_at", "queued_at", MOVED_AT, "image__updated_at")
+        return self.alias(changed_at=changed).filter(changed_at__gte=moment)
+
     def shown(self) -> Self:
         """Those that say how their photo fares: a replacement given up is as if never begun."""
         return self.exclude(status=Upload.Status.DISCARDED, version__gt=1)

@@ -142,6 +142,10 @@ class OwnPhotoSerializer(ForViewer, serializers.ModelSerializer[Image]):
         return etags.etag(image)
 
 
+class RejectionSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(allow_null=True, help_text="In the host's words, if any.")
+
+
 class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
     """One line of the receipt: what was sent and where it stands."""
 
@@ -156,6 +160,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
     duplicate_of = serializers.SerializerMethodField()
     thumb = serializers.SerializerMethodField()
     photo = serializers.SerializerMethodField()
+    rejection = serializers.SerializerMethodField()
 
     class Meta:
         model = Upload
@@ -177,6 +182,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
             "finished_at",
             "thumb",
             "photo",
+            "rejection",
         ]
 
     def get_failure(self, upload: Upload) -> str | None:
@@ -206,6 +212,15 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
             return None
         return OwnPhotoSerializer(upload.image, context=self.context).data
 
+    @extend_schema_field(RejectionSerializer(allow_null=True))
+    def get_rejection(self, upload: Upload) -> dict[str, str | None] | None:
+        """That the hosts do not show the photo to other guests. Null if they did not say so."""
+        image = upload.image
+        is_rejected = image.moderation == Image.Moderation.REJECTED
+        if upload.status != Upload.Status.DONE or not is_rejected or not self.viewer.owns(image):
+            return None
+        return {"reason": image.moderation_reason or None}
+
 
 class RoomSerializer(serializers.Serializer[Any]):
     """How much more the link takes; null: no limit."""
@@ -217,6 +232,11 @@ class RoomSerializer(serializers.Serializer[Any]):
 class ReceiptSerializer(serializers.Serializer[Any]):
     uploads = UploadSerializer(many=True)
     has_more = serializers.BooleanField(help_text="There are older ones, which are not listed.")
+    next_updated_since = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Ask with it as `updated_since` for what changes after this answer. The last few "
+        "seconds may come twice; null: nothing was listed yet.",
+    )
     room = RoomSerializer(allow_null=True, help_text="Of an invitation; null for members.")
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
+from django.core.exceptions import ValidationError as Invalid
 from django.db.models import Prefetch
+from django.db.models.functions import Now
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from bandpics.api.idempotency import idempotent
@@ -25,6 +30,7 @@ from images.api.doors import (
     sender_of,
     viewer_of,
 )
+from images.filters import Moment
 from images.models import Image, Upload
 from invitations.authentication import (
     GroupClosed,
@@ -35,10 +41,14 @@ from invitations.authentication import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
 RECEIPT_LIMIT = 1000
+# A row is dated when it is written and seen when that is committed: so much is asked for again.
+OVERLAP = timedelta(seconds=5)
 
 
 class NotPending(Conflict):
@@ -103,8 +113,28 @@ def _shown(uploads: Any, request: Request, **options: Any) -> Any:
     return json.UploadSerializer(uploads, context=context, **options).data
 
 
+def _updated_since(request: Request) -> datetime | None:
+    try:
+        moment: datetime | None = Moment(required=False).clean(
+            request.query_params.get("updated_since")
+        )
+    except Invalid as error:
+        raise ValidationError({"updated_since": error.messages}) from None
+    return moment
+
+
 class UploadList(PhotoView):
-    @extend_schema(responses=json.ReceiptSerializer)
+    @extend_schema(
+        responses=json.ReceiptSerializer,
+        parameters=[
+            OpenApiParameter(
+                "updated_since",
+                OpenApiTypes.DATETIME,
+                description="Only what was announced, arrived, ended or was edited then or later:"
+                " give the `next_updated_since` of the answer before.",
+            )
+        ],
+    )
     def get(self, request: Request) -> Response:
         """The receipt: what I sent and where it stands, newest first."""
         thumbs = Prefetch(
@@ -113,12 +143,17 @@ class UploadList(PhotoView):
         )
         mine = my_uploads(request) if may_list(request) else Upload.objects.none()
         rows = mine.select_related("duplicate_of").prefetch_related(thumbs)
-        listed = list(rows.order_by("-created_at", "-id")[: RECEIPT_LIMIT + 1])
+        since = _updated_since(request)
+        if since is not None:
+            rows = rows.changed_since(since)
+        rows = rows.annotate(read_at=Now()).order_by("-created_at", "-id")
+        listed: list[Any] = list(rows[: RECEIPT_LIMIT + 1])
         invitation = guest(request)
         return Response(
             {
                 "uploads": _shown(listed[:RECEIPT_LIMIT], request, many=True),
                 "has_more": len(listed) > RECEIPT_LIMIT,
+                "next_updated_since": listed[0].read_at - OVERLAP if listed else since,
                 "room": None if invitation is None else json.RoomSerializer(invitation).data,
             }
         )
