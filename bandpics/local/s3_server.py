@@ -24,10 +24,17 @@ NAME = "s3"
 BUCKET = "bandpics"
 REGION = "us-east-1"
 HALF_WRITTEN = ".rclone_temp_*"
+# rclone removes a folder with its last object, whatever --no-cleanup says, and a PUT into it at
+# that moment is a 500. Clients PUT into this one: a file keeps it. Its name is one of those that
+# listings hide.
+KEEPER = "incoming/.rclone_temp_keep"
 
 
 def program(folder: Path, *, host: str, port: int, access_key: str, secret_key: str) -> Program:
     (folder / BUCKET).mkdir(mode=0o700, parents=True, exist_ok=True)
+    keeper = folder / BUCKET / KEEPER
+    keeper.parent.mkdir(mode=0o700, exist_ok=True)
+    keeper.touch()
     return Program(
         name=NAME,
         command=[
@@ -38,8 +45,6 @@ def program(folder: Path, *, host: str, port: int, access_key: str, secret_key: 
             # Parts may come in any order, and a retried one must not wait for its dead twin.
             # The price: a multipart upload is kept in memory until it is complete.
             "--disable-multipart-streaming",
-            # Removing an emptied folder can race with the next upload into it.
-            "--no-cleanup",
             # Neither hash what is written once more, to compare it with itself, nor read files
             # whole for an ETag nobody looks at: half of what this server costs. Signatures,
             # lengths and Content-MD5 are checked all the same.
@@ -47,6 +52,8 @@ def program(folder: Path, *, host: str, port: int, access_key: str, secret_key: 
             # Browsers PUT from our pages, whatever name they reached them by. Any origin may:
             # what lets a request in is its signature, and there are no cookies to misuse.
             *("--allow-origin", "*"),
+            # What guests sent is shown as what we say it is, never as what it looks like.
+            *("--response-header", "X-Content-Type-Options: nosniff"),
         ],
         environment={
             "PATH": os.defpath,
@@ -61,7 +68,8 @@ def program(folder: Path, *, host: str, port: int, access_key: str, secret_key: 
 def sweep(folder: Path) -> None:
     """Remove what a killed server had half written; listings hide it."""
     for path in folder.rglob(HALF_WRITTEN):
-        path.unlink(missing_ok=True)
+        if not path.match(KEEPER):
+            path.unlink(missing_ok=True)
 
 
 def answers(*, host: str, port: int) -> bool:
@@ -77,7 +85,9 @@ def answers(*, host: str, port: int) -> bool:
 
 
 def make_bucket(variables: Mapping[str, str], bucket: str) -> None:
-    _client(variables).create_bucket(Bucket=bucket)
+    client = _client(variables)
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=KEEPER, Body=b"")
 
 
 def check(variables: Mapping[str, str]) -> None:
