@@ -56,7 +56,7 @@ class GroupAdmin(DeletesAllWithin, admin.ModelAdmin[Group]):
     readonly_fields = ["created_at", "updated_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        ready = Count("images", filter=Q(images__version__gt=0))
+        ready = Count("images", filter=Q(images__version__gt=0, images__trashed_at=None))
         return super().get_queryset(request).annotate(photo_count=ready)
 
     @admin.display(ordering="photo_count")

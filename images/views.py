@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def home(request: HttpRequest) -> HttpResponse:
     """The groups of the person's teams."""
     groups = Group.objects.seen_by(caller_of(request)).select_related("team")
-    groups = groups.annotate(photo_count=Count("images", filter=Q(images__version__gt=0)))
+    ready = Q(images__version__gt=0, images__trashed_at=None)
+    groups = groups.annotate(photo_count=Count("images", filter=ready))
     return render(request, "groups/home.html", {"groups": groups})
 
 
@@ -38,8 +39,10 @@ def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
     images = Image.objects.in_group(group).ready().with_variants()
     page = pages.GalleryPages()
     photos = page.paginate_queryset(images, Request(request))
-    waiting = Image.objects.in_group(group).filter(
-        version=0, uploads__status__in=["queued", "processing"]
+    waiting = (
+        Image.objects.in_group(group)
+        .kept()
+        .filter(version=0, uploads__status__in=["queued", "processing"])
     )
     return render(
         request,

@@ -114,6 +114,20 @@ def test_a_key_makes_none_that_is_good_for_more(ada, group, with_key):
     assert client.post(KEYS, fine).status_code == 201
 
 
+def test_a_key_makes_none_with_more_scopes(ada, with_key):
+    """The key is for all groups, so that nothing else can be the reason."""
+    client = with_key(ada, scopes=["admin", "read"])
+    body = {"name": "x", "scopes": ["admin", "read", "upload"]}
+    for url in (KEYS, rotate_url(ada)):
+        answer = client.post(url, body)
+        assert answer.status_code == 403
+        assert "more scopes" in answer.json()["detail"]
+        assert ApiKey.objects.count() == 1
+    made = client.post(KEYS, {"name": "x", "scopes": ["admin", "read"]})
+    assert made.status_code == 201
+    assert ApiKey.objects.get(prefix=made.json()["prefix"]).scopes == ["admin", "read"]
+
+
 def test_nobody_has_no_keys(db):
     for answer in [APIClient().get(KEYS), APIClient().post(KEYS, {}), APIClient().post(KEYS)]:
         assert answer.status_code == 401

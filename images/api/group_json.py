@@ -84,6 +84,10 @@ class GroupSerializer(serializers.ModelSerializer[Group]):
             "updated_at",
             "images_url",
         ]
+        # The browsable form preselects it; without, it would be the first choice.
+        extra_kwargs = {
+            name: {"initial": getattr(Group(), name)} for name in ("visibility", "gps_policy")
+        }
 
     @extend_schema_field(serializers.URLField())
     def get_images_url(self, group: Group) -> str:

@@ -36,6 +36,23 @@ def test_a_member_finds_the_photo_in_the_groups_gallery(cleo, ben, group, signed
     assert "Cleo" in page
 
 
+def test_photos_in_the_trash_are_counted_nowhere(cleo, ada, group, signed_in, admin_client):
+    shown = cleo.send_and_process(drawing.jpeg())
+    trashed = cleo.send_and_process(drawing.jpeg(seed=2))
+    waiting = cleo.send(drawing.jpeg(seed=3)).image
+    client = signed_in(ada)
+    for image in (trashed, waiting):
+        assert client.delete(f"/api/v1/images/{image.pk}/").status_code == 204
+
+    assert "<p>1 photo</p>" in client.get("/").content.decode()
+    gallery = client.get(f"/groups/{group.pk}/").content.decode()
+    assert "1 photo\n" in gallery
+    assert "being processed" not in gallery
+    assert f"/images/{shown.pk}/" in gallery
+    in_admin = admin_client.get("/admin/groups/group/").content.decode()
+    assert '<td class="field-photos">1</td>' in in_admin
+
+
 def test_pages_need_a_sign_in(client, cleo, group):
     image = cleo.send_and_process(drawing.jpeg())
     for path in ["/", f"/groups/{group.pk}/", f"/images/{image.pk}/"]:

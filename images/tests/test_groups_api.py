@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -417,3 +420,18 @@ def test_more_than_a_hundred_files_are_too_many(ben, signed_in):
     assert answer.status_code in {400, 413}
     assert answer["Content-Type"] == "application/problem+json"
     assert not Group.objects.exists()
+
+
+def test_browsable_forms_preselect_what_json_gets_by_default(ben, signed_in):
+    """Each select of the form, as a browser would send it, and the JSON to edit, against what is
+    made without them."""
+    client = signed_in(ben)
+    page = client.get(GROUPS, headers={"Accept": "text/html"}).content.decode()
+    made = client.post(GROUPS, {"name": "By default"}).json()
+    found = dict(re.findall(r'<select[^>]*name="(\w+)"[^>]*>(.*?)</select>', page, re.DOTALL))
+    (written,) = re.findall(r"<textarea[^>]*>\s*({.*?})</textarea>", page, re.DOTALL)
+    for name in ("visibility", "gps_policy"):
+        values = re.findall(r'<option value="(\w*)"(?: (selected))?', found[name])
+        chosen = [value for value, is_selected in values if is_selected] or [values[0][0]]
+        assert chosen == [made[name]], name
+        assert json.loads(unescape(written))[name] == made[name]

@@ -400,6 +400,20 @@ def test_strangers_without_a_device_may_use_the_same_client_id(group):
     assert set(Upload.objects.values_list("client_id", flat=True)) == {None}
 
 
+def test_strangers_without_a_device_get_no_ticket_of_another_for_the_same_bytes(group):
+    invitation = InvitationFactory(group=group, kind="shared", email="")
+    nobody = Guest(invitation, device="")
+    first = nobody.announce_one(b"the same photo")
+    second = nobody.announce_one(b"the same photo")
+    assert first["id"] != second["id"]
+    assert "duplicate_of" not in second
+    assert second["upload"]["url"] != first["upload"]["url"]
+    # One who can be told from others is told what they sent before.
+    known = Guest(invitation)
+    again = [known.announce_one(b"the same photo")["id"] for _ in range(2)]
+    assert again[0] == again[1] not in (first["id"], second["id"])
+
+
 def test_the_device_secret_is_stored_only_as_a_hash(group):
     cleo = Guest(InvitationFactory(group=group, kind="shared", email=""))
     ticket = cleo.announce_one(b"x")
