@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.fields import ListField
 from bandpics.api.idempotency import idempotent
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden
@@ -80,10 +81,10 @@ class KeyWishSerializer(serializers.Serializer[Any]):
     """What a key shall be good for. A key cannot make one that is good for more than itself."""
 
     name = serializers.CharField(max_length=50)
-    scopes = serializers.ListField(
+    scopes = ListField(
         child=serializers.ChoiceField(choices=Scope.choices), min_length=1, max_length=4
     )
-    groups = serializers.ListField(
+    groups = ListField(
         child=serializers.UUIDField(),
         required=False,
         max_length=100,
@@ -106,7 +107,7 @@ class RotationSerializer(KeyWishSerializer):
         max_length=8, required=False, help_text="Which key; not needed if there is only one."
     )
     name = serializers.CharField(max_length=50, required=False)
-    scopes = serializers.ListField(
+    scopes = ListField(
         child=serializers.ChoiceField(choices=Scope.choices),
         min_length=1,
         max_length=4,

@@ -1,19 +1,25 @@
-"""Reading JSON that strangers send."""
+"""Reading JSON and forms that strangers send, within bounds."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rest_framework import parsers, status
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
 
 from bandpics.api.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import IO
 
 MIB = 1024 * 1024
+MAX_VALUES = 10_000  # an announcement of 100 files has 700
+MAX_DEPTH = 16
+MAX_TEXT = 16_384  # characters; the longest field of ours takes 4,096
+
+MAX_DIGITS = 1_000
 
 
 class BodyTooLarge(Problem):
@@ -23,9 +29,13 @@ class BodyTooLarge(Problem):
 
 
 class JsonParser(parsers.JSONParser):
-    """DRF's own, with an end: it reads bodies of any size and any depth."""
+    """DRF's own, with bounds: it reads bodies of any size, depth and number of values.
+
+    Values are counted before any of them is made; a list of a million costs milliseconds.
+    """
 
     max_bytes: ClassVar[int] = 2 * MIB
+    long_texts: ClassVar[frozenset[str]] = frozenset()  # fields whose length the view bounds
 
     def parse(
         self,
@@ -34,10 +44,83 @@ class JsonParser(parsers.JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         # Django reads no further than this header says.
-        size = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or 0
+        context = parser_context or {}
+        size = context["request"].META.get("CONTENT_LENGTH") or 0
         if int(size) > self.max_bytes:
             raise BodyTooLarge(f"This address takes JSON of up to {self.max_bytes} bytes.")
+        raw = stream.read()
+        if _has_more_values(raw, than=MAX_VALUES):
+            raise ParseError(f"JSON parse error - more than {MAX_VALUES} values")
         try:
-            return super().parse(stream, media_type, parser_context)
+            data = json.loads(
+                raw.decode(context.get("encoding", "utf-8")),
+                parse_constant=_refuse_constant,
+                parse_float=_float,
+            )
+        except (ValueError, LookupError) as error:
+            raise ParseError(f"JSON parse error - {error}") from None
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
+        _refuse_deep_and_long(data, self.long_texts)
+        return data
+
+
+class FormParser(parsers.MultiPartParser):
+    """DRF's own; the texts of a form may be no longer than those of JSON."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        parsed: Any = super().parse(*args, **kwargs)
+        _refuse_deep_and_long(dict(parsed.data.lists()), frozenset())
+        return parsed
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"Out of range float values are not JSON compliant: {name}")
+
+
+def _float(text: str) -> float:
+    if len(text) > MAX_DIGITS:  # of whole numbers Python reads 4,300
+        raise ValueError(f"a number of more than {MAX_DIGITS} digits")
+    return float(text)
+
+
+def _has_more_values(raw: bytes, *, than: int) -> bool:
+    """Whether JSON holds more values than this. Its strings may hold any number of commas."""
+    if _separators(raw) <= than:
+        return False
+    unescaped = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if unescaped.count(b'"') > 4 * than:  # two for each key and each text
+        return True
+    return _separators(b"".join(unescaped.split(b'"')[::2])) > than
+
+
+def _separators(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def _refuse_deep_and_long(data: Any, long_texts: frozenset[str]) -> None:
+    """Raises ParseError for depth, and a ValidationError that points to a text too long."""
+    level: list[tuple[tuple[str, ...], Any]] = [((), data)]
+    for _ in range(MAX_DEPTH):
+        for path, value in level:
+            is_long = isinstance(value, str) and len(value) > MAX_TEXT
+            if is_long and not (len(path) == 1 and path[0] in long_texts):
+                raise _too_long(path)
+        level = [child for path, value in level for child in _children(path, value)]
+    if level:
+        raise ParseError("JSON parse error - nested too deeply")
+
+
+def _too_long(path: tuple[str, ...]) -> ValidationError:
+    why = f"Ensure this field has no more than {MAX_TEXT} characters."
+    detail: Any = [ErrorDetail(why, code="max_length")]
+    for name in reversed(path):
+        detail = {name: detail}
+    return ValidationError(detail)
+
+
+def _children(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, dict):
+        yield from (((*path, name), inner) for name, inner in value.items())
+    elif isinstance(value, list):
+        yield from (((*path, str(index)), inner) for index, inner in enumerate(value))

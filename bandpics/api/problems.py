@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,9 +17,15 @@ from rest_framework.response import Response
 from bandpics import disk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.utils.functional import _StrOrPromise
 
 CONTENT_TYPE = "application/problem+json"
+# What an answer repeats of a wrong request.
+MAX_ERRORS = 20
+MAX_ERRORS_BYTES = 8 * 1024
+MAX_TEXT = 500
 logger = logging.getLogger(__name__)
 
 
@@ -91,12 +99,24 @@ def problem(exc: exceptions.APIException) -> dict[str, Any]:
         "status": exc.status_code,
     }
     if isinstance(exc, exceptions.ValidationError):
-        errors = list(_pointers(exc.detail))
+        errors = _first_of(_pointers(exc.detail))
         answer["detail"] = errors[0]["detail"] if errors else str(title)
         answer["errors"] = errors
     else:
-        answer["detail"] = str(exc.detail)
+        answer["detail"] = _sayable(str(exc.detail))
     return answer | members
+
+
+def _first_of(found: Iterator[dict[str, str]]) -> list[dict[str, str]]:
+    """At most MAX_ERRORS, fewer if they are long, and one that says how many more there are."""
+    errors = list(itertools.islice(found, MAX_ERRORS))
+    more = sum(1 for _ in found)
+    while len(json.dumps(errors)) > MAX_ERRORS_BYTES:
+        errors.pop()
+        more += 1
+    if more:
+        errors.append({"pointer": "#", "code": "more", "detail": f"And {more} more."})
+    return errors
 
 
 def _pointers(detail: Any, pointer: str = "#") -> Any:
@@ -122,7 +142,8 @@ def _escape(token: str) -> str:
 
 
 def _sayable(text: str) -> str:
-    """Some errors repeat what they refuse, and half a character (U+D800) is no UTF-8."""
+    """Some errors repeat what they refuse: a megabyte, or half a character, which is no UTF-8."""
+    text = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     return text.encode(errors="replace").decode()
 
 

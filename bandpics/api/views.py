@@ -40,7 +40,8 @@ PROBLEMS = {
     "idempotency-mismatch": "The Idempotency-Key was used before with another body. A new call "
     "takes a new key; a repeated one, the same body.",
     "internal-error": "Something broke on our side. Nothing that arrived is lost; try again.",
-    "invalid": "Some fields are missing or wrong. `errors` names each by a JSON pointer.",
+    "invalid": "Some fields are missing or wrong. `errors` names the first 20 by a JSON pointer "
+    "each, then how many more there are.",
     "invitation-exhausted": "The link has taken as many photos, or bytes, as its host allowed. "
     "Ask the host for more room. What was announced before may still be sent.",
     "invitation-expired": "The link takes no new photos any more. Ask whoever sent it to renew "

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from bandpics.api import bodies
 from bandpics.api.etags import IF_MATCH
 from bandpics.api.idempotency import idempotent
-from bandpics.api.parsers import JsonParser
+from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Forbidden
 from images import ingest, quota, uploads
 from images.api import file_json as json
@@ -45,10 +44,11 @@ def json_max_bytes() -> int:
 
 class PhotoJsonParser(JsonParser):
     max_bytes = json_max_bytes()
+    long_texts = frozenset({"image"})
 
 
 class FileView(PhotoView):
-    parser_classes: Sequence[type[BaseParser]] = [PhotoJsonParser, MultiPartParser]
+    parser_classes: Sequence[type[BaseParser]] = [PhotoJsonParser, FormParser]
 
     @staticmethod
     def max_body_bytes(request: HttpRequest) -> int:
@@ -119,6 +119,14 @@ class Images(FileView, ImageList):
 
 
 class ImageFile(FileView, OnePhotoView):
+    parser_classes: Sequence[type[BaseParser]] = [JsonParser, FormParser]
+
+    @staticmethod
+    def max_body_bytes(request: HttpRequest) -> int:
+        """In JSON the file is only announced."""
+        is_in_form = bodies.is_form(request)
+        return FileView.max_body_bytes(request) if is_in_form else JsonParser.max_bytes
+
     @extend_schema(
         parameters=[IF_MATCH],
         request={

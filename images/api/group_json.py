@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.serializers import ErrorDetail
 
+from bandpics.api.fields import ListField
 from groups.models import Group, Membership
 from images import uploads
 from images.api.image_json import ImageSerializer
@@ -127,7 +128,7 @@ class GroupDetailSerializer(GroupSerializer):
 class NewGroupSchema(GroupSerializer):
     """For the documentation: a group and the files that will be sent to storage."""
 
-    files = serializers.ListField(
+    files = ListField(
         child=AnnouncedFileSerializer(), required=False, max_length=uploads.BATCH_LIMIT
     )
 
@@ -138,9 +139,7 @@ class NewGroupSchema(GroupSerializer):
 class NewGroupFormSchema(GroupSerializer):
     """For the documentation: a group and the files themselves."""
 
-    files = serializers.ListField(
-        child=serializers.FileField(), required=False, max_length=uploads.BATCH_LIMIT
-    )
+    files = ListField(child=serializers.FileField(), required=False, max_length=uploads.BATCH_LIMIT)
 
     class Meta(GroupSerializer.Meta):
         fields = [*GroupSerializer.Meta.fields, "files"]

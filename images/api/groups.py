@@ -13,14 +13,13 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from bandpics.api import bodies, etags
 from bandpics.api.doors import MemberView
 from bandpics.api.idempotency import idempotent
-from bandpics.api.parsers import JsonParser
+from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
 from bandpics.users.models import Scope
 from groups.models import Group, Team
@@ -88,7 +87,7 @@ def _signed_again(view: Any, _: Request, ids: dict[str, Any]) -> dict[str, Any]:
 
 class GroupList(GroupView):
     queryset = Group.objects.none()  # for the documentation
-    parser_classes = [*MemberView.parser_classes, MultiPartParser]
+    parser_classes = [*MemberView.parser_classes, FormParser]
     filter_backends = [filters.DjangoFilterBackend]
     filterset_class = GroupFilter
 

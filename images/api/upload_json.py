@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from bandpics.api import etags
+from bandpics.api.fields import ListField
 from images import uploads
 from images.api.change_json import PositionSerializer
 from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
@@ -75,9 +76,7 @@ class AnnouncementSerializer(serializers.Serializer[Any]):
     uploader_name = serializers.CharField(
         max_length=120, required=False, default="", allow_blank=True
     )
-    files = serializers.ListField(
-        child=AnnouncedFileSerializer(), min_length=1, max_length=uploads.BATCH_LIMIT
-    )
+    files = ListField(child=AnnouncedFileSerializer(), min_length=1, max_length=uploads.BATCH_LIMIT)
 
     def announced(self) -> list[uploads.Announced]:
         return [announced(file) for file in self.validated_data["files"]]
