@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
@@ -49,6 +49,7 @@ class Sight:
     """
 
     exact_places: Q  # photos whose position is shown as it is
+    filenames: Q = field(default_factory=Q)  # photos whose filename is shown; empty: all
     coarse_places: Q | None = None  # others, whose position is shown rounded
     trash_of: GroupQuerySet | None = None  # groups whose trash is shown
 
@@ -259,7 +260,8 @@ class ImageFilters(filters.FilterSet):
         if query is None:
             return rows.none()
         self.sought = sought.Words(query)
-        return rows
+        shown = self.sight.filenames
+        return rows.filter(shown | Q(search.matching_shown(query))) if shown else rows
 
     def in_state(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
         return rows.in_state(wanted)

@@ -37,7 +37,7 @@ from images.models import BEFORE_ALL_TIME, Image
 from images.sought import GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
 
     from rest_framework.request import Request
 
@@ -187,8 +187,11 @@ class Page:
     offset: int | None = None
 
     @classmethod
-    def asked_for(cls, request: Request) -> Self:
-        """Raises ValidationError, which names each parameter that makes no sense."""
+    def asked_for(cls, request: Request, *, without: Set[str] = frozenset()) -> Self:
+        """`without` names orderings that are not for this caller.
+
+        Raises ValidationError, which names each parameter that makes no sense.
+        """
         asked: Mapping[str, str] = request.query_params
         errors: dict[str, list[str]] = {}
         limit = _number(asked, "limit", errors, at_least=1, at_most=MAX_LIMIT)
@@ -200,7 +203,7 @@ class Page:
         cursor = _cursor(asked, errors)
         if cursor and offset is not None:
             errors["cursor"] = ["Give either a cursor or an offset."]
-        ordering = _ordering(asked, cursor, errors)
+        ordering = _ordering(asked, cursor, errors, known=ORDERINGS.keys() - without)
         if errors:
             raise ValidationError(errors)
         return cls(request.build_absolute_uri(), ordering, limit or DEFAULT_LIMIT, cursor, offset)
@@ -312,12 +315,16 @@ def _cursor(asked: Mapping[str, str], errors: dict[str, list[str]]) -> Cursor | 
 
 
 def _ordering(
-    asked: Mapping[str, str], cursor: Cursor | None, errors: dict[str, list[str]]
+    asked: Mapping[str, str],
+    cursor: Cursor | None,
+    errors: dict[str, list[str]],
+    *,
+    known: Set[str],
 ) -> Ordering:
     name = asked.get("ordering", cursor.ordering if cursor else DEFAULT_ORDERING)
-    if name.removeprefix("-") not in ORDERINGS:
-        known = ", ".join(sorted(ORDERINGS))
-        errors["ordering"] = [f"Order by one of {known}; with a - in front, downwards."]
+    if name.removeprefix("-") not in known:
+        names = ", ".join(sorted(known))
+        errors["ordering"] = [f"Order by one of {names}; with a - in front, downwards."]
     elif cursor and cursor.ordering != name:
         errors["cursor"] = [
             f"This cursor is of the list ordered by {cursor.ordering}. Start without a cursor."

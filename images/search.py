@@ -22,9 +22,13 @@ from django.db.models import BooleanField, F, Func, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 if TYPE_CHECKING:
-    from django.db.models import OuterRef
+    from collections.abc import Iterable
 
-COLUMNS = ("original_filename", "description", "caption", "uploader_name")
+    from django.db.models import Expression, OuterRef
+
+# What everybody who sees a photo may know, and what only some may: see matching_shown().
+SHOWN_COLUMNS = ("description", "caption", "uploader_name")
+COLUMNS = ("original_filename", *SHOWN_COLUMNS)
 # What stands between words. Postgres alone would take `a.b` for a host, `a/b` for a path, `-5`
 # for a number below zero and `<b>` for markup.
 SEPARATORS = "_-./\\@:+=&;#<>~?'\""
@@ -50,9 +54,9 @@ class Spaced(Func):
     output_field = TextField()
 
 
-def words() -> Cast:
+def words(columns: Iterable[str] = COLUMNS) -> Cast:
     """What is searched: the words of a photo, its group's id before each."""
-    parts = [part for column in COLUMNS for part in (column, Value(" "))]
+    parts = [part for column in columns for part in (column, Value(" "))]
     whole = Normalized(Concat(*parts, output_field=TextField()))
     spaced = Spaced(whole, Value(SEPARATORS), Value(_SPACES))
     # tsvector refuses a word of more than 2046 bytes where to_tsvector passes over it.
@@ -82,7 +86,9 @@ class Matches(Func):
     output_field = BooleanField()
 
 
-def matching(query: str, *, group: F | OuterRef | None = None) -> Matches:
+def matching(
+    query: str, *, group: F | OuterRef | None = None, vector: Expression | F | None = None
+) -> Matches:
     """A condition for photos with the words; by index if `group`, an id, is not of their row."""
     parsed = SearchQuery(query, config="simple", search_type="raw")
     # An equals sign is a separator: it is in no word, and stands where the group belongs.
@@ -92,7 +98,14 @@ def matching(query: str, *, group: F | OuterRef | None = None) -> Matches:
         output_field=TextField(),
     )
     group_id = Cast(F("group_id") if group is None else group, TextField())
-    return Matches(F("words"), Cast(Replaced(blank, Value("="), group_id), SearchQueryField()))
+    wanted = Cast(Replaced(blank, Value("="), group_id), SearchQueryField())
+    return Matches(F("words") if vector is None else vector, wanted)
+
+
+def matching_shown(query: str) -> Func:
+    """A condition for photos with the words, those of their filenames aside. Made for each row:
+    for few rows, or beside matching()."""
+    return seen_to_match(matching(query, vector=words(SHOWN_COLUMNS)))
 
 
 def seen_to_match(condition: Matches) -> Func:

@@ -59,7 +59,7 @@ class Viewer:
         return self.user_id is not None and photo.uploaded_by_id == self.user_id
 
     def sees_all_of(self, photo: Any) -> bool:
-        """Position, raw EXIF, and what the hosts think of it."""
+        """Position, raw EXIF, filename and hash, and what the hosts think of it."""
         return not self.is_guest or self.owns(photo)
 
     def place_of(self, photo: Placed) -> Place | None:

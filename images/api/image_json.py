@@ -129,7 +129,12 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
     status = serializers.ChoiceField(choices=Upload.Status.choices)
     failure = TextOrNull()
     content_type = TextOrNull()
-    sha256 = TextOrNull()
+    original_filename = serializers.SerializerMethodField(
+        help_text="Null for guests, of other people's photos."
+    )
+    sha256 = serializers.SerializerMethodField(
+        help_text="Null for guests, of other people's photos."
+    )
     format = serializers.SerializerMethodField()
     uploader = serializers.CharField(source="uploader_name", allow_blank=True)
     taken_at_local = serializers.SerializerMethodField()
@@ -177,6 +182,12 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
             "original_dropped_at",
             "trashed_at",
         ]
+
+    def get_original_filename(self, image: Image) -> str | None:
+        return image.original_filename if self.viewer.sees_all_of(image) else None
+
+    def get_sha256(self, image: Image) -> str | None:
+        return (image.sha256 or None) if self.viewer.sees_all_of(image) else None
 
     def get_format(self, image: Image) -> str | None:
         return image.content_type.partition("/")[2] or None

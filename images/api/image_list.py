@@ -93,13 +93,14 @@ PARAMETERS = [
         "ordering",
         {"type": "string", "enum": _ORDERINGS, "default": pages.DEFAULT_ORDERING},
         "With a minus downwards. `sort_at` is when it was taken, or else uploaded. Photos without "
-        "the value come last, either way.",
+        "the value come last, either way. Guests do not order by filename.",
     ),
     _parameter(
         "q",
         _text(MAX_TEXT),
         "Words of filename, description, caption or uploader, in any case: all of them, the last "
-        "one also as a beginning. `IMG_4021.jpg` has the words img, 4021 and jpg.",
+        "one also as a beginning. `IMG_4021.jpg` has the words img, 4021 and jpg. For guests, not "
+        "of the filenames of other people's photos.",
         ("Words", "stage 40"),
     ),
     _parameter("group", _each(_ID, MAX_IDS), "Photos of these groups."),
@@ -153,8 +154,9 @@ class ImageList(PhotoView):
     @extend_schema(parameters=PARAMETERS, responses=ImagePageSerializer, operation_id="images_list")
     def get(self, request: Request) -> Response:
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
-        page = Page.asked_for(request)
         viewer = viewer_of(request)
+        # Its cursor, too, would say what others called their files.
+        page = Page.asked_for(request, without={"original_filename"} if viewer.is_guest else set())
         groups, rows = _visible(request)
         is_selective, sought = False, None
         if ImageFilters.are_asked(request.query_params):
@@ -193,4 +195,8 @@ def _sight(request: Request, viewer: Viewer) -> Sight:
     if not viewer.is_guest:
         return Sight(exact_places=Q(), trash_of=Group.objects.owned_by(caller_of(request)))
     own = Q(sender=viewer.sender_key) if viewer.sender_key else Q(pk__in=[])
-    return Sight(exact_places=own, coarse_places=~own if viewer.sees_others_roughly else None)
+    return Sight(
+        exact_places=own,
+        coarse_places=~own if viewer.sees_others_roughly else None,
+        filenames=own,
+    )
