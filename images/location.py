@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -29,11 +30,23 @@ class Original(StrEnum):
     NONE = "none"  # there is none, or it holds no position
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """`removed` is what was taken out of an original that was edited."""
+
+    original: Original
+    removal: originals.Removal = field(default_factory=originals.Removal)
+
+    @property
+    def removed(self) -> list[str]:
+        return sorted(self.removal.removed) if self.original == Original.EDITED else []
+
+
 class Gone(Exception):
     """The photo was removed meanwhile."""
 
 
-def forget(image_id: UUID) -> Original:
+def forget(image_id: UUID) -> Outcome:
     """Forget the position for good: reading the file again, or another file, brings none back.
 
     `sha256` stays that of the bytes that arrived, by which they are known again. Safe to call
@@ -74,29 +87,38 @@ def _forget_in_record(image: Image) -> Image:
     raise locks.Busy
 
 
-def _forget_in_original(image: Image) -> Original:
+def _forget_in_original(image: Image) -> Outcome:
     if not image.version or image.original_dropped_at:
-        return Original.NONE
+        return Outcome(Original.NONE)
     storage, key = photo_storage(), image.original_key
     with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
         source, edited = Path(folder) / "original", Path(folder) / "edited"
         try:
             storage.download(key, source)
         except ObjectMissing:
-            return Original.DROPPED  # by a call that was cut off before it could say so
+            return Outcome(Original.DROPPED)  # by a call that was cut off before it could say so
         try:
-            is_changed = originals.forget_place(source, edited)
+            removal = originals.forget_place(source, edited)
         except originals.Unproven:
             storage.delete_keys([key])
-            return Original.DROPPED
-        if not is_changed:
-            return Original.NONE
+            return Outcome(Original.DROPPED)
+        if removal is None:
+            return Outcome(Original.NONE)
         storage.put_file(key, edited, content_type=image.content_type)
-        return Original.EDITED
+        return Outcome(Original.EDITED, removal)
 
 
-def _note(image: Image, outcome: Original) -> bool:
+def _note(image: Image, outcome: Outcome) -> bool:
     """False if another version, or another group, was shown meanwhile: then it begins again."""
     rows = Image.objects.filter(pk=image.pk, group=image.group_id, version=image.version)
-    dropped = {"original_dropped_at": Now()} if outcome == Original.DROPPED else {}
-    return bool(rows.update(updated_at=Now(), **dropped))
+    changes: dict[str, Any] = {"updated_at": Now()}
+    if outcome.original == Original.DROPPED:
+        changes["original_dropped_at"] = Now()
+    filename = originals.filename_without_place(image.original_filename, outcome.removal)
+    if filename != image.original_filename:
+        changes["original_filename"] = filename
+    for upload in image.uploads.exclude(filename=""):
+        filename = originals.filename_without_place(upload.filename, outcome.removal)
+        if filename != upload.filename:
+            Upload.objects.filter(pk=upload.pk).update(filename=filename)
+    return bool(rows.update(**changes))

@@ -321,7 +321,7 @@ def _work(claim: Claim) -> None:
         renderings = rendering.render(source, header=header, into=into)
         original: Path | None = source
         if upload.image.is_place_removed:
-            original = _without_place(source, Path(folder) / "original")
+            original = _without_place(upload, source, Path(folder) / "original")
         _store(claim, original, header=header, renderings=renderings)
         finished = Finished(
             *(header, sha256, byte_size, metadata, renderings), keeps_original=original is not None
@@ -340,13 +340,19 @@ def _work(claim: Claim) -> None:
             versions.retire(upload.image_id)
 
 
-def _without_place(source: Path, into: Path) -> Path | None:
-    """The original of a photo whose position was to be forgotten; None where it has to go."""
+def _without_place(upload: Upload, source: Path, into: Path) -> Path | None:
+    """The original of a photo whose position was to be forgotten; None where it has to go. The
+    file's name forgets it, too."""
+    removal: originals.Removal | None = None
+    original: Path | None = source
     try:
-        is_changed = originals.forget_place(source, into)
+        removal = originals.forget_place(source, into)
+        original = into if removal else source
     except originals.Unproven:
-        return None
-    return into if is_changed else source
+        original = None
+    filename = upload.filename or upload.image.original_filename
+    upload.filename = originals.filename_without_place(filename, removal or originals.Removal())
+    return original
 
 
 def _done_twin(image: Image, sha256: str) -> Image | None:
@@ -397,6 +403,7 @@ def _finish(claim: Claim, finished: Finished) -> None:
                 claim,
                 status=Upload.Status.DONE,
                 sha256=finished.sha256,
+                filename=upload.filename,
                 processing_ms=claim.elapsed_ms,
                 finished_at=Now(),
                 lease_until=None,

@@ -14,6 +14,7 @@ from rest_framework import serializers
 
 from images import moderation
 from images.editing import Taken
+from images.media import originals
 from images.media.capture_time import YEARS
 from images.models import Image
 
@@ -117,4 +118,11 @@ class ForgottenSerializer(serializers.Serializer[Any]):
         choices=["edited", "dropped", "none"],
         help_text="edited: the same pixels without the position. dropped: removed, because "
         "nothing less would have been certain. none: there is none, or it holds no position.",
+    )
+    removed = serializers.ListField(
+        child=serializers.ChoiceField(choices=[kind.value for kind in originals.Removed]),
+        help_text="What was taken out of an original that was edited: besides the position, maker "
+        "notes; descriptions and comments that tell coordinates or the photo's own place names; "
+        "keywords; XMP and IPTC that may tell a place; films, sounds and other files behind or "
+        "beside the picture; and other metadata that is not understood.",
     )

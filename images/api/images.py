@@ -330,21 +330,29 @@ def _refuse_without_picture(image: Image) -> None:
 class ImageLocation(OnePhotoView):
     @extend_schema(
         responses={200: change_json.ForgottenSerializer},
-        examples=[OpenApiExample("A JPEG", value={"original": "edited"}, response_only=True)],
+        examples=[
+            OpenApiExample(
+                "A JPEG",
+                value={"original": "edited", "removed": ["maker_notes", "position"]},
+                response_only=True,
+            )
+        ],
     )
     def delete(self, request: Request, image_id: UUID) -> Response:
         """Forget where it was taken: in the record, in the raw EXIF, and in the original.
 
-        Whoever sent the photo can, even when the group is closed, and owners. Where the original
-        cannot be edited so that nothing is left for certain (with a film behind it, for one), it
-        is removed; the answer says so. `sha256` stays that of the file that was sent.
+        Whoever sent the photo can, even when the group is closed, and owners. The original keeps
+        its pixels and what is known to tell no place; `removed` says what went. Where not even
+        the pixels are understood (of a TIFF with hidden pages, for one), it is removed; `original`
+        says so. `sha256` stays that of the file that was sent; a file's name that tells
+        coordinates ends in `photo.jpg` or the like.
         """
         image, _mine = image_to_change(request, image_id, even_when_closed=True)
         try:
             outcome = location.forget(image.pk)
         except location.Gone:
             raise Http404 from None
-        return Response({"original": outcome.value})
+        return Response({"original": outcome.original.value, "removed": outcome.removed})
 
 
 class ImageRestore(OnePhotoView):

@@ -1,8 +1,8 @@
 """When and where, as XMP tells it (ISO 16684-1; exif namespace: CIPA DC-010, XMP part 2 §3.3).
 
-Only dates and positions are read. Camera and orientation are not: where EXIF is missing, they are
-an editor's copy (CIPA DC-010 §2 leaves EXIF the master), and no browser turns a picture by
-`tiff:Orientation`, so neither may we.
+Only dates and positions are read as a photo's own. Camera and orientation are not: where EXIF is
+missing, they are an editor's copy (CIPA DC-010 §2 leaves EXIF the master), and no browser turns a
+picture by `tiff:Orientation`, so neither may we.
 
 The document comes from strangers: it is streamed, never made a tree; it may declare no document
 type and so no entity; and depth, size and the number of elements have limits.
@@ -37,8 +37,8 @@ PROPERTIES: Final = {
 }
 
 
-class _Refused(Exception):
-    """The document does what no metadata needs."""
+class NotReadable(Exception):
+    """The document is no well-formed XMP, or does what no metadata needs."""
 
 
 def read(document: bytes) -> dict[str, str]:
@@ -48,6 +48,32 @@ def read(document: bytes) -> dict[str, str]:
     goes beyond the limits, gives nothing.
     """
     reader = _Reader()
+    try:
+        _parser(reader).Parse(_decoded(document).encode("utf-8", "replace"), True)
+    except NotReadable:
+        return {}
+    except expat.ExpatError:
+        pass
+    return reader.properties
+
+
+def read_all(document: bytes) -> list[tuple[str, str]]:
+    """Read every element and attribute at any depth, by "namespace name", with its text.
+
+    Texts of RDF's own elements are told as those of the property they belong to. Raises
+    NotReadable.
+    """
+    reader = _ReaderOfAll()
+    parser = _parser(reader)
+    parser.CommentHandler = _refuse
+    try:
+        parser.Parse(_decoded(document).encode("utf-8", "replace"), True)
+    except expat.ExpatError as error:
+        raise NotReadable from error
+    return reader.found
+
+
+def _parser(reader: _Reader | _ReaderOfAll) -> expat.XMLParserType:
     parser = expat.ParserCreate("utf-8", " ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse
@@ -55,17 +81,11 @@ def read(document: bytes) -> dict[str, str]:
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
-    try:
-        parser.Parse(_decoded(document).encode("utf-8", "replace"), True)
-    except _Refused:
-        return {}
-    except expat.ExpatError:
-        pass
-    return reader.properties
+    return parser
 
 
 def _refuse(*_: object) -> None:
-    raise _Refused
+    raise NotReadable
 
 
 def _decoded(document: bytes) -> str:
@@ -108,7 +128,7 @@ class _Reader:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.elements += 1
         if self.elements > MAX_ELEMENTS or len(self.path) >= MAX_DEPTH:
-            raise _Refused
+            raise NotReadable
         if self.is_at_a_property and not self.wanted:
             self.wanted, self.words = PROPERTIES.get(name, ""), ""
         self.path.append(name)
@@ -130,3 +150,24 @@ class _Reader:
         value = value[:MAX_TEXT_LENGTH].strip()
         if name and value:
             self.properties.setdefault(name, value)
+
+
+@dataclass
+class _ReaderOfAll:
+    found: list[tuple[str, str]] = field(default_factory=list)
+    path: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self.found) + len(attributes) >= MAX_ELEMENTS or len(self.path) >= MAX_DEPTH:
+            raise NotReadable
+        self.path.append((name, []))
+        self.found += list(attributes.items())
+
+    def end(self, _: str) -> None:
+        name, texts = self.path.pop()
+        if name.startswith(RDF) and self.path:
+            name = next((one for one, _ in reversed(self.path) if not one.startswith(RDF)), name)
+        self.found.append((name, "".join(texts).strip()))
+
+    def text(self, text: str) -> None:
+        self.path[-1][1].append(text)

@@ -166,11 +166,11 @@ def _hostile_containers() -> dict[str, tuple[bytes, str, str]]:
             "failed",
             "none",
         ),
-        "directories of EXIF": (drawn_metadata.jpeg(exif=directories), "done", "dropped"),
+        "directories of EXIF": (drawn_metadata.jpeg(exif=directories), "done", "edited"),
         "boxes of a HEIF": (
             drawn_metadata.heic(exif=LOCATED) + b"\0\0\0\x08free" * 600_000,
             "done",
-            "dropped",
+            "edited",
         ),
     }
 
@@ -182,7 +182,7 @@ def test_hostile_containers_end_within_bounds(cleo):
         forgotten = cleo.client.delete(f"/api/v1/images/{image.pk}/location/")
         seconds = time.process_time() - started
         assert image.status == status, name
-        assert forgotten.json() == {"original": original}, name
+        assert forgotten.json()["original"] == original, name
         assert seconds < 2.5, name
 
 

@@ -209,27 +209,14 @@ def test_a_jpeg_loses_it_from_extended_xmp_and_from_its_second_picture(
 
 
 @pytest.mark.parametrize("tail", [packet(PLACE), b"\0\0\0\x18ftypmp42 a film", b"x"], ids=str)
-@pytest.mark.parametrize("name", ["jpeg", "heic", "avif", "tiff"])
-def test_what_hangs_behind_is_nobodys_to_judge(
+@pytest.mark.parametrize("name", [*WITH_XMP, "bmp"])
+def test_what_hangs_behind_a_picture_is_left_out(
     forget: Callable[[bytes], bytes | None], name: str, tail: bytes
 ):
-    """A TIFF's is blanked, for its directories name every byte that counts."""
-    data = WITH_XMP[name]() + tail
-    if name == "tiff":
-        after = forget(data)
-        assert after is not None
-        assert tail not in after
-        return
-    with pytest.raises(originals.Unproven):
-        forget(data)
-
-
-@pytest.mark.parametrize("name", ["png", "webp", "gif"])
-def test_what_hangs_behind_a_file_that_names_its_end_is_left_out(
-    forget: Callable[[bytes], bytes | None], name: str
-):
-    data = WITH_XMP[name]()
-    assert forget(data + packet(PLACE)) == data
+    """Of a TIFF it is blanked, for its directories name every byte that counts."""
+    data = drawn_metadata.bmp() if name == "bmp" else WITH_XMP[name]()
+    after = forget(data + tail)
+    assert after == (data + bytes(len(tail)) if name == "tiff" else data)
 
 
 @pytest.mark.parametrize("name", WITH_XMP)
@@ -237,17 +224,15 @@ def test_what_holds_no_position_stays_as_it_is(forget: Callable[[bytes], bytes |
     assert forget(WITH_XMP[name]()) is None
 
 
-def test_a_bmp_holds_none_unless_something_hangs_on_it(forget: Callable[[bytes], bytes | None]):
+def test_a_bmp_holds_none(forget: Callable[[bytes], bytes | None]):
     data = drawn_metadata.bmp()
     assert forget(data) is None
     assert forget(data + bytes(10)) is None
-    with pytest.raises(originals.Unproven):
-        forget(data + packet(PLACE))
 
 
+BMP = drawn_metadata.bmp()
 UNPROVEN = {
     "webp cut off": drawn_metadata.webp(exif=LOCATED)[:-3],
-    "webp with odd exif": drawn_metadata.webp(exif=b"no tiff at all"),
     "gif cut off": drawn_metadata.gif(xmp=packet(PLACE))[:-1],
     "gif of text": drawn_metadata.gif(xmp=packet(PLACE))[:-1] + b"!\1\1x\0;",
     "bigtiff": drawn_metadata.big_tiff({0x010F: (2, b"x\0")}, gps={1: (2, b"N\0")}),
@@ -256,6 +241,9 @@ UNPROVEN = {
     "tiff of old jpeg": drawn_metadata.tiff(gps=GPS, ifd0={0x0103: (drawn_exif.SHORT, 6)}),
     "tiff that hides pixels": drawn_metadata.tiff(
         gps=GPS, ifd0={0x0117: (drawn_exif.LONG, [9, 9])}
+    ),
+    "bmp with a gap": b"".join(
+        (BMP[:10], struct.pack("<L", 5054), BMP[14:54], bytes(5000), BMP[54:])
     ),
     "heif whose items overlap": heif_file(kinds=(b"hvc1", b"Exif"), is_overlapping=True),
     "no picture": b"GIF is what it says",
@@ -328,35 +316,35 @@ def test_no_list_of_the_blocks_of_a_gif_is_made(forget: Callable[[bytes], bytes 
 HEIC = drawn_metadata.heic(exif=LOCATED)
 
 
-@pytest.mark.parametrize("shift", [0, 3, 8, 20])
-def test_a_heif_tells_where_across_windows_of_reading(
-    forget: Callable[[bytes], bytes | None], shift: int
-):
+def test_what_no_item_of_a_heif_refers_to_is_blanked(forget: Callable[[bytes], bytes | None]):
     text = b"the location is here"
-    pad = b"\1" * (1024 * 1024 - len(HEIC) - 8 - shift)
-    before = HEIC + box(b"mdat", pad + b"nothing to be seen.." + pad)
-    assert forget(before) is not None
-    with pytest.raises(originals.Unproven):
-        forget(HEIC + box(b"mdat", pad + text + pad))
+    after = forget(HEIC + box(b"mdat", b"\1" * 2_000_000 + text))
+    assert after is not None
+    assert text not in after
+    assert after[-2_000_020:] == bytes(2_000_020)
 
 
 def test_a_heif_of_too_many_boxes_or_items_is_not_edited(forget: Callable[[bytes], bytes | None]):
     assert forget(HEIC + box(b"free", b"") * 100) is not None
+    head = int.from_bytes(HEIC[:4])
     with pytest.raises(originals.Unproven):
-        forget(HEIC + box(b"free", b"") * heif.MAX_BOXES)
+        forget(HEIC[:head] + box(b"free", b"") * heif.MAX_BOXES + HEIC[head:])
     assert forget(heif_of_packets(heif.MAX_EXTENTS)) is not None
     with pytest.raises(originals.Unproven):
         forget(heif_of_packets(heif.MAX_EXTENTS + 1))
 
 
 def heif_of_packets(count: int) -> bytes:
+    """The last item is what stands for a picture."""
     document = packet(PLACE)
-    infes = b"".join(
+    picture = box(b"infe", b"\2\0\0\0" + struct.pack(">HH4sx", count, 0, b"hvc1"))
+    count += 1
+    infes = picture + b"".join(
         box(
             b"infe",
             b"\2\0\0\0" + struct.pack(">HH4s", n, 0, b"mime") + b"\0" + heif.XMP_TYPE + b"\0",
         )
-        for n in range(count)
+        for n in range(count - 1)
     )
     iinf = box(b"iinf", bytes(4) + struct.pack(">H", count) + infes)
 
@@ -427,8 +415,9 @@ def test_directories_that_lead_to_one_another_end(
     forget: Callable[[bytes], bytes | None], name: str
 ):
     """Those of a thousand entries would be a billion steps, in 36 kB."""
-    with pytest.raises(originals.Unproven):
-        forget(WITH_EXIF[name](exif=exif_of_directories(200)))
+    started = time.process_time()
+    assert forget(WITH_EXIF[name](exif=exif_of_directories(200))) is not None
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("compression", [7, 8])

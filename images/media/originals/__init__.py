@@ -1,8 +1,9 @@
 """Takes the position out of an original without touching its pixels, and proves that it is gone.
 
-What is understood is edited; what may hold a position and is not understood (maker notes,
-comments, other applications' segments) is blanked or left out; where neither can be proved,
-`Unproven` says that only removing the whole original will do.
+Only what is understood is written: the pixels, the camera's tags, XMP that is known to tell no
+place. Anything else (maker notes, comments, other applications' segments, films behind the picture)
+is blanked or left out. `Unproven` says that the pixels themselves are not understood, so that only
+removing the whole original will do.
 """
 
 from __future__ import annotations
@@ -11,93 +12,124 @@ import filecmp
 import mmap
 import shutil
 import struct
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from PIL import ExifTags
 
 from images.media import containers, exif, tag_dump, tiff
 from images.media.originals import bmps, gifs, heifs, jpegs, pngs, telling, tiff_tags, webps
-from images.media.originals.telling import Unproven
+from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["Unproven", "dump_without_place", "forget_place"]
+    Editor = Callable[[Path, Path, Removal], None]
+
+__all__ = [
+    "Removal",
+    "Removed",
+    "Unproven",
+    "dump_without_place",
+    "filename_without_place",
+    "forget_place",
+]
 
 
-def forget_place(source: Path, into: Path) -> bool:
-    """Write the file without its position to `into`. False, and nothing is of use there, if it
-    held none.
+def forget_place(source: Path, into: Path) -> Removal | None:
+    """Write the file without its position to `into`, and tell what was removed. None, and nothing
+    is of use there, if it held nothing that could tell it.
 
     Raises Unproven, and OSError if the disk is full.
     """
     with source.open("rb") as file:
         kind = containers.kind(file.read(12))
-    try:
-        if kind == containers.BMP:
-            return bmps.look_into(source)
         if kind not in _EDITORS:
             raise Unproven("Nobody knows where such a file may hold a position.")
-        edit, drawing = _EDITORS[kind]
-        changed = edit(source, into)
-        if changed:
-            _prove(source, into, drawing)
-    except (struct.error, IndexError, ValueError) as error:
-        raise Unproven("It cannot be read in full.") from error
-    return changed
+        try:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                removal = telling.start(data)
+            edit, drawing = _EDITORS[kind]
+            edit(source, into, removal)
+            if filecmp.cmp(source, into, shallow=False):
+                return None
+            _prove(source, into, drawing, removal)
+        except (struct.error, IndexError, ValueError) as error:
+            raise Unproven("It cannot be read in full.") from error
+    removal.removed = removal.removed or {Removed.OTHER}
+    return removal
 
 
 def dump_without_place(raw: dict[str, Any]) -> dict[str, Any]:
-    """The raw dump of exif.read without its position, and without blocks that may hold one."""
-    forgotten = {ExifTags.TAGS.get(tag, f"0x{tag:04X}") for tag in tiff_tags.FORGOTTEN_TAGS}
+    """The raw dump of exif.read without its position, without free texts, and without tags that
+    are not understood and may tell it."""
+    kept = {ExifTags.TAGS.get(tag, f"0x{tag:04X}") for tag in tiff_tags.KEPT_TAGS} - _FREE_TEXTS
     return {
         directory: {
             name: value
             for name, value in tags.items()
-            if name not in forgotten and not name.startswith("exif:GPS")
+            if _is_kept_in_dump(directory, name, value, kept)
         }
         for directory, tags in raw.items()
         if directory != tiff.GPS
     }
 
 
-def _jpeg(source: Path, into: Path) -> bool:
-    shutil.copyfile(source, into)
-    return jpegs.edit(into)
+def filename_without_place(filename: str, removal: Removal) -> str:
+    """Another name for a file whose name tells where, as some cameras of phones write it."""
+    return f"photo{PurePath(filename).suffix}" if removal.tells(filename) else filename
 
 
-def _heif(source: Path, into: Path) -> bool:
-    shutil.copyfile(source, into)
-    return heifs.edit(into)
+_FREE_TEXTS: Final = frozenset(
+    {
+        *("DocumentName", "ImageDescription", "PageName", "ImageTitle", "ImageHistory"),
+        *("UserComment", "XPTitle", "XPComment", "XPSubject", "XPAuthor"),
+    }
+)
 
 
-def _tiff(source: Path, into: Path) -> bool:
-    shutil.copyfile(source, into)
-    tiff_tags.edit_file(into)
-    return not filecmp.cmp(source, into, shallow=False)
+def _is_kept_in_dump(directory: str, name: str, value: Any, kept: set[str]) -> bool:
+    if isinstance(value, str) and Removal().tells(value):
+        return False
+    if directory == tag_dump.XMP:
+        return not name.startswith("exif:GPS")
+    return name in kept or directory == tiff.INTEROP
+
+
+def _in_place(edit: Callable[[Path, Removal], None]) -> Callable[[Path, Path, Removal], None]:
+    def edit_copy(source: Path, into: Path, removal: Removal) -> None:
+        shutil.copyfile(source, into)
+        edit(into, removal)
+
+    return edit_copy
 
 
 # By kind: what writes the file without its position, and what says how the pixels are drawn.
-_EDITORS: Final[dict[str, tuple[Callable[[Path, Path], bool], Callable[[Path], object]]]] = {
-    containers.JPEG: (_jpeg, jpegs.drawing),
+_EDITORS: Final[dict[str, tuple[Editor, Callable[[Path], object]]]] = {
+    containers.JPEG: (_in_place(jpegs.edit), jpegs.drawing),
     containers.PNG: (pngs.rewrite, pngs.drawing),
     containers.WEBP: (webps.rewrite, webps.drawing),
-    containers.HEIF: (_heif, heifs.drawing),
-    containers.TIFF: (_tiff, tiff_tags.drawing),
+    containers.HEIF: (_in_place(heifs.edit), heifs.drawing),
+    containers.TIFF: (_in_place(tiff_tags.edit_file), tiff_tags.drawing),
     containers.GIF: (gifs.rewrite, gifs.drawing),
+    containers.BMP: (_in_place(bmps.edit), bmps.drawing),
 }
 
 
-def _prove(source: Path, edited: Path, drawing: Callable[[Path], object]) -> None:
+def _prove(source: Path, edited: Path, drawing: Callable[[Path], object], removal: Removal) -> None:
     """Read the result as a worker would, and hold its pixels against those of the source."""
     read = exif.read(edited)
-    if read.gps is not None or tiff.GPS in read.raw:
-        raise Unproven("A position is still there.")
     with edited.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if any(telling.xmp_tells_where(document) for document in containers.find(data).xmp):
-            raise Unproven("A position is still there.")
-    if any(name.startswith("exif:GPS") for name in read.raw.get(tag_dump.XMP, {})):
+        keeps_xmp = removal.keeps_xmp(*containers.find(data).xmp)
+    tells = any(removal.tells(text) for text in _texts(read.raw))
+    if read.gps is not None or tiff.GPS in read.raw or tells or not keeps_xmp:
         raise Unproven("A position is still there.")
-    if drawing(source) != drawing(edited):
-        raise Unproven("The pixels would not be the same.")
+    turned = [found.orientation or 1 for found in (read, exif.read(source))]
+    if turned[0] != turned[1] or drawing(source) != drawing(edited):
+        raise Unproven("The picture would not be the same.")
+
+
+def _texts(raw: dict[str, Any]) -> Iterator[str]:
+    for tags in raw.values():
+        yield from (value for value in tags.values() if isinstance(value, str))

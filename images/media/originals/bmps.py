@@ -1,44 +1,66 @@
-"""BMP holds no metadata: only what hangs on it could tell where."""
+"""BMP holds no metadata: only what hangs on it could tell where, and is cut off."""
 
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING, Final
 
-from images.media.originals.telling import Unproven
+from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_PALETTE_BYTES: Final = 256 * 4 + 16  # and masks
 _UNCOMPRESSED: Final = frozenset({0, 3, 6})
+_PIECE_BYTES: Final = 1024 * 1024
 
 
-def look_into(source: Path) -> bool:
-    """False: there is no position in it. Raises Unproven if there is room for one."""
-    with source.open("rb") as file:
-        head = file.read(138)
-        pixels_at, header_bytes = struct.unpack_from("<LL", head, 10)
-        file.seek(pixels_at + _pixel_bytes(head, header_bytes))
-        profile_bytes = 0
-        if header_bytes >= 124:
-            profile_at, profile_bytes = struct.unpack_from("<LL", head, 14 + 112)
-            if profile_bytes:
-                file.seek(14 + profile_at + profile_bytes)
-        if pixels_at - 14 - header_bytes > _MAX_PALETTE_BYTES:
-            raise Unproven("There is something between its header and its pixels.")
-        while rest := file.read(1024 * 1024):
+def edit(path: Path, removal: Removal) -> None:
+    """In place. Raises Unproven where its end is not certain."""
+    end, is_certain = _end(path)
+    with path.open("r+b") as file:
+        file.seek(end)
+        while rest := file.read(_PIECE_BYTES):
             if rest.strip(b"\0"):
-                raise Unproven("Something hangs behind its pixels.")
-    return False
+                if not is_certain:
+                    raise Unproven("Something hangs behind its pixels.")
+                removal.removed.add(Removed.ATTACHMENTS)
+                file.truncate(end)
+                return
 
 
-def _pixel_bytes(head: bytes, header_bytes: int) -> int:
+def drawing(path: Path) -> int:
+    """A checksum over all but what hangs behind."""
+    checksum, (left, _) = 0, _end(path)
+    with path.open("rb") as file:
+        while left > 0 and (piece := file.read(min(_PIECE_BYTES, left))):
+            checksum, left = zlib.crc32(piece, checksum), left - len(piece)
+    return checksum
+
+
+def _end(path: Path) -> tuple[int, bool]:
+    """Where pixels and profile end, and whether that is certain. Raises Unproven."""
+    with path.open("rb") as file:
+        head = file.read(138)
+    pixels_at, header_bytes = struct.unpack_from("<LL", head, 10)
+    if pixels_at - 14 - header_bytes > _MAX_PALETTE_BYTES:
+        raise Unproven("There is something between its header and its pixels.")
+    byte_size, is_certain = _pixel_bytes(head, header_bytes)
+    end = pixels_at + byte_size
+    if header_bytes >= 124:
+        profile_at, profile_bytes = struct.unpack_from("<LL", head, 14 + 112)
+        if profile_bytes:
+            end = max(end, 14 + profile_at + profile_bytes)
+    return end, is_certain
+
+
+def _pixel_bytes(head: bytes, header_bytes: int) -> tuple[int, bool]:
     if header_bytes == 12:
         width, height, _, bits = struct.unpack_from("<HHHH", head, 18)
         compression = told = 0
     else:
         width, height, _, bits, compression, told = struct.unpack_from("<llHHLL", head, 18)
     if compression not in _UNCOMPRESSED:
-        return int(told)
-    return int((abs(width) * bits + 31) // 32 * 4 * abs(height))
+        return int(told), False
+    return int((abs(width) * bits + 31) // 32 * 4 * abs(height)), True

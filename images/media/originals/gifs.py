@@ -7,8 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.media import containers
-from images.media.originals import telling
-from images.media.originals.telling import Unproven
+from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +20,18 @@ _DRAWING_APPLICATIONS: Final = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCR
 _WAY_OUT: Final = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 
 
-def rewrite(source: Path, into: Path) -> bool:
+def rewrite(source: Path, into: Path, removal: Removal) -> None:
     with (
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         memoryview(data) as view,
         into.open("wb") as out,
     ):
-        for start, end in _kept(data, keeps_xmp=True):
+        end = 0
+        for start, end in _kept(data, removal, keeps_xmp=True):
             out.write(view[start:end])
-        return out.tell() != len(data)
+        if end < len(data):
+            removal.removed.add(Removed.ATTACHMENTS)
 
 
 def drawing(path: Path) -> int:
@@ -41,12 +42,12 @@ def drawing(path: Path) -> int:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         memoryview(data) as view,
     ):
-        for start, end in _kept(data, keeps_xmp=False):
+        for start, end in _kept(data, Removal(), keeps_xmp=False):
             checksum = zlib.crc32(view[start:end], checksum)
     return checksum
 
 
-def _kept(data: mmap.mmap, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
+def _kept(data: mmap.mmap, removal: Removal, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
     """What stays, from and to. Raises Unproven, perhaps only at its end, where the file is not
     whole."""
     kind = b""
@@ -58,16 +59,21 @@ def _kept(data: mmap.mmap, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
             yield 0, start  # size and colours
             is_first = False
         draws = kind in _DRAWING_BLOCKS or data[start + 3 : start + 14] in _DRAWING_APPLICATIONS
-        if draws or (keeps_xmp and kind == b"!\xff" and _is_harmless_xmp(data, start, end)):
+        is_application = kind == b"!\xff"
+        if draws or (keeps_xmp and is_application and _is_harmless_xmp(data, start, end, removal)):
             yield start, end
+        else:
+            is_xmp = containers.gif_xmp(data, start, end) is not None
+            other = Removed.XMP if is_xmp else Removed.OTHER
+            removal.removed.add(Removed.TEXTS if kind == b"!\xfe" else other)
     if kind != b";":
         raise Unproven("It ends before its end, or has too many blocks.")
 
 
-def _is_harmless_xmp(data: mmap.mmap, start: int, end: int) -> bool:
+def _is_harmless_xmp(data: mmap.mmap, start: int, end: int, removal: Removal) -> bool:
     """Of an application extension, whose packet is looked at in full: not behind a limit, nor in
     what leads readers out of it."""
     packet = containers.gif_xmp(data, start, end)
     if packet is None or start + 14 + len(packet) + len(_WAY_OUT) != end:
         return False
-    return data[end - len(_WAY_OUT) : end] == _WAY_OUT and not telling.xmp_tells_where(packet)
+    return data[end - len(_WAY_OUT) : end] == _WAY_OUT and removal.keeps_xmp(packet)

@@ -1,102 +1,140 @@
-"""HEIC and AVIF: their EXIF and XMP items are edited in place and keep their length, so that no box
-that counts bytes is wrong afterwards; then nothing of a position may be left in any of them."""
+"""HEIC and AVIF: their EXIF and XMP are edited in place and keep their length, so that no box that
+counts bytes is wrong afterwards; whatever is neither that nor pixels becomes zeros."""
 
 from __future__ import annotations
 
 import mmap
 import re
-import struct
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from images.media import heif, heif_properties
-from images.media.originals import telling, tiff_tags
-from images.media.originals.telling import Unproven
+from images.media import heif, tag_values
+from images.media.originals import blanking, tiff_tags
+from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from images.media.heif import Item
+    from images.media.heif import Box, Item
 
-# Text, rather than pixels that happen to read `gps`; and how films tell where.
-_TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e]{12,}")
-_FILM_TELLS_WHERE: Final = re.compile(rb"\xa9xyz|loci|[+-]\d{2,6}\.\d+[+-]\d{3,7}\.\d+")
-_BOXES: Final = frozenset({b"ftyp", b"meta", b"mdat", b"free", b"skip"})
-_ITEMS: Final = frozenset({b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime"})
-_METADATA: Final = frozenset({b"Exif", b"mime"})
+_PIXELS: Final = frozenset({b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"tmap"})
+# Boxes that are kept: of the file, of its `meta`, and properties (23008-12, 6.5; MIAF; HDR).
+_OF_FILE: Final = frozenset({b"ftyp", b"meta", b"mdat", b"free", b"skip"})
+_OF_META: Final = frozenset(
+    {b"hdlr", b"pitm", b"iinf", b"iloc", b"iref", b"iprp", b"idat", b"dinf", b"grpl"}
+)
+_PROPERTIES: Final = frozenset(
+    {
+        *(b"ispe", b"colr", b"pixi", b"hvcC", b"av1C", b"irot", b"imir", b"clap", b"auxC", b"pasp"),
+        *(b"clli", b"mdcv", b"cclv", b"amve", b"a1lx", b"a1op", b"lsel", b"rloc", b"rref"),
+    }
+)
+# A file that calls itself a film first is read as one.
+_FILMS: Final = frozenset({b"avis", b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"})
+_TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]{6,1000}")
 _EMPTY_PACKET: Final = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
-_MAX_ITEM_BYTES: Final = 16 * 1024 * 1024
-_MAX_ENTRY_BYTES: Final = 1000  # of an item's entry, with its name
-_WINDOW_BYTES: Final = 1024 * 1024
-_OVERLAP_BYTES: Final = 4096  # more than any word of where, and what stands around it
-_NOT_ZERO: Final = re.compile(rb"[^\0]")
+_MAX_EDITED_BYTES: Final = 16 * 1024 * 1024
 
 
-def edit(path: Path) -> bool:
-    """In place. Raises Unproven."""
+def edit(path: Path, removal: Removal) -> None:
+    """In place. Raises Unproven if its picture is not understood."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        items = heif.items(data)
-        edited = [item for item in items if item.kind in _METADATA]
-        _check_apart(edited, items)
-        changed = False
-        for item in edited:
-            before = item.read(data, max_bytes=_MAX_ITEM_BYTES)
-            after = _edited(item, before)
-            if after != before:
-                _write(data, item, after)
-                changed = True
+        items = _kept_items(data)
+        for item in {item.extents: item for item in items if _is_metadata(item)}.values():
+            before = item.read(data, max_bytes=_MAX_EDITED_BYTES)
+            _write(data, item, _edited(item, before, removal))
+        kept = [(at, at + size) for item in items for at, size in item.extents]
+        end = _edit_boxes(data, kept, removal)
         data.flush()
-        _look_into(data)
-    return changed
+        if end < len(data):
+            removal.removed.add(Removed.ATTACHMENTS)
+            file.truncate(end)
 
 
 def drawing(path: Path) -> int:
-    """A checksum over everything but the items that are edited; as these lie apart, nothing else
-    has changed."""
-    checksum = at = 0
+    """A checksum over what draws: coded pixels, how they belong together, and their properties."""
+    checksum = 0
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         memoryview(data) as view,
     ):
-        edited = sorted(
-            extent for item in heif.items(data) if item.kind in _METADATA for extent in item.extents
-        )
-        for start, byte_size in [*edited, (len(data), 0)]:
-            checksum = zlib.crc32(view[at:start], checksum)
-            at = start + byte_size
+        for item in sorted(heif.items(data), key=lambda item: item.number):
+            if item.kind in _PIXELS:
+                checksum = zlib.crc32(b"%d %b" % (item.number, item.kind), checksum)
+                for at, byte_size in item.extents:
+                    checksum = zlib.crc32(view[at : at + byte_size], checksum)
+        for box in _drawing_boxes(data):
+            checksum = zlib.crc32(view[box.at : box.end], zlib.crc32(box.name, checksum))
     return checksum
 
 
-def _edited(item: Item, payload: bytes) -> bytes:
+def _drawing_boxes(data: mmap.mmap) -> Iterator[Box]:
+    for box in _all_boxes(data, *_inside(_meta(data), 4)):
+        if box.name in {b"pitm", b"iref"}:
+            yield box
+        elif box.name == b"iprp":
+            for inner in heif.boxes(data, box.at, box.end):
+                if inner.name != b"ipco":
+                    yield inner
+                    continue
+                for one in heif.boxes(data, inner.at, inner.end):
+                    if one.name in _PROPERTIES:
+                        yield one
+
+
+def _meta(data: mmap.mmap) -> Box:
+    return next(box for box in heif.boxes(data, 0, len(data)) if box.name == b"meta")
+
+
+def _inside(box: Box, skipped: int = 0) -> tuple[int, int]:
+    return box.at + skipped, box.end
+
+
+def _is_metadata(item: Item) -> bool:
+    is_xmp = item.content_type == heif.XMP_TYPE and not item.encoding
+    return item.kind == b"Exif" or (item.kind == b"mime" and is_xmp)
+
+
+def _kept_items(data: mmap.mmap) -> list[Item]:
+    """Pixels and metadata that is understood. Raises Unproven unless each has bytes of its own."""
+    if data[8:12] in _FILMS:
+        raise Unproven("It is a film.")
+    found = heif.items(data)
+    pixels = [item for item in found if item.kind in _PIXELS]
+    metadata = [item for item in found if _is_metadata(item)]
+    if not pixels or len(found) >= heif.MAX_ITEMS:
+        raise Unproven("It has no picture that is understood, or too many.")
+    if any(not item.extents and item.kind != b"iden" for item in pixels):
+        raise Unproven("An item of it is of no usual shape.")
+    to_edit = {extent for item in metadata for extent in item.extents}
+    too_large = sum(size for item in metadata for _, size in item.extents) > _MAX_EDITED_BYTES
+    if too_large or len(to_edit) > heif.MAX_EXTENTS:
+        raise Unproven("It has more metadata than is looked at.")
+    end_of_all = end_of_edited = 0
+    all_extents = to_edit | {extent for item in pixels for extent in item.extents}
+    for at, byte_size in sorted(all_extents):
+        is_edited = (at, byte_size) in to_edit
+        if at < (end_of_all if is_edited else end_of_edited):
+            raise Unproven("Its items overlap.")
+        end_of_all = max(end_of_all, at + byte_size)
+        end_of_edited = max(end_of_edited, at + byte_size if is_edited else 0)
+    return pixels + metadata
+
+
+def _edited(item: Item, payload: bytes, removal: Removal) -> bytes:
     """The payload of an item, of the same length."""
     if item.kind == b"mime":
-        if not telling.xmp_tells_where(payload):
+        if removal.keeps_xmp(payload):
             return payload
+        removal.removed.add(Removed.XMP)
         return _EMPTY_PACKET.ljust(len(payload))[: len(payload)]
     block = heif.tiff_in_item(payload)
-    if not block:
-        raise Unproven("Its EXIF is no TIFF.")
-    # What stands before the TIFF structure is an offset and "Exif".
-    return payload[: len(payload) - len(block)] + tiff_tags.edit_block(block)
-
-
-def _check_apart(edited: list[Item], items: list[Item]) -> None:
-    """Raises Unproven if bytes of those to edit are another's, too, or are nowhere."""
-    too_many = sum(len(item.extents) for item in edited) > heif.MAX_EXTENTS
-    if too_many or sum(len(item.extents) for item in items) > heif.MAX_ITEMS:
-        raise Unproven("It has more items than are looked at.")
-    if edited and any(not item.extents and item.kind != b"iden" for item in items):
-        raise Unproven("An item of it is of no usual shape.")
-    for item in edited:
-        if sum(size for _, size in item.extents) > _MAX_ITEM_BYTES:
-            raise Unproven("An item of it is of no usual shape.")
-        for at, byte_size in item.extents:
-            for other in items:
-                for other_at, other_size in other.extents:
-                    is_itself = other is item and (other_at, other_size) == (at, byte_size)
-                    if not is_itself and at < other_at + other_size and other_at < at + byte_size:
-                        raise Unproven("Its items overlap.")
+    head = payload[: len(payload) - len(block)] if block else b""
+    if head[4:] not in {b"", b"Exif\0\0"}:  # what stands before the TIFF structure, by the book
+        head = head[:4].ljust(len(head), b"\0")
+    return (head + tiff_tags.edit_block(block, removal)).ljust(len(payload), b"\0")
 
 
 def _write(data: mmap.mmap, item: Item, payload: bytes) -> None:
@@ -106,63 +144,60 @@ def _write(data: mmap.mmap, item: Item, payload: bytes) -> None:
         at += byte_size
 
 
-def _look_into(data: mmap.mmap) -> None:
-    """Raises Unproven unless it is a still picture without a position in any text."""
-    if not _is_plain_still(data):
-        raise Unproven("It holds more than a still picture.")
-    text = b""
-    for at in range(0, len(data), _WINDOW_BYTES):
-        read = data[at : at + _WINDOW_BYTES].replace(b"\0", b"")  # UTF-16, too
-        text = text[-_OVERLAP_BYTES:] + read
-        if _FILM_TELLS_WHERE.search(text) or any(
-            telling.WHERE.search(found[0]) for found in _TEXT.finditer(text)
-        ):
-            raise Unproven("A position may still be there.")
+def _edit_boxes(data: mmap.mmap, kept: list[tuple[int, int]], removal: Removal) -> int:
+    """Where the last box ends that is kept. Raises Unproven."""
+    is_first_meta = True
+    end = 0
+    for box in heif.boxes(data, 0, len(data)):
+        if box.name == b"meta" and is_first_meta:
+            is_first_meta = False
+            _edit_meta(data, box, kept, removal)
+        elif box.name in {b"mdat", b"free", b"skip"}:
+            if blanking.blank_gaps(data, kept, start=box.at, end=box.end):
+                removal.removed.add(Removed.OTHER)
+        elif box.name != b"ftyp":
+            _blank(data, box, removal)
+            continue
+        end = box.end
+    return end
 
 
-def _is_plain_still(data: mmap.mmap) -> bool:
-    """Nothing hangs on it, such as a film, and none of its metadata is compressed or unknown."""
-    at, end = 0, len(data)
-    for _ in range(heif.MAX_BOXES):
-        if at >= end:
-            return True
-        size, name = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-            head = 16
-        elif size == 0:  # up to the end
-            size = end - at
-        if name not in _BOXES or size < head or at + size > end:
-            return False
-        if name == b"meta" and (
-            size > heif_properties.MAX_META_BYTES
-            or not _are_items_plain(data[at + head : at + size])
-        ):
-            return False
-        if name in {b"free", b"skip"} and _NOT_ZERO.search(data, at + head, at + size):
-            return False
-        at += size
-    return False
+def _edit_meta(data: mmap.mmap, meta: Box, kept: list[tuple[int, int]], removal: Removal) -> None:
+    for box in _all_boxes(data, *_inside(meta, 4)):
+        if box.name not in _OF_META:
+            _blank(data, box, removal)
+        elif box.name == b"idat":
+            if blanking.blank_gaps(data, kept, start=box.at, end=box.end):
+                removal.removed.add(Removed.OTHER)
+        elif box.name == b"iinf":
+            names = (found[0] for found in _TEXT.finditer(data, box.at, box.end))
+            if any(removal.tells(tag_values.decoded(name)) for name in names):
+                raise Unproven("The name of an item tells where.")
+        elif box.name == b"iprp":
+            for inner in _all_boxes(data, *_inside(box)):
+                if inner.name == b"ipco":
+                    _edit_properties(data, inner, removal)
 
 
-def _are_items_plain(meta: bytes) -> bool:
-    """By their `infe` boxes (ISO 14496-12, 8.11.6): at most one EXIF, and XMP as plain text."""
-    exifs = 0
-    for found in re.finditer(rb"infe", meta):
-        at = found.end()
-        byte_size = int.from_bytes(meta[at - 8 : at - 4]) - 8
-        box = meta[at : at + min(byte_size, _MAX_ENTRY_BYTES)]
-        version = box[0]
-        if version not in {2, 3} or byte_size > _MAX_ENTRY_BYTES:
-            return False
-        kind_at = 8 if version == 2 else 10  # version, flags, id, protection
-        kind = box[kind_at : kind_at + 4]
-        exifs += kind == b"Exif"
-        if kind not in _ITEMS or exifs > 1:
-            return False
-        if kind == b"mime":  # name, type, encoding
-            _, type_, encoding = (box[kind_at + 4 :].split(b"\0") + [b""] * 3)[:3]
-            if type_ != b"application/rdf+xml" or encoding:
-                return False
-    return True
+def _edit_properties(data: mmap.mmap, ipco: Box, removal: Removal) -> None:
+    """Those that are not known keep their place, which is counted, and say nothing."""
+    for box in _all_boxes(data, *_inside(ipco)):
+        is_known = box.name in _PROPERTIES
+        if not is_known and blanking.blank_gaps(data, (), start=box.at, end=box.end):
+            removal.removed.add(Removed.OTHER)
+
+
+def _all_boxes(data: mmap.mmap, at: int, end: int) -> list[Box]:
+    """Raises Unproven if there are more than are looked at."""
+    found = list(heif.boxes(data, at, end))
+    if len(found) >= heif.MAX_BOXES:
+        raise Unproven("It has too many boxes.")
+    return found
+
+
+def _blank(data: mmap.mmap, box: Box, removal: Removal) -> None:
+    """Space that readers skip."""
+    name_at = box.at - (4 if data[box.at - 4 : box.at] == box.name else 12)  # a size of 64 bits
+    data[name_at : name_at + 4] = b"free"
+    blanking.blank_gaps(data, (), start=box.at, end=box.end)
+    removal.removed.add(Removed.ATTACHMENTS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from images.media import containers
 from images.media.originals import tiff_tags
-from images.media.originals.telling import Unproven
+from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
     import io
@@ -28,26 +28,31 @@ _DRAWING_CHUNKS: Final = frozenset(
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 
 
-def rewrite(source: Path, into: Path) -> bool:
-    changed = has_exif = False
+def rewrite(source: Path, into: Path, removal: Removal) -> None:
+    has_exif = False
     with source.open("rb") as file, into.open("wb") as out:
         out.write(_PNG_START)
         for name, payload in _chunks(file):
             if name == b"eXIf" and not has_exif:  # of which there may be one (11.3.3.5)
                 has_exif = True
                 block = re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload)
-                edited = tiff_tags.edit_block(block)
-                changed = changed or edited != payload
-                payload = edited
+                payload = tiff_tags.edit_block(block, removal)
             elif name not in _DRAWING_CHUNKS:
-                changed = True
+                removal.removed.add(_reason(name, payload))
                 continue
             out.write(struct.pack(">I", len(payload)) + name)
             out.write(payload)
             out.write(_checksum(name, payload))
         if file.read(1):
-            changed = True  # something hangs behind the end
-    return changed
+            removal.removed.add(Removed.ATTACHMENTS)
+
+
+def _reason(name: bytes, payload: bytes) -> Removed:
+    if name not in {b"tEXt", b"zTXt", b"iTXt"}:
+        return Removed.OTHER
+    keyword = payload.partition(b"\0")[0]
+    is_xmp = keyword == containers.XMP_OF_PNG or keyword.endswith(b" xmp")
+    return Removed.XMP if is_xmp else Removed.TEXTS
 
 
 def _chunks(file: io.BufferedReader) -> Iterator[tuple[bytes, bytes]]:

@@ -7,28 +7,48 @@ becomes zero; what stays keeps its place, so that no offset changes.
 from __future__ import annotations
 
 import mmap
-import re
 import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from images.media import jpeg, tiff, tiff_page
-from images.media.originals import jpeg_segments
-from images.media.originals.telling import Unproven
+from images.media import jpeg, tag_values, tiff, tiff_page
+from images.media.originals import blanking, jpeg_segments
+from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Of IFD0 and its like: GPS; XMP, IPTC and Photoshop blocks; maker notes; padding an editor left.
-FORGOTTEN_TAGS: Final = frozenset({0x8825, 0x02BC, 0x83BB, 0x8649, 0x927C, 0xEA1C})
 SUB_IFDS: Final = 0x014A
+_ORIENTATION: Final = 0x0112
+_ICC_PROFILE: Final = 0x8773
 
-
-# Of the private tags of a page of a TIFF file: EXIF, ICC profile, copyright, Windows' texts. The
-# others, such as GeoTIFF's and an editor's layers, draw nothing and may tell anything.
-KEPT_PRIVATE_TAGS: Final = frozenset({0x8769, 0x8773, 0x8298, *range(0x9C9B, 0x9CA0)})
+_IN_WORDS: Final = {
+    0x8825: Removed.POSITION,
+    0x927C: Removed.MAKER_NOTES,
+    0x02BC: Removed.XMP,
+    0x83BB: Removed.IPTC,
+    0x8649: Removed.IPTC,  # Photoshop's block
+    0x9C9E: Removed.KEYWORDS,  # as Windows writes them
+}
+# What stays: tags of TIFF 6.0, of EXIF 3.0 and of Interop, ICC profile, copyright, ratings, and
+# Windows' texts. Any other, such as GeoTIFF's or an application's own, may tell anything.
+KEPT_TAGS: Final = frozenset(
+    {
+        *range(0x00FE, 0x0215),
+        *range(0x1000, 0x1003),
+        *(0x4746, 0x4749, 0x8298, 0x829A, 0x829D, 0x8769, _ICC_PROFILE),
+        *range(0x8822, 0x8834),
+        *range(0x9000, 0x9293),
+        *range(0x9C9B, 0x9CA0),
+        *range(0xA000, 0xA501),
+    }
+) - set(_IN_WORDS)
+_MAX_TEXT_BYTES: Final = 1024 * 1024
+_TEXT_KINDS: Final = frozenset({2, 129})  # ASCII, UTF-8
+# Texts of another kind: UserComment, and Windows' title, comment, author and subject.
+_TEXT_TAGS: Final = frozenset({0x9286, *range(0x9C9B, 0x9CA0)})
 MAX_PAGES: Final = 100
 # Of all directories of a structure: they may refer to each other, and many entries to one place.
 MAX_STEPS: Final = 20_000
@@ -37,10 +57,6 @@ MAX_STEPS: Final = 20_000
 _MAX_READS: Final = 5
 
 INNER: Final = frozenset({0x8769, 0xA005})
-
-
-_NOT_ZERO: Final = re.compile(rb"[^\0]")
-_PIECE_BYTES: Final = 1024 * 1024
 
 
 @dataclass
@@ -52,9 +68,11 @@ class _Tree:
 
     data: bytearray | mmap.mmap
     order: str
+    removal: Removal
     covered: list[tuple[int, int]] = field(default_factory=list)
     steps: int = 0
     bytes_read: int = 0
+    text_bytes: int = 0
 
     def numbers(self, letters: str, at: int) -> tuple[int, ...]:
         letters = self.order + letters
@@ -87,27 +105,41 @@ class _Tree:
             raise Unproven("It has more parts than are looked at.")
 
     def blank_gaps(self) -> None:
-        at = 0
-        for start, end in sorted([*self.covered, (len(self.data),) * 2]):
-            while start > at and (told := _NOT_ZERO.search(self.data, at, start)):
-                at = min(told.start() + _PIECE_BYTES, start)
-                self.data[told.start() : at] = bytes(at - told.start())
-            at = max(at, end)
+        blanking.blank_gaps(self.data, self.covered, start=0, end=len(self.data))
 
 
-def edit_block(block: bytes) -> bytes:
-    """The same EXIF block, of the same length, without position, maker note and what nothing
-    refers to. Raises Unproven."""
+def edit_block(block: bytes, removal: Removal) -> bytes:
+    """The same EXIF block, of the same length, without position, maker note, what is not
+    understood, and what nothing refers to. Of one that cannot be read in full only the
+    orientation is left."""
+    try:
+        edited = _edited(block, removal)
+    except (Unproven, struct.error):
+        edited = None
+    if edited is None or tiff.GPS in tiff.read(edited):
+        removal.removed.add(Removed.OTHER)
+        return _orientation_alone(block)
+    return edited
+
+
+def _orientation_alone(block: bytes) -> bytes:
+    found = tiff.read(block).get(tiff.IFD0, {}).get(_ORIENTATION)
+    orientation = tag_values.code(found, among=range(1, 9)) or 1
+    alone = b"MM\0*" + struct.pack(">LHHHLHHL", 8, 1, _ORIENTATION, 3, 1, orientation, 0, 0)
+    return alone.ljust(len(block), b"\0") if len(alone) <= len(block) else bytes(len(block))
+
+
+def _edited(block: bytes, removal: Removal) -> bytes:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
         raise Unproven("Its EXIF is no TIFF.")
-    tree = _Tree(bytearray(block), order)
+    tree = _Tree(bytearray(block), order, removal)
     tree.keep(0, 8)
     following_at = _edit_directory(tree, tree.number("L", 4))
     ifd1_at = tree.number("L", following_at)
     if ifd1_at:
         try:
-            trial = _Tree(bytearray(tree.data), order, covered=list(tree.covered))
+            trial = _Tree(bytearray(tree.data), order, removal, covered=list(tree.covered))
             last_at = _edit_directory(trial, ifd1_at, inner=frozenset())
             _keep_thumbnail(trial, ifd1_at)
             trial.write("L", last_at, 0)
@@ -116,19 +148,16 @@ def edit_block(block: bytes) -> bytes:
         else:
             tree = trial
     tree.blank_gaps()
-    edited = bytes(tree.data)
-    if tiff.GPS in tiff.read(edited):
-        raise Unproven("A position is still there.")
-    return edited
+    return bytes(tree.data)
 
 
-def edit_file(path: Path) -> None:
+def edit_file(path: Path, removal: Removal) -> None:
     """A TIFF file of one or more pages, in place. Raises Unproven."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        tree = _opened(data)
+        tree = _opened(data, removal)
         tree.keep(0, 8)
         for at in _pages(tree):
-            _edit_directory(tree, at, is_page=True)
+            _edit_directory(tree, at)
             for pixels_at, byte_size in _pixels(tree, at):
                 tree.keep(pixels_at, byte_size)
         tree.blank_gaps()
@@ -142,12 +171,12 @@ def drawing(path: Path) -> list[tuple[int, int]]:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         memoryview(data) as view,
     ):
-        tree = _opened(data)
+        tree = _opened(data, Removal())
         found = []
         for at in _pages(tree):
             tags = pixels = 0
             for tag, entry_at in sorted(_entries(tree, at)):
-                if not _is_forgotten(tag, is_page=True) and tag not in INNER:
+                if _draws(tree, tag, entry_at):
                     tags = zlib.crc32(_value(tree, entry_at), zlib.crc32(b"%d" % tag, tags))
             for pixels_at, byte_size in _pixels(tree, at):
                 tree.count_bytes(byte_size)
@@ -156,11 +185,16 @@ def drawing(path: Path) -> list[tuple[int, int]]:
         return found
 
 
-def _opened(data: mmap.mmap) -> _Tree:
+def _draws(tree: _Tree, tag: int, entry_at: int) -> bool:
+    is_text = tree.number("H", entry_at + 2) in _TEXT_KINDS
+    return tag == _ICC_PROFILE or (0x00FE <= tag < 0x0215 and tag in KEPT_TAGS and not is_text)
+
+
+def _opened(data: mmap.mmap, removal: Removal) -> _Tree:
     shape = tiff.shape(data)
     if shape is None or shape.count != "H" or shape.skipped:
         raise Unproven("It is a TIFF of a rare kind.")
-    return _Tree(data, shape.order)
+    return _Tree(data, shape.order, removal)
 
 
 def _pages(tree: _Tree) -> Iterator[int]:
@@ -240,9 +274,26 @@ def _whole_numbers(tree: _Tree, entry_at: int) -> tuple[int, ...]:
     return struct.unpack(f"{tree.order}{len(data) // struct.calcsize('=' + letter)}{letter}", data)
 
 
-def _is_forgotten(tag: int, *, is_page: bool) -> bool:
-    is_private = is_page and tag >= 0x8000
-    return tag in FORGOTTEN_TAGS or (is_private and tag not in KEPT_PRIVATE_TAGS)
+def _stays(tree: _Tree, tag: int, entry_at: int) -> bool:
+    """Notes what does not."""
+    kind, count = tree.numbers("HL", entry_at + 2)
+    reason = None
+    # Index and version of Interop, whose numbers are also those of hemisphere and latitude.
+    is_of_interop = tag in {1, 2} and kind in {2, 7} and count <= 4
+    if tag not in KEPT_TAGS and not is_of_interop:
+        reason = _IN_WORDS.get(tag, Removed.OTHER)
+    elif (kind in _TEXT_KINDS or tag in _TEXT_TAGS) and _tells(tree, kind, count, entry_at):
+        reason = Removed.TEXTS
+    if reason is not None:
+        tree.removal.removed.add(reason)
+    return reason is None
+
+
+def _tells(tree: _Tree, kind: int, count: int, entry_at: int) -> bool:
+    """Of a text; those of one structure are looked at as far as `_MAX_TEXT_BYTES` go."""
+    byte_size = tiff.UNIT_BYTES.get(kind, 0) * count
+    tree.text_bytes += byte_size
+    return tree.text_bytes > _MAX_TEXT_BYTES or tree.removal.bytes_tell(_value(tree, entry_at))
 
 
 def _edit_directory(
@@ -251,7 +302,6 @@ def _edit_directory(
     *,
     inner: frozenset[int] = INNER,
     depth: int = 0,
-    is_page: bool = False,
 ) -> int:
     """Close the gaps that forgotten tags leave; returns where the next directory is told."""
     count = tree.number("H", at)
@@ -261,7 +311,7 @@ def _edit_directory(
     for tag, entry_at in _entries(tree, at):
         if tag == SUB_IFDS:
             raise Unproven("Its EXIF holds directories that are not understood.")
-        if not _is_forgotten(tag, is_page=is_page) and _keep_value(tree, entry_at):
+        if _stays(tree, tag, entry_at) and _keep_value(tree, entry_at):
             entries.append(bytes(tree.data[entry_at : entry_at + 12]))
             if tag in inner:
                 inner_at = tree.number("L", entry_at + 8)

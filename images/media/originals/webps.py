@@ -9,8 +9,8 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.media import containers
-from images.media.originals import telling, tiff_tags
-from images.media.originals.telling import Unproven
+from images.media.originals import tiff_tags
+from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,7 @@ _MAX_XMP_BYTES: Final = 32 * 1024 * 1024
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 
 
-def rewrite(source: Path, into: Path) -> bool:
-    changed = False
+def rewrite(source: Path, into: Path, removal: Removal) -> None:
     flags = 0
     told_flags = []  # where they stand, and what they were
     with (
@@ -36,9 +35,9 @@ def rewrite(source: Path, into: Path) -> bool:
         out.write(bytes(12))
         for name, payload in _chunks(data):
             is_another = name == b"EXIF" and flags & _EXIF_FLAG  # there may be one (2.7.1.5)
-            kept = None if is_another else _kept(name, payload)
-            changed = changed or kept != payload
+            kept = None if is_another else _kept(name, payload, removal)
             if kept is None:
+                removal.removed.add(Removed.XMP if name == b"XMP " else Removed.OTHER)
                 continue
             flags |= {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}.get(name, 0)
             out.write(struct.pack("<4sL", name, len(kept)))
@@ -52,7 +51,8 @@ def rewrite(source: Path, into: Path) -> bool:
             out.write(bytes([told & ~(_EXIF_FLAG | _XMP_FLAG) | flags]))
         out.seek(0)
         out.write(struct.pack("<4sL4s", b"RIFF", byte_size - 8, b"WEBP"))
-        return changed or byte_size != len(data)  # something hangs behind the end
+        if int.from_bytes(data[4:8], "little") + 8 < len(data):
+            removal.removed.add(Removed.ATTACHMENTS)
 
 
 def drawing(path: Path) -> int:
@@ -67,13 +67,13 @@ def drawing(path: Path) -> int:
     return checksum
 
 
-def _kept(name: bytes, payload: bytes) -> bytes | None:
+def _kept(name: bytes, payload: bytes, removal: Removal) -> bytes | None:
     """What stays of a chunk."""
     if name == b"EXIF":
-        return tiff_tags.edit_block(re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload))
+        return tiff_tags.edit_block(re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload), removal)
     if name == b"XMP ":
-        is_too_long = len(payload) > _MAX_XMP_BYTES
-        return None if is_too_long or telling.xmp_tells_where(payload) else payload
+        is_short = len(payload) <= _MAX_XMP_BYTES
+        return payload if is_short and removal.keeps_xmp(payload) else None
     if name == b"ANMF":
         _look_into_frame(payload)
     return payload if name in _DRAWING_CHUNKS else None
