@@ -12,6 +12,7 @@ def main() -> None:
     try:
         from bandpics.local import environment
 
+        folder = environment.take_data_dir(sys.argv)
         # Before Django: `up` makes the settings that Django wants to see.
         if sys.argv[1:2] == ["up"]:
             from bandpics.local import up
@@ -23,7 +24,10 @@ def main() -> None:
             f"bandpics: {error.name} is not installed: this is {sys.executable}. "
             "Run `make setup`, then `make run`."
         )
-    environment.borrow(os.environ)
+    if folder is None:
+        environment.borrow(os.environ)
+    elif not environment.use(folder, os.environ):
+        sys.exit(f"bandpics: {folder} holds no stack: `up` never ran there.")
     if sys.argv[1:2] == ["compare_exif"]:  # looks at files, and at no store
         environment.pretend(os.environ)
     if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):

@@ -252,7 +252,10 @@ try:
 except EnvValidationError as error:
     messages = cast("dict[str, list[str]]", error.error_messages)
     wrong = "; ".join(f"{name}: {' '.join(why)}" for name, why in messages.items())
-    raise ImproperlyConfigured(f"{wrong} (README.md explains each variable)") from None
+    raise ImproperlyConfigured(
+        f"{wrong} (README.md explains each variable; beside a `make run` in a folder of its own: "
+        "manage.py --data-dir FOLDER …)"
+    ) from None
 
 if OIDC_ISSUER and not (OIDC_AUDIENCE and OIDC_JWKS_URL):
     raise ImproperlyConfigured("OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL, too.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+DEFAULT_DATA_DIR = PROJECT / ".local"
 
 # Looks like production and reaches nothing: for checks that need settings but no stores.
 PRETENDED = {
@@ -30,19 +32,40 @@ PRETENDED = {
 
 def data_dir() -> Path:
     """Where the local stack keeps its data unless told otherwise."""
-    return Path(os.environ.get("BANDPICS_DATA_DIR") or PROJECT / ".local")
+    return Path(os.environ.get("BANDPICS_DATA_DIR") or DEFAULT_DATA_DIR)
+
+
+def take_data_dir(words: list[str]) -> Path | None:
+    """The folder of `--data-dir`, wherever it stands; taken out, and data_dir() from now on."""
+    if not any(word.partition("=")[0] == "--data-dir" for word in words):
+        return None
+    parser = argparse.ArgumentParser(prog="manage.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--data-dir", type=Path)
+    named, words[:] = parser.parse_known_args(words)
+    folder: Path = named.data_dir
+    os.environ["BANDPICS_DATA_DIR"] = str(folder)
+    return folder
 
 
 def borrow(into: MutableMapping[str, str]) -> None:
     """Let a command run beside the local stack. What is set already stays."""
-    if into.get("DATABASE_URL"):
-        return
+    if not into.get("DATABASE_URL"):
+        for name, value in _written(data_dir()).items():
+            into.setdefault(name, value)
+
+
+def use(folder: Path, into: MutableMapping[str, str]) -> bool:
+    """Let a command run beside the stack of this folder, whatever is set. False: there is none."""
+    variables = _written(folder)
+    into.update(variables)
+    return bool(variables)
+
+
+def _written(folder: Path) -> dict[str, str]:
     try:
-        text = (data_dir() / "env").read_text()
+        return parse((folder / "env").read_text())
     except OSError:
-        return
-    for name, value in parse(text).items():
-        into.setdefault(name, value)
+        return {}
 
 
 def pretend(into: MutableMapping[str, str]) -> None:

@@ -149,7 +149,9 @@ def _welcome(
         say(f"           e-mail {known['admin_email']}, password {known['admin_password']}")
         say("           (shown only now; also in stack.json)")
     elif known["admin_email"]:
-        say(f"           e-mail {known['admin_email']}; new password: manage.py changepassword")
+        is_default = data_dir.path == environment.DEFAULT_DATA_DIR
+        manage = "manage.py" if is_default else f"manage.py --data-dir {data_dir.path}"
+        say(f"           e-mail {known['admin_email']}; new password: {manage} changepassword")
     say(f"  API      {web}/api/v1/docs/")
     say(f"  Data     {data_dir.path}\n")
     say("Ctrl-C stops everything; your data stays.")

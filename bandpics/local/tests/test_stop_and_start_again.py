@@ -46,7 +46,7 @@ def test_whatever_ends_it_a_restart_finds_everything(up):
 
     assert up.start() == first  # the same link, keys, password and ports
     assert first["admin_password"] not in up.said()
-    assert "changepassword" in up.said()
+    assert f"manage.py --data-dir {up.data_dir} changepassword" in up.said()
     answer = s3_client(first).get_object(Bucket=first["s3_bucket"], Key="kept.jpg")
     assert answer["Body"].read() == b"bytes"
     assert answer["ContentType"] == "image/jpeg"  # from the name: see s3_server

@@ -77,17 +77,30 @@ def test_secrets_are_not_in_arguments_that_anyone_may_read(shared_up):
         assert not any(value in word for word in words), name
 
 
-def test_another_command_runs_beside_it(shared_up):
-    code = "from bandpics.users.models import User; print(User.objects.get().email)"
-    result = subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v0", "-c", code],
-        cwd=environment.PROJECT,
-        env={**pytest_plugin.outside(), "BANDPICS_DATA_DIR": str(shared_up.data_dir)},
-        capture_output=True,
-        text=True,
-        check=True,
+@pytest.mark.parametrize("how", ["apart", "in one word", "by variable"])
+def test_another_command_runs_beside_it(shared_up, how):
+    folder = str(shared_up.data_dir)
+    words = {"apart": ["--data-dir", folder], "in one word": [f"--data-dir={folder}"]}.get(how, [])
+    result = manage(
+        *words,
+        *("shell", "-v0", "-c"),
+        "from bandpics.users.models import User; print(User.objects.get().email)",
+        **({"BANDPICS_DATA_DIR": folder} if how == "by variable" else {}),
     )
-    assert result.stdout.strip() == "admin@example.org"
+    assert result.stdout.strip() == "admin@example.org", result.stderr
+
+
+def test_a_command_that_finds_no_stack_says_how_to_name_its_folder(tmp_path):
+    result = manage("reconcile", BANDPICS_DATA_DIR=str(tmp_path))
+    assert result.returncode == 1
+    assert "SECRET_KEY" in result.stderr
+    assert "manage.py --data-dir FOLDER" in result.stderr.splitlines()[-1]
+
+
+def test_a_folder_without_a_stack_is_refused(tmp_path):
+    result = manage("--data-dir", str(tmp_path), "reconcile")
+    assert result.returncode == 1
+    assert result.stderr == f"bandpics: {tmp_path} holds no stack: `up` never ran there.\n"
 
 
 def test_a_second_one_on_the_same_data_is_told_where_the_first_is(shared_up, stack):
@@ -147,3 +160,14 @@ def test_what_dies_is_brought_back(shared_up, stack):
     until(lambda: healthz(stack["web_url"]) == 200, up.log, seconds=20)
     until(lambda: worker_listens(stack), up.log, seconds=30)
     until(lambda: postgres.answers(stack["database_url"]), up.log, seconds=10)
+
+
+def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=environment.PROJECT,
+        env={**pytest_plugin.outside(), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
