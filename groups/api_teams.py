@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from bandpics.api.doors import MemberView
 from bandpics.api.idempotency import idempotent
+from bandpics.api.pages import Pages
 from bandpics.api.problems import Conflict, Forbidden
 from bandpics.users.models import Scope
 from groups import team_json as json
@@ -52,6 +53,8 @@ class TeamView(MemberView):
 
 
 class TeamList(TeamView):
+    parameters: ClassVar = {"GET": Pages.parameters}
+
     @extend_schema(responses=json.TeamSerializer(many=True))
     def get(self, request: Request) -> Response:
         """The teams I am in, by name; an admin sees all."""
@@ -100,6 +103,7 @@ class TeamDetail(TeamView):
 
 
 class MemberList(TeamView):
+    parameters: ClassVar = {"GET": Pages.parameters}
     serializer_class = json.MemberSerializer
     queryset = Membership.objects.none()
 

@@ -18,6 +18,7 @@ from bandpics.api.fields import ListField
 from bandpics.api.idempotency import idempotent
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden
+from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
 from bandpics.users import keys
 from bandpics.users.callers import Caller, caller_of
 from bandpics.users.models import ApiKey, Scope, User
@@ -77,7 +78,7 @@ class RotatedKeySerializer(ShownKeySerializer):
         read_only_fields = fields
 
 
-class KeyWishSerializer(serializers.Serializer[Any]):
+class KeyWishSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """What a key shall be good for. A key cannot make one that is good for more than itself."""
 
     name = serializers.CharField(max_length=50)
@@ -115,7 +116,7 @@ class RotationSerializer(KeyWishSerializer):
     )
 
 
-class KeyView(APIView):
+class KeyView(KnownParametersOnly, APIView):
     authentication_classes = MEMBER_AUTHENTICATION
     permission_classes = [HasScope]
     read_scope = write_scope = Scope.ADMIN

@@ -6,11 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.models import User
 from groups.models import Membership, Team
 
 
-class TeamSerializer(serializers.ModelSerializer[Team]):
+class TeamSerializer(KnownFieldsOnly, serializers.ModelSerializer[Team]):
     role = serializers.ChoiceField(
         choices=Membership.Role.choices,
         read_only=True,
@@ -34,11 +35,12 @@ class MemberSerializer(serializers.ModelSerializer[Membership]):
         fields = ["user", "email", "name", "role", "created_at"]
 
 
-class RoleSerializer(serializers.Serializer[Any]):
+class RoleSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    also_known = frozenset(MemberSerializer.Meta.fields)
     role = serializers.ChoiceField(choices=Membership.Role.choices)
 
 
-class NewMemberSerializer(serializers.Serializer[Any]):
+class NewMemberSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """Somebody with an account, by e-mail address; by id for admins alone.
 
     Ids are counted up: with them, anybody could read off who has an account here.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
@@ -18,6 +18,7 @@ from bandpics import limits
 from bandpics.api import etags
 from bandpics.api.doors import MemberView
 from bandpics.api.idempotency import idempotent
+from bandpics.api.pages import Pages
 from bandpics.api.problems import Conflict, Forbidden
 from bandpics.users.models import Scope
 from groups.models import Group
@@ -102,6 +103,7 @@ class InvitationList(InvitationView):
     queryset = Invitation.objects.none()  # for the documentation
     filter_backends = [filters.DjangoFilterBackend]
     filterset_class = InvitationFilter
+    parameters: ClassVar = {"GET": [*InvitationFilter.base_filters, *Pages.parameters]}
 
     @extend_schema(responses=json.InvitationSerializer(many=True))
     def get(self, request: Request) -> Response:
@@ -262,6 +264,7 @@ class ByFormatOrAccept(DefaultContentNegotiation):
 
 
 class InvitationQr(InvitationView):
+    parameters: ClassVar = {"GET": ["format"]}
     renderer_classes = [SvgRenderer, PngRenderer]
     content_negotiation_class = ByFormatOrAccept
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 KEYWORD = "Invitation"
+PARAMETER = "access_token"
+CREDENTIAL_PARAMETERS = frozenset({PARAMETER})
 
 
 class TwoCredentials(Problem):
@@ -124,7 +126,7 @@ class InvitationAuthentication(BaseAuthentication):
     @staticmethod
     def _token(request: Request | HttpRequest) -> str | None:
         words = get_authorization_header(request).split()  # type: ignore[arg-type]  # reads META
-        in_address = request.GET.get("access_token")
+        in_address = request.GET.get(PARAMETER)
         if not words:
             return in_address
         in_header = None

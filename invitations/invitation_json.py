@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from bandpics.api.unknown_names import KnownFieldsOnly
 from groups.models import Group
 from invitations.mail import one_line
 from invitations.models import Invitation
@@ -83,7 +84,7 @@ class InvitedSerializer(InvitationSerializer):
         fields = [*InvitationSerializer.Meta.fields, "email_sent"]
 
 
-class Wishes(serializers.Serializer[Any]):
+class Wishes(KnownFieldsOnly, serializers.Serializer[Any]):
     """What an invitation allows. Only owners may trust it, or let it see more or less."""
 
     name = serializers.CharField(max_length=120, required=False, allow_blank=True)
@@ -136,6 +137,8 @@ class NewInvitationSerializer(Wishes):
 
 
 class InvitationChangesSerializer(Wishes):
+    also_known = frozenset(InvitedSerializer.Meta.fields)
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         # What a client sends back as it read it does no harm; a real change is told.
         invitation: Invitation = self.context["invitation"]

@@ -17,10 +17,16 @@ from bandpics import limits
 from bandpics.api.accounts import PASSWORD_LENGTH, UserSerializer, check_password_is_good
 from bandpics.api.idempotency import idempotent
 from bandpics.api.problems import Forbidden
+from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
 from bandpics.users.models import User
 from groups import registration
 from groups.models import Group
-from invitations.authentication import InvitationAuthentication, InvitationExpired, guest
+from invitations.authentication import (
+    CREDENTIAL_PARAMETERS,
+    InvitationAuthentication,
+    InvitationExpired,
+    guest,
+)
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ class RegistrationClosed(Forbidden):
         super().__init__("Ask whoever runs this server for an account.")
 
 
-class RegistrationSerializer(serializers.Serializer[Any]):
+class RegistrationSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
     name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
     password = serializers.CharField(
@@ -96,7 +102,8 @@ def _again(_view: APIView, _request: Request, known: dict[str, Any]) -> dict[str
     return _answer(user, group, api_key=None)
 
 
-class Register(APIView):
+class Register(KnownParametersOnly, APIView):
+    credential_parameters = CREDENTIAL_PARAMETERS
     authentication_classes = [InvitationAuthentication]
     permission_classes = [AllowAny]
 

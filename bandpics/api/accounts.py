@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.permissions import HasScope
+from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
 from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope, User
 from bandpics.users.passwords import TooManyTries
@@ -32,7 +33,8 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
-class AccountChangeSerializer(serializers.Serializer[Any]):
+class AccountChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    also_known = frozenset(UserSerializer.Meta.fields)
     name = serializers.CharField(max_length=120, allow_blank=True, required=False)
     password = serializers.CharField(
         max_length=PASSWORD_LENGTH, trim_whitespace=False, required=False, write_only=True
@@ -53,7 +55,7 @@ class AccountChangeSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-class Me(APIView):
+class Me(KnownParametersOnly, APIView):
     authentication_classes = MEMBER_AUTHENTICATION
     permission_classes = [HasScope]
     write_scope = Scope.ADMIN

@@ -9,13 +9,14 @@ from rest_framework.generics import GenericAPIView
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.pages import Pages
 from bandpics.api.permissions import HasScope
+from bandpics.api.unknown_names import KnownParametersOnly
 from bandpics.users.callers import Caller, caller_of
 
 if TYPE_CHECKING:
     from rest_framework.response import Response
 
 
-class MemberView(GenericAPIView[Any]):
+class MemberView(KnownParametersOnly, GenericAPIView[Any]):
     """Open to people with an account, whatever they sign in with. Lists come in short pages."""
 
     authentication_classes = MEMBER_AUTHENTICATION

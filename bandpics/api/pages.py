@@ -15,6 +15,7 @@ class Pages(LimitOffsetPagination):
     default_limit = 50
     max_limit = 200
     skip_query_param = "skip"
+    parameters = ("limit", "offset", "skip")
 
     def get_limit(self, request: Request) -> int:
         limit = self._number(request, self.limit_query_param, at_least=1)

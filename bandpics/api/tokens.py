@@ -17,13 +17,14 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from bandpics.api import throttles
 from bandpics.api.authentication import CHALLENGE, CredentialInvalid
+from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
 from bandpics.users.passwords import TooManyTries
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
 
-class PasswordSerializer(serializers.Serializer[Any]):
+class PasswordSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     email = serializers.CharField(max_length=254, required=False)
     username = serializers.CharField(
         max_length=254, required=False, help_text="The e-mail address, by another name."
@@ -41,7 +42,7 @@ class TokensSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField(help_text="Gives another access token; 7 days.")
 
 
-class RefreshSerializer(serializers.Serializer[Any]):
+class RefreshSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     refresh = serializers.CharField(max_length=4096)
 
 
@@ -49,7 +50,7 @@ class AccessSerializer(serializers.Serializer[Any]):
     access = serializers.CharField()
 
 
-class _SignInView(APIView):
+class _SignInView(KnownParametersOnly, APIView):
     authentication_classes = []
     permission_classes = [AllowAny]
 

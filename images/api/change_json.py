@@ -12,7 +12,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from bandpics.api.unknown_names import KnownFieldsOnly
 from images import moderation
+from images.api.image_json import ImageDetailSerializer
 from images.editing import Taken
 from images.media import originals
 from images.media.capture_time import YEARS
@@ -69,13 +71,15 @@ class DegreesField(serializers.FloatField):
         return degrees
 
 
-class PositionSerializer(serializers.Serializer[Any]):
+class PositionSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     lat = DegreesField(min_value=-90, max_value=90, help_text="Degrees north, WGS 84.")
     lon = DegreesField(min_value=-180, max_value=180, help_text="Degrees east, WGS 84.")
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
+class ChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """Whatever is left out stays. What was read from the file is never read again over it."""
+
+    also_known = frozenset(ImageDetailSerializer.Meta.fields)
 
     description = serializers.CharField(max_length=4000, allow_blank=True, required=False)
     caption = serializers.CharField(
@@ -100,7 +104,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     )
 
 
-class ModerationSerializer(serializers.Serializer[Any]):
+class ModerationSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     decision = serializers.ChoiceField(choices=[moderation.APPROVE, moderation.REJECT])
     reason = serializers.CharField(
         max_length=500, allow_blank=True, default="", help_text="Of a rejection, for its sender."

@@ -15,13 +15,19 @@ from rest_framework.views import APIView
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden, Unavailable
+from bandpics.api.unknown_names import KnownParametersOnly
 from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope, User
 from groups.models import Group
 from images import senders, viewers
 from images.media.storage import StorageUnavailable
 from images.models import Image, Upload
-from invitations.authentication import InvitationAuthentication, guest, refuse_if_closed
+from invitations.authentication import (
+    CREDENTIAL_PARAMETERS,
+    InvitationAuthentication,
+    guest,
+    refuse_if_closed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +41,12 @@ if TYPE_CHECKING:
     from images.viewers import Viewer
 
 
-class PhotoView(APIView):
+class PhotoView(KnownParametersOnly, APIView):
     """Open to guests with an invitation and to members, whatever they sign in with."""
 
     authentication_classes = [InvitationAuthentication, *MEMBER_AUTHENTICATION]
     permission_classes = [HasScope]
+    credential_parameters = CREDENTIAL_PARAMETERS
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, StorageUnavailable):

@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers, status
 
 from bandpics.api.problems import Problem
+from bandpics.api.unknown_names import KnownFieldsOnly
 from images import uploads
 from images.api.upload_json import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSchema
 from images.media import formats
@@ -33,7 +34,7 @@ class TooLarge(Problem):
 # --- Form -----------------------------------------------------------------------------------
 
 
-class ReplacementFormSerializer(serializers.Serializer[Any]):
+class ReplacementFormSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     file = serializers.FileField(allow_empty_file=True, use_url=False)
 
     def validate_file(self, file: Any) -> Any:
@@ -108,7 +109,7 @@ class Base64Field(serializers.CharField):
                 raise too_large_for_json()
 
 
-class PhotoInJsonSerializer(serializers.Serializer[Any]):
+class PhotoInJsonSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     image = extend_schema_field(
         {"type": "string", "format": "byte", "description": "Base64, or a data: URI."}
     )(Base64Field)(trim_whitespace=False)

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.serializers import ErrorDetail
 
 from bandpics.api.fields import ListField
+from bandpics.api.unknown_names import KnownFieldsOnly
 from groups.models import Group, Membership
 from images import uploads
 from images.api.image_json import ImageSerializer
@@ -27,7 +28,9 @@ def finite(value: float) -> None:
         raise serializers.ValidationError("Give a number of degrees.", code="invalid")
 
 
-class GroupSerializer(serializers.ModelSerializer[Group]):
+class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
+    also_known = frozenset({"images"})  # of GroupDetailSerializer
+
     team = serializers.UUIDField(
         source="team_id",
         required=False,
@@ -123,6 +126,12 @@ class GroupDetailSerializer(GroupSerializer):
     def get_images(self, _: Group) -> Any:
         images = self.context["images"]
         return ImageSerializer(images, many=True, context=self.context).data
+
+
+class NewGroupSerializer(GroupSerializer):
+    """Without `files`, which are validated apart."""
+
+    also_known = frozenset({"files"})
 
 
 class NewGroupSchema(GroupSerializer):

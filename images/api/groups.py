@@ -3,7 +3,7 @@ made together with them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -19,6 +19,7 @@ from rest_framework.reverse import reverse
 from bandpics.api import bodies, etags
 from bandpics.api.doors import MemberView
 from bandpics.api.idempotency import idempotent
+from bandpics.api.pages import Pages
 from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
 from bandpics.users.models import Scope
@@ -90,6 +91,7 @@ class GroupList(GroupView):
     parser_classes = [*MemberView.parser_classes, FormParser]
     filter_backends = [filters.DjangoFilterBackend]
     filterset_class = GroupFilter
+    parameters: ClassVar = {"GET": [*GroupFilter.base_filters, *Pages.parameters]}
 
     @staticmethod
     def max_body_bytes(request: HttpRequest) -> int:
@@ -134,7 +136,8 @@ class GroupList(GroupView):
 
         JSON announces `files`, and `uploads` says how to send each; a form carries them.
         """
-        body = self.get_serializer(data=request.data)
+        context = self.get_serializer_context()
+        body = json.NewGroupSerializer(data=request.data, context=context)
         body.is_valid(raise_exception=True)
         about = dict(body.validated_data)
         team = self._team(about.pop("team_id", None))

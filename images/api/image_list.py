@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import Q
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -151,6 +151,8 @@ PARAMETERS = [
 
 
 class ImageList(PhotoView):
+    parameters: ClassVar = {"GET": [each.name for each in PARAMETERS]}
+
     @extend_schema(parameters=PARAMETERS, responses=ImagePageSerializer, operation_id="images_list")
     def get(self, request: Request) -> Response:
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""

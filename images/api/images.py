@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -140,6 +140,7 @@ class OnePhotoView(PhotoView):
 
 
 class ImageDetail(OnePhotoView):
+    parameters: ClassVar = {"GET": ["trashed"]}
     permission_classes = [UploadsOrModerates]
 
     @extend_schema(
@@ -258,6 +259,8 @@ def _columns(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 class ImageVariant(OnePhotoView):
+    parameters: ClassVar = {"GET": ["trashed"]}
+
     @extend_schema(
         parameters=[
             TRASHED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -88,6 +88,8 @@ class GroupParameter(serializers.Serializer[Any]):
 
 
 class StatsView(PhotoView):
+    parameters: ClassVar = {"GET": ["group"]}
+
     @extend_schema(
         parameters=[
             OpenApiParameter(

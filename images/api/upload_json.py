@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from bandpics.api import etags
 from bandpics.api.fields import ListField
+from bandpics.api.unknown_names import KnownFieldsOnly
 from images import uploads
 from images.api.change_json import PositionSerializer
 from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
@@ -24,7 +25,7 @@ FILENAME_LENGTH = 255
 # --- Announcing -----------------------------------------------------------------------------
 
 
-class AnnouncedFileSerializer(serializers.Serializer[Any]):
+class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """One file, as its sender describes it. Only the size is binding."""
 
     client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
@@ -69,7 +70,7 @@ class AnnouncedFileSerializer(serializers.Serializer[Any]):
         return value
 
 
-class AnnouncementSerializer(serializers.Serializer[Any]):
+class AnnouncementSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     group = serializers.UUIDField(
         required=False, help_text="Needed by members; an invitation has its own."
     )
@@ -94,7 +95,7 @@ def announced(file: dict[str, Any]) -> uploads.Announced:
     )
 
 
-class PartSerializer(serializers.Serializer[Any]):
+class PartSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     part = serializers.IntegerField(required=False, min_value=1, help_text="From 1.")
 
 

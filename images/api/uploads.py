@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
 from django.core.exceptions import ValidationError as Invalid
@@ -124,6 +124,8 @@ def _updated_since(request: Request) -> datetime | None:
 
 
 class UploadList(PhotoView):
+    parameters: ClassVar = {"GET": ["updated_since"]}
+
     @extend_schema(
         responses=json.ReceiptSerializer,
         parameters=[

@@ -220,11 +220,6 @@ def test_filters_add_up(both, found):
     assert found(uploader="anna", camera="apple", has_gps="true", status="done") == ["yes"]
 
 
-def test_what_nobody_defined_is_ignored(both, found):
-    both("a")
-    assert found(colour="red") == ["a"]
-
-
 # --- The trash ------------------------------------------------------------------------------
 
 

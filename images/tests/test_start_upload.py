@@ -241,9 +241,13 @@ def test_a_nul_in_a_name_is_refused_not_a_crash(cleo):
 
 
 def test_a_client_cannot_choose_id_key_or_status(cleo):
-    ticket = cleo.announce_one(b"x", id="0" * 32, key="evil", status="done", version=9)
-    upload = Upload.objects.get(pk=ticket["id"])
-    assert (upload.status, upload.version) == ("pending", 1)
+    file = described(b"x", id="0" * 32, key="evil", status="done", version=9)
+    answer = cleo.announce(file)
+    assert answer.status_code == 400
+    assert [each["pointer"] for each in answer.json()["errors"]] == [
+        f"#/files/0/{name}" for name in ("id", "key", "status", "version")
+    ]
+    assert not Upload.objects.exists()
 
 
 # --- Again ----------------------------------------------------------------------------------

@@ -50,4 +50,4 @@ def test_what_is_not_read_as_ascii_is_a_bad_request(ask, charset, query):
 
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1", "nonsense"])
 def test_all_others_are_read(ask, charset):
-    assert "password" in ask(charset, "a=b")[1]["errors"][0]["pointer"]
+    assert "password" in ask(charset, "")[1]["errors"][0]["pointer"]
