@@ -37,7 +37,7 @@ test-long: setup
 	@exec $(BIN)/python -m pytest -m long $(ARGS)
 
 chaos: setup
-	@exec $(BIN)/python -m pytest -m chaos -n0 images/tests/test_chaos.py $(ARGS)
+	@exec $(BIN)/python -m pytest -m chaos -n0 images/tests/test_chaos.py images/tests/test_frozen_workers.py $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

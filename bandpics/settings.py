@@ -204,7 +204,24 @@ DATABASES: dict[str, Any] = {
     )
     or {}
 }
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# What a frozen process or a lost machine holds in Postgres, a row in an open transaction for one,
+# is let go of within half a minute; and nobody waits for a Postgres that is lost for longer.
+_SESSION = {
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25s",
+}
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 REDIS_URL = env.str("REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://.+"))
 
 # What carries rings to the workers; Redis does it, too. An empty one says the same as none.

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from bandpics import health
+from bandpics import fencing, health
 from bandpics.api import idempotency
 from images import doomed, doorbell, locks, processing, retention, trash, uploads, versions
 from images.media.storage import StorageUnavailable
@@ -60,7 +60,7 @@ def sweep() -> None:
 @contextmanager
 def alone(lock: int) -> Iterator[bool]:
     """Holds a Postgres advisory lock of this session, if it is free."""
-    with connection.cursor() as cursor:
+    with fencing.killed_if_frozen(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
         row = cursor.fetchone()
         is_alone = bool(row and row[0])

@@ -1,7 +1,8 @@
 """One at a time rearranges the objects of a photo: moves, edits or removes them.
 
 Rows alone decide what is true. The lock keeps two of these from removing each other's copies; it
-is never waited for, and a session that dies lets go of it.
+is never waited for. A session that dies lets go of it, and a process that is frozen while it holds
+it is killed (bandpics.fencing): what it was about to write is never written.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.db import connection
+
+from bandpics import fencing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +28,7 @@ def objects_of(image_id: UUID) -> Iterator[None]:
     """Holds a Postgres advisory lock of this session. Raises Busy."""
     # 63 bits of the id, most of them random.
     number = image_id.int & (2**63 - 1)
-    with connection.cursor() as cursor:
+    with fencing.killed_if_frozen(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
         row = cursor.fetchone()
         if not (row and row[0]):

@@ -7,8 +7,8 @@ import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -26,8 +26,9 @@ from images.media import keys
 from images.tests.story import DEVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Iterator
     from concurrent.futures import Future
+    from datetime import datetime
     from pathlib import Path
     from uuid import UUID
 
@@ -140,6 +141,10 @@ class World:
             return [Row(*found) for found in connection.execute(ROWS).fetchall()]
         return []
 
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() > end, seconds=seconds + 5)
+
     def row(self, upload_id: str) -> Row:
         return next(row for row in self.rows() if str(row.id) == upload_id)
 
@@ -148,12 +153,16 @@ class World:
             self.stack.variables["DATABASE_URL"], connect_timeout=2, autocommit=True
         )
 
-    def stored(self) -> set[str]:
-        """Every key in the bucket, asked past the proxy."""
+    def stored(self) -> dict[str, datetime]:
+        """Every key in the bucket and when it was written, asked past the proxy."""
         pages = self._bucket.get_paginator("list_objects_v2").paginate(
             Bucket=self.stack.variables["S3_BUCKET"]
         )
-        return {found["Key"] for page in pages for found in page.get("Contents", [])}
+        return {
+            found["Key"]: found["LastModified"]
+            for page in pages
+            for found in page.get("Contents", [])
+        }
 
     def read(self, key: str) -> bytes:
         answer = self._bucket.get_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key)
@@ -196,6 +205,28 @@ class World:
         if child.process.poll() is None:
             child.process.send_signal(number)
             self.until(lambda: child.process.poll() is not None, seconds=10)
+
+    def freeze(self, *processes: psutil.Process) -> list[psutil.Process]:
+        for process in processes:
+            process.suspend()
+        return list(processes)
+
+    def wake(self, processes: Iterable[psutil.Process]) -> None:
+        """Children first: their worker may find that they have reached their limit."""
+        for process in reversed(list(processes)):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+                self.wait(1)
+
+    @contextmanager
+    def another_worker(self) -> Iterator[None]:
+        program, name = self.supervisor.children[WORKER].program, f"another-{WORKER}"
+        command = [word.replace(f"{WORKER}@", f"{name}@") for word in program.command]
+        self.supervisor.start(replace(program, name=name, command=command))
+        try:
+            yield
+        finally:
+            self.supervisor.stop(name)
 
     def forget_queue(self) -> None:
         with suppress(redis.RedisError), redis.Redis.from_url(self.redis_url) as client:
@@ -275,7 +306,7 @@ class Sender:
     def send(self, name: str, data: bytes) -> str:
         end = time.monotonic() + self._patience_seconds
         while True:
-            with suppress(urllib3.exceptions.HTTPError, _NotYet):
+            with suppress(urllib3.exceptions.HTTPError, NotYet):
                 upload_id = self._send(name, data)
                 self.acknowledged[name] = upload_id
                 return upload_id
@@ -292,7 +323,7 @@ class Sender:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         answer = self._pool.request(method, self._api + path, json=body, headers=self._headers)
         if answer.status >= 500 or answer.status in {409, 429}:
-            raise _NotYet
+            raise NotYet
         assert answer.status < 300, answer.data
         return answer.json() if answer.data else None
 
@@ -309,12 +340,12 @@ class Sender:
             signed = ticket["upload"]
             put = self._pool.request("PUT", signed["url"], body=data, headers=signed["headers"])
             if put.status != 200:
-                raise _NotYet
+                raise NotYet
         self.ask("POST", f"/uploads/{ticket['id']}/complete/")
         return str(ticket["id"])
 
 
-class _NotYet(Exception):
+class NotYet(Exception):
     """To be tried again."""
 
 
@@ -337,8 +368,8 @@ def assert_nothing_is_lost(world: World, photos: dict[str, bytes], sender: Sende
 def assert_books_agree(world: World) -> None:
     """No object without a row, no row without its objects, nothing left in quarantine."""
     with suppress(AssertionError):
-        world.until(lambda: world.stored() == _wanted(world), seconds=8)
-    stored, wanted = world.stored(), _wanted(world)
+        world.until(lambda: set(world.stored()) == _wanted(world), seconds=8)
+    stored, wanted = set(world.stored()), _wanted(world)
     assert stored == wanted, f"no row: {stored - wanted}, no object: {wanted - stored}\n{world}"
 
 

@@ -17,9 +17,11 @@ from celery import signals
 from django.conf import settings
 
 settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT = 4, 6
+_postgres = settings.DATABASES["default"]["OPTIONS"]
+_postgres["options"] = f"{_postgres.get('options', '')} -c idle_in_transaction_session_timeout=3s"
 django.setup()
 
-from bandpics import connections, watchdog  # noqa: E402 - tasks need the settings
+from bandpics import connections, fencing, watchdog  # noqa: E402 - tasks need the settings
 from bandpics.celery import app  # noqa: E402
 from images import cleanup, processing, strays, tasks  # noqa: E402
 from images.media import rendering, storage  # noqa: E402
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 connections.LOCK_SECONDS = 1.0
+fencing.FROZEN_SECONDS, fencing.BEAT_SECONDS = 3.0, 0.5
 watchdog.GRACE_SECONDS = 2.0
 watchdog.TICK_SECONDS, watchdog.LOOK_SECONDS, watchdog.SILENCE_SECONDS = 0.25, 0.5, 4.0
 processing.LEASE = timedelta(seconds=3)
@@ -60,6 +63,7 @@ _FAULTS = {
     b"<test:segfault>": lambda: ctypes.string_at(0),
     b"<test:out-of-memory>": lambda: bytearray(1 << 60),
     b"<test:hang>": lambda: time.sleep(60),
+    b"<test:slow>": lambda: time.sleep(1),
     b"<test:never-end>": _never_end,
 }
 _inspect = rendering.inspect

@@ -255,7 +255,7 @@ def test_the_photo_of_a_killed_child_is_done_within_30_seconds(tmp_path, capsys)
             world.until(lambda upload=upload: world.row(upload).status == "done", seconds=60)
             waits.append(time.monotonic() - began)
             assert world.row(upload).attempt == 2
-            _wait(world, n * 2.5)  # so that the sweeper comes by at another time of the lease
+            world.wait(n * 2.5)  # so that the sweeper comes by at another time of the lease
     finally:
         world.end()
     with capsys.disabled():
@@ -280,13 +280,13 @@ def _faults(world, kills, small_disk):
 
     def the_store_goes_away():
         world.s3.down()
-        _wait(world, 2)
+        world.wait(2)
         world.s3.up()
 
     def the_disk_fills_up():
         if small_disk is not None:
             with filled_up(small_disk):
-                _wait(world, 2)
+                world.wait(2)
 
     return {
         "a child is killed": kills.kill_a_child,
@@ -354,11 +354,6 @@ def filled_up(disk):
         yield
     finally:
         filler.unlink()
-
-
-def _wait(world: World, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    world.until(lambda: time.monotonic() > end, seconds=seconds + 5)
 
 
 def _ports_to_postgres(world: World) -> set[int]:

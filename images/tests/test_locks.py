@@ -1,0 +1,103 @@
+"""Who is frozen while others wait for it is killed; what it held is free again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection
+
+from bandpics.ids import new_id
+from images import locks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a timer")
+
+# Holds the lock of a photo's objects for some seconds, and says so.
+HOLDER = """
+import sys, time, uuid, django
+django.setup()
+from bandpics import fencing
+from images import locks
+fencing.FROZEN_SECONDS, fencing.BEAT_SECONDS = 1.0, 0.2
+with locks.objects_of(uuid.UUID(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+print("let go", flush=True)
+"""
+
+
+SESSION = """
+    SELECT name, setting::int FROM pg_settings
+    WHERE name LIKE 'tcp_%' OR name = 'idle_in_transaction_session_timeout'
+"""
+
+
+@contextmanager
+def holder(image_id: UUID, *, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    database = connection.settings_dict
+    address = f"{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    url = f"postgres://{database['USER']}:{database['PASSWORD']}@{address}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(image_id), str(seconds)],
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@linux_only
+@pytest.mark.django_db(transaction=True)
+def test_a_frozen_holder_is_killed_and_its_lock_is_free():
+    image_id = new_id()
+    with holder(image_id, seconds=60) as process:
+        with pytest.raises(locks.Busy), locks.objects_of(image_id):
+            pass
+        process.send_signal(signal.SIGSTOP)
+        assert process.wait(timeout=10) == -signal.SIGKILL
+        assert is_free(image_id, within_seconds=5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_holder_that_runs_is_left_alone_however_long_it_takes():
+    with holder(new_id(), seconds=2.5) as process:
+        assert process.communicate(timeout=30)[0] == "let go\n"
+        assert process.returncode == 0
+
+
+@pytest.mark.django_db
+def test_postgres_gives_up_a_client_that_is_gone_within_half_a_minute():
+    with connection.cursor() as cursor:
+        cursor.execute(SESSION)
+        settings = dict(cursor.fetchall())
+    silence = settings["tcp_keepalives_interval"] * settings["tcp_keepalives_count"]
+    assert settings["tcp_keepalives_idle"] + silence <= 30
+    assert 0 < settings["tcp_user_timeout"] <= 30_000
+    assert 0 < settings["idle_in_transaction_session_timeout"] <= 30_000
+
+
+def is_free(image_id: UUID, *, within_seconds: float) -> bool:
+    end = time.monotonic() + within_seconds
+    while time.monotonic() < end:
+        try:
+            with locks.objects_of(image_id):
+                return True
+        except locks.Busy:
+            time.sleep(0.05)
+    return False
