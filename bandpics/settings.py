@@ -11,7 +11,7 @@ import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dj_email_url
 import django_stubs_ext
@@ -24,6 +24,7 @@ django_stubs_ext.monkeypatch()  # ModelAdmin[Image] and the like, at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
+STILL_AN_EXAMPLE = "is still that of .env.example: make one of your own"
 
 # Deferred: seal() below reports every wrong variable at once, not one per start.
 env = FileAwareEnv(eager=False)
@@ -62,12 +63,19 @@ def rate(value: str) -> str:
 def mail_server(value: str) -> dict[str, Any]:
     """Django's EMAIL_* settings."""
     try:
-        parsed: dict[str, Any] = dj_email_url.parse(value or "console://")
+        parsed: dict[str, Any] = dj_email_url.parse(value or "dummy://")
     except ValueError:
         parsed = {}
     if "EMAIL_BACKEND" not in parsed:
         raise ValidationError("must be an address such as submission://user:password@host:587")
+    parsed["EMAIL_FILE_PATH"] = unquote(parsed["EMAIL_FILE_PATH"])
     return parsed
+
+
+def not_the_example(value: str | None) -> None:
+    """Refuses a secret that everybody can read in `.env.example`."""
+    if "change-me" in (value or ""):
+        raise ValidationError(STILL_AN_EXAMPLE)
 
 
 def webhook_secret(value: str | None) -> str | None:
@@ -104,8 +112,9 @@ env.add_parser("origin", http_origin)
 env.add_parser("public_origin", public_origin)
 env.add_parser("mail_server", mail_server)
 env.add_parser("rate", rate)
+LONG_SECRET: list[Any] = [validate.Length(min=32), not_the_example]
 
-SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=32))
+SECRET_KEY = env.str("SECRET_KEY", validate=LONG_SECRET)
 DEBUG = env.bool("DEBUG", default=False)
 
 # The address people use: base of every link that leaves this server.
@@ -117,7 +126,7 @@ TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=1, validate=validat
 
 # --- What this project is about -------------------------------------------------------------
 
-INVITATION_TOKEN_KEY = env.str("INVITATION_TOKEN_KEY", validate=validate.Length(min=32))
+INVITATION_TOKEN_KEY = env.str("INVITATION_TOKEN_KEY", validate=LONG_SECRET)
 INVITATION_TOKEN_KEY_FALLBACKS: list[str] = env.list("INVITATION_TOKEN_KEY_FALLBACKS", default=[])
 INVITATION_LIFETIME = timedelta(days=7)
 
@@ -238,8 +247,8 @@ S3_REGION = env.str("S3_REGION", default="us-east-1")
 S3_ENDPOINT_URL = env.origin("S3_ENDPOINT_URL", default=None)
 S3_PUBLIC_ENDPOINT_URL = env.origin("S3_PUBLIC_ENDPOINT_URL", default=None) or S3_ENDPOINT_URL
 # Empty: boto3's own chain (instance role, web identity, ~/.aws).
-S3_ACCESS_KEY = env.str("S3_ACCESS_KEY", default=None)
-S3_SECRET_KEY = env.str("S3_SECRET_KEY", default=None)
+S3_ACCESS_KEY = env.str("S3_ACCESS_KEY", default=None, validate=not_the_example)
+S3_SECRET_KEY = env.str("S3_SECRET_KEY", default=None, validate=not_the_example)
 S3_ADDRESSING_STYLE = env.str(
     "S3_ADDRESSING_STYLE", default="path", validate=validate.OneOf(["path", "virtual"])
 )
@@ -251,8 +260,8 @@ STORAGE_EVENTS_QUEUE_ENDPOINT_URL = env.origin("STORAGE_EVENTS_QUEUE_ENDPOINT_UR
 # Presigned GETs end on a whole hour, so that browsers can cache what they point to.
 DOWNLOAD_URL_LIFETIME = timedelta(hours=1)
 
-# Without one, e-mails are printed, links and all: good enough to try things out.
-EMAIL_URL: dict[str, Any] = env.mail_server("EMAIL_URL", default="console://") or {}
+# Without one, no e-mail is sent: printed, its link would stand in a log.
+EMAIL_URL: dict[str, Any] = env.mail_server("EMAIL_URL", default="dummy://") or {}
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="")
 
 HSTS_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
@@ -274,6 +283,8 @@ except EnvValidationError as error:
         "manage.py --data-dir FOLDER …)"
     ) from None
 
+if "change-me" in DATABASES["default"].get("PASSWORD", ""):
+    raise ImproperlyConfigured(f"The password in DATABASE_URL {STILL_AN_EXAMPLE}.")
 if OIDC_ISSUER and not (OIDC_AUDIENCE and OIDC_JWKS_URL):
     raise ImproperlyConfigured("OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL, too.")
 if OIDC_ISSUER and REGISTRATION != "closed":

@@ -77,7 +77,8 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 
 class InvitedSerializer(InvitationSerializer):
     email_sent = serializers.BooleanField(
-        allow_null=True, help_text="Whether the mail server took it; null: not asked to."
+        allow_null=True,
+        help_text="Whether a mail server took it, false also without one; null: not asked to.",
     )
 
     class Meta(InvitationSerializer.Meta):

@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from bandpics.local import addresses, environment, postgres, redis_server, s3_server
 from bandpics.local.data_dir import DataDir, write_private
@@ -25,7 +25,7 @@ OWN = (
     *("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "ALLOWED_HOSTS", "WORK_DIR"),
     *("SECRET_KEY", "INVITATION_TOKEN_KEY", "REGISTRATION"),
     *("S3_ENDPOINT_URL", "S3_PUBLIC_ENDPOINT_URL", "S3_REGION", "S3_BUCKET"),
-    *("S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_ADDRESSING_STYLE"),
+    *("S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_ADDRESSING_STYLE", "EMAIL_URL"),
 )
 
 
@@ -145,6 +145,8 @@ class Stack:
             "SECRET_KEY": self._secrets["secret_key"],
             "INVITATION_TOKEN_KEY": self._secrets["invitation_token_key"],
             "WORK_DIR": str(self.data_dir / "work"),
+            # Not into a log: whoever reads one could use the links.
+            "EMAIL_URL": f"file:///{quote(str(self.data_dir / 'mail'))}",
             # To be tried out; not beside an issuer whose addresses are trusted (see settings).
             "REGISTRATION": "closed" if self._outside.get("OIDC_ISSUER") else "open",
             **self.variables,
@@ -153,6 +155,7 @@ class Stack:
             "STATIC_ROOT": str(self.data_dir / "static"),
             "DJANGO_SETTINGS_MODULE": "bandpics.settings",
         }
+        (self.data_dir / "mail").mkdir(mode=0o700, exist_ok=True)
         if self.variables["WORK_DIR"] == str(self.data_dir / "work"):
             # Nobody works yet: what lies there is from a worker that was killed.
             shutil.rmtree(self.data_dir / "work", ignore_errors=True)

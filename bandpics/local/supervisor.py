@@ -183,10 +183,11 @@ class Supervisor:
             for child, _, _ in running:
                 _kill_group(child.process)
         for child, output, words in running:
-            said = _read(output) + _read(words)
+            said, failed = _read(output) + _read(words), bool(child.process.returncode)
             with suppress(OSError):  # a full disk must not hide what was said
-                child.log.write_text(said)
-            if child.process.returncode:
+                # What a program answers may be a secret, and is for the caller alone.
+                child.log.write_text(said if failed else _read(words))
+            if failed:
                 raise self.explain(child, "failed", said)
         return [_read(output) for _, output, _ in running]
 

@@ -153,6 +153,8 @@ def _welcome(
         manage = "manage.py" if is_default else f"manage.py --data-dir {data_dir.path}"
         say(f"           e-mail {known['admin_email']}; new password: {manage} changepassword")
     say(f"  API      {web}/api/v1/docs/")
+    if "EMAIL_URL" not in os.environ:
+        say(f"  Mail     none is sent; it is kept in {data_dir / 'mail'}")
     say(f"  Data     {data_dir.path}\n")
     say("Ctrl-C stops everything; your data stays.")
 

@@ -44,6 +44,15 @@ def test_it_says_who_asks_for_what_until_when_and_where_to(invite, group, mailou
     assert "The Band" in message.body
 
 
+@pytest.mark.parametrize("backend", ["console", "filebased", "dummy"])
+def test_without_a_mail_server_nothing_was_sent(invite, settings, tmp_path, backend):
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+    settings.EMAIL_FILE_PATH = tmp_path
+    answer = invite()
+    assert answer.status_code == 201
+    assert answer.json()["email_sent"] is False
+
+
 def test_it_is_sent_only_when_asked_for(invite, mailoutbox):
     assert invite(send_email=False).json()["email_sent"] is None
     assert mailoutbox == []

@@ -47,6 +47,27 @@ def test_stack_json_says_everything_to_the_owner_alone(shared_up, stack):
     assert stat.S_IMODE(shared_up.data_dir.stat().st_mode) & 0o077 in {0, 0o055}
 
 
+def test_an_e_mail_lies_in_a_folder_and_no_log_holds_a_secret(shared_up, stack):
+    folder = shared_up.data_dir / "mail"
+    assert f"Mail     none is sent; it is kept in {folder}" in shared_up.said()
+    key = {"Authorization": f"Api-Key {stack['admin_api_key']}"}
+    api = f"{stack['web_url']}/api/v1"
+    group = urllib3.request("GET", f"{api}/groups/", headers=key).json()["results"][0]["id"]
+    wish = {"group": group, "email": "cleo@example.org", "send_email": True}
+    answer = urllib3.request("POST", f"{api}/invitations/", json=wish, headers=key).json()
+    assert answer["email_sent"] is False
+    (letter,) = folder.iterdir()
+    assert answer["upload_link"] in letter.read_text()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+    secrets = json.loads((shared_up.data_dir / "secrets.json").read_text())
+    secrets |= {"demo link": stack["upload_link"].split("/")[-2], "link": answer["token"]}
+    logs = [log for log in (shared_up.data_dir / "logs").iterdir() if log.stat().st_size]
+    assert logs
+    for log in logs:
+        assert [name for name, value in secrets.items() if value in log.read_text()] == [], log
+
+
 def test_everything_answers(stack):
     assert healthz(stack["web_url"]) == 200
     with psycopg.connect(stack["database_url"]) as connection:
