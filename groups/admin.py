@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.utils.html import format_html
 
+from groups import trash
 from groups.models import Group, Membership, Team
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class TeamAdmin(DeletesAllWithin, admin.ModelAdmin[Team]):
     search_fields = ["name"]
     inlines = [MembershipInline]
 
+    def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
+        """Of a team whose groups are all in the trash: one click never takes what is shown."""
+        is_given = super().has_delete_permission(request, obj)
+        return is_given and obj is not None and not Group.objects.kept().filter(team=obj).exists()
+
 
 @admin.register(Membership)
 class MembershipAdmin(admin.ModelAdmin[Membership]):
@@ -48,12 +54,32 @@ class MembershipAdmin(admin.ModelAdmin[Membership]):
 
 @admin.register(Group)
 class GroupAdmin(DeletesAllWithin, admin.ModelAdmin[Group]):
-    list_display = ["name", "team", "event_name", "event_date", "venue", "photos", "gallery"]
+    list_display = [
+        *("name", "team", "event_name", "event_date", "venue", "photos", "trashed_at", "gallery")
+    ]
     list_select_related = ["team"]
-    list_filter = ["event_date"]
+    list_filter = ["event_date", ("trashed_at", admin.EmptyFieldListFilter)]
     search_fields = ["name", "event_name", "venue", "team__name"]
     autocomplete_fields = ["team"]
-    readonly_fields = ["created_at", "updated_at"]
+    readonly_fields = ["created_at", "updated_at", "trashed_at"]
+    actions = ["put_in_trash", "take_out_of_trash"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        """For good, at once: only what is in the trash already."""
+        is_given = super().has_delete_permission(request, obj)
+        return is_given and obj is not None and obj.trashed_at is not None
+
+    @admin.action(
+        description="Move to the trash, with all photos and links", permissions=["change"]
+    )
+    def put_in_trash(self, request: HttpRequest, groups: QuerySet[Group]) -> None:
+        moved = sum(trash.put(group) for group in groups)
+        self.message_user(request, f"Moved to the trash: {moved}.")
+
+    @admin.action(description="Take out of the trash", permissions=["change"])
+    def take_out_of_trash(self, request: HttpRequest, groups: QuerySet[Group]) -> None:
+        restored = sum(trash.restore(group) for group in groups)
+        self.message_user(request, f"Taken out of the trash: {restored}.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         ready = Count("images", filter=Q(images__version__gt=0, images__trashed_at=None))

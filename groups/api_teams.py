@@ -98,7 +98,10 @@ class TeamDetail(TeamView):
         except teams.PersonalTeam:
             raise Conflict("A personal team stays as long as its person.") from None
         except teams.TeamNotEmpty:
-            raise Conflict("There are groups in this team. Delete them first.") from None
+            raise Conflict(
+                "There are groups in this team, or in its trash. Delete them first, and wait until "
+                "their time in the trash is over."
+            ) from None
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -46,7 +46,8 @@ class TeamQuerySet(models.QuerySet["Team"]):
         rows = self.filter(pk__in=mine.values("team"))
         if caller.group_ids is None:
             return rows
-        return rows.filter(pk__in=Group.objects.filter(pk__in=caller.group_ids).values("team"))
+        groups = Group.objects.kept().filter(pk__in=caller.group_ids)
+        return rows.filter(pk__in=groups.values("team"))
 
 
 def is_admin(caller: Caller, *, permission: str = "groups.change_team") -> bool:
@@ -108,6 +109,12 @@ class Membership(models.Model):
 
 
 class GroupQuerySet(models.QuerySet["Group"]):
+    """What asks for a caller leaves out the trash, unless it says otherwise."""
+
+    def kept(self) -> Self:
+        """Without the trash."""
+        return self.filter(trashed_at=None)
+
     def seen_by(self, caller: Caller) -> Self:
         """Groups of the teams this person is in, whatever their role."""
         return self._with_role(caller, Membership.Role.values)
@@ -120,13 +127,25 @@ class GroupQuerySet(models.QuerySet["Group"]):
         """Groups this person manages: policies, invitations, other people's photos."""
         return self._with_role(caller, [Membership.Role.OWNER])
 
+    def trash_seen_by(self, caller: Caller) -> Self:
+        """Groups in the trash that this person saw before."""
+        return self._with_role(caller, Membership.Role.values, is_trashed=True)
+
+    def trash_owned_by(self, caller: Caller) -> Self:
+        """Groups in the trash that this person may take out of it."""
+        return self._with_role(caller, [Membership.Role.OWNER], is_trashed=True)
+
     def with_role_of(self, user: User) -> Self:
         """Adds `role`: what this person is in each group's team."""
         mine = Membership.objects.filter(team=OuterRef("team"), user=user)
         return self.annotate(role=Subquery(mine.values("role")[:1]))
 
-    def _with_role(self, caller: Caller, roles: list[str]) -> Self:
-        rows = self.filter(team__memberships__user=caller.user, team__memberships__role__in=roles)
+    def _with_role(self, caller: Caller, roles: list[str], *, is_trashed: bool = False) -> Self:
+        rows = self.filter(
+            team__memberships__user=caller.user,
+            team__memberships__role__in=roles,
+            trashed_at__isnull=not is_trashed,
+        )
         return rows if caller.group_ids is None else rows.filter(pk__in=caller.group_ids)
 
 
@@ -171,6 +190,9 @@ class Group(models.Model):
     )
     retain_originals_days = models.PositiveIntegerField(
         null=True, blank=True, help_text="Drop originals so many days after processing."
+    )
+    trashed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="With all its photos and links."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -25,7 +25,7 @@ class OtherRole(Exception):
 
 
 class TeamNotEmpty(Exception):
-    """There are groups in it, perhaps with everybody's photos."""
+    """There are groups in it, or in its trash, perhaps with everybody's photos."""
 
 
 @transaction.atomic

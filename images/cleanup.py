@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from bandpics import fencing, health
 from bandpics.api import idempotency
+from groups import trash as group_trash
 from images import doomed, doorbell, locks, processing, retention, trash, uploads, versions
 from images.media.storage import StorageUnavailable
 from images.models import Image, Upload
@@ -105,6 +106,8 @@ def _retire_old_versions() -> None:
 
 def _empty_trash() -> None:
     _photo_by_photo(trash.ids_to_purge(BATCH), trash.purge)
+    for group_id in group_trash.overdue().values_list("pk", flat=True)[:BATCH]:
+        group_trash.purge(group_id)  # once its photos are gone
 
 
 def _drop_originals() -> None:

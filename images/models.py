@@ -69,6 +69,10 @@ class ImageQuerySet(models.QuerySet["Image"]):
         """Without the trash."""
         return self.filter(trashed_at=None)
 
+    def in_kept_groups(self) -> Self:
+        """Without those whose group is in the trash. It joins: for reading only."""
+        return self.filter(group__trashed_at=None)
+
     def trashed(self) -> Self:
         return self.filter(trashed_at__isnull=False)
 

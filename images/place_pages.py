@@ -115,7 +115,8 @@ class PlacePage(View):
         """None: the page cannot know. Raises Http404."""
         if self.invitation.kind != Invitation.Kind.PERSONAL:
             return None
-        mine = Image.objects.ready().sent_by(senders.by_invitation(self.invitation).key)
+        mine = Image.objects.ready().in_kept_groups()
+        mine = mine.sent_by(senders.by_invitation(self.invitation).key)
         found: Image | None = mine.filter(pk=image_id).first()
         if found is None:
             raise Http404

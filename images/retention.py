@@ -52,8 +52,12 @@ def _overdue() -> ImageQuerySet:
         status=Upload.Status.DONE,
         finished_at__lt=Now() - kept_for,
     )
-    return Image.objects.ready().filter(
-        Exists(processed_long_ago),
-        group__retain_originals_days__isnull=False,
-        original_dropped_at=None,
+    return (
+        Image.objects.ready()
+        .in_kept_groups()
+        .filter(
+            Exists(processed_long_ago),
+            group__retain_originals_days__isnull=False,
+            original_dropped_at=None,
+        )
     )

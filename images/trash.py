@@ -1,4 +1,5 @@
-"""Deleting a photo: into the trash, back out of it, and for good after a while."""
+"""Deleting a photo: into the trash, back out of it, and for good after a while. Those of a group in
+the trash go with it."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from groups import trash as group_trash
 from images import locks, quota, uploads, versions
 from images.media.storage import photo_storage
 from images.models import ONCE_PER_GROUP, Image, Upload
@@ -17,7 +19,7 @@ from images.models import ONCE_PER_GROUP, Image, Upload
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from images.models import ImageQuerySet
+    from images.models import ImageQuerySet, UploadQuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,12 @@ def restore(image: Image) -> bool:
 def ids_to_purge(limit: int) -> list[UUID]:
     # What the store refused comes last.
     first = F("looked_at").asc(nulls_first=True)
-    rows = _overdue().filter(~Exists(_under_way())).order_by(first, "trashed_at")
+    # Named, not joined: mostly there are none, and an index of photos is enough.
+    groups = list(group_trash.overdue().values_list("pk", flat=True)[:limit])
+    overdue = Image.objects.filter(
+        Q(trashed_at__lt=group_trash.end_of_lifetime()) | Q(group__in=groups)
+    )
+    rows = overdue.filter(~Exists(_under_way())).order_by(first, "trashed_at")
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
@@ -61,7 +68,8 @@ def purge(image_id: UUID) -> bool:
     """Remove a photo whose time in the trash is over: its objects first, then its rows, so that
     a crash leaves nothing behind. Safe to call twice. True if it is gone by this call.
 
-    Duplicates that rest on it inherit its bytes. Raises locks.Busy, StorageUnavailable.
+    Duplicates that rest on it inherit its bytes, unless they go with their group. Raises
+    locks.Busy, StorageUnavailable.
     """
     versions.retire(image_id)
     with locks.objects_of(image_id):
@@ -72,14 +80,25 @@ def purge(image_id: UUID) -> bool:
             uploads.discard(upload)
         if image.uploads.filter(versions.under_way()).exists():
             return False  # the next sweep finds it at rest
-        versions.pass_on(image, versions.resting_on(image), version=image.version)
+        versions.pass_on(image, _heirs(image), version=image.version)
         photo_storage().delete_keys(_all_keys(image))
         return _delete_rows(image)
 
 
+def _heirs(image: Image) -> UploadQuerySet:
+    """Uploads that rest on it, but for those that go with its group."""
+    resting = versions.resting_on(image)
+    if not group_trash.overdue().filter(pk=image.group_id).exists():
+        return resting
+    # Replacements of photos that were moved away meanwhile. By their ids: pass_on() updates them.
+    elsewhere = resting.exclude(image__group=image.group_id).values_list("pk", flat=True)
+    return resting.filter(pk__in=list(elsewhere))
+
+
 def _overdue() -> ImageQuerySet:
     # Once it is here nobody can restore it: that is what lets its objects go before its rows.
-    return Image.objects.filter(trashed_at__lt=Now() - settings.TRASH_LIFETIME)
+    end = group_trash.end_of_lifetime()
+    return Image.objects.filter(Q(trashed_at__lt=end) | Q(group__trashed_at__lt=end))
 
 
 def _under_way() -> Any:
@@ -95,7 +114,7 @@ def _all_keys(image: Image) -> list[str]:
 
 def _delete_rows(image: Image) -> bool:
     with transaction.atomic():
-        row = _overdue().select_for_update().filter(pk=image.pk).first()
+        row = _overdue().select_for_update(of=("self",)).filter(pk=image.pk).first()
         if row is None or row.uploads.exclude(status__in=_ENDED).exists():
             return False
         shown = row.uploads.filter(status=Upload.Status.DONE, version=F("image__version"))

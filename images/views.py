@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
 from rest_framework.request import Request
 
 from bandpics.users.callers import caller_of
+from groups import trash
 from groups.models import Group
 from images import pages
 from images.models import Image
@@ -28,7 +30,22 @@ def home(request: HttpRequest) -> HttpResponse:
     groups = Group.objects.seen_by(caller_of(request)).select_related("team")
     ready = Q(images__version__gt=0, images__trashed_at=None)
     groups = groups.annotate(photo_count=Count("images", filter=ready))
-    return render(request, "groups/home.html", {"groups": groups})
+    in_trash = Group.objects.trash_owned_by(caller_of(request)).select_related("team")
+    context = {
+        "groups": groups,
+        "in_trash": in_trash.filter(trashed_at__gte=trash.end_of_lifetime()),
+        "trash_days": settings.TRASH_LIFETIME.days,
+    }
+    return render(request, "groups/home.html", context)
+
+
+@login_required
+@require_POST
+def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Out of the trash, for owners."""
+    group = get_object_or_404(Group.objects.trash_owned_by(caller_of(request)), pk=group_id)
+    trash.restore(group)
+    return redirect("home")
 
 
 @login_required

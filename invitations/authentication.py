@@ -92,14 +92,15 @@ def refuse_if_closed(invitation: Invitation) -> None:
 def find(token: str) -> Invitation:
     """The invitation behind a token, expired ones included: what was started may finish.
 
-    Raises InvitationUnknown, InvitationRevoked.
+    One of a group in the trash counts as revoked, until the group is restored. Raises
+    InvitationUnknown, InvitationRevoked.
     """
     if len(token) != tokens.TOKEN_LENGTH or not token.isascii():
         raise InvitationUnknown
     invitation = Invitation.objects.with_token(token).select_related("group__team").first()
     if invitation is None:
         raise InvitationUnknown
-    if invitation.is_revoked:
+    if invitation.is_revoked or invitation.group.trashed_at is not None:
         raise InvitationRevoked
     return invitation
 

@@ -90,7 +90,7 @@ def may_list(request: Request) -> bool:
 
 def visible_images(request: Request) -> ImageQuerySet:
     """Photos this credential may see, with their status. Nothing that is in the trash."""
-    rows = Image.objects.with_status().kept()
+    rows = Image.objects.with_status().kept().in_kept_groups()
     if guest(request):
         return rows.seen_by_guest(_guest_sender(request))
     return rows.seen_by(caller_of(request))
@@ -164,7 +164,8 @@ def _own_image(request: Request, image_id: UUID) -> Image | None:
     """A guest's own photo: a link that shows nothing still lets them take back what they sent."""
     if not guest(request) or not _guest_sender(request).is_known_again:
         return None
-    rows = Image.objects.with_status().kept().sent_by(_guest_sender(request).key)
+    rows = Image.objects.with_status().kept().in_kept_groups()
+    rows = rows.sent_by(_guest_sender(request).key)
     rows = rows.select_related("group", "invitation").with_variants()
     found: Image | None = rows.filter(pk=image_id).first()
     return found
@@ -172,7 +173,8 @@ def _own_image(request: Request, image_id: UUID) -> Image | None:
 
 def image_to_restore(request: Request, image_id: UUID) -> tuple[Image, Standing]:
     """A trashed photo: owners any, others what they trashed themselves. 404 for all else."""
-    rows = Image.objects.with_status().trashed().select_related("group", "invitation")
+    rows = Image.objects.with_status().trashed().in_kept_groups()
+    rows = rows.select_related("group", "invitation")
     image: Image = get_object_or_404(rows, pk=image_id)
     mine = standing(request, image)
     if not mine.is_host and not (mine.is_own and image.trashed_by == mine.sender_key):

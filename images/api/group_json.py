@@ -86,6 +86,7 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
             "retain_originals_days",
             "created_at",
             "updated_at",
+            "trashed_at",
             "images_url",
         ]
         # The browsable form preselects it; without, it would be the first choice.

@@ -23,6 +23,7 @@ from bandpics.api.pages import Pages
 from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
 from bandpics.users.models import Scope
+from groups import trash
 from groups.models import Group, Team
 from images import first_photos
 from images.api import group_json as json
@@ -45,6 +46,14 @@ FIRST_PAGE = 50
 
 class GroupFilter(filters.FilterSet):
     team = filters.UUIDFilter(field_name="team_id")
+    trashed = filters.ChoiceFilter(
+        choices=[("true", "true"), ("false", "false")],
+        method="in_trash",
+        label="true: the trash of the teams you own, and nothing else.",
+    )
+
+    def in_trash(self, rows: GroupQuerySet, _name: str, _wanted: str) -> GroupQuerySet:
+        return rows  # GroupList.get starts from it
 
 
 class GroupView(MemberView):
@@ -53,6 +62,11 @@ class GroupView(MemberView):
 
     def visible(self) -> GroupQuerySet:
         return Group.objects.seen_by(self.caller).with_role_of(self.caller.user)
+
+    def restorable(self) -> GroupQuerySet:
+        """The trash of the teams this person owns."""
+        rows = Group.objects.trash_owned_by(self.caller)
+        return rows.with_role_of(self.caller.user)
 
     def visible_group(self, group_id: UUID) -> Group:
         group: Group = get_object_or_404(self.visible(), pk=group_id)
@@ -102,7 +116,10 @@ class GroupList(GroupView):
     @extend_schema(responses=json.GroupSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Groups of my teams, the latest event first."""
-        return self.paginated(self.visible().order_by("-event_date", "-created_at", "-pk"))
+        rows = self.visible()
+        if request.query_params.get("trashed") == "true":
+            rows = self.restorable()
+        return self.paginated(rows.order_by("-event_date", "-created_at", "-pk"))
 
     @extend_schema(
         request={
@@ -236,12 +253,27 @@ class GroupDetail(GroupView):
 
     @extend_schema(parameters=[etags.IF_MATCH], responses={204: None})
     def delete(self, request: Request, group_id: UUID) -> Response:
-        """Delete it with all its photos and invitations, at once and for good. For owners."""
+        """Into the trash, with all its photos and links. For owners; safe to repeat.
+
+        Its links stop at once, and nobody sees it. For some weeks it can be restored as it was.
+        """
+        if self.restorable().filter(pk=group_id).exists():
+            return Response(status=status.HTTP_204_NO_CONTENT)
         group = self.owned_group(group_id)
         expected = etags.expected(request, group)
-        with transaction.atomic():
-            locked = Group.objects.select_for_update().filter(pk=group.pk, **expected).first()
-            if locked is None:
-                raise etags.PreconditionFailed if expected else Http404
-            locked.delete()
+        if not trash.put(group, expected=expected) and expected:
+            raise etags.PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class GroupRestore(GroupView):
+    @extend_schema(request=None, responses=json.GroupSerializer)
+    def post(self, request: Request, group_id: UUID) -> Response:
+        """Out of the trash, with its photos and links as they were. For owners; safe to repeat."""
+        group = self.restorable().filter(pk=group_id).first()
+        if group is None:
+            group = self.owned_group(group_id)  # restored already
+        elif not trash.restore(group) and self.restorable().filter(pk=group_id).exists():
+            raise Http404  # its time is over
+        group = self.visible_group(group_id)
+        return Response(self.get_serializer(group).data, headers=etags.headers(group))

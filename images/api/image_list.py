@@ -190,7 +190,7 @@ def _visible(request: Request) -> tuple[GroupQuerySet, ImageQuerySet]:
     theirs = Q(pk=sender.group.pk)
     if sender.is_known_again:  # a host may have moved some of them to another group
         theirs |= Q(pk__in=Image.objects.sent_by(sender.key).values("group"))
-    return Group.objects.filter(theirs), Image.objects.seen_by_guest(sender)
+    return Group.objects.kept().filter(theirs), Image.objects.seen_by_guest(sender)
 
 
 def _sight(request: Request, viewer: Viewer) -> Sight:

@@ -7,6 +7,7 @@ from images.api import events, files, groups, images, stats, uploads
 urlpatterns = [
     path("groups/", groups.GroupList.as_view(), name="group-list"),
     path("groups/<uuid:group_id>/", groups.GroupDetail.as_view(), name="group-detail"),
+    path("groups/<uuid:group_id>/restore/", groups.GroupRestore.as_view(), name="group-restore"),
     path("uploads/", uploads.UploadList.as_view(), name="upload-list"),
     path("uploads/<uuid:upload_id>/", uploads.UploadDetail.as_view(), name="upload-detail"),
     path("uploads/<uuid:upload_id>/sign/", uploads.UploadSign.as_view(), name="upload-sign"),

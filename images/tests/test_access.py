@@ -55,6 +55,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-gallery", "GET"): Decided("200 200 200 404 302 302 302"),
     ("group-list", "GET"): Decided("200 200 200 200 401 401 401"),
     ("group-list", "POST"): Decided("201 201 403 201 401 401 401", {"name": "G"}),
+    ("group-restore", "POST"): Decided("200 403 403 404 401 401 401"),
     ("home", "GET"): Decided("200 200 200 200 302 302 302"),
     ("image-detail", "DELETE"): Decided("204 403 403 404 204 404 401"),
     ("image-detail", "GET"): Decided("200 200 200 404 200 404 401"),
@@ -96,6 +97,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("new-group", "GET"): Decided("200 200 200 200 302 302 302"),
     ("photo", "GET"): Decided("200 200 200 404 302 302 302"),
     ("problem", "GET"): Decided("200 200 200 200 200 200 200"),
+    # Nothing is in the trash.
+    ("restore-group", "GET"): Decided("405 405 405 405 302 302 302"),
     ("rotate-key", "POST"): Decided("404 201 404 404 401 401 401", {}),
     ("schema", "GET"): Decided("200 200 200 200 200 200 200"),
     ("stats", "GET"): Decided("200 200 200 200 403 403 401"),

@@ -151,6 +151,7 @@ def test_deleting_a_group_deletes_its_objects(admin_client, cleo, group, bucket)
     cleo.send_and_process(drawing.jpeg())
     cleo.send(drawing.jpeg(seed=2))
     assert len(list(bucket.list_keys(""))) == 6
+    Group.objects.update(trashed_at=timezone.now())
     url = reverse("admin:groups_group_delete", args=[group.pk])
     assert "Are you sure" in admin_client.get(url).content.decode()
 

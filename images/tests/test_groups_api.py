@@ -18,7 +18,6 @@ from images import first_photos, tasks
 from images.models import Image, Upload
 from images.tests import drawing
 from images.tests.story import described, put
-from invitations.models import Invitation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 GROUPS = "/api/v1/groups/"
@@ -261,21 +260,6 @@ def test_what_was_read_can_be_sent_back(ada, path, signed_in):
     answer = client.patch(path, {**row, "name": "New", "id": "x", "role": "viewer", "images": []})
     assert answer.status_code == 200
     assert answer.json()["role"] == "owner"
-
-
-def test_deleting_takes_photos_invitations_and_objects_along(
-    ada, group, path, cleo, bucket, signed_in, django_capture_on_commit_callbacks
-):
-    cleo.send_and_process(drawing.jpeg())
-    cleo.announce_one(b"never sent")
-    assert list(bucket.list_keys(f"{group.pk}/"))
-    with django_capture_on_commit_callbacks(execute=True):
-        assert signed_in(ada).delete(path).status_code == 204
-    assert not Image.objects.exists()
-    assert not Invitation.objects.exists()
-    assert list(bucket.list_keys("")) == []
-    assert Team.objects.filter(pk=group.team_id).exists()
-    assert signed_in(ada).delete(path).status_code == 404
 
 
 # --- No credential, wrong person ------------------------------------------------------------
