@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 import redis
 from django.conf import settings
@@ -16,6 +17,8 @@ from django.views.decorators.http import require_safe
 
 # Less cannot hold a phone's photo and what is made of it.
 LEAST_FREE_BYTES = 16 * 1024 * 1024
+# Set by the web server once it was asked to stop.
+is_stopping = threading.Event()
 SWEPT, SWEPT_REMEMBERED_SECONDS = "bandpics:swept", 7 * 24 * 3600
 
 
@@ -27,17 +30,16 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """200 if Postgres, Redis and the bucket all answer and this machine's WORK_DIR has room,
-    else 503; each is named. `seconds_since_sweep` is null if nobody swept within a week, or Redis
-    has forgotten it; however long ago, it takes no web server out of service."""
+    """503 while Postgres does not answer, without which no page can be made, and once this server
+    is stopping; else 200. The body names what else is away (Redis, the bucket, room in this
+    machine's WORK_DIR): all servers share it, and most of what they answer does not need it.
+    `seconds_since_sweep` is null if nobody swept within a week, or Redis has forgotten it."""
     checks = {"database": _database, "redis": _redis, "storage": _storage, "disk": _disk}
     answers = {name: check() for name, check in checks.items()}
-    ready = all(answers.values())
-    said = {name: "ok" if fine else "unavailable" for name, fine in answers.items()}
-    return JsonResponse(
-        said | {"seconds_since_sweep": _seconds_since_sweep() if answers["redis"] else None},
-        status=200 if ready else 503,
-    )
+    said: dict[str, Any] = {name: "ok" if fine else "unavailable" for name, fine in answers.items()}
+    said["seconds_since_sweep"] = _seconds_since_sweep() if answers["redis"] else None
+    said["stopping"] = is_stopping.is_set()
+    return JsonResponse(said, status=200 if answers["database"] and not said["stopping"] else 503)
 
 
 def note_sweep() -> None:

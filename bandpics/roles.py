@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+# How long a request that is being answered may still take once the drain is over.
+REQUEST_SECONDS = 30
+# Where gunicorn's processes show that they live: in memory, where there is such a folder.
+HEARTBEAT_DIRS = ("/dev/shm", "/tmp")  # noqa: S108
 WEB = [
-    *("gunicorn", "bandpics.wsgi:application", "--bind", "0.0.0.0:8000"),
-    *("--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", "/dev/shm"),  # noqa: S108 - heartbeats in memory
-    *("--workers", "{WEB_PROCESSES}", "--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
+    *("gunicorn", "bandpics.wsgi:application", "--bind", "{WEB_HOST}:{WEB_PORT}"),
+    *("--worker-class", "bandpics.gunicorn_worker.BufferingWorker", "--threads", "{WEB_THREADS}"),
+    *("--worker-tmp-dir", "{HEARTBEAT_DIR}", "--workers", "{WEB_PROCESSES}"),
+    # A connection takes a file; 1024 of them are the usual limit of a process.
+    *("--worker-connections", "400", "--keep-alive", "{WEB_KEEPALIVE_SECONDS}"),
+    *("--graceful-timeout", "{WEB_STOP_SECONDS}"),
+    *("--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
     # Two hundred ids fit in one address: GET /images/?ids=…
     *("--no-control-socket", "--limit-request-line", "8190"),
 ]
@@ -46,29 +55,48 @@ ROLES = {
 
 def command(role: str, more: list[str], environment: dict[str, str]) -> list[str]:
     """The program of a role and its arguments, with the operator's numbers filled in."""
-    numbers = {
-        "WEB_PROCESSES": _count("WEB_PROCESSES", environment),
-        "WORKER_PROCESSES": _count("WORKER_PROCESSES", environment),
+    if role not in ROLES:
+        return ["python", "manage.py", role, *more]
+    drain_seconds = number("WEB_DRAIN_SECONDS", environment, default=5, least=0)
+    values = {
+        "WEB_HOST": environment.get("WEB_HOST") or "0.0.0.0",  # noqa: S104 - of its container
+        "WEB_PORT": number("WEB_PORT", environment, default=8000),
+        # Celery would read 0 as "one for each core".
+        "WEB_PROCESSES": number("WEB_PROCESSES", environment, default=2),
+        "WEB_THREADS": number("WEB_THREADS", environment, default=4),
+        # Longer than a balancer keeps an idle connection, mostly 60 s: else it may send a request
+        # at the moment we close.
+        "WEB_KEEPALIVE_SECONDS": number("WEB_KEEPALIVE_SECONDS", environment, default=75),
+        "WEB_STOP_SECONDS": drain_seconds + REQUEST_SECONDS,
+        "HEARTBEAT_DIR": next(path for path in HEARTBEAT_DIRS if Path(path).is_dir()),
+        "WORKER_PROCESSES": number("WORKER_PROCESSES", environment, default=2),
         "FORWARDED_ALLOW_IPS": environment.get("FORWARDED_ALLOW_IPS", "127.0.0.1"),
         "LOG_LEVEL": environment.get("LOG_LEVEL", "INFO"),
     }
-    if role not in ROLES:
-        return ["python", "manage.py", role, *more]
-    return [word.format(**numbers) for word in ROLES[role]] + more
+    return [word.format(**values) for word in ROLES[role]] + more
 
 
-def _count(name: str, environment: dict[str, str]) -> str:
-    """Of processes. Celery would read 0 as "one for each core"."""
-    text = environment.get(name) or "2"
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        sys.exit(f"{name} must be a number from 1, not {text!r} (README.md explains each variable)")
-    return text
+def variables(role: str, environment: dict[str, str]) -> dict[str, str]:
+    """What a role sets for its program. A thread of a web server needs one connection at most."""
+    if role != "web" or environment.get("DATABASE_POOL_SIZE"):
+        return {}
+    return {"DATABASE_POOL_SIZE": str(number("WEB_THREADS", environment, default=4))}
 
 
-def probe(public_url: str) -> None:
+def number(name: str, environment: dict[str, str], *, default: int, least: int = 1) -> int:
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        sys.exit(
+            f"{name} must be a number from {least}, not {text!r} (README.md explains each variable)"
+        )
+    return int(text)
+
+
+def probe(public_url: str, environment: dict[str, str]) -> None:
     """Raises unless the web server of this container answers, by the name people use."""
     host = urlsplit(public_url).hostname or "localhost"
-    request = Request("http://127.0.0.1:8000/healthz", headers={"Host": host})
+    port = number("WEB_PORT", environment, default=8000)
+    request = Request(f"http://127.0.0.1:{port}/healthz", headers={"Host": host})
     with urlopen(request, timeout=3):  # noqa: S310 - the address is ours
         return
 
@@ -76,9 +104,10 @@ def probe(public_url: str) -> None:
 def main() -> None:
     role, *more = sys.argv[1:] or ["web"]
     if role == "probe":
-        probe(os.environ.get("PUBLIC_URL", ""))
+        probe(os.environ.get("PUBLIC_URL", ""), dict(os.environ))
         return
     program = command(role, more, dict(os.environ))
+    os.environ.update(variables(role, dict(os.environ)))
     os.execvp(program[0], program)  # noqa: S606 - no shell is the point
 
 

@@ -233,6 +233,11 @@ DATABASES["default"]["OPTIONS"] = {
 }
 REDIS_URL = env.str("REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://.+"))
 
+# How many connections a web process has; whoever needs one more waits. 0: one per thread, kept.
+DATABASE_POOL_SIZE = env.int(
+    "DATABASE_POOL_SIZE", default=0, validate=validate.Range(min=0, max=1000)
+)
+
 # What carries rings to the workers; Redis does it, too. An empty one says the same as none.
 BROKER_URL = (
     env.str(
@@ -264,6 +269,8 @@ DOWNLOAD_URL_LIFETIME = timedelta(hours=1)
 EMAIL_URL: dict[str, Any] = env.mail_server("EMAIL_URL", default="dummy://") or {}
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="")
 
+# From SIGTERM to the end of the listener: for balancers to see that /readyz is red.
+WEB_DRAIN_SECONDS = env.int("WEB_DRAIN_SECONDS", default=5, validate=validate.Range(min=0, max=600))
 HSTS_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
 
 LOG_LEVEL = env.str(
@@ -294,6 +301,15 @@ if OIDC_ISSUER and REGISTRATION != "closed":
         "Registering here proves no e-mail address, while OIDC_ISSUER trusts addresses. Set "
         "REGISTRATION to closed (OIDC_CREATES_USERS lets people in), or leave out OIDC_ISSUER."
     )
+
+if DATABASE_POOL_SIZE:
+    # The pool keeps them, so Django must not. Shorter than a probe or a balancer waits.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 3.0,
+    }
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
 UPLOAD_URL_LIFETIME = timedelta(seconds=UPLOAD_URL_SECONDS)

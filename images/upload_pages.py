@@ -3,7 +3,6 @@ browsers without JavaScript."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -153,12 +152,8 @@ class UploadPage(View):
         return render(request, "invitations/upload.html", context, status=status)
 
 
-def _any_length(_request: HttpRequest) -> int:
-    """The page refuses what is too large by itself, in the guest's own words."""
-    return sys.maxsize
-
-
-upload_page = bodies.takes(_any_length)(UploadPage.as_view())
+# It refuses what is too large in the guest's own words.
+upload_page = bodies.takes(bodies.form_max_bytes, refuses_itself=True)(UploadPage.as_view())
 
 
 def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:

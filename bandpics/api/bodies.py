@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers.wsgi import WSGIRequest
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
 from rest_framework import status
 
 from bandpics.api import fallbacks
@@ -61,14 +64,28 @@ class BodyLimit:
         return None
 
 
-def takes(max_body_bytes: Callable[[HttpRequest], int]) -> Callable[[View], View]:
-    """For a view that is a function: how large a body it takes."""
+def takes(
+    max_body_bytes: Callable[[HttpRequest], int], *, refuses_itself: bool = False
+) -> Callable[[View], View]:
+    """For a view that is a function: how large a body it takes, and whether it is the view that
+    refuses a larger one."""
 
     def mark(view: View) -> View:
         view.max_body_bytes = max_body_bytes  # type: ignore[attr-defined]  # read below
+        view.refuses_itself = refuses_itself  # type: ignore[attr-defined]
         return view
 
     return mark
+
+
+def is_awaited(environ: dict[str, Any]) -> bool:
+    """Whether the web server should wait for this body, before anybody is asked for an answer."""
+    try:
+        request = WSGIRequest(environ)
+        view = resolve(request.path_info).func
+        return _length(request) <= _max_bytes(request, getattr(view, "cls", view))
+    except (Resolver404, LookupError, UnicodeError, SuspiciousOperation):
+        return False
 
 
 def form_max_bytes(_: HttpRequest) -> int:
@@ -83,11 +100,15 @@ def is_form(request: HttpRequest) -> bool:
 def _refuse_unless_fitting(request: HttpRequest, view: Any) -> None:
     if "CONTENT_LENGTH" not in request.META and "HTTP_TRANSFER_ENCODING" in request.META:
         raise LengthRequired  # Django would take the body for empty
-    limit = (
-        view.max_body_bytes(request) if hasattr(view, "max_body_bytes") else JsonParser.max_bytes
-    )
-    if _length(request) > limit:
+    limit = _max_bytes(request, view)
+    if _length(request) > limit and not getattr(view, "refuses_itself", False):
         raise BodyTooLarge(f"This address takes bodies of up to {limit} bytes.", limit=limit)
+
+
+def _max_bytes(request: HttpRequest, view: Any) -> int:
+    if hasattr(view, "max_body_bytes"):
+        return int(view.max_body_bytes(request))
+    return JsonParser.max_bytes
 
 
 def _length(request: HttpRequest) -> int:

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from bandpics import roles
 from bandpics.local import addresses, environment, postgres, redis_server, s3_server
 from bandpics.local.data_dir import DataDir, write_private
 from bandpics.local.supervisor import Child, Program, Supervisor
@@ -16,8 +17,6 @@ from bandpics.local.supervisor import Child, Program, Supervisor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Room for GET /images/?ids= with two hundred of them; gunicorn's own limit is 4094 bytes.
-LONGEST_REQUEST_LINE = "8190"
 WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # What a person may set to bring their own.
@@ -90,14 +89,20 @@ class Stack:
         self._supervisor.run(self._manage("migrate", "-v0"), self._manage("collectchanged"))
 
     def start_web(self) -> None:
+        """As the role `web` does, but by one process, and without waiting for a balancer."""
+        settings = {
+            "WEB_HOST": addresses.url_host(self.host),
+            "WEB_PORT": str(self.port),
+            "WEB_PROCESSES": "1",
+            "WEB_DRAIN_SECONDS": "0",
+        }
+        environment = {**self._outside, **settings}
+        more = ["--graceful-timeout", "5"]
         self._supervisor.start(
             self._python(
                 WEB,
-                *("-m", "gunicorn", "bandpics.wsgi:application"),
-                *("--bind", f"{addresses.url_host(self.host)}:{self.port}"),
-                *("--worker-class", "gthread", "--workers", "1", "--threads", "4"),
-                *("--graceful-timeout", "5", "--no-control-socket"),
-                *("--limit-request-line", LONGEST_REQUEST_LINE),
+                *("-m", *roles.command(WEB, more, environment)),
+                extra=settings | roles.variables(WEB, environment),
             )
         )
 

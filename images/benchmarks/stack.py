@@ -63,7 +63,8 @@ def web(*, cores: int | None = 1) -> Iterator[Web]:
     command = [
         *(sys.executable, "-m", "gunicorn", "bandpics.wsgi:application"),
         *("--bind", f"{addresses.LOOPBACK}:{port}", "--no-control-socket"),
-        *("--worker-class", "gthread", "--workers", "1", "--threads", "4"),
+        *("--worker-class", "bandpics.gunicorn_worker.BufferingWorker"),
+        *("--workers", "1", "--threads", "4"),
         *("--log-level", "error", "--keep-alive", "30"),
     ]
     with subprocess.Popen(command, cwd=PROJECT) as process:

@@ -1,0 +1,330 @@
+"""The web server: gunicorn's threads, none of which is held by a request that has not arrived.
+
+gunicorn's own worker gives a thread to every connection that has sent a byte, so that eight slow
+clients hold a whole server. Here its main loop receives each request whole (a large body on disk)
+before a thread gets it. A body that will be refused is not waited for: the answer says
+`Connection: close`. What does not arrive in time is answered 408.
+"""
+
+from __future__ import annotations
+
+import io
+import selectors
+import socket
+import struct
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from gunicorn.http import wsgi
+from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import IterUnreader
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+RECEIVE_BYTES = 64 * 1024
+HEAD_MAX_BYTES = 64 * 1024
+# Of one body. What is longer lies on disk.
+MEMORY_BYTES = 64 * 1024
+# Longer bodies are waited for only where the view takes them. No view refuses shorter ones.
+ALWAYS_AWAITED_BYTES = 64 * 1024
+# From the first byte of a head to its last.
+HEAD_SECONDS = 20.0
+# For a body, and for every so many bytes of it another second.
+BODY_SECONDS, BYTES_PER_SECOND = 60.0, 1024
+# How long a closed connection is read, so that the client finds our answer before a reset.
+LINGER_SECONDS = 5.0
+# How long a client may leave a full send buffer untouched. A page fits in the buffer.
+SEND_SECONDS, SEND_BUFFER_BYTES = 20, 256 * 1024
+LIVENESS_PATH = "/healthz"
+
+
+class IncomingRequest:
+    """The next request of a connection, as far as it has arrived.
+
+    gunicorn takes it for the connection's parser: `next()` is the request.
+    """
+
+    def __init__(
+        self, cfg: Any, client: Any, *, folder: str | None, wants_body: Callable[[Any], bool]
+    ) -> None:
+        """`folder` is where large bodies lie."""
+        self._cfg, self._client, self._folder, self._wants_body = cfg, client, folder, wants_body
+        self._count = 0
+        self._ahead = b""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.request: Any = None
+        self.body: Any = io.BytesIO()
+        self.received = 0
+        self.has_begun, self.began_at = False, time.monotonic()
+        self.deadline = 0.0
+        self._head = bytearray()
+        self._missing = 0
+        self._error: Exception | None = None
+
+    def start_next(self) -> bool:
+        """Forget the request that was answered. True if the next one is here already."""
+        ahead, self._ahead = self._ahead, b""
+        self.body.close()
+        self._begin()
+        return bool(ahead) and self.receive(ahead)
+
+    def receive(self, data: bytes) -> bool:
+        """Take what came. True once there is nothing left to wait for."""
+        if not self.has_begun:
+            self.has_begun, self.began_at = True, time.monotonic()
+            self.deadline = self.began_at + HEAD_SECONDS
+        if self.request is None:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n", max(0, len(self._head) - len(data) - 3))
+            if end < 0:
+                if len(self._head) > HEAD_MAX_BYTES:
+                    self._error = LimitRequestHeaders("the head is too long")
+                return self._error is not None
+            data = bytes(self._head[end + 4 :])
+            self._parse(bytes(self._head[: end + 4]))
+        self._take_body(data)
+        return not self._missing
+
+    def __next__(self) -> Any:
+        if self._error:
+            raise self._error
+        return self.request
+
+    def finish_body(self, *, deadline: float) -> bool:
+        """Whether the next request can follow: what was waited for is read."""
+        return not self.request.must_close
+
+    @property
+    def path(self) -> str:
+        return str(self.request.path) if self.request else ""
+
+    def _parse(self, head: bytes) -> None:
+        self._count += 1
+        try:
+            self.request = Request(self._cfg, IterUnreader([head]), self._client, self._count)
+            length = getattr(self.request.body.reader, "length", None)  # None: chunked
+            if length == 0 or (length is not None and self._wants_body(self.request)):
+                self.body = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115
+                self._missing = length
+                self.deadline = time.monotonic() + BODY_SECONDS
+            else:
+                self.request.force_close()
+            self.request.body = self.body
+        except Exception as error:  # noqa: BLE001 - whatever it is, gunicorn answers it in a thread
+            self._error = error
+
+    def _take_body(self, data: bytes) -> None:
+        body, self._ahead = data[: self._missing], data[self._missing :]
+        try:
+            self.body.write(body)
+        except OSError as error:  # a full disk: whoever reads the body is told
+            self.body = self.request.body = _Unreadable(error)
+            self.request.force_close()
+            self._missing = 0
+            return
+        self._missing -= len(body)
+        self.received += len(body)
+        self.deadline += len(body) / BYTES_PER_SECOND
+        if not self._missing:
+            self.body.seek(0)
+
+
+class _Unreadable(io.RawIOBase):
+    """A body that could not be kept."""
+
+    def __init__(self, error: OSError) -> None:
+        self._error = error
+
+    def read(self, *_: Any) -> Any:
+        raise self._error
+
+    readline = readinto = read
+
+
+class BufferingWorker(ThreadWorker):
+    """gunicorn's threaded worker; see the module. What it overrides is gunicorn's own:
+    enqueue_req, finish_request and murder_pending run in the main loop, handle_request in a
+    thread."""
+
+    alive: bool
+
+    def init_process(self) -> None:
+        self._waiting: set[Any] = set()  # connections whose next request has not arrived
+        self._closing: set[Any] = set()
+        self._next_look = 0.0
+        self._stops_at: float | None = None
+        # Whether the process lives is answered however busy the others are.
+        self._liveness_pool = ThreadPoolExecutor(max_workers=1)
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        from bandpics import health  # these need Django, which is set up only now
+        from bandpics.api import bodies
+
+        self._is_awaited, self._is_stopping = bodies.is_awaited, health.is_stopping
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Wait for the next request of a new connection, or of one that was kept."""
+        conn.initialized = conn.data_ready = True  # gunicorn is to read nothing itself
+        conn.sock.setblocking(False)
+        if conn.parser is None:
+            conn.sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0)
+            )
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            conn.parser = IncomingRequest(
+                self.cfg,
+                conn.client,
+                folder=settings.FILE_UPLOAD_TEMP_DIR,
+                wants_body=partial(self._wants_body, conn),
+            )
+        elif conn.parser.start_next():
+            self._hand_over(conn)
+            return
+        conn.set_timeout()
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+        self._waiting.add(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+
+    def finish_request(self, conn: Any, fs: Future[bool]) -> None:
+        """Keep the connection, or close it once the client has read the answer."""
+        if fs.cancelled() or fs.exception() or not fs.result():
+            self._close(conn)
+        else:
+            self.enqueue_req(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        if self._stops_at is not None:
+            req.force_close()
+        return bool(super().handle_request(req, conn))
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: serve on while balancers learn of it (see /readyz), then stop."""
+        drain_seconds = settings.WEB_DRAIN_SECONDS if self.booted else 0
+        if not drain_seconds:
+            super().handle_exit(sig, frame)
+        elif self._stops_at is None:
+            self._is_stopping.set()
+            self._stops_at = time.monotonic() + drain_seconds
+
+    def murder_pending(self) -> None:
+        """gunicorn asks for this in every round of its loop, at least once a second."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + 0.5
+        if self._stops_at is not None and now > self._stops_at and self.alive:
+            self.alive = False
+        for conn in [conn for conn in self._closing if conn.timeout < now]:
+            self._forget(conn, self._closing)
+        for conn in [conn for conn in self._waiting if conn.timeout < now]:
+            self._give_up(conn, b"408 Request Timeout")
+        self._make_room()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """gunicorn asks for this when it stops: idle connections wait no longer than that."""
+        for conn in self._waiting:
+            if not conn.parser.has_begun:
+                conn.timeout = min(conn.timeout, deadline)
+
+    def _make_room(self) -> None:
+        """Give up those that take longest, where they are too many or have sent too much."""
+        spared = sorted(self._waiting, key=lambda conn: conn.parser.began_at)
+        count = self.nr_conns - self.worker_connections * 9 // 10
+        size = sum(conn.parser.received for conn in spared)
+        max_size = settings.FORM_MAX_BYTES * self.cfg.threads
+        for conn in spared:
+            if count <= 0 and size <= max_size:
+                return
+            if count > 0 or conn.parser.received:
+                size -= conn.parser.received
+                count -= 1
+                self._give_up(conn, b"503 Service Unavailable")
+
+    def _wants_body(self, conn: Any, request: Any) -> bool:
+        """Whether to wait for it. Says so to a client that asks before it sends."""
+        asks, request._expected_100_continue = request._expected_100_continue, False
+        if request.body.reader.length > ALWAYS_AWAITED_BYTES:
+            _, environ = wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)
+            if not self._is_awaited(environ):
+                return False
+        if asks:
+            with suppress(OSError):
+                conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def _receive(self, conn: Any, _sock: socket.socket) -> None:
+        try:
+            data = conn.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._forget(conn, self._waiting)
+        elif conn.parser.receive(data):
+            self.poller.unregister(conn.sock)
+            self._waiting.remove(conn)
+            self._hand_over(conn)
+        else:
+            conn.timeout = conn.parser.deadline
+
+    def _hand_over(self, conn: Any) -> None:
+        """The request is whole: a thread may have it."""
+        pool = self._liveness_pool if conn.parser.path == LIVENESS_PATH else self.tpool
+        pool.submit(self.handle, conn).add_done_callback(
+            lambda future: self.method_queue.defer(self.finish_request, conn, future)
+        )
+
+    def _give_up(self, conn: Any, status: bytes) -> None:
+        if conn.parser.has_begun:
+            with suppress(OSError):
+                conn.sock.send(
+                    b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status
+                )
+        self._forget(conn, self._waiting)
+
+    def _close(self, conn: Any) -> None:
+        """Say that nothing more comes, and read on: unread bytes would make it a reset, which
+        takes the answer from the client. gunicorn's own does so for 2 s in the main loop."""
+        conn.parser.body.close()
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, conn))
+        except OSError:
+            self.nr_conns -= 1
+            conn.close()
+            return
+        conn.timeout = time.monotonic() + LINGER_SECONDS
+        self._closing.add(conn)
+
+    def _discard(self, conn: Any, _sock: socket.socket) -> None:
+        try:
+            more = bool(conn.sock.recv(RECEIVE_BYTES))
+        except BlockingIOError:
+            more = True
+        except OSError:
+            more = False
+        if not more:
+            self._forget(conn, self._closing)
+
+    def _forget(self, conn: Any, where: set[Any]) -> None:
+        where.remove(conn)
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.parser.body.close()
+        conn.close()

@@ -1,0 +1,209 @@
+"""The role `web`, as a container runs it: how it stops, and how it shares Postgres."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from bandpics import roles
+from bandpics.local import addresses, environment, postgres
+
+DRAIN_SECONDS = 2
+
+
+class Web:
+    """One that listens on a port of its own, with the stores of this test run."""
+
+    def __init__(self, port, process):
+        self.port = port
+        self.process = process
+
+    def connect(self, seconds=10):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+
+    def status(self, path, connection=None):
+        """0 if nobody listens."""
+        one = connection or self.connect()
+        try:
+            one.request("GET", path)
+            answer = one.getresponse()
+            answer.read()
+            return answer.status
+        except ConnectionRefusedError:
+            return 0
+        finally:
+            if connection is None:
+                one.close()
+
+
+@contextmanager
+def web(**variables):
+    port = addresses.free_port(addresses.LOOPBACK)
+    known = {"WEB_HOST": "127.0.0.1", "WEB_PORT": str(port), "WEB_DRAIN_SECONDS": "0"}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bandpics.roles", "web"],
+            cwd=environment.PROJECT,
+            env={**os.environ, "PATH": bin_first(), **known, **variables},
+            stdout=log,
+            stderr=log,
+        )
+        one = Web(port, process)
+        try:
+            end = time.monotonic() + 30
+            while one.status("/readyz") != 200:
+                assert process.poll() is None and time.monotonic() < end, said(log)
+                time.sleep(0.05)
+            yield one
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def bin_first():
+    """So that `gunicorn` is ours."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def said(log):
+    log.seek(0)
+    return log.read().decode()
+
+
+class Balancer:
+    """Clients that keep their connections, behind a balancer that looks at /readyz: it opens no new
+    connection to a server that says it stops."""
+
+    def __init__(self, server, count):
+        self.server = server
+        self.statuses, self.errors = [], []
+        self.is_red = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
+        self._threads.append(threading.Thread(target=self._look))
+
+    def _look(self):
+        while self.server.status("/readyz") == 200:
+            time.sleep(0.1)
+        self.is_red.set()
+
+    def _ask(self):
+        while not self.is_red.is_set():
+            connection = self.server.connect()
+            try:
+                while True:
+                    connection.request("GET", "/login/")
+                    answer = connection.getresponse()
+                    answer.read()
+                    self.statuses.append(answer.status)
+                    if answer.getheader("Connection") == "close":
+                        break
+            except (OSError, http.client.HTTPException) as error:
+                self.errors.append(error)
+            finally:
+                connection.close()
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        for thread in self._threads:
+            thread.join()
+
+
+def test_a_server_that_stops_loses_no_request():
+    with web(WEB_DRAIN_SECONDS=str(DRAIN_SECONDS), WEB_PROCESSES="2") as server:
+        idle, late = server.connect(), server.connect()
+        assert server.status("/healthz", idle) == 200
+        body = json.dumps({"email": "nobody@example.org", "password": "wrong"}).encode()
+        late.putrequest("POST", "/api/v1/token/")
+        late.putheader("Content-Type", "application/json")
+        late.putheader("Content-Length", str(len(body)))
+        late.endheaders(body[:10])
+        with Balancer(server, 6) as balancer:
+            time.sleep(0.5)
+            server.process.terminate()
+            assert balancer.is_red.wait(DRAIN_SECONDS)
+            # Red for balancers alone: whoever comes all the same is served.
+            assert server.status("/healthz") == server.status("/login/") == 200
+        assert balancer.errors == []
+        assert set(balancer.statuses) == {200}
+        idle.request("GET", "/healthz")
+        answer = idle.getresponse()
+        assert (answer.status, answer.getheader("Connection")) == (200, "close")
+        idle.close()
+        time.sleep(DRAIN_SECONDS)  # the listener is closed; what had begun may end
+        late.send(body[10:])
+        assert late.getresponse().status == 401
+        late.close()
+        assert server.process.wait(20) == 0
+        assert server.status("/healthz") == 0
+
+
+def test_a_connection_is_kept_for_longer_than_a_balancer_does():
+    words = roles.command("web", [], {})
+    assert int(words[words.index("--keep-alive") + 1]) > 60
+    words = roles.command("web", [], {"WEB_KEEPALIVE_SECONDS": "620", "WEB_DRAIN_SECONDS": "20"})
+    assert words[words.index("--keep-alive") + 1] == "620"
+    assert int(words[words.index("--graceful-timeout") + 1]) > 20
+
+
+@pytest.fixture
+def crowded_url():
+    """Of a person whom Postgres gives two connections."""
+    url = os.environ["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS crowded")
+        connection.execute("CREATE ROLE crowded LOGIN PASSWORD 'crowded' CONNECTION LIMIT 2")
+        owner = sql.Identifier(postgres.USER)
+        connection.execute(sql.SQL("GRANT {} TO crowded").format(owner))
+    parts = urlsplit(url)
+    yield f"postgres://crowded:{quote('crowded')}@127.0.0.1:{parts.port}{parts.path}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE crowded")
+
+
+def test_where_postgres_has_too_few_connections_requests_wait(crowded_url):
+    with (
+        web(DATABASE_URL=crowded_url, WEB_PROCESSES="1") as server,
+        ThreadPoolExecutor(8) as clients,
+    ):
+        statuses = list(clients.map(lambda _: server.status("/readyz"), range(80)))
+    assert set(statuses) == {200}
+
+
+def test_each_thread_may_have_a_connection_unless_the_operator_says_less():
+    assert roles.variables("web", {"WEB_THREADS": "6"}) == {"DATABASE_POOL_SIZE": "6"}
+    assert roles.variables("web", {"WEB_THREADS": "6", "DATABASE_POOL_SIZE": "3"}) == {}
+    assert roles.variables("worker", {}) == {}
+
+
+def test_while_postgres_is_away_the_process_still_says_that_it_lives(crowded_url):
+    """Whoever waits for Postgres waits in a thread; there is one more for /healthz."""
+    with web(DATABASE_URL=crowded_url, WEB_PROCESSES="1") as server:
+        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute("ALTER ROLE crowded NOLOGIN")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'crowded'"
+            )
+        with ThreadPoolExecutor(6) as clients:
+            waiting = [clients.submit(server.status, "/readyz") for _ in range(6)]
+            with suppress(TimeoutError):
+                waiting[-1].result(0.5)
+            assert server.status("/healthz", server.connect(seconds=1)) == 200
+            assert {each.result() for each in waiting} == {503}
