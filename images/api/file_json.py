@@ -15,6 +15,7 @@ from rest_framework import serializers, status
 from bandpics.api.problems import Problem
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images import uploads
+from images.api.image_json import IsFinal
 from images.api.upload_json import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSchema
 from images.media import formats
 from images.models import Upload
@@ -185,11 +186,12 @@ def too_large_for_json() -> TooLarge:
 
 
 class TakenSerializer(serializers.Serializer[Upload]):
-    """Where it stands. `id` is the photo's; GET it until its status is `done`."""
+    """Where it stands. `id` is the photo's; GET it until it `is_final`."""
 
     id = serializers.UUIDField(source="image_id")
     upload = serializers.UUIDField(source="pk", help_text="Its line in the receipt.")
     status = serializers.ChoiceField(choices=Upload.Status.choices)
+    is_final = IsFinal()
 
 
 class ReplacementSerializer(AnnouncedFileSerializer):

@@ -56,6 +56,25 @@ class TextOrNull(serializers.CharField):
         return value or None
 
 
+class IsFinal(serializers.BooleanField):
+    """Of whatever has a status: those who poll it can stop."""
+
+    def __init__(self, **options: Any) -> None:
+        options |= {"source": "status", "read_only": True}
+        super().__init__(
+            help_text="The status stays until somebody asks for a retry or sends another file: "
+            "`done`, `duplicate`, `failed` and `discarded` do.",
+            **options,
+        )
+
+    def to_representation(self, value: str) -> bool:  # type: ignore[override]  # a status
+        return is_final(value)
+
+
+def is_final(status: str) -> bool:
+    return status not in {Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING}
+
+
 class ExifSerializer(ForViewer, serializers.ModelSerializer[Image]):
     """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
 
@@ -127,6 +146,7 @@ class ExifWithRawSerializer(ExifSerializer):
 class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
     group = serializers.UUIDField(source="group_id")
     status = serializers.ChoiceField(choices=Upload.Status.choices)
+    is_final = IsFinal()
     failure = TextOrNull()
     content_type = TextOrNull()
     original_filename = serializers.SerializerMethodField(
@@ -155,6 +175,7 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
             "id",
             "group",
             "status",
+            "is_final",
             "failure",
             "original_filename",
             "format",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from images.api.image_json import utc_offset
+from images.api.image_json import is_final, utc_offset
 from images.media.storage import photo_storage
 from images.models import Image, Upload, Variant
 
@@ -126,6 +126,7 @@ def _row_json(row: Any, variants: dict[str, Any], viewer: Viewer) -> dict[str, A
         "id": row.id,
         "group": row.group_id,
         "status": row.status,
+        "is_final": is_final(row.status),
         "failure": row.failure or None,
         "original_filename": row.original_filename if sees_all else None,
         "format": row.content_type.partition("/")[2] or None,

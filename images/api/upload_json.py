@@ -14,7 +14,14 @@ from bandpics.api.fields import ListField
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images import uploads
 from images.api.change_json import PositionSerializer
-from images.api.image_json import ForViewer, SizeSerializer, TextOrNull, variant_json
+from images.api.image_json import (
+    ForViewer,
+    IsFinal,
+    SizeSerializer,
+    TextOrNull,
+    is_final,
+    variant_json,
+)
 from images.media.storage import SignedRequest
 from images.models import Image, Upload
 from images.words import formats_in_words
@@ -155,6 +162,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
     size = serializers.IntegerField(source="declared_byte_size")
     sha256 = TextOrNull(source="declared_sha256")
     last_modified = serializers.IntegerField(source="declared_last_modified", allow_null=True)
+    is_final = IsFinal()
     failure = serializers.SerializerMethodField()
     failure_detail = serializers.SerializerMethodField()
     duplicate_of = serializers.SerializerMethodField()
@@ -169,6 +177,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
             "image",
             "client_id",
             "status",
+            "is_final",
             "failure",
             "failure_detail",
             "duplicate_of",
@@ -247,6 +256,7 @@ def ticket_json(ticket: uploads.Ticket) -> dict[str, Any]:
         "id": str(upload.pk),
         "client_id": upload.client_id,
         "status": upload.status,
+        "is_final": is_final(upload.status),
     }
     if ticket.was_known and upload.status == Upload.Status.DONE:
         answer["duplicate_of"] = str(upload.image_id)
@@ -268,6 +278,7 @@ class TicketSchema(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     client_id = serializers.CharField(allow_null=True)
     status = serializers.ChoiceField(choices=Upload.Status.choices)
+    is_final = IsFinal()
     duplicate_of = serializers.UUIDField(required=False)
     upload = SignedRequestSerializer(required=False)
     multipart = inline_serializer(

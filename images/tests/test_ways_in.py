@@ -118,7 +118,8 @@ def test_the_same_photo_again_is_the_same_photo(cleo, way, invitation):
     again = cleo.client.post(ADDRESS, **way(drawing.jpeg())).json()
     assert again == first
     tasks.process_upload(first["upload"])
-    assert cleo.client.post(ADDRESS, **way(drawing.jpeg())).json() == {**first, "status": "done"}
+    third = cleo.client.post(ADDRESS, **way(drawing.jpeg())).json()
+    assert third == {**first, "status": "done", "is_final": True}
     invitation.refresh_from_db()
     assert invitation.used_files == 1
 
