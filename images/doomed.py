@@ -18,13 +18,11 @@ from django.db.models.functions import Now
 from images import locks, versions
 from images.media import keys
 from images.media.storage import StorageUnavailable, photo_storage
-from images.models import DoomedObjects, Image, Variant
+from images.models import KEEP_BYTES, DoomedObjects, Image, Upload, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
-
-    from images.models import Upload
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +40,14 @@ def note(image_id: UUID, doomed: Iterable[str], *, may_be_written: bool = False)
     )
 
 
-def note_version(upload: Upload) -> DoomedObjects:
-    """As note(), of every object a worker may have written of it."""
+def note_version(upload: Upload, *, and_incoming: bool = False) -> DoomedObjects:
+    """As note(), of every object a worker may have written of it, and of the bytes that came."""
     return DoomedObjects.objects.create(
-        image_id=upload.image_id, group_id=upload.image.group_id, version=upload.version
-    )
-
-
-def forget_version(upload: Upload) -> None:
-    """They were removed by whoever noted them."""
-    DoomedObjects.objects.filter(
         image_id=upload.image_id,
         group_id=upload.image.group_id,
         version=upload.version,
-        upload_id=None,
-    ).delete()
+        upload_id=upload.pk if and_incoming else None,
+    )
 
 
 def note_parts(upload: Upload) -> DoomedObjects:
@@ -137,6 +128,9 @@ def wanted_of(image_id: UUID) -> set[str]:
     if image is None:
         return set()
     wanted = set(Variant.objects.filter(image=image).values_list("key", flat=True))
+    waiting = Q(status=Upload.Status.PENDING) | Q(failure__in=KEEP_BYTES)
+    kept = image.uploads.filter(versions.under_way() | waiting)
+    wanted.update(keys.incoming(pk) for pk in kept.values_list("pk", flat=True))
     under_way = image.uploads.filter(versions.under_way()).values_list("version", flat=True)
     for number in {image.version, *under_way}:
         wanted.update(versions.keys_of(image, number).all_keys())

@@ -494,7 +494,7 @@ def _end(
     with transaction.atomic():
         is_closed = _close(claim, status, failure=failure)
     if is_closed:
-        _clear(claim, keeps_bytes=failure in KEEP_BYTES)
+        _clear(claim)
     return is_closed
 
 
@@ -520,16 +520,16 @@ def _close(claim: Claim, status: Upload.Status, **changes: Any) -> bool:
     )
     if closed:
         quota.give_back(claim.upload)
-        doomed.note_version(claim.upload)  # an earlier attempt may have got that far
+        # An earlier attempt may have got that far.
+        doomed.note_version(claim.upload, and_incoming=changes.get("failure") not in KEEP_BYTES)
     return bool(closed)
 
 
-def _clear(claim: Claim, *, keeps_bytes: bool = False) -> None:
-    unwanted = version_keys(claim.upload)
-    if not keeps_bytes:
-        unwanted.append(claim.upload.incoming_key)
-    photo_storage().delete_keys(unwanted)
-    doomed.forget_version(claim.upload)
+def _clear(claim: Claim) -> None:
+    """Remove what was noted of it, but for what is wanted again: a worker that was slow may come to
+    this after a retry. If it cannot be now, the sweeper does it."""
+    with contextlib.suppress(locks.Busy):
+        doomed.remove([claim.upload.image_id])
 
 
 def version_keys(upload: Upload) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from images import location, locks, processing, trash
-from images.media import exif
+from images.media import exif, rendering
 from images.models import Image, Upload
 from images.tests import drawing
 from images.tests.story import Guest
@@ -103,3 +103,51 @@ def test_somebody_else_at_its_objects_costs_no_attempt(cleo):
     processing.process(upload)
     upload.refresh_from_db()
     assert upload.status == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_clears_nothing_of_a_photo_tried_again(
+    cleo, ada, bucket, signed_in, monkeypatch
+):
+    """It had given the photo up, and was to clear what an earlier attempt may have written."""
+    upload = cleo.send(drawing.jpeg())
+    Upload.objects.filter(pk=upload.pk).update(attempt=processing.MAX_ATTEMPTS - 1)
+
+    def happens() -> None:
+        answer = signed_in(ada).post(f"/api/v1/images/{upload.image_id}/retry/")
+        assert answer.status_code == 202, answer.json()
+        processing.process(upload)
+
+    with pytest.MonkeyPatch.context() as patch:
+        just_before(patch, "_clear", happens)
+        real = rendering.render
+        patch.setattr(
+            rendering, "render", lambda *_, **__: patch.setattr(rendering, "render", real)
+        )
+        processing.process(upload)
+    image = Image.objects.with_status().get()
+    assert image.status == "done"
+    assert len(kept_of(bucket, image)) == 5
+
+
+@pytest.mark.parametrize("is_processed", [False, True])
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_clears_nothing_that_a_duplicate_inherited(
+    cleo, group, bucket, monkeypatch, is_processed
+):
+    """It had found the photo to be here already; since then that other one went for good."""
+    twin = cleo.send_and_process(drawing.jpeg())
+    upload = Guest(InvitationFactory(group=group)).send(drawing.jpeg())
+
+    def happens() -> None:
+        Image.objects.filter(pk=twin.pk).update(trashed_at=timezone.now() - timedelta(days=99))
+        assert trash.purge(twin.pk)
+        if is_processed:
+            processing.process(upload)
+
+    just_before(monkeypatch, "_clear", happens)
+    processing.process(upload)
+    processing.process(upload)
+    image = Image.objects.with_status().get()
+    assert (image.pk, image.status) == (upload.image_id, "done")
+    assert len(kept_of(bucket, image)) == 5
