@@ -347,8 +347,10 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.alias(changed_at=changed).filter(changed_at__gte=moment)
 
     def shown(self) -> Self:
-        """Those that say how their photo fares: a replacement given up is as if never begun."""
-        return self.exclude(status=Upload.Status.DISCARDED, version__gt=1)
+        """Those that say how their photo fares: a replacement does once its bytes have arrived,
+        and no more when it was given up."""
+        not_arrived = [Upload.Status.PENDING, Upload.Status.DISCARDED]
+        return self.exclude(status__in=not_arrived, version__gt=1)
 
 
 def end_what_rests_on_it(collector: Any, field: Any, resting: Any, using: str) -> None:

@@ -69,7 +69,8 @@ _SQL = f"""
     LEFT JOIN LATERAL (
         SELECT status, failure, processing_ms, finished_at
         FROM {Upload._meta.db_table} upload
-        WHERE upload.image_id = image.id AND NOT (status = 'discarded' AND version > 1)
+        WHERE upload.image_id = image.id
+            AND NOT (status IN ('pending', 'discarded') AND version > 1)
         ORDER BY version DESC
         LIMIT 1
     ) upload ON true

@@ -80,7 +80,8 @@ def test_by_status_of_the_newest_upload(both, found):
     upload(replaced, status="failed", version=2)
     given_up = both("replacement given up")
     upload(given_up, status="discarded", version=2)
-    assert found(status="done") == ["done", "replacement given up"]
+    upload(both("replacement announced"), status="pending", version=2)
+    assert found(status="done") == ["done", "replacement announced", "replacement given up"]
     assert found(status="failed") == ["failed", "replaced"]
     assert found(status=["pending", "queued"]) == ["pending", "queued"]
     assert found(status="pending,queued") == ["pending", "queued"]

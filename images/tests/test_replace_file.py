@@ -193,11 +193,39 @@ def test_a_new_file_that_is_no_picture_changes_nothing(host, image, invitation, 
     assert invitation.used_files == 1
 
 
+def test_a_photo_is_done_until_another_file_for_it_has_arrived(host, image):
+    """Whoever asks for a ticket may never send anything."""
+    body = described(new(), filename="new.png", content_type="image/png")
+    ticket = host.patch(f"/api/v1/images/{image.pk}/file/", body).json()
+    assert ticket["status"] == "pending"
+    assert statuses(host, image) == {"done"}
+    put(ticket["upload"], new())
+    assert statuses(host, image) == {"done"}  # nobody has said so yet
+    host.post(f"/api/v1/uploads/{ticket['id']}/complete/")
+    assert statuses(host, image) == {"queued"}
+
+
 def test_a_replacement_that_is_cancelled_is_as_if_never_begun(host, image):
     ticket = host.patch(f"/api/v1/images/{image.pk}/file/", described(new())).json()
-    assert host.get(f"/api/v1/images/{image.pk}/").json()["status"] == "pending"
     assert host.delete(f"/api/v1/uploads/{ticket['id']}/").status_code == 204
-    assert host.get(f"/api/v1/images/{image.pk}/").json()["status"] == "done"
+    assert statuses(host, image) == {"done"}
+
+
+def statuses(client, image) -> set[str]:
+    """All that the API says of the photo: by itself, in the list, as a filter, and as a number."""
+    listed = client.get("/api/v1/images/").json()["results"]
+    counted = client.get("/api/v1/stats/").json()["statuses"]
+    filtered = [
+        status
+        for status in Upload.Status.values
+        if client.get(f"/api/v1/images/?status={status}").json()["results"]
+    ]
+    return {
+        client.get(f"/api/v1/images/{image.pk}/").json()["status"],
+        *(row["status"] for row in listed),
+        *(status for status, count in counted.items() if count),
+        *filtered,
+    }
 
 
 def test_an_older_replacement_never_goes_back(host, image, bucket):
