@@ -312,6 +312,8 @@ if DATABASE_POOL_SIZE:
     }
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
+# How long a mirror may stay away and still learn which photos were purged or moved.
+TOMBSTONE_LIFETIME = timedelta(days=400)
 UPLOAD_URL_LIFETIME = timedelta(seconds=UPLOAD_URL_SECONDS)
 # Django spools what comes by a form there.
 FILE_UPLOAD_TEMP_DIR: str | None = str(WORK_DIR) if WORK_DIR else None

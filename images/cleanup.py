@@ -15,7 +15,17 @@ from django.db.models.functions import Now
 from bandpics import fencing, health
 from bandpics.api import idempotency
 from groups import trash as group_trash
-from images import doomed, doorbell, locks, processing, retention, trash, uploads, versions
+from images import (
+    doomed,
+    doorbell,
+    locks,
+    processing,
+    removals,
+    retention,
+    trash,
+    uploads,
+    versions,
+)
 from images.media.storage import StorageUnavailable
 from images.models import Image, Upload
 
@@ -49,7 +59,7 @@ def sweep() -> None:
         for phase in [
             *(_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten),
             *(_retire_old_versions, _empty_trash, _drop_originals, _remove_doomed),
-            idempotency.forget_expired,
+            *(idempotency.forget_expired, removals.forget_old),
         ]:
             try:
                 phase()

@@ -244,6 +244,12 @@ class ImageFilters(filters.FilterSet):
         return found
 
     @property
+    def asks_for_removals(self) -> bool:
+        """Only after narrowed()."""
+        asked = self.form.cleaned_data
+        return bool(asked["trashed"]) and asked["updated_since"] is not None
+
+    @property
     def is_selective(self) -> bool:
         """Only after narrowed()."""
         return any(self.form.cleaned_data[name] for name in self.SELECTIVE)

@@ -48,14 +48,10 @@ class ImageQuerySet(models.QuerySet["Image"]):
 
     def seen_by_guest(self, sender: Sender) -> Self:
         """As the invitation or its group says: nothing, their own, or what was approved."""
-        invitation, group = sender.invitation, sender.group
-        shown = (invitation and invitation.visibility) or group.visibility
-        if shown == Group.Visibility.DROP:
-            return self.filter(NOBODYS)
-        seen = Q(sender=sender.key) if sender.is_known_again else NOBODYS
-        is_link_open = invitation is not None and not invitation.is_expired
-        if shown == Group.Visibility.GALLERY and group.is_revealed and is_link_open:
-            seen |= Q(group=group, version__gt=0, moderation=Image.Moderation.APPROVED)
+        seen = Q(sender=sender.key) if sender.sees_own else NOBODYS
+        if sender.sees_gallery:
+            approved = Image.Moderation.APPROVED
+            seen |= Q(group=sender.group, version__gt=0, moderation=approved)
         return self.filter(seen)
 
     def sent_by(self, sender_key: str) -> Self:
@@ -569,3 +565,25 @@ class DoomedObjects(models.Model):
 
     def __str__(self) -> str:
         return f"Objects of photo {self.image_id}"
+
+
+class Tombstone(models.Model):
+    """A photo that left a group for good: it was moved to another one, or purged.
+
+    Triggers write it in the same transaction; images.removals reads it. No foreign keys: what it
+    names may be gone.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    image_id = models.UUIDField()
+    group_id = models.UUIDField()
+    team_id = models.UUIDField(help_text="The group's: its members saw the photo.")
+    sender = models.CharField(max_length=128, db_index=True)
+    was_approved = models.BooleanField(help_text="Guests may have seen it.")
+    removed_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["team_id", "removed_at"], name="tombstone_of_team")]
+
+    def __str__(self) -> str:
+        return f"Photo {self.image_id} left group {self.group_id}"

@@ -187,8 +187,14 @@ class Page:
     offset: int | None = None
 
     @classmethod
-    def asked_for(cls, request: Request, *, without: Set[str] = frozenset()) -> Self:
-        """`without` names orderings that are not for this caller.
+    def asked_for(
+        cls,
+        request: Request,
+        *,
+        known: Set[str] = ORDERINGS.keys(),
+        default: str = DEFAULT_ORDERING,
+    ) -> Self:
+        """`known` names the orderings this caller may ask for.
 
         Raises ValidationError, which names each parameter that makes no sense.
         """
@@ -203,7 +209,7 @@ class Page:
         cursor = _cursor(asked, errors)
         if cursor and offset is not None:
             errors["cursor"] = ["Give either a cursor or an offset."]
-        ordering = _ordering(asked, cursor, errors, known=ORDERINGS.keys() - without)
+        ordering = _ordering(asked, cursor, errors, known=known, default=default)
         if errors:
             raise ValidationError(errors)
         return cls(request.build_absolute_uri(), ordering, limit or DEFAULT_LIMIT, cursor, offset)
@@ -320,8 +326,9 @@ def _ordering(
     errors: dict[str, list[str]],
     *,
     known: Set[str],
+    default: str,
 ) -> Ordering:
-    name = asked.get("ordering", cursor.ordering if cursor else DEFAULT_ORDERING)
+    name = asked.get("ordering", cursor.ordering if cursor else default)
     if name.removeprefix("-") not in known:
         names = ", ".join(sorted(known))
         errors["ordering"] = [f"Order by one of {names}; with a - in front, downwards."]

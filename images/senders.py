@@ -6,13 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from groups.models import Group
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from bandpics.users.models import User
-    from groups.models import Group
 
 DEVICE_HEADER = "Bandpics-Device"
 BY_INVITATION = "invitation:"  # how the keys of guests begin
@@ -33,6 +33,24 @@ class Sender:
         """False for a shared link without a device secret: nobody can be told from another,
         so nobody is shown a list."""
         return not self.key.endswith(":")
+
+    @property
+    def sees_own(self) -> bool:
+        """Whether a guest is shown what they sent."""
+        return self.is_known_again and self._visibility != Group.Visibility.DROP
+
+    @property
+    def sees_gallery(self) -> bool:
+        """Whether a guest is shown what was approved of the group."""
+        is_link_open = self.invitation is not None and not self.invitation.is_expired
+        is_gallery = self._visibility == Group.Visibility.GALLERY
+        return is_gallery and self.group.is_revealed and is_link_open
+
+    @property
+    def _visibility(self) -> str:
+        """As the invitation or its group says."""
+        own = self.invitation.visibility if self.invitation is not None else ""
+        return own or self.group.visibility
 
 
 def by_invitation(invitation: Invitation, *, device_secret: str = "") -> Sender:

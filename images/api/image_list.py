@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from bandpics.users.callers import caller_of
 from groups.models import Group
 from images import pages
-from images.api import image_rows
+from images.api import image_rows, removed_images
 from images.api.doors import PhotoView, sender_of, viewer_of
 from images.api.image_json import ImageSerializer
 from images.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
@@ -146,7 +146,14 @@ PARAMETERS = [
     _parameter(
         "ids", _each(_ID, MAX_IDS), "These photos; those you may not see are silently left out."
     ),
-    _parameter("trashed", _BOOLEAN, "True: the trash of the groups you own, and nothing else."),
+    _parameter(
+        "trashed",
+        _BOOLEAN,
+        "True: the trash of the groups you own, and nothing else. With `updated_since`: each photo "
+        "that left what you see from then on, because it was trashed, moved to a group you do not "
+        "see, or deleted for good, or its group was; the oldest first. Of those that you may not "
+        "see any more, only `id`, `group` and `trashed_at`, which is when it left.",
+    ),
 ]
 
 
@@ -158,12 +165,15 @@ class ImageList(PhotoView):
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
         viewer = viewer_of(request)
         # Its cursor, too, would say what others called their files.
-        page = Page.asked_for(request, without={"original_filename"} if viewer.is_guest else set())
+        hidden = {"original_filename"} if viewer.is_guest else set()
+        page = Page.asked_for(request, known=pages.ORDERINGS.keys() - hidden)
         groups, rows = _visible(request)
         is_selective, sought = False, None
         if ImageFilters.are_asked(request.query_params):
             filtered = ImageFilters(request.query_params, rows, sight=_sight(request, viewer))
             rows, is_selective = filtered.narrowed(), filtered.is_selective
+            if filtered.asks_for_removals:
+                return removed_images.answer(request, filtered)
             sought = filtered.sought
             groups = groups.filter(pk__in=filtered.groups) if filtered.groups else groups
         else:
