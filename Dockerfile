@@ -3,7 +3,7 @@ FROM python:3.13-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 COPY requirements.txt .
-RUN /opt/venv/bin/pip install -r requirements.txt
+RUN /opt/venv/bin/pip install --require-hashes -r requirements.txt
 
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH \

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: setup run test test-long chaos lint format messages bench clean
+.PHONY: setup requirements run test test-long chaos lint format messages bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make lint     ruff, mypy, import-linter, templates, migrations, deploy checks"
 	@echo "make format   let ruff and djlint rewrite"
 	@echo "make messages  bring the catalogues of translations in step with the sources"
+	@echo "make requirements  pin what requirements*.in name, and all that it needs, with hashes"
 	@echo "make bench    measure, as ratios against a baseline of the same run"
 
 setup: $(VENV)/.installed
@@ -24,8 +25,17 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 		{ echo "Bandpics needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "Could not make a virtualenv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
+
+# After a change of an .in file. What it pulls in stays as pinned, but for ARGS="--upgrade".
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS)
+
+requirements: export UV_CUSTOM_COMPILE_COMMAND = make requirements
+requirements: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(COMPILE) --output-file requirements.txt requirements.in
+	$(COMPILE) --constraints requirements.txt --output-file requirements-dev.txt requirements-dev.in
 
 run: setup
 	@exec $(BIN)/python manage.py up $(ARGS)

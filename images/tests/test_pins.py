@@ -1,4 +1,4 @@
-"""The three packages that carry the work are of the versions that survived."""
+"""What gets installed is what was tried: pinned with all it needs, by hashes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,82 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
+PROJECT = Path(__file__).parents[2]
+NAMES = ["requirements", "requirements-dev"]
+HASHES = r" \\\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)+"
+PIN = re.compile(rf"^([\w.-]+)==([^\s;]+)(?: ;[^\\\n]*)?{HASHES}", re.MULTILINE)
+
+
+def wanted(name: str) -> dict[str, Requirement]:
+    """What people chose, by name; a file may take in another."""
+    found = {}
+    for line in (PROJECT / f"{name}.in").read_text().splitlines():
+        text = line.partition("#")[0].strip()
+        if text.startswith("-r "):
+            found |= wanted(text.removeprefix("-r ").removesuffix(".in"))
+        elif text:
+            found[canonicalize_name(Requirement(text).name)] = Requirement(text)
+    return found
+
+
+def pinned(name: str) -> dict[str, str]:
+    """The versions that pip takes, by name."""
+    text = (PROJECT / f"{name}.txt").read_text()
+    pins = {canonicalize_name(name): version for name, version in PIN.findall(text)}
+    assert len(pins) == len(re.findall(r"^[^\s#]", text, re.M))  # a hash for every one
+    return pins
 
 
 @pytest.mark.parametrize("package", ["celery", "kombu", "billiard"])
 def test_a_package_that_carries_the_work_is_pinned_with_its_reason(package):
     """Others lost the worker to one MemoryError, or to Redis killed mid-task: before these
     change, let `make chaos` show that the new ones do not."""
-    line = re.search(rf"^{package}==(\S+)  # (.+)$", REQUIREMENTS.read_text(), re.MULTILINE)
+    text = (PROJECT / "requirements.in").read_text()
+    line = re.search(rf"^{package}==(\S+)  # (.+)$", text, re.MULTILINE)
     assert line is not None
-    assert metadata.version(package) == line[1]
+    assert metadata.version(package) == pinned("requirements")[package] == line[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_chosen_is_pinned_as_chosen(name):
+    pins = pinned(name)
+    for package, requirement in wanted(name).items():
+        assert requirement.specifier == f"=={pins[package]}", f"{package}: make requirements"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_that_it_needs_is_pinned_with_it(name):
+    pins, ahead, seen = pinned(name), list(wanted(name).values()), set()
+    while ahead:
+        requirement = ahead.pop()
+        package, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        if (package, extras) in seen:
+            continue
+        seen.add((package, extras))
+        assert package in pins
+        for text in metadata.requires(package) or []:
+            needed = Requirement(text)
+            if needed.marker is None or any(
+                needed.marker.evaluate({"extra": extra}) for extra in ["", *extras]
+            ):
+                ahead.append(needed)
+    assert len(seen) > len(wanted(name))
+
+
+def test_production_and_development_agree():
+    assert pinned("requirements").items() <= pinned("requirements-dev").items()
+
+
+def test_nothing_is_installed_without_its_hash():
+    for file in ("Makefile", "Dockerfile"):
+        installs = re.findall(r"pip install .*-r .*", (PROJECT / file).read_text())
+        assert installs
+        assert all("--require-hashes" in line for line in installs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_packages_come_from_is_not_said(name):
+    assert "://" not in (PROJECT / f"{name}.txt").read_text()
