@@ -130,6 +130,8 @@ INVITATION_TOKEN_KEY = env.str("INVITATION_TOKEN_KEY", validate=LONG_SECRET)
 INVITATION_TOKEN_KEY_FALLBACKS: list[str] = env.list("INVITATION_TOKEN_KEY_FALLBACKS", default=[])
 INVITATION_LIFETIME = timedelta(days=7)
 
+# Files that somebody announced in a group and did not send yet.
+UPLOADS_PENDING_MAX = env.int("UPLOADS_PENDING_MAX", default=1000, validate=validate.Range(min=100))
 UPLOAD_MAX_BYTES = env.int(
     "UPLOAD_MAX_BYTES", default=250 * MIB, validate=validate.Range(min=1, max=5 * 1024 * MIB)
 )

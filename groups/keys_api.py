@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
@@ -11,14 +11,13 @@ from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers, status
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.doors import MemberView
 from bandpics.api.fields import ListField
 from bandpics.api.idempotency import idempotent
-from bandpics.api.permissions import HasScope
+from bandpics.api.pages import Pages
 from bandpics.api.problems import Forbidden
-from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
+from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users import keys
 from bandpics.users.callers import Caller, caller_of
 from bandpics.users.models import ApiKey, Scope, User
@@ -116,9 +115,9 @@ class RotationSerializer(KeyWishSerializer):
     )
 
 
-class KeyView(KnownParametersOnly, APIView):
-    authentication_classes = MEMBER_AUTHENTICATION
-    permission_classes = [HasScope]
+class KeyView(MemberView):
+    serializer_class = KeySerializer
+    queryset = ApiKey.objects.none()
     read_scope = write_scope = Scope.ADMIN
 
 
@@ -126,12 +125,14 @@ def _prefix(answer: dict[str, Any]) -> str:
     return str(answer["prefix"])
 
 
-def _without_secret(_view: APIView, request: Request, prefix: str) -> dict[str, Any]:
+def _without_secret(_view: Any, request: Request, prefix: str) -> dict[str, Any]:
     row = get_object_or_404(ApiKey, user=caller_of(request).user, prefix=prefix)
     return _shown(row, None)
 
 
 class KeyList(KeyView):
+    parameters: ClassVar = {"GET": Pages.parameters}
+
     @extend_schema(operation_id="users_me_keys_list", responses=KeySerializer(many=True))
     def get(self, request: Request) -> Response:
         """My keys that are good now, newest first. Their text is not known any more.
@@ -140,7 +141,7 @@ class KeyList(KeyView):
         """
         caller = caller_of(request)
         mine = _reached(caller, keys.usable(caller.user))
-        return Response(KeySerializer(mine, many=True).data)
+        return self.paginated(mine)
 
     @extend_schema(
         operation_id="users_me_keys_create",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from groups.models import GroupQuerySet
-    from images.models import ImageQuerySet
+    from images.models import ImageQuerySet, UploadQuerySet
     from images.sought import Sought
 
 MAX_IDS = 200
@@ -184,7 +184,34 @@ class BoxFilter(filters.Filter):
     field_class = BoxField
 
 
-class ImageFilters(filters.FilterSet):
+class CheckedFilters(filters.FilterSet):
+    """Takes no empty parameter, and says what is wrong with each."""
+
+    def checked(self) -> Any:
+        """The rows that match. Raises ValidationError, which names each wrong parameter."""
+        errors: dict[str, Any] = {
+            name: ["Give a value, or leave it out."]
+            for name in self.filters
+            if name in self.data and not self.data[name].strip()
+        }
+        errors = {**self.errors, **errors}
+        if errors:
+            raise ValidationError(errors)
+        return self.qs
+
+
+class UploadFilters(CheckedFilters):
+    group = EachOfFilter(field_name="image__group", lookup_expr="in", one=one_id, at_most=MAX_IDS)
+    status = EachOfFilter(
+        field_name="status", lookup_expr="in", one=one_of(Upload.Status.values), at_most=20
+    )
+    updated_since = MomentFilter(method="changed_since")
+
+    def changed_since(self, rows: UploadQuerySet, _name: str, moment: datetime) -> UploadQuerySet:
+        return rows.changed_since(moment)
+
+
+class ImageFilters(CheckedFilters):
     q = filters.CharFilter(method="containing", max_length=MAX_TEXT)
     group = EachOfFilter(field_name="group", lookup_expr="in", one=one_id, at_most=MAX_IDS)
     status = EachOfFilter(method="in_state", one=one_of(Upload.Status.values), at_most=20)
@@ -226,15 +253,7 @@ class ImageFilters(filters.FilterSet):
 
         Raises ValidationError, which names each wrong parameter.
         """
-        errors: dict[str, Any] = {
-            name: ["Give a value, or leave it out."]
-            for name in self.filters
-            if name in self.data and not self.data[name].strip()
-        }
-        errors = {**self.errors, **errors}
-        if errors:
-            raise ValidationError(errors)
-        rows: ImageQuerySet = self.qs
+        rows: ImageQuerySet = self.checked()
         return rows if self.form.cleaned_data["trashed"] else rows.kept()
 
     @property

@@ -50,6 +50,8 @@ MAX_LIMIT = 200
 MAX_OFFSET = 10_000
 
 DEFAULT_ORDERING = "-sort_at"
+NEWEST_FIRST = "-created_at"
+NO_CURSOR = "This is no cursor of this list. Take it from `next` or `previous`."
 # What may be asked for, and the column it means.
 ORDERINGS = {
     "sort_at": "sort_at",
@@ -214,11 +216,25 @@ class Page:
             raise ValidationError(errors)
         return cls(request.build_absolute_uri(), ordering, limit or DEFAULT_LIMIT, cursor, offset)
 
+    @classmethod
+    def newest_first(cls, request: Request, *, default_limit: int = DEFAULT_LIMIT) -> Self:
+        """Of a list that has this order alone. Raises ValidationError, as asked_for()."""
+        asked: Mapping[str, str] = request.query_params
+        errors: dict[str, list[str]] = {}
+        limit = _number(asked, "limit", errors, at_least=1, at_most=MAX_LIMIT)
+        cursor = _cursor(asked, errors)
+        if cursor and cursor.ordering != NEWEST_FIRST:
+            errors["cursor"] = [NO_CURSOR]
+        if errors:
+            raise ValidationError(errors)
+        url = request.build_absolute_uri()
+        return cls(url, Ordering(NEWEST_FIRST), limit or default_limit, cursor)
+
     @property
     def backwards(self) -> bool:
         return self.cursor is not None and self.cursor.backwards
 
-    def cut(self, rows: ImageQuerySet) -> ImageQuerySet:
+    def cut(self, rows: Any) -> Any:
         """The page, in the order it is read, and one row more, which tells whether there is
         another page."""
         start = self.offset or 0
@@ -239,7 +255,8 @@ class Page:
             return Func(ArraySubquery(first.values("pk")), template="(%(expressions)s)::uuid[]")
 
         ids = groups.order_by().values(image=Func(_in_each(rows, sought, best), function="unnest"))
-        return self.cut(Image.objects.filter(pk__in=ids))
+        cut: ImageQuerySet = self.cut(Image.objects.filter(pk__in=ids))
+        return cut
 
     def places(self, cut: ImageQuerySet) -> list[Any]:
         """Ids and places in the order alone: enough for filled(). One query."""
@@ -316,7 +333,7 @@ def _cursor(asked: Mapping[str, str], errors: dict[str, list[str]]) -> Cursor | 
     try:
         return Cursor.decode(asked["cursor"])
     except ValueError:
-        errors["cursor"] = ["This is no cursor of this list. Take it from `next` or `previous`."]
+        errors["cursor"] = [NO_CURSOR]
         return None
 
 

@@ -44,6 +44,10 @@ class ClientIdTaken(Exception):
     """The client_id names another upload of the same sender."""
 
 
+class TooManyPending(Exception):
+    """The sender announced UPLOADS_PENDING_MAX files that were not sent yet."""
+
+
 class TakesNothingNew(Exception):
     """Only what was announced before may still come."""
 
@@ -109,8 +113,8 @@ def announce(
     A file is known again by its client_id, or by a declared SHA-256 among the sender's *own*
     uploads; announcing it again is harmless and answers where it stands.
 
-    Raises quota.Exhausted, ClientIdTaken for one that names a replacement, and TakesNothingNew
-    unless it `takes_new` ones.
+    Raises quota.Exhausted, TooManyPending, ClientIdTaken for one that names a replacement, and
+    TakesNothingNew unless it `takes_new` ones.
     """
     if not sender.is_known_again:
         # Strangers share this key: the client_id of one says nothing about the file of another.
@@ -141,12 +145,22 @@ def _announce(
         _remember(known, upload)
         tickets.append(Ticket(upload))
     fresh = [ticket.upload for ticket in tickets if not ticket.was_known]
+    if fresh:
+        _refuse_too_many(sender, fresh)
     if fresh and sender.invitation is not None:
         byte_count = sum(upload.declared_byte_size for upload in fresh)
         quota.reserve(sender.invitation, files=len(fresh), byte_count=byte_count)
     Image.objects.bulk_create([upload.image for upload in fresh])
     Upload.objects.bulk_create(fresh)
     return tickets
+
+
+def _refuse_too_many(sender: Sender, fresh: list[Upload]) -> None:
+    """Rows cost nothing to ask for and stay a day: nobody needs many before sending some."""
+    pending = Upload.objects.sent_by(sender.key).filter(status=Upload.Status.PENDING)
+    room = settings.UPLOADS_PENDING_MAX - len(fresh)
+    if pending[: room + 1].count() > room:
+        raise TooManyPending
 
 
 # --- Replace --------------------------------------------------------------------------------

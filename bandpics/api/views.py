@@ -79,6 +79,8 @@ PROBLEMS = {
     "store can send events here. The sweeper finds what arrived by itself.",
     "too-large": "`limit` says how many bytes are taken here. Large photos go by "
     "`/api/v1/uploads/`.",
+    "too-many-pending": "A person may announce so many files before sending some: send or cancel "
+    "those, or wait as long as `Retry-After` says.",
     "too-many-requests": "Wait as long as `Retry-After` says.",
     "two-credentials": "The Authorization header and `?access_token=` name different credentials. "
     "Send only one of them.",

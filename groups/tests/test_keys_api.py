@@ -47,7 +47,7 @@ def test_a_key_is_shown_once_and_listed_without_its_secret(ada, signed_in):
     assert made["groups"] == []
     assert made["expires_at"] is None
     assert status_of(made["api_key"]) == 200
-    (listed,) = signed_in(ada).get(KEYS).json()
+    (listed,) = signed_in(ada).get(KEYS).json()["results"]
     assert listed["prefix"] == made["api_key"][:8]
     assert "api_key" not in listed
     assert listed["last_used_at"] is not None
@@ -140,7 +140,7 @@ def test_a_revoked_key_is_gone_and_revoking_twice_is_harmless(ada, signed_in, wi
     prefix = with_key(ada).row.prefix
     for _ in range(2):
         assert signed_in(ada).delete(f"{KEYS}{prefix}/").status_code == 204
-    assert signed_in(ada).get(KEYS).json() == []
+    assert signed_in(ada).get(KEYS).json()["results"] == []
 
 
 def test_other_peoples_keys_are_not_there(ada, dora, signed_in, with_key):
@@ -218,7 +218,7 @@ def test_a_key_neither_sees_nor_ends_one_that_is_good_for_more(ada, group, with_
     own = {"groups": {"group_ids": [group.pk]}, "scopes": {"scopes": ["admin"]}}[limit]
     client = with_key(ada, **own)
     weak, _ = keys.issue(ada, name="weak", scopes=["admin"], group_ids=[group.pk])
-    seen = {row["prefix"] for row in client.get(KEYS).json()}
+    seen = {row["prefix"] for row in client.get(KEYS).json()["results"]}
     assert seen == {client.row.prefix, weak.prefix}
     assert client.delete(f"{KEYS}{strong.prefix}/").status_code == 404
     assert client.post(rotate_url(ada), {"prefix": strong.prefix}).status_code == 400

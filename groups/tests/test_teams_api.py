@@ -128,7 +128,9 @@ def test_what_is_not_theirs_to_set_is_left_alone(ada, team, signed_in):
     assert Membership.objects.get(user=ada).role == "owner"
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1", "skip=1.5", "limit=²"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "offset=-1", "skip=1.5", "limit=²"]
+)
 def test_a_page_that_cannot_be_is_refused(ada, signed_in, query):
     answer = signed_in(ada).get(f"{TEAMS}?{query}")
     assert answer.status_code == 400
@@ -146,7 +148,7 @@ def test_pages_follow_each_other_by_offset_or_skip(admin, signed_in):
         names += [row["name"] for row in page["results"]]
         url = page["next"]
     assert names == [f"Band {n}" for n in range(5)]
-    skipped = client.get(f"{TEAMS}?limit=500&skip=3").json()["results"]
+    skipped = client.get(f"{TEAMS}?limit=200&skip=3").json()["results"]
     assert [row["name"] for row in skipped] == names[3:]
     assert client.get(f"{TEAMS}?offset={10**17}").json()["results"] == []
 

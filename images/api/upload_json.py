@@ -6,7 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema_field, inline_serializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from bandpics.api import etags
@@ -24,6 +25,7 @@ from images.api.image_json import (
 )
 from images.media.storage import SignedRequest
 from images.models import Image, Upload
+from images.pages import MAX_LIMIT
 from images.words import formats_in_words
 
 FILENAME_LENGTH = 255
@@ -239,14 +241,43 @@ class RoomSerializer(serializers.Serializer[Any]):
 
 
 class ReceiptSerializer(serializers.Serializer[Any]):
-    uploads = UploadSerializer(many=True)
-    has_more = serializers.BooleanField(help_text="There are older ones, which are not listed.")
+    next = serializers.URLField(allow_null=True, help_text="The address of the next page.")
+    previous = serializers.URLField(allow_null=True, help_text="And of the one before.")
+    results = UploadSerializer(many=True)
     next_updated_since = serializers.DateTimeField(
         allow_null=True,
         help_text="Ask with it as `updated_since` for what changes after this answer. The last few "
         "seconds may come twice; null: nothing was listed yet.",
     )
     room = RoomSerializer(allow_null=True, help_text="Of an invitation; null for members.")
+
+
+RECEIPT_PARAMETERS = [
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        description="How many a page has; if not given, 50 for members and 1,000 for guests.",
+    ),
+    OpenApiParameter(
+        "cursor", description="Where the page starts, as `next` and `previous` give it."
+    ),
+    OpenApiParameter(
+        "group", OpenApiTypes.UUID, many=True, explode=False, description="Of these groups."
+    ),
+    OpenApiParameter(
+        "status",
+        {"type": "array", "items": {"type": "string", "enum": Upload.Status.values}},
+        style="form",
+        explode=False,
+        description="Those that stand there.",
+    ),
+    OpenApiParameter(
+        "updated_since",
+        OpenApiTypes.DATETIME,
+        description="Only what was announced, arrived, ended or was edited then or later: give the"
+        " `next_updated_since` of the answer before.",
+    ),
+]
 
 
 def ticket_json(ticket: uploads.Ticket) -> dict[str, Any]:

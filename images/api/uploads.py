@@ -6,19 +6,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
-from django.core.exceptions import ValidationError as Invalid
 from django.db.models import Prefetch
 from django.db.models.functions import Now
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from bandpics.api.idempotency import idempotent
-from bandpics.api.problems import Conflict, Forbidden
+from bandpics.api.problems import Conflict, Forbidden, Problem
 from images import quota, uploads
 from images.api import upload_json as json
 from images.api.doors import (
@@ -30,8 +27,9 @@ from images.api.doors import (
     sender_of,
     viewer_of,
 )
-from images.filters import Moment
+from images.filters import UploadFilters
 from images.models import Image, Upload
+from images.pages import DEFAULT_LIMIT, Page
 from invitations.authentication import (
     GroupClosed,
     InvitationExhausted,
@@ -41,8 +39,6 @@ from invitations.authentication import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
@@ -64,6 +60,16 @@ class NotMultipart(Conflict):
 class ClientIdTaken(Conflict):
     slug = "client-id-taken"
     title = "You gave this client_id to another upload"
+
+
+class TooManyPending(Problem):
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    slug = "too-many-pending"
+    title = _("You announced many files that were not sent yet")
+    retry_after_seconds = 10
+
+    def __init__(self) -> None:
+        super().__init__(_("Send or cancel some of them, then announce more."))
 
 
 class NotArrived(Conflict):
@@ -113,49 +119,32 @@ def _shown(uploads: Any, request: Request, **options: Any) -> Any:
     return json.UploadSerializer(uploads, context=context, **options).data
 
 
-def _updated_since(request: Request) -> datetime | None:
-    try:
-        moment: datetime | None = Moment(required=False).clean(
-            request.query_params.get("updated_since")
-        )
-    except Invalid as error:
-        raise ValidationError({"updated_since": error.messages}) from None
-    return moment
-
-
 class UploadList(PhotoView):
-    parameters: ClassVar = {"GET": ["updated_since"]}
+    parameters: ClassVar = {"GET": [*UploadFilters.base_filters, "limit", "cursor"]}
 
-    @extend_schema(
-        responses=json.ReceiptSerializer,
-        parameters=[
-            OpenApiParameter(
-                "updated_since",
-                OpenApiTypes.DATETIME,
-                description="Only what was announced, arrived, ended or was edited then or later:"
-                " give the `next_updated_since` of the answer before.",
-            )
-        ],
-    )
+    @extend_schema(responses=json.ReceiptSerializer, parameters=json.RECEIPT_PARAMETERS)
     def get(self, request: Request) -> Response:
-        """The receipt: what I sent and where it stands, newest first."""
-        thumbs = Prefetch(
-            "image",
-            Image.objects.with_variants(),
+        """The receipt: what I sent and where it stands, newest first.
+
+        A guest's is whole unless `limit` is given: only those beyond 1,000 are on a next page.
+        """
+        invitation = guest(request)
+        page = Page.newest_first(
+            request, default_limit=DEFAULT_LIMIT if invitation is None else RECEIPT_LIMIT
         )
         mine = my_uploads(request) if may_list(request) else Upload.objects.none()
-        rows = mine.select_related("duplicate_of").prefetch_related(thumbs)
-        since = _updated_since(request)
-        if since is not None:
-            rows = rows.changed_since(since)
-        rows = rows.annotate(read_at=Now()).order_by("-created_at", "-id")
-        listed: list[Any] = list(rows[: RECEIPT_LIMIT + 1])
-        invitation = guest(request)
+        asked = UploadFilters(request.query_params, mine)
+        photos = Prefetch("image", Image.objects.with_variants())
+        rows = asked.checked().select_related("duplicate_of").prefetch_related(photos)
+        cut: list[Any] = list(page.cut(rows.annotate(read_at=Now())))
+        filled = page.filled(cut)
+        since = asked.form.cleaned_data["updated_since"]
         return Response(
             {
-                "uploads": _shown(listed[:RECEIPT_LIMIT], request, many=True),
-                "has_more": len(listed) > RECEIPT_LIMIT,
-                "next_updated_since": listed[0].read_at - OVERLAP if listed else since,
+                "next": filled.next_url,
+                "previous": filled.previous_url,
+                "results": _shown(filled.rows, request, many=True),
+                "next_updated_since": cut[0].read_at - OVERLAP if cut else since,
                 "room": None if invitation is None else json.RoomSerializer(invitation).data,
             }
         )
@@ -189,6 +178,8 @@ class UploadList(PhotoView):
             raise InvitationExhausted from None
         except uploads.ClientIdTaken:
             raise ClientIdTaken("Use another one for this file.") from None
+        except uploads.TooManyPending:
+            raise TooManyPending from None
         answer = [json.ticket_json(ticket) for ticket in tickets]
         return Response({"uploads": answer}, status=status.HTTP_201_CREATED)
 

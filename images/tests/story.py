@@ -60,7 +60,7 @@ class Guest:
         return Image.objects.with_status().get(pk=upload.image_id)
 
     def receipt(self) -> list[dict[str, Any]]:
-        return self.client.get("/api/v1/uploads/").json()["uploads"]
+        return self.client.get("/api/v1/uploads/").json()["results"]
 
 
 def send_as_member(client: APIClient, group: Any, data: bytes, **more: Any) -> Image:

@@ -32,7 +32,7 @@ def end_of(url):
 
 def all_urls(client, image):
     """Every address of the photo that this credential is shown, wherever it is."""
-    lines = client.get(RECEIPT).json()["uploads"]
+    lines = client.get(RECEIPT).json()["results"]
     shown = [*client.get(PHOTOS).json()["results"], client.get(f"{PHOTOS}{image.pk}/").json()]
     group = client.get(f"/api/v1/groups/{image.group_id}/")
     shown += group.json()["images"] if group.status_code == 200 else []

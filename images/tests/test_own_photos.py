@@ -147,7 +147,7 @@ def test_the_receipt_lists_three_hundred(cleo):
         files = [described(b"%d" % (100 * batch + n)) for n in range(100)]
         assert cleo.announce(*files).status_code == 201
     answer = cleo.client.get("/api/v1/uploads/").json()
-    assert (len(answer["uploads"]), answer["has_more"]) == (300, False)
+    assert (len(answer["results"]), answer["next"]) == (300, None)
 
 
 # --- The page -------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def news(cleo, monkeypatch):
         nonlocal since
         answer = ask(cleo, since)
         since = answer["next_updated_since"]
-        return {line["filename"]: line["status"] for line in answer["uploads"]}
+        return {line["filename"]: line["status"] for line in answer["results"]}
 
     return news
 
@@ -79,14 +79,14 @@ def test_the_last_seconds_come_again(cleo):
     """A row that was being written while the answer before was read."""
     cleo.send(drawing.jpeg())
     since = ask(cleo)["next_updated_since"]
-    assert len(ask(cleo, since)["uploads"]) == 1
+    assert len(ask(cleo, since)["results"]) == 1
 
 
 def test_without_news_it_asks_again_for_the_same(cleo):
     assert ask(cleo)["next_updated_since"] is None
     future = "2100-01-01T00:00:00Z"
     answer = ask(cleo, future)
-    assert (answer["uploads"], answer["next_updated_since"]) == ([], future)
+    assert (answer["results"], answer["next_updated_since"]) == ([], future)
     assert answer["room"] == {"files": None, "bytes": None}
 
 

@@ -304,7 +304,7 @@ def test_who_left_the_team_is_done_with_it(ben, group, signed_in):
     body = {"group": str(group.pk), "files": [described(b"x")]}
     ticket = client.post("/api/v1/uploads/", body).json()["uploads"][0]
     ben.memberships.all().delete()
-    assert client.get("/api/v1/uploads/").json()["uploads"] == []
+    assert client.get("/api/v1/uploads/").json()["results"] == []
     assert client.post(f"/api/v1/uploads/{ticket['id']}/complete/").status_code == 404
 
 

@@ -82,7 +82,7 @@ const watch = watchReceipt({
     ),
   received(uploads, more) {
     receipt = uploads;
-    isWhole = !more.has_more;
+    isWhole = !more.next;
     room = more.room ?? room;
     queue.update(uploads);
     draw();

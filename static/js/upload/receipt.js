@@ -19,7 +19,7 @@ export function watchReceipt({ api, isNeeded, received, failed }) {
     isAsking = true;
     clearTimeout(timer);
     try {
-      const { uploads, ...more } = await api.get("uploads/");
+      const { results: uploads, ...more } = await api.get("uploads/");
       isKnown = true;
       received(uploads, more);
     } catch (problem) {
