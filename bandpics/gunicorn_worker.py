@@ -1,17 +1,18 @@
-"""The web server: gunicorn's threads, none of which is held by a request that has not arrived.
+"""The web server: gunicorn's threads, none of which is held by a slow client.
 
 gunicorn's own worker gives a thread to every connection that has sent a byte, so that eight slow
 clients hold a whole server. Here its main loop receives each request whole (a large body on disk)
-before a thread gets it. A body that will be refused is not waited for: the answer says
-`Connection: close`. What does not arrive in time is answered 408.
+before a thread gets it, and sends what of an answer the client does not take at once. A body that
+will be refused is not waited for: the answer says `Connection: close`. What does not arrive in time
+is answered 408.
 """
 
 from __future__ import annotations
 
 import io
+import select
 import selectors
 import socket
-import struct
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -42,8 +43,8 @@ HEAD_SECONDS = 20.0
 BODY_SECONDS, BYTES_PER_SECOND = 60.0, 1024
 # How long a closed connection is read, so that the client finds our answer before a reset.
 LINGER_SECONDS = 5.0
-# How long a client may leave a full send buffer untouched. A page fits in the buffer.
-SEND_SECONDS, SEND_BUFFER_BYTES = 20, 256 * 1024
+# How long a client may take nothing of its answer, and how much of one is kept for it.
+SEND_SECONDS, UNSENT_MAX_BYTES = 20.0, 16 * 1024 * 1024
 LIVENESS_PATH = "/healthz"
 
 
@@ -152,6 +153,55 @@ class _Unreadable(io.RawIOBase):
     readline = readinto = read
 
 
+class BufferedSocket:
+    """A socket that never blocks whoever answers: what the client does not take yet is kept."""
+
+    def __init__(self, sock: socket.socket, *, folder: str | None) -> None:
+        self._sock, self._folder = sock, folder
+        self._kept: Any = None
+        self._sent = self.unsent = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def sendall(self, data: bytes) -> None:
+        if not self.unsent:
+            data = data[self._send(data) :]
+        if data:
+            self._keep(data)
+        while self.unsent > UNSENT_MAX_BYTES:  # an export: its thread waits for the client
+            if not select.select([], [self._sock], [], SEND_SECONDS)[1]:
+                raise TimeoutError
+            self.flush()
+
+    def flush(self) -> int:
+        """Send what can be sent now; how many bytes that were."""
+        before = self.unsent
+        while self.unsent:
+            self._kept.seek(self._sent)
+            count = self._send(self._kept.read(RECEIVE_BYTES))
+            if not count:
+                break
+            self._sent += count
+            self.unsent -= count
+        if not self.unsent:
+            self._kept = None
+        return before - self.unsent
+
+    def _send(self, data: bytes) -> int:
+        with suppress(BlockingIOError):
+            return self._sock.send(data, socket.MSG_DONTWAIT)
+        return 0
+
+    def _keep(self, data: bytes) -> None:
+        if self._kept is None:
+            self._kept = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115
+            self._sent = 0
+        self._kept.seek(0, io.SEEK_END)
+        self._kept.write(data)
+        self.unsent += len(data)
+
+
 class BufferingWorker(ThreadWorker):
     """gunicorn's threaded worker; see the module. What it overrides is gunicorn's own:
     enqueue_req, finish_request and murder_pending run in the main loop, handle_request in a
@@ -161,7 +211,7 @@ class BufferingWorker(ThreadWorker):
 
     def init_process(self) -> None:
         self._waiting: set[Any] = set()  # connections whose next request has not arrived
-        self._closing: set[Any] = set()
+        self._answered: set[Any] = set()  # those that are sent an answer, or only wait to be closed
         self._next_look = 0.0
         self._stops_at: float | None = None
         # Whether the process lives is answered however busy the others are.
@@ -180,31 +230,36 @@ class BufferingWorker(ThreadWorker):
         conn.initialized = conn.data_ready = True  # gunicorn is to read nothing itself
         conn.sock.setblocking(False)
         if conn.parser is None:
-            conn.sock.setsockopt(
-                socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0)
-            )
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            folder = settings.FILE_UPLOAD_TEMP_DIR
+            conn.sock = BufferedSocket(conn.sock, folder=folder)
             conn.parser = IncomingRequest(
                 self.cfg,
                 conn.client,
-                folder=settings.FILE_UPLOAD_TEMP_DIR,
+                folder=folder,
                 wants_body=partial(self._wants_body, conn),
             )
         elif conn.parser.start_next():
             self._hand_over(conn)
             return
         conn.set_timeout()
-        if not self.alive:
+        if conn.parser.has_begun:
+            conn.timeout = conn.parser.deadline
+        elif not self.alive:
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
         self._waiting.add(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
 
     def finish_request(self, conn: Any, fs: Future[bool]) -> None:
-        """Keep the connection, or close it once the client has read the answer."""
-        if fs.cancelled() or fs.exception() or not fs.result():
-            self._close(conn)
-        else:
-            self.enqueue_req(conn)
+        """Keep the connection, or close it, once the client has the answer."""
+        is_kept = not (fs.cancelled() or fs.exception()) and fs.result()
+        finish = self.enqueue_req if is_kept else self._close
+        if not conn.sock.unsent:
+            finish(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + SEND_SECONDS
+        self._answered.add(conn)
+        self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._flush, conn, finish))
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         if self._stops_at is not None:
@@ -228,8 +283,8 @@ class BufferingWorker(ThreadWorker):
         self._next_look = now + 0.5
         if self._stops_at is not None and now > self._stops_at and self.alive:
             self.alive = False
-        for conn in [conn for conn in self._closing if conn.timeout < now]:
-            self._forget(conn, self._closing)
+        for conn in [conn for conn in self._answered if conn.timeout < now]:
+            self._forget(conn, self._answered)
         for conn in [conn for conn in self._waiting if conn.timeout < now]:
             self._give_up(conn, b"408 Request Timeout")
         self._make_room()
@@ -244,6 +299,8 @@ class BufferingWorker(ThreadWorker):
         """Give up those that take longest, where they are too many or have sent too much."""
         spared = sorted(self._waiting, key=lambda conn: conn.parser.began_at)
         count = self.nr_conns - self.worker_connections * 9 // 10
+        for conn in list(self._answered)[: max(0, count - len(spared))]:
+            self._forget(conn, self._answered)
         size = sum(conn.parser.received for conn in spared)
         max_size = settings.FORM_MAX_BYTES * self.cfg.threads
         for conn in spared:
@@ -310,7 +367,19 @@ class BufferingWorker(ThreadWorker):
             conn.close()
             return
         conn.timeout = time.monotonic() + LINGER_SECONDS
-        self._closing.add(conn)
+        self._answered.add(conn)
+
+    def _flush(self, conn: Any, finish: Callable[[Any], None], _sock: Any) -> None:
+        try:
+            if conn.sock.flush():
+                conn.timeout = time.monotonic() + SEND_SECONDS
+        except OSError:
+            self._forget(conn, self._answered)
+            return
+        if not conn.sock.unsent:
+            self.poller.unregister(conn.sock)
+            self._answered.remove(conn)
+            finish(conn)
 
     def _discard(self, conn: Any, _sock: socket.socket) -> None:
         try:
@@ -320,7 +389,7 @@ class BufferingWorker(ThreadWorker):
         except OSError:
             more = False
         if not more:
-            self._forget(conn, self._closing)
+            self._forget(conn, self._answered)
 
     def _forget(self, conn: Any, where: set[Any]) -> None:
         where.remove(conn)

@@ -24,8 +24,10 @@ WEB = [
     *("--worker-connections", "400", "--keep-alive", "{WEB_KEEPALIVE_SECONDS}"),
     *("--graceful-timeout", "{WEB_STOP_SECONDS}"),
     *("--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
+    # A file is sent as all else: what a slow client does not take yet is kept for it.
+    *("--no-control-socket", "--no-sendfile"),
     # Two hundred ids fit in one address: GET /images/?ids=…
-    *("--no-control-socket", "--limit-request-line", "8190"),
+    *("--limit-request-line", "8190"),
 ]
 WORKER = [
     *("celery", "-A", "bandpics", "worker", "-Q", "images"),

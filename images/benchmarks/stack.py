@@ -62,7 +62,7 @@ def web(*, cores: int | None = 1) -> Iterator[Web]:
     port = addresses.free_port(addresses.LOOPBACK)
     command = [
         *(sys.executable, "-m", "gunicorn", "bandpics.wsgi:application"),
-        *("--bind", f"{addresses.LOOPBACK}:{port}", "--no-control-socket"),
+        *("--bind", f"{addresses.LOOPBACK}:{port}", "--no-control-socket", "--no-sendfile"),
         *("--worker-class", "bandpics.gunicorn_worker.BufferingWorker"),
         *("--workers", "1", "--threads", "4"),
         *("--log-level", "error", "--keep-alive", "30"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -148,6 +149,43 @@ def test_a_guest_uploads_for_half_a_minute_while_slow_clients_hold_the_server(se
     answers = hold_and_upload(server, name, 30)
     if name == "heads":  # no head may take longer than 20 s
         assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408"}
+
+
+@pytest.fixture
+def large_file(server):
+    """What the page of the API's documentation loads: more than a connection's buffers hold."""
+    page = server.ask("GET", "/api/v1/docs/").data.decode()
+    (path,) = re.findall(r'"(/static/[^"]*swagger-ui-bundle[^"]*\.js)"', page)
+    return path
+
+
+def slow_reader(server, path):
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(10)
+    connection.connect(server.address)
+    connection.sendall(head(f"GET {path}"))
+    return connection
+
+
+def test_whoever_does_not_read_the_answer_holds_no_thread(server, large_file):
+    with ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(slow_reader(server, large_file))
+        time.sleep(0.5)
+        assert server.ask("GET", f"/i/{server.token}/").status == 200
+        guest_sends_a_photo(server, seed=time.monotonic_ns() % 10**6)
+
+
+def test_who_reads_late_gets_all_of_it_and_may_ask_again(server, large_file):
+    whole = server.ask("GET", large_file).data
+    with slow_reader(server, large_file) as connection:
+        time.sleep(0.5)
+        for _ in range(2):
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert answer.read() == whole
+            connection.sendall(head(f"GET {large_file}"))
 
 
 def test_who_says_close_and_stays_holds_nobody_up(server):
