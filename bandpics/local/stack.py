@@ -115,8 +115,6 @@ class Stack:
                     *("-m", "celery", "-A", application, "worker", "-Q", queue),
                     *("--hostname", f"{name}@%h", "--concurrency", str(processes)),
                     *("--without-gossip", "--without-mingle", "-l", "warning"),
-                    # glibc keeps an arena per thread; with two, a worker needs half the memory.
-                    extra={"MALLOC_ARENA_MAX": "2"},
                 )
             )
         self._supervisor.start(

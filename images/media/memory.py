@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import resource
 import sys
 from contextlib import contextmanager
@@ -10,6 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# From glibc's malloc.h: M_ARENA_MAX of mallopt(3).
+M_ARENA_MAX = -8
 
 
 class Exceeded(Exception):
@@ -26,6 +32,7 @@ def bounded(byte_count: int) -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
+    _share_arenas()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     ours = _size_of_process() + byte_count
     if soft != resource.RLIM_INFINITY and soft <= ours:
@@ -38,6 +45,18 @@ def bounded(byte_count: int) -> Iterator[None]:
         raise Exceeded from error
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@functools.cache
+def _share_arenas() -> None:
+    """Have all threads allocate from two arenas, as MALLOC_ARENA_MAX=2 does for a whole program.
+
+    glibc reserves 64 MiB of address space for each arena, and one for nearly every thread of a
+    decoder: those of a legal HEIC of 200 megapixels alone would go beyond the bound.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # musl has neither arenas nor this
+        mallopt(M_ARENA_MAX, 2)
 
 
 def _size_of_process() -> int:
