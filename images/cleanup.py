@@ -144,7 +144,8 @@ def _complete_or_discard(upload: Upload) -> None:
         # Its bytes may have come in the last minutes of the day.
         uploads.complete(upload)
     except (uploads.NotArrived, uploads.NotPending, uploads.SizeMismatch):
-        uploads.discard(upload)
+        if not uploads.recover(upload):
+            uploads.discard(upload)
 
 
 def _ask_the_bucket(rows: UploadQuerySet, about: Callable[[Upload], object]) -> None:

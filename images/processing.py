@@ -30,7 +30,7 @@ from django.db.models.functions import Now
 
 from bandpics import disk
 from images import doomed, doorbell, locks, quota, versions
-from images.media import exif, keys, originals, rendering
+from images.media import exif, keys, originals, rendering, variants
 from images.media.rendering import BadPicture, Header, Rendered
 from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
 from images.models import KEEP_BYTES, ONCE_PER_GROUP, Image, Upload, Variant
@@ -135,7 +135,7 @@ def _work_or_end(claim: Claim) -> None:
     except Rearranged:
         _begin_again(claim)
     except BadPicture as bad:
-        _end(claim, Upload.Status.FAILED, failure=bad.reason)
+        _end_as_bad(claim, bad)
     except ObjectMissing:
         # A store that was mounted empty for a moment must not cost a photo.
         if claim.attempt > 1:
@@ -220,11 +220,16 @@ def _begin_again(claim: Claim) -> None:
 
     Only what is still ours: a successor may have shown it since. The lock keeps the next worker
     from writing the same keys meanwhile; where somebody else has it, that worker overwrites them.
+    Where quarantine is empty, what was written is what the next claim begins with.
     """
     try:
         with locks.objects_of(claim.upload.image_id):
+            is_last_copy = not _is_in_quarantine(claim.upload)
             with transaction.atomic():
-                written = doomed.note_version(claim.upload) if give_back(claim) else None
+                is_ours = give_back(claim)
+                written = (
+                    doomed.note_version(claim.upload) if is_ours and not is_last_copy else None
+                )
             if written is not None:
                 photo_storage().delete_keys(version_keys(claim.upload))
                 written.delete()
@@ -265,9 +270,9 @@ def bury_lost(upload: Upload) -> bool:
     if claim is None:
         return False
     try:
-        photo_storage().head(claim.upload.incoming_key)
-    except ObjectMissing:
-        return _end_without_original(claim)
+        upload = claim.upload
+        if not (_is_in_quarantine(upload) or versions.find_stored(_version_of(upload))):
+            return _end_without_original(claim)
     except StorageUnavailable:
         give_back(claim)
         raise
@@ -309,9 +314,10 @@ def _work(claim: Claim) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
         source = Path(folder) / "incoming"
-        sha256 = photo_storage().download(upload.incoming_key, source)
+        key, sha256 = _download(upload, source)
         header = rendering.inspect(source)
         if twin := _done_twin(upload.image, sha256):
+            _give_back_lost_original(twin, source)
             _end_as_duplicate(claim, twin, sha256=sha256)
             return
         metadata = exif.read(source)
@@ -319,8 +325,10 @@ def _work(claim: Claim) -> None:
         into = Path(folder) / "variants"
         into.mkdir()
         renderings = rendering.render(source, header=header, into=into)
-        original: Path | None = source
-        if upload.image.is_place_removed:
+        # Of a restored photo whose original was dropped, the largest rendering is no original.
+        is_rendering = key == _version_of(upload).variant(variants.FULLSIZE.name)
+        original: Path | None = None if is_rendering else source
+        if original is not None and upload.image.is_place_removed:
             original = _without_place(upload, source, Path(folder) / "original")
         _store(claim, original, header=header, renderings=renderings)
         finished = Finished(
@@ -338,6 +346,21 @@ def _work(claim: Claim) -> None:
         # If it cannot be now, the sweeper does it.
         with contextlib.suppress(locks.Busy):
             versions.retire(upload.image_id)
+
+
+def _download(upload: Upload, into: Path) -> tuple[str, str]:
+    """The bytes of the upload: the key they were found at, and their SHA-256.
+
+    Where a database was restored that is older than the bucket, the photo was done already and
+    quarantine is empty: then it is made again from its original. Raises ObjectMissing.
+    """
+    try:
+        return upload.incoming_key, photo_storage().download(upload.incoming_key, into)
+    except ObjectMissing:
+        key = versions.find_stored(_version_of(upload))
+        if key is None:
+            raise
+        return key, photo_storage().download(key, into)
 
 
 def _without_place(upload: Upload, source: Path, into: Path) -> Path | None:
@@ -381,10 +404,13 @@ def _store(
         if original is not None:
             files.append((original_key, original, header.format.content_type))
         storage.put_files(files)
+        if original is None:
+            # Only where this is a restored photo there is one; its place could not be removed.
+            storage.delete_keys([original_key])
 
 
 def _keys(upload: Upload, header: Header, renderings: list[Rendered]) -> tuple[str, list[str]]:
-    version = keys.Version(upload.image.group_id, upload.image_id, upload.version)
+    version = _version_of(upload)
     original = version.original(content_type=header.format.content_type)
     return original, [version.variant(rendered.name) for rendered in renderings]
 
@@ -458,6 +484,26 @@ def _check(claim: Claim, image: Image | None) -> Image:
     return image
 
 
+def _give_back_lost_original(twin: Image, source: Path) -> None:
+    """A duplicate's bytes go, because its twin has them. After a restore that may be untrue: the
+    bucket knows that the twin was replaced or purged. Then it gets them from the duplicate.
+
+    Raises locks.Busy.
+    """
+    with locks.objects_of(twin.pk):
+        twin = Image.objects.get(pk=twin.pk)
+        if twin.original_dropped_at or _is_stored(twin.original_key):
+            return
+        original = source
+        if twin.is_place_removed:
+            edited = source.with_name("twin")
+            try:
+                original = edited if originals.forget_place(source, edited) else source
+            except originals.Unproven:
+                return
+        photo_storage().put_file(twin.original_key, original, content_type=twin.content_type)
+
+
 def _end_as_duplicate(claim: Claim, twin: Image, *, sha256: str) -> None:
     """PROCESSING -> DUPLICATE, as long as the twin has these bytes.
 
@@ -480,6 +526,18 @@ def _end_as_duplicate(claim: Claim, twin: Image, *, sha256: str) -> None:
         _clear(claim)
 
 
+def _end_as_bad(claim: Claim, bad: BadPicture) -> None:
+    """PROCESSING -> FAILED, unless an original that was verified before is there as well: then
+    other bytes were sent to quarantine since, and the next claim takes the original."""
+    upload = claim.upload
+    if _is_in_quarantine(upload) and versions.find_original(_version_of(upload)):
+        photo_storage().delete_keys([upload.incoming_key])
+        give_back(claim)
+        doorbell.ring(upload.pk)
+    else:
+        _end(claim, Upload.Status.FAILED, failure=bad.reason)
+
+
 def _end(
     claim: Claim,
     status: Upload.Status,
@@ -488,12 +546,14 @@ def _end(
 ) -> bool:
     """PROCESSING -> FAILED or DISCARDED; quota returned; quarantine emptied.
 
-    Bytes of which something may still become stay, so that somebody can look, or retry. True if it
-    was still ours.
+    Bytes of which something may still become stay, so that somebody can look, or retry. So does
+    what an earlier attempt stored where quarantine is empty: it may be the last copy, of a photo
+    that a restored database does not know to be done. True if it was still ours.
     """
+    is_last_copy = status == Upload.Status.FAILED and not _is_in_quarantine(claim.upload)
     with transaction.atomic():
-        is_closed = _close(claim, status, failure=failure)
-    if is_closed:
+        is_closed = _close(claim, status, is_last_copy=is_last_copy, failure=failure)
+    if is_closed and not is_last_copy:
         _clear(claim)
     return is_closed
 
@@ -509,7 +569,9 @@ def _end_without_original(claim: Claim) -> bool:
     return is_closed
 
 
-def _close(claim: Claim, status: Upload.Status, **changes: Any) -> bool:
+def _close(
+    claim: Claim, status: Upload.Status, *, is_last_copy: bool = False, **changes: Any
+) -> bool:
     """To an end without a photo, in the transaction around it. True if it was still ours."""
     closed = claim.rows().update(
         status=status,
@@ -520,8 +582,9 @@ def _close(claim: Claim, status: Upload.Status, **changes: Any) -> bool:
     )
     if closed:
         quota.give_back(claim.upload)
-        # An earlier attempt may have got that far.
-        doomed.note_version(claim.upload, and_incoming=changes.get("failure") not in KEEP_BYTES)
+        if not is_last_copy:
+            # An earlier attempt may have got that far.
+            doomed.note_version(claim.upload, and_incoming=changes.get("failure") not in KEEP_BYTES)
     return bool(closed)
 
 
@@ -534,7 +597,23 @@ def _clear(claim: Claim) -> None:
 
 def version_keys(upload: Upload) -> list[str]:
     """Every key this upload may have written to, whatever its bytes turned out to be."""
-    return keys.Version(upload.image.group_id, upload.image_id, upload.version).all_keys()
+    return _version_of(upload).all_keys()
+
+
+def _version_of(upload: Upload) -> keys.Version:
+    return keys.Version(upload.image.group_id, upload.image_id, upload.version)
+
+
+def _is_in_quarantine(upload: Upload) -> bool:
+    return _is_stored(upload.incoming_key)
+
+
+def _is_stored(key: str) -> bool:
+    try:
+        photo_storage().head(key)
+    except ObjectMissing:
+        return False
+    return True
 
 
 def _move(claim: Claim, **changes: Any) -> None:

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Now
 
-from images import doomed, doorbell, quota
+from images import doomed, doorbell, quota, versions
 from images.media import formats
 from images.media.storage import (
     ObjectMissing,
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
 BATCH_LIMIT = 100
 REPLACE_TRIES = 5
+NEVER = Q(pk__in=())
+QUEUED_AGAIN = {
+    "status": Upload.Status.QUEUED,
+    "failure": "",
+    "attempt": 0,
+    "queued_at": Now(),
+    "finished_at": None,
+}
 
 
 class NotPending(Exception):
@@ -455,14 +463,38 @@ def _forget_multipart(upload: Upload) -> None:
 
 def accept(upload: Upload) -> bool:
     """PENDING -> QUEUED, unless its link was revoked meanwhile. The winner rings the worker."""
+    # Not joined: Django turns that into `WHERE id IN (SELECT …)`, and who waited for the row would
+    # look at the status it had before.
+    revoked = Image.objects.filter(pk=OuterRef("image"), invitation__revoked_at__isnull=False)
+    # What a member sends for a guest's photo came by no link.
+    return _queue(upload, unless=Q(sender__startswith=BY_INVITATION) & Exists(revoked))
+
+
+def recover(upload: Upload) -> bool:
+    """To QUEUED where the bucket holds the finished photo: an older database was restored, for
+    which it never arrived, or ended without one. By a link that was revoked since, too. True if
+    this call made the move. Raises StorageUnavailable.
+    """
+    if versions.find_stored(versions.keys_of(upload.image, upload.version)) is None:
+        return False
+    if upload.status == Upload.Status.PENDING:
+        return _queue(upload)
     with transaction.atomic():
-        # Not joined: Django turns that into `WHERE id IN (SELECT …)`, and who waited for the row
-        # would look at the status it had before.
-        revoked = Image.objects.filter(pk=OuterRef("image"), invitation__revoked_at__isnull=False)
+        won = Upload.objects.filter(pk=upload.pk, status=upload.status).update(
+            **QUEUED_AGAIN, duplicate_of=None, sha256=""
+        )
+        if won:
+            if upload.image.invitation is not None:
+                quota.reserve_regardless(upload)
+            transaction.on_commit(partial(doorbell.ring, upload.pk))
+    return bool(won)
+
+
+def _queue(upload: Upload, *, unless: Any = NEVER) -> bool:
+    with transaction.atomic():
         won = (
             Upload.objects.pending()
-            # What a member sends for a guest's photo came by no link.
-            .filter(~(Q(sender__startswith=BY_INVITATION) & Exists(revoked)), pk=upload.pk)
+            .filter(~unless, pk=upload.pk)
             .update(status=Upload.Status.QUEUED, arrived_at=Now(), queued_at=Now())
         )
         if won:
@@ -483,14 +515,12 @@ def retry(upload: Upload) -> bool:
     try:
         photo_storage().head(upload.incoming_key)
     except ObjectMissing:
-        raise BytesGone from None
+        # In an older database that was restored, it failed; in the bucket it was done since.
+        if versions.find_stored(versions.keys_of(upload.image, upload.version)) is None:
+            raise BytesGone from None
     with transaction.atomic():
         won = Upload.objects.filter(pk=upload.pk, status=Upload.Status.FAILED).update(
-            status=Upload.Status.QUEUED,
-            failure="",
-            attempt=0,
-            queued_at=Now(),
-            finished_at=None,
+            **QUEUED_AGAIN
         )
         if won:
             if upload.image.invitation is not None:

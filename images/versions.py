@@ -3,6 +3,7 @@ they go."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,11 +13,12 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from images import doorbell, locks, quota
-from images.media import keys
+from images.media import keys, variants
 from images.media.storage import ObjectMissing, photo_storage
 from images.models import Image, Upload, Variant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
     from images.models import UploadQuerySet
@@ -84,7 +86,7 @@ def pass_on(image: Image, heirs: UploadQuerySet, *, version: int) -> None:
     heir = in_order.first()
     if heir is None:
         return
-    if not _copy_best(keys_of(image, version), heir.incoming_key):
+    if not _copy_stored(keys_of(image, version), heir.incoming_key):
         logger.error("Photo %s has no bytes left for its duplicate %s", image.pk, heir.pk)
         return
     with transaction.atomic():
@@ -105,15 +107,33 @@ def pass_on(image: Image, heirs: UploadQuerySet, *, version: int) -> None:
         transaction.on_commit(partial(doorbell.ring, heir.pk))
 
 
-def _copy_best(version: keys.Version, target: str) -> bool:
-    """The original, or the largest rendering where the original was dropped."""
-    for key in [*version.originals(), version.variant("fullsize")]:
-        try:
-            photo_storage().copy(key, target)
-        except ObjectMissing:
-            continue
-        return True
-    return False
+def find_stored(version: keys.Version) -> str | None:
+    """The key a photo can be made from again: of its original, or of the largest rendering where
+    the original was dropped. None if the bucket holds neither. Raises StorageUnavailable."""
+    return _first_stored([*version.originals(), version.variant(variants.FULLSIZE.name)])
+
+
+def find_original(version: keys.Version) -> str | None:
+    """As find_stored(), but the original or nothing."""
+    return _first_stored(version.originals())
+
+
+def _first_stored(candidates: Iterable[str]) -> str | None:
+    for key in candidates:
+        with contextlib.suppress(ObjectMissing):
+            return photo_storage().head(key).key
+    return None
+
+
+def _copy_stored(version: keys.Version, target: str) -> bool:
+    key = find_stored(version)
+    if key is None:
+        return False
+    try:
+        photo_storage().copy(key, target)
+    except ObjectMissing:
+        return False
+    return True
 
 
 def keys_of(image: Image, number: int) -> keys.Version:
