@@ -550,6 +550,7 @@ CELERY_TASK_DEFAULT_QUEUE = "images"
 CELERY_TASK_ROUTES = {
     "images.tasks.sweep": {"queue": "sweep"},
     "images.tasks.remove_strays": {"queue": "sweep"},
+    "images.tasks.update_trashed_marker": {"queue": "sweep"},
 }
 # Of one photo; the sweeper's tasks say their own. A decoder in C hears of the hard one only.
 CELERY_TASK_SOFT_TIME_LIMIT = PHOTO_MAX_SECONDS

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import contextmanager
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connection
 
-from images.media import keys
+from images.media import keys, variants
 from images.media.storage import StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from uuid import UUID
 
 T = TypeVar("T")
 
@@ -99,6 +100,30 @@ class BucketListing:
         if photos:
             yield photos
 
+    def pages_under(self, *prefixes: str) -> Iterator[list[StoredObject]]:
+        """What is stored under any of these, by key, so many at a time."""
+        after = ""
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT key, byte_size, modified_at FROM stored_objects"
+                    " WHERE key ^@ ANY(%s) AND key > %s ORDER BY key LIMIT %s",
+                    [list(prefixes), after, BATCH],
+                )
+                page = [StoredObject(*row) for row in cursor.fetchall()]
+            if page:
+                yield page
+                after = page[-1].key
+            if len(page) < BATCH:
+                return
+
+    def has_photo(self, image_id: UUID) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM stored_objects WHERE photo = %s)", [str(image_id)]
+            )
+            return bool(cursor.fetchone()[0])
+
     def count(self, *, of_photos: bool = False) -> int:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -127,3 +152,21 @@ def batches(all_of_them: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(all_of_them)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def pages(rows: Any) -> Iterator[list[Any]]:
+    """All rows by id, so many at a time; what is changed on the way is not told twice."""
+    after = None
+    while True:
+        page = list((rows.filter(pk__gt=after) if after else rows).order_by("pk")[:BATCH])
+        if page:
+            yield page
+        if len(page) < BATCH:
+            return
+        after = page[-1].pk
+
+
+def best_of(found: Iterable[StoredObject]) -> StoredObject | None:
+    """The original, or the largest rendering: what a photo can be made of again."""
+    by_folder = {place.folder: each for each in found if (place := keys.place_of(each.key))}
+    return by_folder.get("original") or by_folder.get(variants.FULLSIZE.name)

@@ -131,6 +131,7 @@ def wanted_of(image_id: UUID) -> set[str]:
     waiting = Q(status=Upload.Status.PENDING) | Q(failure__in=KEEP_BYTES)
     kept = image.uploads.filter(versions.under_way() | waiting)
     wanted.update(keys.incoming(pk) for pk in kept.values_list("pk", flat=True))
+    wanted.update(keys.markers(image_id))
     under_way = image.uploads.filter(versions.under_way()).values_list("version", flat=True)
     for number in {image.version, *under_way}:
         wanted.update(versions.keys_of(image, number).all_keys())
@@ -141,7 +142,7 @@ def keys_of(row: DoomedObjects) -> list[str]:
     """Every object the deleted row may have left behind, whatever its bytes turned out to be."""
     found = list(row.keys)
     if row.upload_id is not None:
-        found.append(keys.incoming(row.upload_id))
+        found += [keys.incoming(row.upload_id), *keys.markers(row.image_id)]
     if row.group_id is not None and row.version is not None:
         found += keys.Version(row.group_id, row.image_id, row.version).all_keys()
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db.models.functions import Now
 
-from images import locks, versions
+from images import locks, markers, versions
 from images.media import originals
 from images.media.storage import ObjectMissing, photo_storage
 from images.models import Image, Upload
@@ -58,6 +58,7 @@ def forget(image_id: UUID) -> Outcome:
     with locks.objects_of(image.pk):
         for _ in range(TRIES):
             image = _forget_in_record(image)
+            markers.mark_forgotten(image.pk)
             outcome = _forget_in_original(image)
             if _note(image, outcome):
                 return outcome

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from groups.models import Group
 from images import doomed, doorbell, locks, quota, versions
 from images.media import keys, rendering, variants
 from images.media.storage import ObjectMissing, photo_storage
-from images.models import DoomedObjects, Image, Upload, Variant
+from images.models import KEEP_BYTES, DoomedObjects, Image, Upload, Variant
 from images.uploads import UNKNOWN_CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 # In the words of images.senders: whose photo it was, went with its row.
 RECOVERED = "recovered"
+MAY_BE_WRITTEN = Q(
+    status__in=[Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING]
+)
 
 
 class Unmendable(Exception):
@@ -51,24 +55,26 @@ def named_of(places: Iterable[tuple[str, keys.Place]]) -> set[str]:
     by_key = dict(places)
     image_ids = {place.version.image_id for place in by_key.values()}
     named = set(Variant.objects.filter(key__in=by_key).values_list("key", flat=True))
-    kept = Image.objects.filter(pk__in=image_ids, version__gt=0, original_dropped_at=None)
+    # Of one that was lost the original may be back.
+    is_kept = Q(original_dropped_at=None) | Q(original_lost_at=F("original_dropped_at"))
+    kept = Image.objects.filter(is_kept, pk__in=image_ids, version__gt=0)
     named.update(image.original_key for image in kept)
     # Of an older version the rows of its sizes are the record; they go after its objects.
     to_retire = set(
         Variant.objects.filter(image__in=image_ids).values_list("image_id", "version").distinct()
     )
     shown = set(Image.objects.filter(pk__in=image_ids).values_list("pk", "version"))
-    may_be_written = Q(
-        status__in=[Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING]
-    )
-    under_way = set(
-        Upload.objects.filter(may_be_written, image__in=image_ids).values_list(
-            "image_id", "version"
+    # Of one whose bytes were bad the objects stay, too: nobody knows better, and none is shown.
+    may_be_written = MAY_BE_WRITTEN | Q(status=Upload.Status.FAILED) & ~Q(failure__in=KEEP_BYTES)
+    under_way = {
+        keys.Version(*row)
+        for row in Upload.objects.filter(may_be_written, image__in=image_ids).values_list(
+            "image__group_id", "image_id", "version"
         )
-    )
+    }
     for key, place in by_key.items():
         version = (place.version.image_id, place.version.number)
-        if version in under_way or (place.is_original and version in to_retire - shown):
+        if place.version in under_way or (place.is_original and version in to_retire - shown):
             named.add(key)
     return named & by_key.keys()
 
@@ -162,25 +168,43 @@ def is_nowhere(version: keys.Version) -> bool:
 
 
 def _recovered(version: keys.Version) -> Image:
+    is_forgotten = is_there(keys.forgotten(version.image_id))
+    is_trashed = is_there(keys.trashed(version.image_id))
     return Image(
         id=version.image_id,
         group_id=version.group_id,
         sender=RECOVERED,
         original_filename=f"recovered-{version.image_id}",
         moderation=Image.Moderation.PENDING,
+        place_forgotten_at=timezone.now() if is_forgotten else None,
+        gps_source=Image.GpsSource.REMOVED if is_forgotten else "",
+        trashed_at=timezone.now() if is_trashed else None,
+        trashed_by=RECOVERED if is_trashed else "",
     )
 
 
+def is_misplaced(image: Image, version: keys.Version) -> bool:
+    """Of what the photo shows, or is about to: but in another group's folder."""
+    if image.group_id == version.group_id:
+        return False
+    is_under_way = image.uploads.filter(MAY_BE_WRITTEN, version=version.number)
+    return image.version == version.number or is_under_way.exists()
+
+
 def bring_home(found: StoredObject, place: keys.Place) -> bool:
-    """Copy an object of what a photo shows from another group's folder to where its row looks for
-    it, if it is not there. True if it is there now, so that this one may go."""
+    """Copy an object of what a photo shows, or is about to, from another group's folder to where
+    its row looks for it, if it is not there. True if it is there now, so that this one may go."""
     with locks.objects_of(place.version.image_id):
         image = Image.objects.filter(pk=place.version.image_id).first()
-        if image is None or image.version != place.version.number:
+        if image is None or not is_misplaced(image, place.version):
             return False
-        wanted = set(image.variants.filter(version=image.version).values_list("key", flat=True))
-        if image.original_dropped_at is None:
-            wanted.add(image.original_key)
+        if image.version == place.version.number:
+            shown = image.variants.filter(version=image.version)
+            wanted = set(shown.values_list("key", flat=True))
+            if image.original_dropped_at is None or image.is_original_lost:
+                wanted.add(image.original_key)
+        else:
+            wanted = set(versions.keys_of(image, place.version.number).all_keys())
         target = found.key.replace(str(place.version.group_id), str(image.group_id), 1)
         if target not in wanted or is_there(target):
             return True
@@ -192,6 +216,14 @@ def bring_home(found: StoredObject, place: keys.Place) -> bool:
 
 
 # --- Rows without their objects -------------------------------------------------------------
+
+
+def places_of(upload: Upload) -> list[str]:
+    """Where the bytes of an upload under way may be: in quarantine, or, of a photo that a restored
+    database takes for unfinished, as its original or its largest size."""
+    version = versions.keys_of(upload.image, upload.version)
+    largest = version.variant(variants.FULLSIZE.name)
+    return [upload.incoming_key, *version.originals(), largest]
 
 
 def is_there(key: str, byte_size: int | None = None) -> bool:
@@ -277,13 +309,23 @@ def note_lost_original(image_id: UUID) -> bool:
             return image is not None
         if is_there(image.original_key):
             return True
+        # With its place it went on request, if the bucket says so.
+        is_lost = not is_there(keys.forgotten(image_id))
         rows = Image.objects.filter(pk=image.pk, version=image.version, original_dropped_at=None)
-        is_noted = bool(
-            rows.update(original_dropped_at=Now(), original_lost_at=Now(), updated_at=Now())
-        )
-    if is_noted:
+        lost_at = {"original_lost_at": Now()} if is_lost else {}
+        is_noted = bool(rows.update(original_dropped_at=Now(), updated_at=Now(), **lost_at))
+    if is_noted and is_lost:
         logger.error("The original of photo %s is lost; its sizes stay", image_id)
     return is_noted
+
+
+def note_original_found(image: Image) -> bool:
+    """An original that was noted as lost is back. True if the record says so by this call."""
+    rows = Image.objects.filter(
+        pk=image.pk, version=image.version, original_dropped_at=image.original_lost_at
+    )
+    found = {"original_dropped_at": None, "original_lost_at": None, "updated_at": Now()}
+    return is_there(image.original_key) and bool(rows.update(**found))
 
 
 def bury_lost(image_id: UUID) -> bool:

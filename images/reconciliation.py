@@ -7,10 +7,8 @@ meanwhile, and none of them is a difference.
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +18,24 @@ from images import (
     bucket_listing,
     cleanup,
     doomed,
+    location,
     locks,
+    marker_comparison,
     mending,
     processing,
+    restore_repair,
     strays,
     uploads,
     versions,
 )
-from images.bucket_listing import BATCH, batches, by_version
+from images.bucket_listing import BATCH, batches, best_of, by_version, pages
 from images.media import keys, variants
 from images.media.storage import StorageUnavailable, StoredObject, photo_storage
 from images.models import DoomedObjects, Image, Upload, Variant
+from images.reconcile_report import Kind, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from uuid import UUID
 
     from groups.models import Group
@@ -46,41 +48,11 @@ GRACE = timedelta(hours=1)
 ORIGINALS_GRACE = timedelta(days=30)
 FIRST_KEYS = 10
 LOCK = 0x62616E66
-
-
-class Kind(StrEnum):
-    """What can differ, and what mending makes of it."""
-
-    ORPHAN = "object-without-row"
-    UNKNOWN_PHOTO = "photo-without-row"
-    MISPLACED = "object-in-other-group"
-    DOOMED = "doomed-object"
-    STALE = "stale-incoming"
-    MULTIPART = "forgotten-multipart"
-    FOREIGN = "foreign-object"
-    SIZE_MISSING = "size-missing"
-    ORIGINAL_MISSING = "original-missing"
-    ORIGINAL_DIFFERS = "original-wrong-size"
-    PHOTO_MISSING = "photo-missing"
-    INCOMING_MISSING = "incoming-missing"
-    ARRIVED = "arrived-unreported"
-
-
-MENDED_BY = {
-    Kind.ORPHAN: "removed",
-    Kind.UNKNOWN_PHOTO: "made a photo again, to be approved; without its group, kept for 30 days",
-    Kind.MISPLACED: "brought to where its row looks for it",
-    Kind.DOOMED: "removed",
-    Kind.STALE: "removed",
-    Kind.MULTIPART: "aborted",
-    Kind.FOREIGN: "not ours: left alone",
-    Kind.SIZE_MISSING: "rendered again",
-    Kind.ORIGINAL_MISSING: "noted; the sizes stay",
-    Kind.ORIGINAL_DIFFERS: "nothing known to mend it with: left alone",
-    Kind.PHOTO_MISSING: "failed, so that it can be sent again",
-    Kind.INCOMING_MISSING: "failed, so that it can be sent again",
-    Kind.ARRIVED: "queued",
-}
+# Somebody is at it, or has been: the next time tells.
+NOT_NOW = (
+    *(locks.Busy, mending.Unmendable, location.Gone, versions.InProcess),
+    *(uploads.NotArrived, uploads.NotPending),
+)
 
 
 class Running(Exception):
@@ -89,28 +61,6 @@ class Running(Exception):
 
 class WrongPlace(Exception):
     """The bucket holds nothing of what the database names: mending would be a disaster."""
-
-
-@dataclass
-class Difference:
-    found: int = 0
-    mended: int = 0
-    first: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Report:
-    objects: int = 0
-    photos: int = 0
-    uploads: int = 0
-    differences: dict[Kind, Difference] = field(default_factory=lambda: defaultdict(Difference))
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def is_clean(self) -> bool:
-        """Nothing differs, or differs any more. What is not ours does not count."""
-        kinds = self.differences.items()
-        return all(one.mended == one.found for kind, one in kinds if kind != Kind.FOREIGN)
 
 
 @dataclass(frozen=True)
@@ -133,13 +83,14 @@ def reconcile(options: Options | None = None) -> Report:
         if not is_alone:
             raise Running
         with bucket_listing.empty() as listing:
-            return _Comparison(options or Options(), listing).run()
+            return Comparison(options or Options(), listing).run()
 
 
-class _Comparison:
+class Comparison:
     def __init__(self, options: Options, listing: BucketListing) -> None:
         self.options, self.listing = options, listing
         self.report = Report()
+        self.unfinished: list[tuple[keys.Version, StoredObject]] = []
         self.started_at = _database_now()
         self.old = datetime.now(UTC) - options.grace
 
@@ -149,18 +100,24 @@ class _Comparison:
         self.report.objects = self.listing.count()
         if self.options.mends and not self.options.believes_empty:
             self._refuse_the_wrong_place()
+        if self.options.mends:
+            processing.bury_crashed()  # else their uploads would seem to be under way
         self._look_at_doomed()
         for photos in self.listing.by_photo():
             self._look_at_objects(photos)
-        for images in _pages(self._images()):
-            self.report.photos += len(images)
-            self._look_at_photos(images)
-        for waiting in _pages(self._uploads().filter(versions.under_way())):
-            self.report.uploads += len(waiting)
-            self._look_at_queued(waiting)
-        for pending in _pages(self._uploads().pending()):
+        for pending in pages(self._uploads().pending()):
             self.report.uploads += len(pending)
             self._look_at_pending(pending)
+        for waiting in pages(self._uploads().filter(versions.under_way())):
+            self.report.uploads += len(waiting)
+            self._look_at_queued(waiting)
+        for images in pages(self._images()):
+            self.report.photos += len(images)
+            self._look_at_photos(images)
+        # After the photos: a duplicate whose twin turned out to be lost is no duplicate any more.
+        for version, best in self.unfinished:
+            self.note(Kind.UNFINISHED, best.key, partial(restore_repair.finish, version, best))
+        marker_comparison.look(self)
         if self.options.group is None:
             self._look_at_multiparts()
         return self.report
@@ -171,7 +128,8 @@ class _Comparison:
             yield from storage.list_keys("")
         else:
             yield from storage.list_keys(f"{group.pk}/")
-            yield from storage.list_keys(keys.INCOMING)
+            for prefix in (keys.INCOMING, *keys.MARKERS):
+                yield from storage.list_keys(prefix)
 
     def _images(self) -> ImageQuerySet:
         rows = Image.objects.filter(version__gt=0).defer("exif")
@@ -184,7 +142,7 @@ class _Comparison:
 
     def _refuse_the_wrong_place(self) -> None:
         has_photos = False
-        for images in _pages(self._images()):
+        for images in pages(self._images()):
             has_photos = True
             wanted = Variant.objects.filter(image__in=images).values_list("key", flat=True)
             if self.listing.sizes([*wanted, *(image.original_key for image in images)]):
@@ -193,7 +151,7 @@ class _Comparison:
         if has_photos or (is_fresh and self.listing.count(of_photos=True)):
             raise WrongPlace
 
-    def _note(self, kind: Kind, key: str, mend: Callable[[], object] | None) -> bool:
+    def note(self, kind: Kind, key: str, mend: Callable[[], object] | None) -> bool:
         """Count it and, if so wished, mend it. True if it is mended."""
         difference = self.report.differences[kind]
         difference.found += 1
@@ -203,7 +161,7 @@ class _Comparison:
             return False
         try:
             is_mended = bool(mend())
-        except (locks.Busy, mending.Unmendable, uploads.NotArrived, uploads.NotPending):
+        except NOT_NOW:
             return False
         difference.mended += is_mended
         return is_mended
@@ -214,16 +172,24 @@ class _Comparison:
         """Objects of deleted rows that the sweeper should have removed by now."""
         if self.options.group is not None:
             return
-        for notes in _pages(DoomedObjects.objects.filter(doomed_at__lt=self.old)):
+        for notes in pages(DoomedObjects.objects.all()):
             stored = self.listing.sizes(key for note in notes for key in doomed.keys_of(note))
             left = set(stored)
             for note in notes:
                 unwanted = set(doomed.keys_of(note)) - doomed.wanted_of(note.image_id)
                 for key in sorted(left & unwanted):
                     left.remove(key)
-                    if mending.is_there(key):
+                    if mending.is_there(key) and self.is_old(note.doomed_at):
                         image_id = note.image_id
-                        self._note(Kind.DOOMED, key, partial(mending.remove_doomed, image_id, key))
+                        self.note(Kind.DOOMED, key, partial(mending.remove_doomed, image_id, key))
+
+    def is_old(self, *moments: datetime) -> bool:
+        """Old enough to be judged. Counts it among what is too young otherwise."""
+        youngest = max(moments)
+        if youngest < self.old:
+            return True
+        self.report.wait_until(youngest + self.options.grace)
+        return False
 
     def _look_at_objects(self, photos: list[list[StoredObject]]) -> None:
         """Each all that lies there of one photo; or objects that are of none."""
@@ -235,7 +201,7 @@ class _Comparison:
             if place is None:
                 self._look_at_other(found)
                 continue
-            left = [each for each in found if each.key not in named and each.modified_at < self.old]
+            left = [each for each in found if each.key not in named]
             if left:
                 self._look_at_orphans(place.version.image_id, left)
 
@@ -247,23 +213,26 @@ class _Comparison:
             return
         image = Image.objects.filter(pk=image_id).first()
         for version, objects in by_version(left):
-            self._look_at_version(image, version, objects)
+            # As a whole: the others of its objects may be what it is made of again.
+            if self.is_old(*(each.modified_at for each in objects)):
+                self._look_at_version(image, version, objects)
 
     def _look_at_version(
         self, image: Image | None, version: keys.Version, found: list[StoredObject]
     ) -> None:
-        if image is not None and image.version == version.number:
-            if image.group_id != version.group_id:
-                for each in found:
-                    self._note(Kind.MISPLACED, each.key, partial(self._bring_home, each))
-                return
-        elif image is None or _is_unheard_of(image, version):
-            best = _best(found)
-            if best is not None:
-                self._note(Kind.UNKNOWN_PHOTO, best.key, lambda: self._adopt(version, best, found))
-                return
+        best = best_of(found)
+        if image is not None and mending.is_misplaced(image, version):
+            for each in found:
+                self.note(Kind.MISPLACED, each.key, partial(self._bring_home, each))
+            return
+        if best is not None and (image is None or _is_unheard_of(image, version)):
+            self.note(Kind.UNKNOWN_PHOTO, best.key, lambda: self._adopt(version, best, found))
+            return
+        if best is not None and restore_repair.ended_too_early(version) is not None:
+            self.unfinished.append((version, best))
+            return
         for each in found:
-            self._note(Kind.ORPHAN, each.key, partial(_remove, each))
+            self.note(Kind.ORPHAN, each.key, partial(_remove, each))
 
     def _bring_home(self, found: StoredObject) -> bool:
         place = keys.place_of(found.key)
@@ -283,25 +252,25 @@ class _Comparison:
         incoming = [each for each in found if each.key.startswith(keys.INCOMING)]
         if self.options.group is None:
             for each in found:
-                if not each.key.startswith(keys.INCOMING):
-                    self._note(Kind.FOREIGN, each.key, None)
-            old = [each.key for each in incoming if each.modified_at < self.old]
-            for key in sorted(set(old) - strays.wanted_of(old)):
-                if mending.is_there(key):
-                    self._note(Kind.STALE, key, partial(strays.remove_unwanted, [key]))
+                if each not in incoming and not keys.marked_image_id_of(each.key):
+                    self.note(Kind.FOREIGN, each.key, None)
+            wanted = strays.wanted_of([each.key for each in incoming])
+            for each in incoming:
+                key = each.key
+                if key not in wanted and mending.is_there(key) and self.is_old(each.modified_at):
+                    self.note(Kind.STALE, key, partial(strays.remove_unwanted, [key]))
 
     def _look_at_multiparts(self) -> None:
         try:
             for batch in batches(photo_storage().open_multiparts(keys.INCOMING), BATCH):
-                old = [each for each in batch if each.started_at < self.old]
                 wanted = set(
                     Upload.objects.pending()
-                    .filter(multipart_id__in=[each.multipart_id for each in old])
+                    .filter(multipart_id__in=[each.multipart_id for each in batch])
                     .values_list("multipart_id", flat=True)
                 )
-                for each in old:
-                    if each.multipart_id not in wanted:
-                        self._note(Kind.MULTIPART, each.key, partial(_abort, each))
+                for each in batch:
+                    if each.multipart_id not in wanted and self.is_old(each.started_at):
+                        self.note(Kind.MULTIPART, each.key, partial(_abort, each))
         except StorageUnavailable as error:
             self.report.notes.append(f"Unfinished multipart uploads could not be listed: {error}")
 
@@ -321,6 +290,8 @@ class _Comparison:
 
     def _look_at_photo(self, image: Image, rows: list[Variant], stored: dict[str, int]) -> None:
         original, size = image.original_key, stored.get(image.original_key)
+        if image.is_original_lost and mending.is_there(original):
+            self.note(Kind.ORIGINAL_FOUND, original, partial(mending.note_original_found, image))
         missing = [row for row in rows if stored.get(row.key) != row.byte_size]
         lacks_rows = not {row.name for row in rows} >= {spec.name for spec in variants.ALL}
         lacks_original = image.original_dropped_at is None and size is None
@@ -334,22 +305,20 @@ class _Comparison:
             return
         if not mending.has_something(image):
             if not _is_under_way(image):  # else the next version is about to show
-                self._note(Kind.PHOTO_MISSING, original, lambda: mending.bury_lost(image.pk))
+                self.note(Kind.PHOTO_MISSING, original, lambda: mending.bury_lost(image.pk))
             return
         if lacks_original:
-            self._note(
-                Kind.ORIGINAL_MISSING, original, lambda: mending.note_lost_original(image.pk)
-            )
+            self.note(Kind.ORIGINAL_MISSING, original, lambda: mending.note_lost_original(image.pk))
         if missing or lacks_rows:
             first = missing[0].key if missing else original
-            self._note(Kind.SIZE_MISSING, first, lambda: mending.restore_sizes(image.pk))
+            self.note(Kind.SIZE_MISSING, first, lambda: mending.restore_sizes(image.pk))
 
     def _compare_original(self, image: Image, size: int | None) -> None:
         # Without its place it is another file; sha256 and byte_size stay those of what arrived.
         if size is None or size == image.byte_size or image.is_place_removed:
             return
         if self._is_still_so(image):
-            self._note(Kind.ORIGINAL_DIFFERS, image.original_key, None)
+            self.note(Kind.ORIGINAL_DIFFERS, image.original_key, None)
 
     def _is_still_so(self, image: Image) -> bool:
         """Nobody moved, replaced or removed the photo since its row was read."""
@@ -361,9 +330,9 @@ class _Comparison:
         ).exists()
 
     def _look_at_queued(self, waiting: list[Upload]) -> None:
-        stored = self.listing.sizes(upload.incoming_key for upload in waiting)
+        stored = self._with_bytes(waiting)
         for upload in waiting:
-            if upload.incoming_key in stored:
+            if upload.pk in stored:
                 continue
             if upload.queued_at is None or upload.queued_at >= self.started_at:
                 continue
@@ -371,21 +340,27 @@ class _Comparison:
                 versions.under_way(), pk=upload.pk, queued_at=upload.queued_at
             )
             if rows.exists() and not mending.is_there(upload.incoming_key) and rows.exists():
-                self._note(
+                self.note(
                     Kind.INCOMING_MISSING,
                     upload.incoming_key,
                     partial(processing.bury_lost, upload),
                 )
 
     def _look_at_pending(self, pending: list[Upload]) -> None:
-        stored = self.listing.sizes(upload.incoming_key for upload in pending)
+        stored = self._with_bytes(pending)
         for upload in pending:
-            if upload.incoming_key in stored and upload.created_at < self.old:
-                self._note(
+            if upload.pk in stored and self.is_old(upload.created_at):
+                self.note(
                     Kind.ARRIVED,
                     upload.incoming_key,
                     partial(_complete, upload),
                 )
+
+    def _with_bytes(self, found: list[Upload]) -> set[UUID]:
+        """Those whose bytes the bucket holds: in quarantine, or as a finished photo."""
+        places = {upload.pk: mending.places_of(upload) for upload in found}
+        stored = self.listing.sizes(key for each in places.values() for key in each)
+        return {pk for pk, each in places.items() if not stored.keys().isdisjoint(each)}
 
 
 def _database_now() -> datetime:
@@ -393,24 +368,6 @@ def _database_now() -> datetime:
         cursor.execute("SELECT statement_timestamp()")
         now: datetime = cursor.fetchone()[0]
     return now
-
-
-def _pages(rows: Any) -> Iterator[list[Any]]:
-    """All rows by id, so many at a time; what is changed on the way is not told twice."""
-    after = None
-    while True:
-        page = list((rows.filter(pk__gt=after) if after else rows).order_by("pk")[:BATCH])
-        if page:
-            yield page
-        if len(page) < BATCH:
-            return
-        after = page[-1].pk
-
-
-def _best(found: Iterable[StoredObject]) -> StoredObject | None:
-    """The original, or the largest rendering: what a photo can be made of again."""
-    by_folder = {place.folder: each for each in found if (place := keys.place_of(each.key))}
-    return by_folder.get("original") or by_folder.get(variants.FULLSIZE.name)
 
 
 def _is_unheard_of(image: Image, version: keys.Version) -> bool:
@@ -434,6 +391,8 @@ def _abort(found: Any) -> bool:
 
 
 def _complete(upload: Upload) -> bool:
-    with suppress(uploads.SizeMismatch):  # removed: it is as if it had not come
+    try:
         uploads.complete(upload)
+    except (uploads.NotArrived, uploads.SizeMismatch):  # removed: it is as if it had not come
+        uploads.recover(upload)
     return True

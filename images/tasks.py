@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import random
+from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.db import InterfaceError, OperationalError
 
 from bandpics.connections import KeepsConnection
-from images import cleanup, locks, processing, strays
+from images import cleanup, locks, markers, processing, strays
 from images.media.storage import StorageUnavailable
 from images.models import Upload
 
 # As long as the sweeper would take to ring again.
 MAX_BACKOFF_SECONDS = 60
+
+
+def _pause_before_retry(task: Task) -> float:  # type: ignore[type-arg]
+    ceiling = min(MAX_BACKOFF_SECONDS, 2 ** (task.request.retries + 1))
+    return random.uniform(1, ceiling)  # noqa: S311 - jitter
 
 
 @shared_task(bind=True, max_retries=None, base=KeepsConnection)
@@ -25,8 +31,15 @@ def process_upload(self: KeepsConnection, upload_id: str) -> None:
         *(OperationalError, InterfaceError, OSError),
     ) as error:
         # The claim was given back. Not a fault of the photo: wait, with jitter, and try again.
-        ceiling = min(MAX_BACKOFF_SECONDS, 2 ** (self.request.retries + 1))
-        raise self.retry(exc=error, countdown=random.uniform(1, ceiling)) from error  # noqa: S311 - jitter
+        raise self.retry(exc=error, countdown=_pause_before_retry(self)) from error
+
+
+@shared_task(bind=True, max_retries=None)
+def update_trashed_marker(self: Task, image_id: str) -> None:  # type: ignore[type-arg]
+    try:
+        markers.update_trashed(UUID(image_id))
+    except (StorageUnavailable, OperationalError, InterfaceError) as error:
+        raise self.retry(exc=error, countdown=_pause_before_retry(self)) from error
 
 
 # Of what goes through many photos, or the whole bucket. Below the broker's visibility_timeout.

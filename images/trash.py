@@ -4,6 +4,7 @@ the trash go with it."""
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -12,7 +13,8 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from groups import trash as group_trash
-from images import locks, quota, uploads, versions
+from images import locks, markers, quota, uploads, versions
+from images.media import keys
 from images.media.storage import photo_storage
 from images.models import ONCE_PER_GROUP, Image, Upload
 
@@ -34,15 +36,23 @@ def put(image: Image, *, by: str, expected: dict[str, Any] | None = None) -> boo
     `by` is the sender key of whoever does it; `expected` is what the row must still say.
     """
     rows = Image.objects.kept().filter(pk=image.pk, **(expected or {}))
-    return bool(rows.update(trashed_at=Now(), trashed_by=by, updated_at=Now()))
+    with transaction.atomic():
+        is_moved = bool(rows.update(trashed_at=Now(), trashed_by=by, updated_at=Now()))
+        if is_moved:
+            transaction.on_commit(partial(markers.enqueue_update, image.pk))
+    return is_moved
 
 
 def restore(image: Image) -> bool:
     """True if this call made the move; False if it is not in the trash, or was for too long.
 
-    Raises TwinInGroup.
+    Raises TwinInGroup, StorageUnavailable.
     """
     rows = Image.objects.filter(pk=image.pk, trashed_at__gte=Now() - settings.TRASH_LIFETIME)
+    if not rows.exists():
+        return False
+    # First: a photo that is shown must not have one, or reconciliation would trash it again.
+    markers.unmark_trashed(image.pk)
     try:
         with transaction.atomic():
             return bool(rows.update(trashed_at=None, trashed_by="", updated_at=Now()))
@@ -50,6 +60,9 @@ def restore(image: Image) -> bool:
         if ONCE_PER_GROUP not in str(error):
             raise
         raise TwinInGroup from error
+    finally:
+        # Whatever came of it, and whoever trashed it meanwhile: the row is read once more.
+        transaction.on_commit(partial(markers.enqueue_update, image.pk))
 
 
 def ids_to_purge(limit: int) -> list[UUID]:
@@ -106,7 +119,7 @@ def _under_way() -> Any:
 
 
 def _all_keys(image: Image) -> list[str]:
-    doomed = list(image.variants.values_list("key", flat=True))
+    doomed = [*image.variants.values_list("key", flat=True), *keys.markers(image.pk)]
     for upload in image.uploads.all():
         doomed += [upload.incoming_key, *versions.keys_of(image, upload.version).all_keys()]
     return sorted(set(doomed))

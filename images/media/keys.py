@@ -1,7 +1,9 @@
 """Where each object lives in the bucket. Keys hold ids only: no guest's text, no token.
 
-The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{name}`, and
-`incoming/{upload_id}` for quarantine.
+The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{name}`,
+`incoming/{upload_id}` for quarantine, and markers of photos: `forgotten/{image_id}` for one whose
+place was forgotten, `trashed/{image_id}` for one in the trash. They name no group, so they stay
+where they are when a photo is moved or replaced.
 """
 
 from __future__ import annotations
@@ -13,11 +15,26 @@ from uuid import UUID
 from images.media import formats, variants
 
 INCOMING = "incoming/"
+FORGOTTEN = "forgotten/"
+TRASHED = "trashed/"
+MARKERS = (FORGOTTEN, TRASHED)
 _EXTENSIONS = {format_.content_type: format_.extension for format_ in formats.ACCEPTED}
 
 
 def incoming(upload_id: UUID) -> str:
     return f"{INCOMING}{upload_id}"
+
+
+def forgotten(image_id: UUID) -> str:
+    return f"{FORGOTTEN}{image_id}"
+
+
+def trashed(image_id: UUID) -> str:
+    return f"{TRASHED}{image_id}"
+
+
+def markers(image_id: UUID) -> list[str]:
+    return [forgotten(image_id), trashed(image_id)]
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,17 @@ def place_of(key: str) -> Place | None:
 
 def upload_id_of(key: str) -> UUID | None:
     """Of an object in quarantine; None for any other key."""
-    name = key.removeprefix(INCOMING)
+    return _id_after(INCOMING, key)
+
+
+def marked_image_id_of(key: str) -> UUID | None:
+    """Of a marker; None for any other key."""
+    found = [_id_after(prefix, key) for prefix in MARKERS]
+    return next((image_id for image_id in found if image_id), None)
+
+
+def _id_after(prefix: str, key: str) -> UUID | None:
+    name = key.removeprefix(prefix)
     if name == key or not re.fullmatch(_UUID, name):
         return None
     return UUID(name)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import F
+from django.utils import timezone
 
 from groups.tests.factories import GroupFactory
 from images import cleanup, locks, reconciliation, tasks
@@ -193,16 +195,44 @@ def test_bytes_that_arrived_unreported_are_accepted(cleo, whole, bucket):
     assert Upload.objects.get(pk=ticket["id"]).status == "queued"
 
 
-def test_what_is_young_is_left_alone(cleo, whole, bucket, tmp_path):
+def test_what_is_young_is_left_alone_and_counted(cleo, whole, bucket, tmp_path, capsys):
     (tmp_path / "x").write_bytes(b"x")
     bucket.put_file(f"incoming/{whole.pk}", tmp_path / "x", content_type="image/jpeg")
     bucket.put_file(
         f"{whole.group_id}/thumb/{whole.pk}-7.jpg", tmp_path / "x", content_type="image/jpeg"
     )
-    out = io.StringIO()
-    call_command("reconcile", "--fix", stdout=out)  # an hour of grace
-    assert "agree" in out.getvalue()
-    assert reconcile()[0] == 1
+    before = stored(bucket)
+    with pytest.raises(SystemExit) as end:
+        call_command("reconcile", "--fix")  # an hour of grace
+    assert end.value.code == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^2 too young to judge; run again after (\S+ )?\d\d:\d\d\.$", out, re.M)
+    assert "agree" not in out
+    assert stored(bucket) == before
+    code, report = reconcile()
+    assert (code, report["too_young"], report["judge_after"]) == (1, 0, None)
+
+
+def test_right_after_a_restore_an_unknown_photo_is_too_young_not_well(photo, whole, bucket):
+    forget(photo)
+    code, report = reconcile("--fix", "--grace", "60")
+    assert (code, report["clean"], report["differences"]) == (1, False, {})
+    assert report["too_young"] == 1  # five objects, one photo
+    due = datetime.fromisoformat(report["judge_after"]) - timezone.now()
+    assert timedelta(minutes=50) < due <= timedelta(minutes=60)
+    assert reconcile()[1]["too_young"] == 0
+
+
+def test_what_is_on_its_way_is_too_young_to_judge_too(cleo, whole, bucket, settings):
+    settings.MULTIPART_THRESHOLD_BYTES = settings.MULTIPART_PART_BYTES = 10_000
+    forgotten = cleo.announce_one(bytes(15_000))
+    put(cleo.sign(forgotten["id"], part=1).json(), bytes(10_000))
+    Upload.objects.filter(pk=forgotten["id"]).update(multipart_id=None)
+    settings.MULTIPART_THRESHOLD_BYTES = 10_000_000
+    data = drawing.jpeg(seed=103)
+    put(cleo.announce_one(data)["upload"], data)  # arrived, and nobody said so
+    code, report = reconcile("--fix", "--grace", "60")
+    assert (code, report["differences"], report["too_young"]) == (1, {}, 2)
 
 
 def test_leftovers_are_removed_and_what_is_not_ours_stays(cleo, whole, bucket, tmp_path):

@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.timezone import localtime
 
 from groups.models import Group
 from images import reconciliation
 from images.media.storage import StorageUnavailable
+from images.reconcile_report import MENDED_BY
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
-    from images.reconciliation import Report
+    from images.reconcile_report import Report
 
 
 class Command(BaseCommand):
     help = (
         "Compare the bucket with the record, both ways: objects without a row, rows without their "
-        "objects, leftovers. Exit code 0 if nothing differs, or differs any more; else 1. Safe to "
-        "call twice, and while photos arrive."
+        "objects, leftovers, and what a restored backup brought back. Exit code 0 if nothing "
+        "differs, or differs any more, and nothing was too young to judge; else 1. Safe to call "
+        "twice, and while photos arrive."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,7 +39,8 @@ class Command(BaseCommand):
             type=_minutes,
             default=reconciliation.GRACE,
             metavar="MINUTES",
-            help="leftovers younger than this may be somebody's (default: 60)",
+            help="what is younger than this is not judged, because somebody may be at it "
+            "(default: 60; 0 where nobody is)",
         )
         parser.add_argument(
             "--believe-empty",
@@ -92,6 +96,8 @@ def _as_json(report: Report) -> str:
         "photos": report.photos,
         "uploads": report.uploads,
         "differences": differences,
+        "too_young": report.too_young,
+        "judge_after": report.judge_after and report.judge_after.isoformat(),
         "notes": report.notes,
     }
     return json.dumps(answer, indent=2)
@@ -103,12 +109,16 @@ def _as_text(report: Report, is_mending: bool) -> str:
     ]
     for kind, one in report.differences.items():
         mended = f", {one.mended} mended" if is_mending else ""
-        lines.append(f"{kind}: {one.found}{mended} (--fix: {reconciliation.MENDED_BY[kind]})")
+        lines.append(f"{kind}: {one.found}{mended} (--fix: {MENDED_BY[kind]})")
         lines += [f"  {key}" for key in one.first]
         if one.found > len(one.first):
             lines.append(f"  … and {one.found - len(one.first)} more")
     lines += report.notes
-    if not report.differences:
+    if report.judge_after is not None:
+        when = localtime(report.judge_after) + timedelta(minutes=1)  # said in whole minutes
+        day = "" if when.date() == localtime().date() else f"{when:%Y-%m-%d} "
+        lines.append(f"{report.too_young} too young to judge; run again after {day}{when:%H:%M}.")
+    elif not report.differences:
         lines.append("Bucket and database agree.")
     elif report.is_clean:
         lines.append("All that differed is mended.")
