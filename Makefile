@@ -11,7 +11,8 @@ help:
 	@echo "make run      start everything and print an upload link  (ARGS=\"--port 8123 --host 0.0.0.0\")"
 	@echo "make test     run every test against real services       (ARGS=\"-k gallery\")"
 	@echo "make test-long  the tests that take many minutes"
-	@echo "make chaos    break everything in turn while 200 photos arrive (part of test-long)"
+	@echo "make chaos    break everything in turn while 200 photos arrive, lose all of it and restore"
+	@echo "              a backup (part of test-long)"
 	@echo "make lint     ruff, mypy, import-linter, templates, migrations, deploy checks"
 	@echo "make format   let ruff and djlint rewrite"
 	@echo "make messages  bring the catalogues of translations in step with the sources"
@@ -47,7 +48,8 @@ test-long: setup
 	@exec $(BIN)/python -m pytest -m long $(ARGS)
 
 chaos: setup
-	@exec $(BIN)/python -m pytest -m chaos -n0 images/tests/test_chaos.py images/tests/test_frozen_workers.py $(ARGS)
+	@exec $(BIN)/python -m pytest -m chaos -n0 images/tests/test_chaos.py \
+		images/tests/test_frozen_workers.py images/tests/test_restore_drill.py $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -105,7 +105,7 @@ class World:
             stack.variables[name] = self.s3.url
         known = stack.prepare()
         stack.start_web()
-        stack.start_work(concurrency=2, application=self._application)
+        self.start_work()
         stack.wait_until_well()
         self.web_url = stack.variables["PUBLIC_URL"]
         self.upload_link = known["upload_link"]
@@ -115,6 +115,9 @@ class World:
             {name.lower(): value for name, value in stack.variables.items()},
             endpoint_url=self._direct_s3,
         )
+
+    def start_work(self) -> None:
+        self.stack.start_work(concurrency=2, application=self._application)
 
     def end(self) -> None:
         with suppress(KeyError, psutil.NoSuchProcess):
@@ -167,6 +170,12 @@ class World:
     def read(self, key: str) -> bytes:
         answer = self._bucket.get_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key)
         return bytes(answer["Body"].read())
+
+    def write(self, key: str, data: bytes) -> None:
+        self._bucket.put_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key, Body=data)
+
+    def remove(self, key: str) -> None:
+        self._bucket.delete_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key)
 
     def variants(self) -> dict[UUID, dict[str, str]]:
         """The key of each variant of each photo."""

@@ -133,7 +133,7 @@ def test_so_it_is_where_only_the_original_of_then_was_copied(cleo, photo, bucket
 def test_an_original_that_went_with_its_place_is_not_called_lost(cleo, whole, bucket):
     photo = cleo.send_and_process(drawing.jpeg(stuffed=True))
     dump = Dump()
-    assert location.forget(photo.pk) == location.Original.DROPPED
+    assert location.forget(photo.pk).original == location.Original.DROPPED
     dump.restore()
     assert reconcile("--fix")[0] == 0
     photo.refresh_from_db()
