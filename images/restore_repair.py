@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from images import doomed, location, locks, markers, mending, trash, uploads, versions
 from images.media import keys
@@ -120,13 +121,21 @@ def trash_again(image_id: UUID) -> bool:
 
 
 def write_markers(image_id: UUID) -> bool:
-    """As the photo's row says. True if they are there now."""
-    image = Image.objects.filter(pk=image_id).first()
-    if image is None:
-        return False
-    if image.place_forgotten_at is not None:
-        markers.mark_forgotten(image_id)
-    markers.update_trashed(image_id)
+    """As the photo's row says. True if they are there now.
+
+    Where the marker of the trash is missing, somebody may have restored the photo since the dump:
+    its time in the trash begins anew, so that they can do so once more.
+    """
+    with locks.objects_of(image_id):
+        image = Image.objects.filter(pk=image_id).first()
+        if image is None:
+            return False
+        if image.place_forgotten_at is not None:
+            markers.mark_forgotten(image_id)
+        if image.trashed_at is not None and not mending.is_there(keys.trashed(image_id)):
+            trashed = Image.objects.trashed().filter(pk=image_id)
+            trashed.update(trashed_at=Now(), updated_at=Now())
+        markers.update_trashed(image_id)
     return True
 
 

@@ -28,6 +28,7 @@ from images.models import DoomedObjects, Image, Upload, Variant
 from images.tests import drawing
 from images.tests.refusing_store import pointed_at
 from images.tests.story import described, put
+from images.tests.test_location import SCANS_APART
 from images.tests.test_reconcile import bytes_of, counts, forget, reconcile, run_tasks, stored
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -131,7 +132,7 @@ def test_so_it_is_where_only_the_original_of_then_was_copied(cleo, photo, bucket
 
 
 def test_an_original_that_went_with_its_place_is_not_called_lost(cleo, whole, bucket):
-    photo = cleo.send_and_process(drawing.jpeg(stuffed=True))
+    photo = cleo.send_and_process(SCANS_APART)
     dump = Dump()
     assert location.forget(photo.pk).original == location.Original.DROPPED
     dump.restore()
@@ -263,6 +264,21 @@ def test_a_purged_photo_the_dump_has_queued_fails_kindly(cleo, whole, bucket):
     assert reconcile("--fix")[0] == 0
     upload.refresh_from_db()
     assert (upload.status, upload.failure) == ("failed", "original-missing")
+
+
+def test_a_photo_restored_from_the_trash_since_the_dump_is_not_purged_at_once(photo, bucket, host):
+    """The dump has it in the trash, for almost all of its time."""
+    trash_it(host, photo)
+    Image.objects.filter(pk=photo.pk).update(trashed_at=timezone.now() - timedelta(days=29))
+    dump = Dump()
+    assert trash.restore(photo)
+    dump.restore()
+    Image.objects.filter(pk=photo.pk).update(trashed_at=timezone.now() - timedelta(days=31))
+    code, report = reconcile("--fix")
+    assert (code, counts(report)) == (0, {"marker-missing": 1})
+    assert trash.purge(photo.pk) is False
+    assert host.post(f"/api/v1/images/{photo.pk}/restore/").status_code == 200
+    assert_all_is_well()
 
 
 # --- Move, replace, delete ------------------------------------------------------------------
