@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
-from botocore.exceptions import ClientError
 
 from bandpics.local import postgres
 from bandpics.local.stack import BEAT, SWEEPER, WEB, WORKER
@@ -33,9 +31,7 @@ class Backup:
 
     def copy_bucket(self) -> None:
         """Object by object, while they come and go."""
-        for key in sorted(self._world.stored()):
-            with suppress(ClientError):  # gone since it was listed
-                self.objects[key] = self._world.read(key)
+        self.objects = self._world.read_all()
 
     def restore(self) -> None:
         """Lose everything, and begin again with the backup: only the stores run on."""

@@ -171,6 +171,14 @@ class World:
         answer = self._bucket.get_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key)
         return bytes(answer["Body"].read())
 
+    def read_all(self) -> dict[str, bytes]:
+        """Every object by its key, one after the other, while they come and go."""
+        found = {}
+        for key in sorted(self.stored()):
+            with suppress(self._bucket.exceptions.NoSuchKey):
+                found[key] = self.read(key)
+        return found
+
     def write(self, key: str, data: bytes) -> None:
         self._bucket.put_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key, Body=data)
 
