@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from bandpics.api import bodies
+from bandpics.api.fallbacks import page_for_members
 from bandpics.users.callers import caller_of
 from groups.models import Group, Team
 from images import first_photos, uploads
@@ -77,7 +77,7 @@ class NewGroupForm(forms.ModelForm[Group]):
 
 
 @bodies.takes(bodies.form_max_bytes)
-@login_required
+@page_for_members
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_group(request: HttpRequest) -> HttpResponse:
     """One form for the group and its first photos, with or without JavaScript."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 from rest_framework.request import Request
 
+from bandpics.api.fallbacks import page_for_members
 from bandpics.users.callers import caller_of
 from groups import trash
 from groups.models import Group
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-@login_required
+@page_for_members
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The groups of the person's teams."""
@@ -39,7 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "groups/home.html", context)
 
 
-@login_required
+@page_for_members
 @require_POST
 def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Out of the trash, for owners."""
@@ -48,7 +48,7 @@ def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     return redirect("home")
 
 
-@login_required
+@page_for_members
 @require_safe
 def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
     visible = Group.objects.seen_by(caller_of(request)).select_related("team")
@@ -75,7 +75,7 @@ def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
     )
 
 
-@login_required
+@page_for_members
 @require_safe
 def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
     visible = Image.objects.seen_by(caller_of(request)).ready().with_variants()

@@ -18,19 +18,33 @@ from bandpics.api.problems import Forbidden, Problem, Unavailable
 from bandpics.users import keys, oidc
 
 if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
     from rest_framework.request import Request
     from rest_framework_simplejwt.tokens import Token
 
     from bandpics.users.models import ApiKey, User
 
 API_KEY, BEARER = "Api-Key", "Bearer"
-CHALLENGE = f'{BEARER} realm="Bandpics", {API_KEY} realm="Bandpics"'
+
+
+def challenge(*schemes: str) -> str:
+    """WWW-Authenticate (RFC 9110, 11.6.1)."""
+    return ", ".join(f'{scheme} realm="Bandpics"' for scheme in schemes)
+
+
+CHALLENGE = challenge(BEARER, API_KEY)
 
 
 class CredentialInvalid(Problem, exceptions.AuthenticationFailed):
+    """`scheme` is that of the credential, where it is known: the answer names no other."""
+
     status_code = status.HTTP_401_UNAUTHORIZED
     slug = "credential-invalid"
     title = "This credential is not valid"
+
+    def __init__(self, detail: _StrOrPromise | None = None, *, scheme: str = "") -> None:
+        super().__init__(detail)
+        self.challenge = challenge(scheme) if scheme else None
 
 
 class CsrfFailed(Forbidden):
@@ -39,6 +53,9 @@ class CsrfFailed(Forbidden):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason} Send the csrftoken cookie's value as X-CSRFToken.")
+
+
+_SEND_KEY = f"Send an API key as `Authorization: {API_KEY} <key>`."
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -51,7 +68,11 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = keys.find(text)
         if key is None:
             throttles.guessed_wrong(request)
-            raise CredentialInvalid("There is no such API key, or it was revoked or has expired.")
+            if text.count(".") == 2:
+                why = f"This looks like a token. Send it as `Authorization: {BEARER} <token>`."
+            else:
+                why = "There is no such API key, or it was revoked or has expired."
+            raise CredentialInvalid(why, scheme=API_KEY)
         keys.note_use(key)
         return key.user, key
 
@@ -70,7 +91,8 @@ class TokenAuthentication(BaseAuthentication):
             return self._by_issuer(text) if _names_issuer(text) else self._by_us(text)
         except (exceptions.AuthenticationFailed, oidc.TokenRefused) as error:
             throttles.guessed_wrong(request)
-            raise CredentialInvalid(_reason(error)) from None
+            why = _SEND_KEY if text.count(".") == 1 else _reason(error)
+            raise CredentialInvalid(why, scheme=BEARER) from None
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
@@ -96,7 +118,10 @@ class SessionAuthentication(authentication.SessionAuthentication):
             raise CredentialInvalid(
                 f"This address takes `Authorization: {BEARER} <token>` or `{API_KEY} <key>`."
             )
-        return super().authenticate(request)
+        found = super().authenticate(request)
+        if found is None and "X-Api-Key" in request.headers:
+            raise CredentialInvalid(f"X-Api-Key is not read. {_SEND_KEY}", scheme=API_KEY)
+        return found
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth.decorators import login_required
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
 from django.views import csrf, defaults
@@ -15,6 +17,8 @@ from bandpics.api import problems
 from bandpics.api.authentication import CsrfFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.http import HttpRequest
 
 
@@ -37,7 +41,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_api(request):
+    if is_api(request) or is_program(request):
         return answer(exceptions.NotFound("There is nothing at this address."))
     return defaults.page_not_found(request, exception)
 
@@ -59,6 +63,27 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def is_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
+
+
+def is_program(request: HttpRequest) -> bool:
+    """Whether it asks for JSON, or with a credential that no browser sends of its own accord."""
+    accepted = request.headers.get("Accept", "")
+    return "html" not in accepted and ("json" in accepted or "Authorization" in request.headers)
+
+
+def page_for_members(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """People sign in first; programs, which would get the sign-in page, are told of the API."""
+    page = login_required(view)
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **ids: Any) -> HttpResponse:
+        if is_program(request):
+            there = request.path_info if ids else "/groups/"
+            why = f"This is a page for people. For programs there is /api/v1{there}."
+            return answer(exceptions.NotFound(why))
+        return page(request, *args, **ids)
+
+    return answered
 
 
 def answer(exc: exceptions.APIException) -> HttpResponse:

@@ -73,7 +73,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     if not isinstance(exc, exceptions.APIException):
         return None
     headers = {}
-    if header := getattr(exc, "auth_header", None):
+    if header := getattr(exc, "challenge", None) or getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = header
     wait = getattr(exc, "wait", None) or getattr(exc, "retry_after_seconds", None)
     if wait:

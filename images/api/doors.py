@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
 
-from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.authentication import API_KEY, BEARER, MEMBER_AUTHENTICATION, challenge
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden, Unavailable
 from bandpics.api.unknown_names import KnownParametersOnly
@@ -24,6 +24,7 @@ from images.media.storage import StorageUnavailable
 from images.models import Image, Upload
 from invitations.authentication import (
     CREDENTIAL_PARAMETERS,
+    KEYWORD,
     InvitationAuthentication,
     guest,
     refuse_if_closed,
@@ -47,6 +48,9 @@ class PhotoView(KnownParametersOnly, APIView):
     authentication_classes = [InvitationAuthentication, *MEMBER_AUTHENTICATION]
     permission_classes = [HasScope]
     credential_parameters = CREDENTIAL_PARAMETERS
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return challenge(KEYWORD, BEARER, API_KEY)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, StorageUnavailable):
@@ -82,6 +86,17 @@ def my_upload(request: Request, upload_id: UUID) -> Upload:
     rows = my_uploads(request).select_related("image")
     found: Upload = get_object_or_404(rows, pk=upload_id)
     return found
+
+
+def hint_without_device(request: Request) -> dict[str, str]:
+    """Says why a list lacks own photos: a member of the answer, for whoever cannot be known."""
+    invitation = guest(request)
+    if invitation is None or _guest_sender(request).is_known_again:
+        return {}
+    return {
+        "hint": f"Many people share this link. Send {senders.DEVICE_HEADER}, 32 random hex digits "
+        "of your own, with each request: what you announce with it is listed."
+    }
 
 
 def may_list(request: Request) -> bool:

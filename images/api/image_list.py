@@ -13,7 +13,7 @@ from bandpics.users.callers import caller_of
 from groups.models import Group
 from images import pages
 from images.api import image_rows, removed_images
-from images.api.doors import PhotoView, sender_of, viewer_of
+from images.api.doors import PhotoView, hint_without_device, sender_of, viewer_of
 from images.api.image_json import ImageSerializer
 from images.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
 from images.models import Image, Upload
@@ -35,6 +35,9 @@ class ImagePageSerializer(serializers.Serializer[Any]):
     next = serializers.URLField(allow_null=True, help_text="The address of the next page.")
     previous = serializers.URLField(allow_null=True, help_text="And of the one before.")
     results = ImageSerializer(many=True)
+    hint = serializers.CharField(
+        required=False, help_text="Why own photos are missing: a shared link without a device."
+    )
 
 
 def _parameter(
@@ -188,6 +191,7 @@ class ImageList(PhotoView):
             {} if page.offset is None else {"count": count_of(groups, rows, sought)}
         )
         answer |= {"next": filled.next_url, "previous": filled.previous_url}
+        answer |= hint_without_device(request)
         ids = [row.id for row in filled.rows]
         return Response(answer | {"results": image_rows.as_json(ids, viewer=viewer)})
 

@@ -250,6 +250,9 @@ class ReceiptSerializer(serializers.Serializer[Any]):
         "seconds may come twice; null: nothing was listed yet.",
     )
     room = RoomSerializer(allow_null=True, help_text="Of an invitation; null for members.")
+    hint = serializers.CharField(
+        required=False, help_text="Why nothing is listed: a shared link without a device."
+    )
 
 
 RECEIPT_PARAMETERS = [

@@ -21,6 +21,7 @@ from images.api import upload_json as json
 from images.api.doors import (
     PhotoView,
     changeable,
+    hint_without_device,
     may_list,
     my_upload,
     my_uploads,
@@ -146,6 +147,7 @@ class UploadList(PhotoView):
                 "results": _shown(filled.rows, request, many=True),
                 "next_updated_since": cut[0].read_at - OVERLAP if cut else since,
                 "room": None if invitation is None else json.RoomSerializer(invitation).data,
+                **hint_without_device(request),
             }
         )
 
