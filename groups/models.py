@@ -174,7 +174,7 @@ class Group(models.Model):
         max_length=10,
         choices=Visibility.choices,
         default=Visibility.OWN,
-        help_text="What a guest with a link may see.",
+        help_text="What a guest with a link may see, by the API: there is no page for it yet.",
     )
     reveal_at = models.DateTimeField(
         null=True, blank=True, help_text="Until then guests see only their own photos."

@@ -136,7 +136,8 @@ class PlacePage(View):
                 "image_id": self.kwargs["image_id"],
                 "token": self.kwargs["token"],
                 "is_exif": image is not None and image.gps_source == Image.GpsSource.EXIF,
-                "is_coarse": group.gps_policy == Group.GpsPolicy.COARSE,
+                "is_coarse": group.gps_policy == Group.GpsPolicy.COARSE
+                and self.invitation.may_be_shown_to_guests,
                 "was_saved": "saved" in self.request.GET,
                 "complaint": complaint,
                 "latitude": form.data.get("latitude", "") if form else _shown(image, "latitude"),

@@ -186,6 +186,15 @@ class Invitation(models.Model):
         return self.State.EXHAUSTED if self.is_exhausted else self.State.OPEN
 
     @property
+    def may_be_shown_to_guests(self) -> bool:
+        """Whether what comes by this link may be shown to other guests, whatever it shows itself:
+        their links decide, and those without a word of their own do as the group."""
+        gallery = Group.Visibility.GALLERY
+        if self.group.visibility == gallery:
+            return True
+        return Invitation.objects.open().filter(group=self.group, visibility=gallery).exists()
+
+    @property
     def is_revoked(self) -> bool:
         return self.revoked_at is not None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django import template
 from django.utils.formats import date_format, number_format
+from django.utils.text import Truncator
 
 from images.media.storage import photo_storage
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 register = template.Library()
 
+LONGEST_ALT = 250  # letters; a screen reader reads all of it out
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -67,7 +69,11 @@ def _day(image: Image) -> date:
 
 @register.filter
 def in_words(image: Image) -> str:
-    """What stands in for the picture: `Photo by Cleo, 21 June 2026 21:30`."""
+    """What stands in for the picture: what somebody says of it, or else `Photo by Cleo, 21 June
+    2026 21:30`."""
+    said = image.caption.strip() or image.description.strip()
+    if said:
+        return Truncator(" ".join(said.split())).chars(LONGEST_ALT)
     sender = f"Photo by {image.uploader_name}" if image.uploader_name else "Photo"
     if image.taken_at_local is None:
         return sender

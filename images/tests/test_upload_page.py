@@ -79,9 +79,19 @@ def test_it_says_until_when_whichever_comes_first(opened, group, invitation, clo
     [
         ("drop", False, False, "Only the members of The Band."),
         ("own", False, False, "The members of The Band. Of the other guests, nobody."),
-        ("gallery", False, True, "The members of The Band, and everyone with a link"),
-        ("gallery", False, False, "once they have approved them, everyone with a link"),
-        ("gallery", True, False, "sees the approved ones from:"),
+        ("gallery", False, True, "Everyone with a link to this event may be shown them, too."),
+        (
+            "gallery",
+            False,
+            False,
+            "Those they approve may be shown to everyone with a link",
+        ),
+        (
+            "gallery",
+            True,
+            False,
+            "everyone with a link to this event from:",
+        ),
     ],
 )
 def test_it_says_who_will_see_the_photos(
@@ -95,9 +105,16 @@ def test_it_says_who_will_see_the_photos(
     assert not reveals or f'datetime="{reveal_at.isoformat()}"' in text
 
 
-def test_the_links_own_visibility_counts_before_the_groups(opened, group, invitation):
+def test_what_other_links_show_counts_not_what_this_one_does(opened, group, invitation):
+    """Others see Cleo's photos by their links: hers may say what it likes."""
     set_group(group, visibility="gallery")
     Invitation.objects.filter(pk=invitation.pk).update(visibility="drop")
+    assert "may be shown to everyone with a link" in opened()
+    set_group(group, visibility="drop")
+    assert "Only the members of The Band." in opened()
+    other = InvitationFactory(group=group, visibility="gallery")
+    assert "may be shown to everyone with a link" in opened()
+    Invitation.objects.filter(pk=other.pk).update(revoked_at=timezone.now())
     assert "Only the members of The Band." in opened()
 
 
@@ -106,7 +123,7 @@ def test_the_links_own_visibility_counts_before_the_groups(opened, group, invita
     [
         ("own", "members", "only you and the members of The Band see the place"),
         ("gallery", "members", "only you and the members of The Band see the place"),
-        ("gallery", "coarse", "guests see it rounded to about a kilometre"),
+        ("gallery", "coarse", "guests who are shown the photo see it rounded to about a kilometre"),
         # Nobody else sees any of their photos, so nobody sees a place.
         ("own", "coarse", "only you and the members of The Band see the place"),
     ],

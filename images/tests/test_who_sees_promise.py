@@ -1,0 +1,108 @@
+"""What a link's page and mail say of who sees the photos, followed to where it is kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from django.utils import timezone
+
+from groups.models import Group
+from images.models import Image
+from images.tests import drawing
+from images.tests.story import Guest
+from invitations import mail
+from invitations.models import Invitation
+from invitations.tests.factories import InvitationFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
+SHOWN, LATER = "may be shown to everyone with a link to this event, too", "this event from:"
+CASES = [
+    *product(("drop", "own", "gallery"), ("", "drop", "gallery"), ("", "own", "gallery"), (False,)),
+    ("gallery", "", "", True),
+]
+
+
+@pytest.fixture
+def emil(group):
+    return Guest(InvitationFactory(group=group, name="Emil"))
+
+
+@pytest.fixture
+def image(cleo):
+    return cleo.send_and_process(drawing.jpeg())
+
+
+def says(client, invitation) -> str:
+    return client.get(f"/i/{invitation.token}/").content.decode()
+
+
+def sees(guest, image) -> bool:
+    return str(image.pk) in guest.client.get("/api/v1/images/").content.decode()
+
+
+def test_the_page_says_that_others_may_see_it_exactly_where_they_can(
+    client, cleo, emil, image, mailoutbox, ada
+):
+    """Cleo reads it; Emil looks, once her photo is approved. Never before."""
+    for of_group, of_cleo, of_emil, is_hidden in CASES:
+        reveal_at = timezone.now() + timedelta(days=1) if is_hidden else None
+        Group.objects.update(visibility=of_group, reveal_at=reveal_at)
+        Invitation.objects.filter(pk=cleo.invitation.pk).update(visibility=of_cleo)
+        Invitation.objects.filter(pk=emil.invitation.pk).update(visibility=of_emil)
+        text = says(client, cleo.invitation)
+        assert (LATER in text) == is_hidden
+        Image.objects.update(moderation="pending")
+        assert not sees(emil, image)
+        Image.objects.update(moderation="approved")
+        is_seen = sees(emil, image)
+        case = of_group, of_cleo, of_emil
+        # Of a gallery that only links made later would show, it is said, too.
+        assert (SHOWN in text) >= is_seen, case
+        assert (SHOWN in text) == (not is_hidden and "gallery" in case), case
+        cleo.invitation.refresh_from_db()
+        assert mail.send_link(cleo.invitation, sender=ada)
+        assert (SHOWN in mailoutbox[-1].body) == ("gallery" in case), case
+
+
+def test_no_page_of_a_link_shows_other_peoples_photos(client, emil, image):
+    """As long as that is so, no page may say that guests see them: they may be shown them."""
+    Group.objects.update(visibility="gallery")
+    Image.objects.update(moderation="approved", caption="The encore")
+    text = says(client, emil.invitation)
+    assert "/thumb/" not in text
+    assert "The encore" not in text
+    assert client.get(f"/i/{emil.invitation.token}/photos/").status_code == 404
+    answer = client.get("/api/v1/schema/", headers={"Accept": "application/vnd.oai.openapi+json"})
+    schema = json.loads(answer.content)["components"]["schemas"]
+    assert "by the API" in str(schema["Group"]["properties"]["visibility"])
+
+
+def test_members_read_the_guests_words_beside_the_hosts(cleo, ada, ben, image, signed_in):
+    words = 'Encore! "<b>loud</b>"'
+    address = f"/api/v1/images/{image.pk}/"
+    assert cleo.client.patch(address, {"caption": words}).status_code == 200
+    assert signed_in(ada).patch(address, {"description": "Main stage"}).status_code == 200
+    shown = "Encore! &quot;&lt;b&gt;loud&lt;/b&gt;&quot;"
+    gallery = signed_in(ben).get(f"/groups/{image.group_id}/").content.decode()
+    assert f'alt="{shown}"' in gallery
+    page = signed_in(ben).get(f"/images/{image.pk}/").content.decode()
+    assert f'alt="{shown}"' in page
+    about = page[page.index('aria-label="About this photo"') :]
+    assert shown in about
+    assert "Main stage" in about
+    signed_in(ada).patch(address, {"caption": ""})
+    assert 'alt="Main stage"' in signed_in(ben).get(f"/images/{image.pk}/").content.decode()
+    signed_in(ada).patch(address, {"description": ""})
+    assert 'alt="Photo by Cleo' in signed_in(ben).get(f"/images/{image.pk}/").content.decode()
+
+
+def test_a_long_caption_is_read_out_only_in_part(cleo, ben, image, signed_in):
+    cleo.client.patch(f"/api/v1/images/{image.pk}/", {"caption": "loud\n" * 400})
+    page = signed_in(ben).get(f"/images/{image.pk}/").content.decode()
+    (alt,) = re.findall(r'alt="(loud[^"]*)"', page)
+    assert 200 < len(alt) <= 250
+    assert page.count("loud<br>") == 399
