@@ -172,7 +172,7 @@ class KeyList(KeyView):
 
 
 class KeyDetail(KeyView):
-    @extend_schema(operation_id="users_me_keys_destroy", responses={204: None})
+    @extend_schema(operation_id="users_me_keys_delete", responses={204: None})
     def delete(self, request: Request, prefix: str) -> Response:
         """Revoke a key of mine, at once and for ever. Safe to call twice."""
         caller = caller_of(request)

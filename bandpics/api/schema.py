@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from bandpics.api import idempotency
+from bandpics.api.etags import IF_MATCH
 from bandpics.api.problems import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -26,10 +28,14 @@ _MEANINGS = {
     "403": "Known, but not allowed to do this.",
     "404": "There is nothing here, or nothing this credential may see.",
     "409": "It does not fit the present state.",
+    "412": "It was changed since you read it, so that `If-Match` does not fit any more.",
     "415": "This address does not take this type of body.",
     "422": "The Idempotency-Key was used with another body.",
     "429": "Too many requests; wait as long as `Retry-After` says.",
     "default": "Any other problem.",
+}
+_ACTIONS = {
+    *("complete", "moderate", "restore", "retry", "revoke", "rotate", "sign"),
 }
 _PROBLEM = {
     "type": "object",
@@ -65,6 +71,17 @@ _PROBLEM = {
 class Schema(AutoSchema):
     """Adds to each operation what every one of ours has."""
 
+    def get_operation_id(self) -> str:
+        """As a client's author would call it: `groups_restore`, not `groups_restore_create`."""
+        name = super().get_operation_id()
+        if self.path.rstrip("/").rpartition("/")[2] in _ACTIONS:
+            name = name.removesuffix("_create")
+        return re.sub("_partial_update$", "_update", re.sub("_destroy$", "_delete", name))
+
+    def get_summary(self) -> str:
+        """The first clause of the docstring."""
+        return re.split(r"[.;](?:\s|$)", self.get_description(), maxsplit=1)[0].replace("\n", " ")
+
     def get_override_parameters(self) -> list[Any]:
         found = list(super().get_override_parameters())
         if self._takes_idempotency_key():
@@ -94,6 +111,8 @@ class Schema(AutoSchema):
             codes.append("404")
         if self.method in {"POST", "PUT", "PATCH", "DELETE"}:
             codes += ["409", "415"]
+        if IF_MATCH in self.get_override_parameters():
+            codes.append("412")
         if self._takes_idempotency_key():
             codes.append("422")
         return codes

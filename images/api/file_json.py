@@ -16,7 +16,7 @@ from bandpics.api.problems import Problem
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images import uploads
 from images.api.image_json import IsFinal
-from images.api.upload_json import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSchema
+from images.api.upload_json import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSerializer
 from images.media import formats
 from images.models import Upload
 
@@ -198,7 +198,7 @@ class ReplacementSerializer(AnnouncedFileSerializer):
     """The new file, as its sender describes it. Only the size is binding."""
 
 
-class ReplacementTicketSchema(TicketSchema):
+class ReplacementTicketSerializer(TicketSerializer):
     """For the documentation: sign, send and complete it under its id, like any upload."""
 
     image = serializers.UUIDField(help_text="The photo it will replace.")

@@ -134,7 +134,7 @@ class ImageFile(FileView, OnePhotoView):
             "multipart/form-data": json.ReplacementFormSerializer,
         },
         responses={
-            200: OpenApiResponse(json.ReplacementTicketSchema, "How to send the new file."),
+            200: OpenApiResponse(json.ReplacementTicketSerializer, "How to send the new file."),
             202: OpenApiResponse(json.TakenSerializer, "The new file came with the form."),
         },
         examples=[

@@ -15,7 +15,7 @@ from bandpics.api.unknown_names import KnownFieldsOnly
 from groups.models import Group, Membership
 from images import uploads
 from images.api.image_json import ImageSerializer
-from images.api.upload_json import AnnouncedFileSerializer, TicketSchema
+from images.api.upload_json import AnnouncedFileSerializer, TicketSerializer
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -129,13 +129,13 @@ class GroupDetailSerializer(GroupSerializer):
         return ImageSerializer(images, many=True, context=self.context).data
 
 
-class NewGroupSerializer(GroupSerializer):
+class GroupWithoutFilesSerializer(GroupSerializer):
     """Without `files`, which are validated apart."""
 
     also_known = frozenset({"files"})
 
 
-class NewGroupSchema(GroupSerializer):
+class NewGroupSerializer(GroupSerializer):
     """For the documentation: a group and the files that will be sent to storage."""
 
     files = ListField(
@@ -146,7 +146,7 @@ class NewGroupSchema(GroupSerializer):
         fields = [*GroupSerializer.Meta.fields, "files"]
 
 
-class NewGroupFormSchema(GroupSerializer):
+class NewGroupFormSerializer(GroupSerializer):
     """For the documentation: a group and the files themselves."""
 
     files = ListField(child=serializers.FileField(), required=False, max_length=uploads.BATCH_LIMIT)
@@ -155,10 +155,10 @@ class NewGroupFormSchema(GroupSerializer):
         fields = [*GroupSerializer.Meta.fields, "files"]
 
 
-class MadeGroupSchema(GroupSerializer):
+class CreatedGroupSerializer(GroupSerializer):
     """For the documentation: the group, and how to send the announced files."""
 
-    uploads = TicketSchema(many=True)
+    uploads = TicketSerializer(many=True)
 
     class Meta(GroupSerializer.Meta):
         fields = [*GroupSerializer.Meta.fields, "uploads"]

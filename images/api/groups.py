@@ -123,10 +123,10 @@ class GroupList(GroupView):
 
     @extend_schema(
         request={
-            "application/json": json.NewGroupSchema,
-            "multipart/form-data": json.NewGroupFormSchema,
+            "application/json": json.NewGroupSerializer,
+            "multipart/form-data": json.NewGroupFormSerializer,
         },
-        responses={201: json.MadeGroupSchema},
+        responses={201: json.CreatedGroupSerializer},
         examples=[
             OpenApiExample(
                 "With a first photo to send",
@@ -154,7 +154,7 @@ class GroupList(GroupView):
         JSON announces `files`, and `uploads` says how to send each; a form carries them.
         """
         context = self.get_serializer_context()
-        body = json.NewGroupSerializer(data=request.data, context=context)
+        body = json.GroupWithoutFilesSerializer(data=request.data, context=context)
         body.is_valid(raise_exception=True)
         about = dict(body.validated_data)
         team = self._team(about.pop("team_id", None))

@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from images.media import variants
 from images.media.storage import photo_storage
 from images.models import Image, Upload, Variant
 from images.viewers import Place, Viewer
@@ -23,6 +24,18 @@ class SizeSerializer(serializers.Serializer[Any]):
     )
     width = serializers.IntegerField()
     height = serializers.IntegerField()
+
+
+class VariantsSerializer(serializers.Serializer[Any]):
+    """The rendered sizes there are: none before a photo is done."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {
+            spec.name: SizeSerializer(
+                required=False, help_text=f"Its long edge has {spec.max_edge} pixels at most."
+            )
+            for spec in variants.ALL
+        }
 
 
 class GpsSerializer(serializers.Serializer[Place]):
@@ -54,6 +67,14 @@ class TextOrNull(serializers.CharField):
 
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]  # may be null
         return value or None
+
+
+FAILURE = serializers.ChoiceField(choices=Upload.Failure.choices, allow_null=True)
+
+
+@extend_schema_field(FAILURE)
+class FailureOrNull(TextOrNull):
+    """Why it failed, if it did."""
 
 
 class IsFinal(serializers.BooleanField):
@@ -147,7 +168,7 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
     group = serializers.UUIDField(source="group_id")
     status = serializers.ChoiceField(choices=Upload.Status.choices)
     is_final = IsFinal()
-    failure = TextOrNull()
+    failure = FailureOrNull()
     content_type = TextOrNull()
     original_filename = serializers.SerializerMethodField(
         help_text="Null for guests, of other people's photos."
@@ -227,7 +248,7 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
     def get_moderation_reason(self, image: Image) -> str | None:
         return (image.moderation_reason or None) if self.viewer.sees_all_of(image) else None
 
-    @extend_schema_field(serializers.DictField(child=SizeSerializer()))
+    @extend_schema_field(VariantsSerializer())
     def get_variants(self, image: Image) -> dict[str, Any]:
         return {name: variant_json(row, self.viewer) for name, row in image.variant_by_name.items()}
 

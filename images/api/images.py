@@ -185,7 +185,9 @@ class ImageDetail(OnePhotoView):
         ],
     )
     def patch(self, request: Request, image_id: UUID) -> Response:
-        """Owners change any photo of their groups, members their own; guests the captions of their
+        """Change what is said of a photo.
+
+        Owners change any photo of their groups, members their own; guests the captions of their
         own, and the place of those that do not say it themselves.
 
         Moving to another group needs the right to add photos there.
@@ -279,7 +281,7 @@ class ImageVariant(OnePhotoView):
         },
     )
     def get(self, request: Request, image_id: UUID, name: str) -> HttpResponseRedirect:
-        """thumb, small, medium or fullsize; and the original, for members.
+        """Go to the file of a size: thumb, small, medium, fullsize; or the original, for members.
 
         Before the photo is done, 409 with Retry-After; 410 for an original dropped or lost.
         """

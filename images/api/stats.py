@@ -100,7 +100,7 @@ class StatsView(PhotoView):
             )
         ],
         responses=StatsSerializer,
-        operation_id="stats",
+        operation_id="stats_retrieve",
     )
     def get(self, request: Request) -> Response:
         """Totals, states, times, bytes, formats, cameras and days of all I may see."""

@@ -7,7 +7,12 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema_field, inline_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema_field,
+    inline_serializer,
+)
 from rest_framework import serializers
 
 from bandpics.api import etags
@@ -16,6 +21,7 @@ from bandpics.api.unknown_names import KnownFieldsOnly
 from images import uploads
 from images.api.change_json import PositionSerializer
 from images.api.image_json import (
+    FAILURE,
     ForViewer,
     IsFinal,
     SizeSerializer,
@@ -42,7 +48,7 @@ class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     content_type = serializers.CharField(max_length=100, allow_blank=True, default="")
     size = serializers.IntegerField(min_value=1, help_text="Bytes, exactly.")
     sha256 = serializers.RegexField(
-        r"^[0-9a-fA-F]{64}\Z", required=False, default="", allow_blank=True, help_text="Hex."
+        r"^([0-9a-fA-F]{64})?\Z", required=False, default="", allow_blank=True, help_text="Hex."
     )
     last_modified = serializers.IntegerField(
         required=False,
@@ -196,6 +202,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
             "rejection",
         ]
 
+    @extend_schema_field(FAILURE)
     def get_failure(self, upload: Upload) -> str | None:
         return upload.failure or None
 
@@ -255,6 +262,47 @@ class ReceiptSerializer(serializers.Serializer[Any]):
     )
 
 
+ANNOUNCEMENT_EXAMPLES = [
+    OpenApiExample(
+        "Two photos",
+        {
+            "group": "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b47",
+            "files": [
+                {"filename": "stage.jpg", "content_type": "image/jpeg", "size": 245760},
+                {"filename": "crowd.heic", "content_type": "image/heic", "size": 20971520},
+            ],
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "One to send whole, one in parts",
+        {
+            "uploads": [
+                {
+                    "id": "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b48",
+                    "client_id": None,
+                    "status": "pending",
+                    "is_final": False,
+                    "upload": {
+                        "method": "PUT",
+                        "url": "https://photos.example.org/bandpics/incoming/0198d3c5?X-Amz-…",
+                        "headers": {"Content-Type": "image/jpeg"},
+                        "expires_at": "2026-06-21T19:45:00Z",
+                    },
+                },
+                {
+                    "id": "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b49",
+                    "client_id": None,
+                    "status": "pending",
+                    "is_final": False,
+                    "multipart": {"part_size": 8388608, "part_count": 3},
+                },
+            ]
+        },
+        response_only=True,
+        status_codes=["201"],
+    ),
+]
 RECEIPT_PARAMETERS = [
     OpenApiParameter(
         "limit",
@@ -306,7 +354,7 @@ def ticket_json(ticket: uploads.Ticket) -> dict[str, Any]:
     return answer
 
 
-class TicketSchema(serializers.Serializer[Any]):
+class TicketSerializer(serializers.Serializer[Any]):
     """For the documentation: what ticket_json answers."""
 
     id = serializers.UUIDField()
@@ -322,5 +370,5 @@ class TicketSchema(serializers.Serializer[Any]):
     )
 
 
-class TicketsSchema(serializers.Serializer[Any]):
-    uploads = TicketSchema(many=True)
+class TicketsSerializer(serializers.Serializer[Any]):
+    uploads = TicketSerializer(many=True)

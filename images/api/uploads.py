@@ -123,7 +123,11 @@ def _shown(uploads: Any, request: Request, **options: Any) -> Any:
 class UploadList(PhotoView):
     parameters: ClassVar = {"GET": [*UploadFilters.base_filters, "limit", "cursor"]}
 
-    @extend_schema(responses=json.ReceiptSerializer, parameters=json.RECEIPT_PARAMETERS)
+    @extend_schema(
+        operation_id="uploads_list",
+        responses=json.ReceiptSerializer,
+        parameters=json.RECEIPT_PARAMETERS,
+    )
     def get(self, request: Request) -> Response:
         """The receipt: what I sent and where it stands, newest first.
 
@@ -153,7 +157,8 @@ class UploadList(PhotoView):
 
     @extend_schema(
         request=json.AnnouncementSerializer,
-        responses={201: json.TicketsSchema},
+        responses={201: json.TicketsSerializer},
+        examples=json.ANNOUNCEMENT_EXAMPLES,
     )
     @idempotent(remember=_ids, again=_signed_again)
     def post(self, request: Request) -> Response:
@@ -187,7 +192,7 @@ class UploadList(PhotoView):
 
 
 class UploadDetail(PhotoView):
-    @extend_schema(operation_id="uploads_line", responses=json.UploadSerializer)
+    @extend_schema(responses=json.UploadSerializer)
     def get(self, request: Request, upload_id: UUID) -> Response:
         """One line of the receipt."""
         return Response(_shown(my_upload(request, upload_id), request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from django.test import Client
+from openapi_spec_validator import validate
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -50,3 +51,47 @@ def test_creating_calls_tell_of_the_idempotency_key(schema):
     register = schema["paths"]["/api/v1/users/"]["post"]
     assert "Idempotency-Key" in [each["name"] for each in register["parameters"]]
     assert "422" in register["responses"]
+
+
+def test_every_operation_has_a_summary_and_an_id_of_its_own(schema):
+    ids = [operation["operationId"] for _, _, operation in _operations(schema)]
+    assert len(set(ids)) == len(ids)
+    assert {"uploads_list", "uploads_retrieve", "uploads_create", "uploads_complete"} <= set(ids)
+    assert {"images_update", "images_delete", "images_restore", "images_moderate"} <= set(ids)
+    for path, method, operation in _operations(schema):
+        assert 5 < len(operation["summary"]) < 120, (method, path)
+        assert not operation["operationId"].endswith(("_destroy", "_partial_update")), path
+
+
+def test_it_is_valid_openapi_with_plain_names(schema):
+    validate(schema)
+    assert [name for name in schema["components"]["schemas"] if "Schema" in name] == []
+
+
+def test_a_failure_and_the_sizes_are_typed(schema):
+    schemas = schema["components"]["schemas"]
+    for name in ("Image", "Upload"):
+        assert "damaged" in str(_enum_of(schemas, schemas[name]["properties"]["failure"]))
+    sizes = schemas["Variants"]["properties"]
+    assert set(sizes) == {"thumb", "small", "medium", "fullsize"}
+    assert "schemas/Variants" in str(schemas["Image"]["properties"]["variants"])
+
+
+def _enum_of(schemas, field):
+    parts = field.get("oneOf", [field])
+    return [schemas.get(part.get("$ref", "").rpartition("/")[2], part) for part in parts]
+
+
+def test_what_takes_if_match_tells_of_412(schema):
+    told = set()
+    for path, method, operation in _operations(schema):
+        names = {each["name"] for each in operation.get("parameters", [])}
+        assert ("If-Match" in names) == ("412" in operation["responses"]), (method, path)
+        told |= {method} & set(names and ["patch", "delete"])
+    assert told == {"patch", "delete"}
+
+
+def test_announcing_has_examples(schema):
+    announce = schema["paths"]["/api/v1/uploads/"]["post"]
+    assert announce["requestBody"]["content"]["application/json"]["examples"]
+    assert announce["responses"]["201"]["content"]["application/json"]["examples"]
