@@ -7,6 +7,7 @@ whether it lives. Anything else is run as a `manage.py` command.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -103,6 +104,11 @@ def probe(public_url: str, environment: dict[str, str]) -> None:
         return
 
 
+def offer_first_admin() -> None:
+    """Once there are tables: say how to make an admin, if there is none."""
+    subprocess.run(["python", "manage.py", "first_admin"], check=False)  # noqa: S607 - our own venv's
+
+
 def main() -> None:
     role, *more = sys.argv[1:] or ["web"]
     if role == "probe":
@@ -110,6 +116,11 @@ def main() -> None:
         return
     program = command(role, more, dict(os.environ))
     os.environ.update(variables(role, dict(os.environ)))
+    if role == "migrate":
+        code = subprocess.run(program, check=False).returncode
+        if code == 0 and not more:
+            offer_first_admin()
+        sys.exit(code)
     os.execvp(program[0], program)  # noqa: S606 - no shell is the point
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from bandpics.api import bodies
 from bandpics.api.fallbacks import page_for_members
 from bandpics.users.callers import caller_of
-from groups.models import Group, Team
+from groups.models import Group, Team, is_admin
 from images import first_photos, uploads
 from images.media import formats
 from images.media.storage import StorageUnavailable
@@ -100,7 +100,8 @@ def new_group(request: HttpRequest) -> HttpResponse:
             else:
                 return redirect(group)
         code = 400
-    return render(request, "groups/new.html", {"form": form}, status=code)
+    context = {"form": form, "is_admin": is_admin(caller)}
+    return render(request, "groups/new.html", context, status=code)
 
 
 def _announced(file: UploadedFile[Any]) -> Announced:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Count, Q
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 from rest_framework.request import Request
@@ -13,7 +14,7 @@ from rest_framework.request import Request
 from bandpics.api.fallbacks import page_for_members
 from bandpics.users.callers import caller_of
 from groups import trash
-from groups.models import Group
+from groups.models import Group, is_admin
 from images import pages
 from images.models import Image
 
@@ -27,14 +28,16 @@ if TYPE_CHECKING:
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The groups of the person's teams."""
-    groups = Group.objects.seen_by(caller_of(request)).select_related("team")
+    caller = caller_of(request)
+    groups = Group.objects.seen_by(caller).select_related("team")
     ready = Q(images__version__gt=0, images__trashed_at=None)
     groups = groups.annotate(photo_count=Count("images", filter=ready))
-    in_trash = Group.objects.trash_owned_by(caller_of(request)).select_related("team")
+    in_trash = Group.objects.trash_owned_by(caller).select_related("team")
     context = {
         "groups": groups,
         "in_trash": in_trash.filter(trashed_at__gte=trash.end_of_lifetime()),
         "trash_days": settings.TRASH_LIFETIME.days,
+        "is_admin_in_no_team": is_admin(caller) and not caller.user.teams.exists(),
     }
     return render(request, "groups/home.html", context)
 
@@ -51,8 +54,13 @@ def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
 @page_for_members
 @require_safe
 def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    visible = Group.objects.seen_by(caller_of(request)).select_related("team")
-    group = get_object_or_404(visible, pk=group_id)
+    caller, groups = caller_of(request), Group.objects.select_related("team")
+    group = groups.seen_by(caller).filter(pk=group_id).first()
+    if group is None and is_admin(caller):
+        outside = get_object_or_404(groups.kept(), pk=group_id)
+        return render(request, "groups/outside.html", {"group": outside}, status=403)
+    if group is None:
+        raise Http404
     images = Image.objects.in_group(group).ready().with_variants()
     page = pages.GalleryPages()
     photos = page.paginate_queryset(images, Request(request))

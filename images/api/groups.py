@@ -24,7 +24,7 @@ from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
 from bandpics.users.models import Scope
 from groups import trash
-from groups.models import Group, Team
+from groups.models import Group, Team, is_admin
 from images import first_photos
 from images.api import group_json as json
 from images.api.doors import viewer_of, visible_images
@@ -190,6 +190,8 @@ class GroupList(GroupView):
             return team
         mine = list(fillable[:2])
         if not mine:
+            if is_admin(self.caller, permission="groups.add_team"):
+                raise Forbidden("You are in no team. Make one first: POST /api/v1/teams/.")
             raise Forbidden("You may make groups in no team. Ask an admin for one.")
         if len(mine) > 1:
             raise ValidationError({"team": ["You are in several teams. Say which."]})

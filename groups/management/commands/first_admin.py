@@ -1,0 +1,74 @@
+"""Make the first admin of an installation, with a team to make groups in."""
+
+from __future__ import annotations
+
+import sys
+from getpass import getpass
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from bandpics.users.models import User
+from groups import teams
+from groups.models import Membership
+
+if TYPE_CHECKING:
+    from django.core.management.base import CommandParser
+
+
+class Command(BaseCommand):
+    help = (
+        "Make an admin who owns a team; give a team to an admin who is in none. Asks for the "
+        "password, or reads it from standard input. Without EMAIL: say so if there is no admin. "
+        "Safe to call twice."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email", nargs="?")
+        parser.add_argument("--name", default="", help="how others see them")
+        parser.add_argument("--team", default="Our team", help="its name (default: %(default)s)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["email"]:
+            self.stdout.write(_make(options["email"], name=options["name"], team=options["team"]))
+        elif not User.objects.filter(is_superuser=True, is_active=True).exists():
+            self.stdout.write(
+                "There is no admin yet. Make one who has a team, for example by\n"
+                "  docker compose run --rm web first_admin you@example.org"
+            )
+
+
+def _make(email: str, *, name: str, team: str) -> str:
+    """What was done. Raises CommandError."""
+    user = User.objects.with_email(email).first()
+    if user is not None and not user.is_superuser:
+        raise CommandError(f"{user.email} has an account and is no admin. Take another address.")
+    if user is not None and Membership.objects.filter(user=user).exists():
+        return f"{user.email} is an admin in a team already."
+    password = None if user is not None else _password(User(email=email, name=name))
+    with transaction.atomic():
+        if user is None:
+            user = User.objects.create_superuser(email, password, name=name)
+        teams.start(name=team, owner=user)
+    return f"{user.email} is an admin and owns {team}. Sign in: {settings.PUBLIC_URL}/login/"
+
+
+def _password(user: User) -> str:
+    """A good one. It is never an argument or a variable, which others may read."""
+    try:
+        validate_email(user.email)
+        if sys.stdin.isatty():
+            password = getpass("Password: ")
+            if getpass("Again: ") != password:
+                raise CommandError("The two differ.")
+        else:
+            password = sys.stdin.readline().rstrip("\n")
+        validate_password(password, user)
+    except ValidationError as error:
+        raise CommandError(" ".join(error.messages)) from None
+    return password
