@@ -3,6 +3,8 @@ browsers without JavaScript."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import TooManyFilesSent
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views import View
@@ -21,7 +24,7 @@ from bandpics.api import bodies
 from images import in_app_browsers, ingest, quota, senders, uploads
 from images.media import formats
 from images.media.storage import StorageUnavailable
-from images.models import Upload
+from images.models import Image, Upload
 from images.words import WORDS, formats_in_words, size_in_words
 from invitations import authentication, hosts
 from invitations.authentication import InvitationRevoked, InvitationUnknown
@@ -36,6 +39,16 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 120
 FILENAME_LENGTH = 255
+SENT_LIMIT = 200
+# The device of a browser without JavaScript, for the pages of this link alone.
+DEVICE_COOKIE = "bandpics-device"
+DEVICE_SECRET = re.compile(r"[0-9a-f]{32}\Z")
+WORDS_BY_STATUS = {
+    Upload.Status.QUEUED: "stored",
+    Upload.Status.PROCESSING: "stored",
+    Upload.Status.DONE: "ready",
+    Upload.Status.DUPLICATE: "here",
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,7 @@ class UploadPage(View):
                 "expired",
                 invitation=self.invitation,
                 token=token,
+                sent=_sent(senders.by_invitation(self.invitation, device_secret=_device(request))),
                 host=host,
                 ask_url=hosts.mail_address(self.invitation, host),
             )
@@ -111,11 +125,23 @@ class UploadPage(View):
             complaint = _("Please choose at least one photo first.")
             return self._page(request, token, status=400, complaint=complaint)
         name = name.strip()[:NAME_LENGTH].replace("\0", "")
-        sender = senders.by_invitation(self.invitation)
+        device = _device(request) or secrets.token_hex(16)
+        sender = senders.by_invitation(self.invitation, device_secret=device)
         outcomes = [_take(sender, file, uploader_name=name) for file in files]
         self.invitation.refresh_from_db(fields=["used_files", "used_bytes"])
         status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
-        return self._page(request, token, status=status, outcomes=outcomes, uploader_name=name)
+        more = {"outcomes": outcomes, "uploader_name": name, "device": device}
+        answer = self._page(request, token, status=status, **more)
+        answer.set_cookie(
+            DEVICE_COOKIE,
+            device,
+            path=reverse("upload-page", args=[token]),
+            expires=self.invitation.expires_at,
+            secure=request.is_secure(),
+            httponly=True,
+            samesite="Strict",
+        )
+        return answer
 
     def _page(
         self, request: HttpRequest, token: str, *, status: int = 200, **more: Any
@@ -123,6 +149,8 @@ class UploadPage(View):
         invitation, group = self.invitation, self.invitation.group
         host = hosts.host_of(invitation)
         outcomes: list[Outcome] = more.get("outcomes", [])
+        device = _device(request)
+        sender = senders.by_invitation(invitation, device_secret=device)
         own_name = invitation.name if invitation.kind == invitation.Kind.PERSONAL else ""
         ends = [moment for moment in (invitation.expires_at, group.closes_at) if moment]
         context = {
@@ -137,6 +165,8 @@ class UploadPage(View):
             "visibility": invitation.visibility or group.visibility,
             "files_left": _files_left(invitation),
             "uploader_name": own_name,
+            "device": device,
+            "sent": [] if outcomes else _sent(sender),
             "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
             "formats": formats_in_words(),
             "max_bytes": settings.UPLOAD_MAX_BYTES,
@@ -165,6 +195,37 @@ def _files_left(invitation: Invitation) -> int | None:
     if invitation.max_files is None:
         return None
     return invitation.max_files - invitation.used_files
+
+
+def _device(request: HttpRequest) -> str:
+    """The secret that the answer to a plain form left here, or ""."""
+    secret = request.COOKIES.get(DEVICE_COOKIE, "")
+    return secret if DEVICE_SECRET.match(secret) else ""
+
+
+def _sent(sender: Sender) -> list[Outcome]:
+    """The receipt, newest first, for whoever has no JavaScript to ask for it."""
+    if not sender.is_known_again:
+        return []
+    rows = Upload.objects.sent_by(sender.key).exclude(status=Upload.Status.DISCARDED)
+    rows = rows.select_related("image").order_by("-created_at", "-id")
+    return [_standing(upload) for upload in rows[:SENT_LIMIT]]
+
+
+def _standing(upload: Upload) -> Outcome:
+    """Where one of them stands, in the words of the scripts."""
+    image, status = upload.image, Upload.Status(upload.status)
+    words = WORDS_BY_STATUS.get(status, "interrupted")
+    is_ready = status == Upload.Status.DONE
+    if is_ready and image.trashed_at is not None and image.trashed_by == upload.sender:
+        words = "deleted"
+    elif is_ready and image.moderation == Image.Moderation.REJECTED:
+        words = "rejectedBecause" if image.moderation_reason else "rejected"
+    said = str(WORDS[words]).replace("{reason}", image.moderation_reason)
+    if upload.failure:
+        said = str(upload.get_failure_display())
+    has_arrived = status not in {Upload.Status.FAILED, Upload.Status.PENDING}
+    return Outcome(image.original_filename, has_arrived, said)
 
 
 def _take(sender: Sender, file: UploadedFile[Any], *, uploader_name: str) -> Outcome:

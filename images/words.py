@@ -27,9 +27,19 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "checking": _("Sent, checking that it arrived"),
     "offline": _("You are offline. It goes on by itself."),
     "connectionBroke": _("The connection broke. Trying again."),
+    "portal": _(
+        "Another page answers in place of ours: perhaps this Wi-Fi wants you to sign in. After "
+        "that it goes on by itself."
+    ),
+    "storeAway": _("The photo store has trouble. It goes on by itself."),
+    "serverAway": _("The server has trouble. Trying again."),
     "stored": _("Arrived, being processed"),
+    "arrivedOnly": _("Arrived"),
     "ready": _("Arrived and ready"),
+    "rejected": _("The hosts do not show it to other guests."),
+    "rejectedBecause": _("The hosts do not show it to other guests: {reason}"),
     "here": _("Already here"),
+    "copy": _("The same photo as {name}"),
     "interrupted": _("Not finished. Choose it again to send the rest."),
     "notSent": _("It was not sent."),
     # How far all of them are.
@@ -37,14 +47,38 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
         "one": _counted("{count} of {total} arrived", "{count} of {total} arrived", 1),
         "other": _counted("{count} of {total} arrived", "{count} of {total} arrived", 2),
     },
-    "failed": _("{count} failed"),
-    "unfinished": {
+    "hereCount": {
+        "one": _("{count} was already here"),
+        "other": _("{count} were already here"),
+    },
+    "copyCount": {
+        "one": _counted("{count} chosen twice", "{count} chosen twice", 1),
+        "other": _counted("{count} chosen twice", "{count} chosen twice", 2),
+    },
+    "rejectedCount": {
+        "one": _counted("{count} not shown by the hosts", "{count} not shown by the hosts", 1),
+        "other": _counted("{count} not shown by the hosts", "{count} not shown by the hosts", 2),
+    },
+    "refusedCount": {
+        "one": _counted("{count} cannot be sent", "{count} cannot be sent", 1),
+        "other": _counted("{count} cannot be sent", "{count} cannot be sent", 2),
+    },
+    "failedCount": _("{count} failed"),
+    "cancelledCount": {
+        "one": _counted("{count} cancelled", "{count} cancelled", 1),
+        "other": _counted("{count} cancelled", "{count} cancelled", 2),
+    },
+    "deletedCount": {
+        "one": _counted("{count} deleted", "{count} deleted", 1),
+        "other": _counted("{count} deleted", "{count} deleted", 2),
+    },
+    "interruptedCount": {
         "one": _counted("{count} not finished", "{count} not finished", 1),
         "other": _counted("{count} not finished", "{count} not finished", 2),
     },
     "keepOpen": _("Please keep this page open."),
     "thanks": _("Thank you! You can close this page."),
-    "failuresSayWhy": _("Those that failed say why."),
+    "rowsSayWhy": _("Each of them says why."),
     "nothingIsSent": _("Nothing is being sent now."),
     "amount": _("{sent} of {total} sent"),
     "momentLeft": _("less than a minute left"),
@@ -69,7 +103,10 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
         "Somebody changed this photo meanwhile. Please look at it, and save again."
     ),
     "linkCopied": _("Link copied"),
-    "inListAlready": _("{name} is in the list already."),
+    "inListAlready": {
+        "one": _("{count} of them is in the list already."),
+        "other": _("{count} of them are in the list already."),
+    },
     # What is refused before it is sent, and what went wrong on the way.
     "wrongKind": _("This kind of file cannot be sent. Photos in {formats} can."),
     "tooBig": _("Too big: a photo may have up to {size}."),
@@ -79,10 +116,6 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
         "other": _("This link has room for {count} more photos."),
     },
     "roomForBytes": _("It takes up to {size} more."),
-    "surplus": {
-        "one": _("{count} photo is not sent."),
-        "other": _("{count} photos are not sent."),
-    },
     "emptyOrFolder": _("This file is empty, or a folder."),
     "somethingWrong": _("Something went wrong."),
     "noAnswer": _("The server could not be reached."),

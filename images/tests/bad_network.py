@@ -156,7 +156,9 @@ class Guest:
     async def said_it_paused(self) -> bool:
         """In words that are true: of the connection, or of being offline."""
         said = [line for line in await self.said() if line.startswith("paused: ")]
-        return bool(said) and all(re.search("connection|offline|server", line) for line in said)
+        return bool(said) and all(
+            re.search("connection|offline|server|store|Wi-Fi", line) for line in said
+        )
 
     async def until(self, is_so: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):

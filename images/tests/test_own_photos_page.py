@@ -116,7 +116,7 @@ def test_what_is_cancelled_gives_its_place_back(open_page, invited, api):
     page.get_by_role("button", name="Cancel all").click()
     expect(page.locator('.photo[data-state="cancelled"]')).to_have_count(5)
     expect(page.locator("#pace")).to_be_hidden()
-    expect(page.locator("#summary-count")).to_be_hidden()
+    expect(page.locator("#summary-count")).to_have_text("5 cancelled")
 
     def used() -> int:
         page.wait_for_timeout(100)
@@ -129,7 +129,7 @@ def test_what_is_cancelled_gives_its_place_back(open_page, invited, api):
     session.send("Network.emulateNetworkConditions", conditions)
     row(page, "slow1").get_by_role("button", name="Try again").click()
     wait_for(page, "slow1", "ready")
-    expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived")
+    expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived, 4 cancelled")
 
 
 def test_what_the_link_has_no_room_for_is_said_before_and_the_rest_is_sent(open_page, invited, api):
@@ -145,8 +145,8 @@ def test_what_the_link_has_no_room_for_is_said_before_and_the_rest_is_sent(open_
         ),
     )
     choose(page, *[picture(f"full{n}.jpg") for n in range(4)])
-    warning = page.locator("#warning-text")
-    expect(warning).to_have_text("This link has room for 2 more photos. 2 photos are not sent.")
+    expect(page.locator("#summary-count")).to_contain_text("2 cannot be sent")
+    expect(page.locator("#summary-meaning")).to_contain_text("room for 2 more photos.")
     expect(row(page, "full3")).to_contain_text("room for 2 more photos")
     wait_for(page, "full0", "ready")
     wait_for(page, "full1", "ready")
@@ -208,8 +208,8 @@ def test_in_a_closed_group_what_broke_off_is_finished_and_nothing_new_taken(
     wait_for(page, "broken", "interrupted")
     choose(page, new, broken)  # the smaller one, which is refused, is first in line
     wait_for(page, "broken", "ready")
-    expect(wait_for(page, "new", "failed")).to_contain_text("closed this group")
-    expect(page.locator("#summary-count")).to_have_text("1 of 2 arrived, 1 failed")
+    expect(wait_for(page, "new", "refused")).to_contain_text("closed this group")
+    expect(page.locator("#summary-count")).to_have_text("1 of 2 arrived, 1 cannot be sent")
 
 
 def test_a_photo_of_a_format_the_browser_cannot_show_has_a_placeholder(open_page, invited):
@@ -318,7 +318,7 @@ def test_my_words_and_what_i_take_back_by_keyboard_alone(running_stack, open_pag
     page.keyboard.press("Enter")
     expect(stage).to_contain_text("Deleted")
     expect(stage.get_by_role("button", name="Undo")).to_be_focused()
-    expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived")
+    expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived, 1 deleted")
     expect(page.locator("#spoken")).to_contain_text("Deleted")
     assert_accessible(page)
     group = f"images/?group={link['group']}"
@@ -585,3 +585,52 @@ def test_without_javascript_a_personal_link_takes_the_two_numbers(open_page, inv
     expect(plain.get_by_label("Latitude")).to_have_value("99")
     save_vienna(plain)
     assert_in_vienna(api, name)
+
+
+# --- Small points ---------------------------------------------------------------------------
+
+
+def test_the_small_points_of_the_page(open_page, invited, api):
+    """What failed is taken off the list for good; what was chosen is at the top; dates match."""
+    today = {"event_date": "2026-06-21"}
+    link = invited(group=today)
+    page = open_page(link["upload_link"], locale="en-GB")
+    expect(page.locator("time[data-day]")).to_have_text("Sunday 21 June 2026")
+    expect(page.locator("time[data-local]")).to_have_text(
+        re.compile(r"^\d+ [A-Z][a-z]+ 20\d\d at ")
+    )
+    bad = {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"my notes"}
+    choose(page, picture("good.jpg"), bad)
+    wait_for(page, "good", "ready")
+    wait_for(page, "bad", "failed")
+    top = "document.querySelector('#standing').getBoundingClientRect().top"
+    page.wait_for_function(f"Math.abs({top}) < 2")
+    page.reload()
+    row(page, "bad").get_by_role("button", name="Remove from the list").click()
+    expect(page.locator(".photo")).to_have_count(1)
+    expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived")
+    page.reload()
+    wait_for(page, "good", "ready")
+    expect(page.locator(".photo")).to_have_count(1)
+    assert_accessible(page)
+
+    # The host does not want it to be seen.
+    (image,) = api("GET", f"images/?group={link['group']}&q=good")["results"]
+    reject = {"decision": "reject", "reason": "Too dark"}
+    api("POST", f"images/{image['id']}/moderate/", reject)
+    page.reload()
+    expect(wait_for(page, "good", "rejected")).to_contain_text("to other guests: Too dark")
+
+    # A place that was given is not said to be missing.
+    ask_where(row(page, "good"))
+    save_vienna(page)
+    expect(page.get_by_text("This photo does not say")).to_be_hidden()
+    expect(page.get_by_text("This is the place you gave.")).to_be_visible()
+
+    # Closed: nothing to press, no date that lies.
+    api("PATCH", f"groups/{link['group']}/", {"closes_at": "2020-01-01T00:00:00Z"})
+    page.goto(link["upload_link"])
+    wait_for(page, "good", "rejected")
+    expect(page.locator("label[for=files]")).to_be_hidden()
+    expect(page.get_by_text("Closed since")).to_be_visible()
+    expect(page.get_by_text("Did one of your photos break off?")).to_be_hidden()

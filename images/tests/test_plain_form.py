@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bandpics import limits
 from groups.models import Group
-from images import tasks
+from images import moderation, tasks
 from images.media.storage import PhotoStorage
 from images.models import Image, Upload
 from images.tests import drawing
@@ -244,3 +244,70 @@ def test_guests_of_a_shared_link_are_taken_at_their_word(post, group):
     assert Image.objects.get().uploader_name == "Gus"
     shared.refresh_from_db()
     assert shared.used_files == 1
+
+
+# --- The receipt on return ------------------------------------------------------------------
+
+
+@pytest.fixture
+def browser(group):
+    """One without JavaScript, which keeps its cookies, at a link."""
+
+    def browse(**link):
+        client, path = Client(), urlsplit(InvitationFactory(group=group, **link).upload_link).path
+
+        def visit(*files):
+            answer = client.post(path, {"files": list(files)}) if files else client.get(path)
+            sent = answer.content.decode().partition("<noscript>")[2].partition("</noscript>")[0]
+            visit.cookies = answer.cookies
+            return unescape(" ".join(sent.split()))
+
+        return visit
+
+    return browse
+
+
+SHARED = {"kind": "shared", "email": "", "name": ""}
+
+
+@pytest.mark.parametrize("link", [{}, SHARED], ids=["personal", "shared"])
+def test_who_comes_back_without_javascript_is_told_what_became_of_it(browser, link):
+    visit = browser(**link)
+    assert visit() == ""
+    visit(photo(drawing.jpeg()), photo(b"\xff\xd8\xff no more", "cut.jpg"))
+    assert "stage.jpg" in visit()
+    assert visit().count("Arrived, being processed") == 2
+    for upload in Upload.objects.all():
+        tasks.process_upload(str(upload.pk))
+    text = visit()
+    assert "Arrived and ready" in text
+    assert "The picture is damaged" in text or "This is not a picture" in text
+    image = Image.objects.ready().get()
+    moderation.decide(image, moderation.REJECT, reason="Too dark")
+    assert "do not show it to other guests: Too dark" in visit()
+
+
+def test_another_browser_with_the_same_shared_link_sees_none_of_it(group, browser):
+    link = InvitationFactory(group=group, **SHARED)
+    path = urlsplit(link.upload_link).path
+    mine, other = Client(), Client()
+    mine.post(path, {"files": [photo(drawing.jpeg())]})
+    assert b"<noscript>" in mine.get(path).content
+    assert b"<noscript>" not in other.get(path).content
+    other.cookies["bandpics-device"] = "made up; or worse"
+    assert b"<noscript>" not in other.get(path).content
+
+
+def test_the_device_of_the_form_is_for_this_link_alone_and_for_no_script(browser):
+    visit = browser(**SHARED)
+    visit(photo(drawing.jpeg()))
+    cookie = visit.cookies["bandpics-device"]
+    assert cookie["path"].startswith("/i/")
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
+
+
+def test_an_expired_link_shows_it_too(group, browser):
+    visit = browser()
+    visit(photo(drawing.jpeg()))
+    Invitation.objects.update(expires_at=timezone.now())
+    assert "stage.jpg" in visit()

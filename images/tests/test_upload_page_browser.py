@@ -291,6 +291,7 @@ def test_the_camera_takes_one_photo(open_page, files):
 def test_photos_are_dropped_and_pasted(open_page, files, means):
     page = open_page(**DESKTOP)
     (path,) = files("stage.jpg")
+    page.wait_for_load_state("networkidle")  # drop.js comes last
     page.evaluate(
         """([means, bytes]) => {
           const data = new DataTransfer();

@@ -34,6 +34,8 @@ async function start(api) {
     byId("of-photo").hidden = byId("forget").hidden = !isOfPhoto;
     byId("form").hidden = isOfPhoto;
     byId("remove").hidden = !photo.location;
+    byId("says-nothing").hidden = Boolean(photo.location);
+    byId("says-yours").hidden = !photo.location;
     if (photo.location && !isOfPhoto) write(photo.location);
   }
 

@@ -54,6 +54,21 @@ test("a page in place of an answer is not believed, whatever its status", async 
   }
 });
 
+test("it is told what keeps the photos", async () => {
+  const kept = async (response) => {
+    const { api } = answering(response);
+    return (await api.get("x/").catch((error) => error)).trouble;
+  };
+  const page = (status) => new Response("<h1>Welcome</h1>", { status });
+  assert.equal(await kept(page(200)), "portal");
+  assert.equal(await kept(page(511)), "portal");
+  const redirected = { type: "opaqueredirect", status: 0, headers: new Headers() };
+  assert.equal(await kept(redirected), "portal");
+  for (const status of [500, 502, 503]) assert.equal(await kept(page(status)), "serverAway");
+  assert.equal(await kept(json(503, {})), "serverAway");
+  assert.equal(await kept(() => Promise.reject(new TypeError("Failed to fetch"))), "connectionBroke");
+});
+
 test("JSON that breaks off is no answer", async () => {
   const headers = { "Content-Type": "application/json" };
   const { api } = answering(new Response('{"uploads": [', { status: 200, headers }));
@@ -66,7 +81,7 @@ test("a crash of ours is asked again, but not for ever, whatever it is told in",
   for (const response of [new Response("oops", { status: 500 }), inJson]) {
     const { api } = answering(response);
     const error = await api.get("x/").catch((error) => error);
-    assert.deepEqual([error.isTemporary, error.tries], [true, 5]);
+    assert.deepEqual([error.isTemporary, error.tries], [true, 3]);
   }
   const { api } = answering(json(503, {}, headers));
   assert.equal((await api.get("x/").catch((error) => error)).tries, undefined);

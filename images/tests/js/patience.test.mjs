@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Stopped, backoff, persist, sleep } from "../../../static/js/upload/patience.js";
+import { Stopped, backoff, nap, persist } from "../../../static/js/upload/patience.js";
 
 const temporary = (more = {}) => Object.assign(new Error("later"), { isTemporary: true, ...more });
 
@@ -95,8 +95,25 @@ test("called off before it waits, it does not wait", async () => {
 
 test("a network that comes back ends the wait", async () => {
   globalThis.window = new EventTarget();
-  const waiting = sleep(60_000, undefined, "online");
+  const waiting = nap(60_000);
   globalThis.window.dispatchEvent(new Event("online"));
   await waiting;
   delete globalThis.window;
+});
+
+test("so does a phone that comes out of the pocket", async () => {
+  const waiting = nap(60_000);
+  document.dispatchEvent(new Event("visibilitychange"));
+  await waiting;
+});
+
+test("what kept the work is told to be over", async () => {
+  const told = [];
+  const answers = [temporary(), temporary()];
+  const work = async () => {
+    if (answers.length) throw answers.shift();
+  };
+  const tell = { onWait: () => told.push("wait"), onDone: () => told.push("done") };
+  await (await hurried(() => persist(work, tell))).result;
+  assert.deepEqual(told, ["wait", "wait", "done"]);
 });

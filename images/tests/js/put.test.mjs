@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 import { Stopped } from "../../../static/js/upload/patience.js";
-import { PutFailed, put, stallLimit } from "../../../static/js/upload/put.js";
+import { PutFailed, put, stallLimit } from "../../../static/js/upload/transfer.js";
 import { install, requests } from "./fake_xhr.mjs";
 
 const signed = { method: "PUT", url: "https://store/x", headers: { "Content-Type": "image/jpeg" } };

@@ -44,7 +44,7 @@ function makeTab(api, more = {}) {
   const queue = makeQueue({
     api,
     pace: { stallMs: 15_000, signatureMs: 900_000 },
-    refusal: () => "",
+    refusal: () => null,
     earlier: () => undefined,
     uploaderName: () => "Cleo",
     changed() {},
@@ -101,7 +101,7 @@ test("the same file again is one photo", async () => {
   assert.deepEqual(told.merged, ["a"]);
 });
 
-test("two names for one upload become one photo", async () => {
+test("two names for one upload are sent once, and both rows stay", async () => {
   FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
   const announce = ({ files }) => ({
     uploads: files.map(() => ({
@@ -110,19 +110,21 @@ test("two names for one upload become one photo", async () => {
       upload: { method: "PUT", url: "same", headers: {} },
     })),
   });
-  const { queue, told } = makeTab(makeServer({ announce }));
+  const { queue, states } = makeTab(makeServer({ announce }));
   queue.add([photo("a", 1), photo("copy of a", 1)]);
   await until(() => !queue.isBusy());
-  assert.equal(queue.items().length, 1);
-  assert.deepEqual([told.merged, urls()], [["a"], ["same"]]);
+  assert.deepEqual([states(), urls()], [["stored", "copy"], ["same"]]);
+  assert.equal(queue.items()[1].detail, "a");
 });
 
 test("what cannot be sent is never announced", async () => {
   const api = makeServer();
-  const { queue } = makeTab(api, { refusal: ({ size }) => (size > 5 ? "Too big." : "") });
+  const { queue } = makeTab(api, {
+    refusal: ({ size }) => (size > 5 ? { detail: "Too big." } : null),
+  });
   const [{ item }] = queue.add([photo("large", 9)]);
   await turn();
-  assert.deepEqual([item.state, item.detail, api.batches], ["failed", "Too big.", []]);
+  assert.deepEqual([item.state, item.detail, api.batches], ["refused", "Too big.", []]);
 });
 
 test("what is there already is not sent", async () => {
@@ -156,9 +158,25 @@ test("a withdrawn link stops what is in flight and what waits", async () => {
   await until(() => requests.length === 3);
   requests[0].answer(200);
   await until(() => !queue.isBusy());
-  assert.deepEqual([told.closed, new Set(states())], [["invitation-revoked"], new Set(["failed"])]);
+  assert.deepEqual([told.closed, new Set(states())], [["invitation-revoked"], new Set(["refused"])]);
   assert.ok(requests[1].isAborted && requests[2].isAborted);
   assert.ok(queue.items().every(({ canRetry }) => !canRetry));
+});
+
+test("what had arrived by then says so, and no more", async () => {
+  const gone = new Problem(
+    { status: 403, headers: new Headers() },
+    { type: "https://x/problems/invitation-revoked/", title: "Withdrawn" },
+  );
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const { queue, states, told } = makeTab(makeServer());
+  queue.add([photo("a", 1)]);
+  await until(() => !queue.isBusy());
+  queue.close(Object.assign(new Error("odd"), { slug: "something-else" }));
+  queue.close(gone); // the receipt was refused
+  queue.close(gone);
+  assert.deepEqual([states(), told.closed], [["stored"], ["invitation-revoked"]]);
+  assert.equal(queue.items()[0].detail, "Arrived");
 });
 
 test("a photo only in the cloud is read a second time", async () => {
@@ -233,7 +251,7 @@ test("photos chosen after a withdrawal get all the places of those it stopped", 
   requests.forEach((request) => request.answer(200));
   await until(() => answers.first && answers.slow);
   answers.first.reject(revoked);
-  await until(() => first.item.state === "failed");
+  await until(() => first.item.state === "refused");
   queue.add(["a", "b", "c"].map((name) => photo(name, 5))); // the link is good again, they hope
   answers.slow.reject(lost);
   await until(() => slow.item.state === "failed");
@@ -264,4 +282,133 @@ test("a photo of an earlier visit that has arrived is known by its hash alone", 
   }
   assert.ok(await sent({ status: "done", sha256: null }), "no hash to know it by");
   for (const status of ["done", "duplicate"]) assert.ok(!(await sent({ status, sha256 })), status);
+});
+
+// --- What may pass --------------------------------------------------------------------------
+
+const crash = () =>
+  new Problem({ status: 500, headers: new Headers() }, { type: "https://x/problems/internal-error/" });
+
+/** Ends every wait that a network which comes back would end, until `isSo()`. */
+async function hurryUntil(isSo) {
+  globalThis.window ??= new EventTarget();
+  await until(() => {
+    if (isSo()) return true;
+    globalThis.window.dispatchEvent(new Event("online"));
+    return false;
+  });
+}
+
+test("announcing answers 500 for a long time, and every photo arrives by itself", async () => {
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  let crashes = 40;
+  const api = makeServer({
+    announce({ files }) {
+      if ((crashes -= 1) >= 0) throw crash();
+      return {
+        uploads: files.map(({ filename }) => ({
+          id: filename,
+          status: "pending",
+          upload: { method: "PUT", url: filename, headers: {} },
+        })),
+      };
+    },
+  });
+  const { queue, states } = makeTab(api);
+  queue.add(Array.from({ length: 6 }, (_, n) => photo(`${n}.jpg`, 10)));
+  const seen = new Set();
+  await hurryUntil(() => states().forEach((state) => seen.add(state)) ?? !queue.isBusy());
+  assert.deepEqual(states(), Array(6).fill("stored"));
+  assert.ok(!seen.has("failed") && !seen.has("refused"), [...seen].join());
+});
+
+test("a photo that makes the server crash is tried apart, and holds up no other", async () => {
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const api = makeServer({
+    announce({ files }) {
+      if (files.some(({ filename }) => filename === "poison")) throw crash();
+      return {
+        uploads: files.map(({ filename }) => ({
+          id: filename,
+          status: "pending",
+          upload: { method: "PUT", url: filename, headers: {} },
+        })),
+      };
+    },
+  });
+  const { queue, states } = makeTab(api);
+  queue.add([photo("poison", 1), ...Array.from({ length: 40 }, (_, n) => photo(`${n}.jpg`, 10))]);
+  const others = () => states().slice(1);
+  await hurryUntil(() => others().every((state) => state === "stored"));
+  const [poison] = queue.items();
+  await until(() => poison.state === "paused" && poison.isApart);
+  assert.equal(poison.trouble, "serverAway");
+  const withIt = api.batches.filter((batch) => batch.includes("poison"));
+  assert.ok(withIt.slice(3).every((batch) => batch.length === 1), JSON.stringify(withIt));
+  // It is still tried, and can be cancelled.
+  const tries = withIt.length;
+  await hurryUntil(() => api.batches.filter((batch) => batch.includes("poison")).length > tries);
+  queue.cancel(poison);
+  assert.equal(poison.state, "cancelled");
+  assert.ok(!queue.isBusy());
+});
+
+test("a store that refuses for long gets the photo in the end, and the others do not wait", async () => {
+  let refusals = 12;
+  FakeRequest.onsend = (request) =>
+    setTimeout(() => request.answer(request.body.size === 7 && (refusals -= 1) >= 0 ? 403 : 200), 0);
+  const { queue, states } = makeTab(makeServer());
+  queue.add([photo("refused", 7), ...Array.from({ length: 5 }, (_, n) => photo(`${n}`, 10))]);
+  await hurryUntil(() => !queue.isBusy());
+  assert.deepEqual(states(), Array(6).fill("stored"));
+  assert.equal(refusals, -1);
+});
+
+test("one that was put apart and arrived after all says so", async () => {
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const { queue } = makeTab(makeServer({ complete: () => Promise.reject(crash()) }));
+  const [{ item }] = queue.add([photo("a", 1)]);
+  await hurryUntil(() => item.isApart && item.state === "paused");
+  queue.update([{ id: "a", status: "done" }]);
+  assert.equal(item.state, "ready");
+});
+
+test("a withdrawn link ends the waits of those apart, too", async () => {
+  const revoked = new Problem(
+    { status: 403, headers: new Headers() },
+    { type: "https://x/problems/invitation-revoked/", title: "Withdrawn" },
+  );
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const { queue } = makeTab(makeServer({ complete: () => Promise.reject(crash()) }));
+  const [{ item }] = queue.add([photo("a", 1)]);
+  await hurryUntil(() => item.isApart && item.state === "paused");
+  queue.close(revoked);
+  assert.deepEqual([item.state, item.detail, queue.isBusy()], ["refused", "Withdrawn", false]);
+});
+
+test("one that cannot be sent can be taken off the list", async () => {
+  const { queue } = makeTab(makeServer(), { refusal: () => ({ detail: "Too big." }) });
+  const [{ item }] = queue.add([photo("a", 1)]);
+  queue.dismiss(item);
+  assert.deepEqual(queue.items(), []);
+});
+
+test("a rejection by the hosts is news, and so is that they took it back", async () => {
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const { queue, states } = makeTab(makeServer());
+  queue.add([photo("a", 1)]);
+  await until(() => !queue.isBusy());
+  queue.update([{ id: "a", status: "done", rejection: { reason: "Too dark" } }]);
+  assert.deepEqual([states(), queue.items()[0].detail], [["rejected"], "Too dark"]);
+  queue.update([{ id: "a", status: "done", rejection: null }]);
+  assert.deepEqual([states(), queue.items()[0].detail], [["ready"], ""]);
+});
+
+test("a receipt that was read before a photo arrived does not send it again", async () => {
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const { queue, states } = makeTab(makeServer());
+  queue.add([photo("a", 1)]);
+  await until(() => !queue.isBusy());
+  queue.update([{ id: "a", status: "pending" }]);
+  assert.deepEqual([states(), urls()], [["stored"], ["a"]]);
 });

@@ -96,7 +96,8 @@ test("if the server has not seen them, they are", async () => {
 test("a store that says yes, and has nothing, is given up after five times", async () => {
   FakeRequest.onsend = (request) => queueMicrotask(() => request.answer(200));
   const completes = Array.from({ length: 9 }, () => problem(409, "upload-not-arrived"));
-  await assert.rejects(send(server({ completes })).result, Unconfirmed);
+  const error = await send(server({ completes })).result.catch((error) => error);
+  assert.ok(error instanceof Unconfirmed && error.isTemporary); // and is tried again later
   assert.equal(requests.length, 5);
 });
 
@@ -134,6 +135,73 @@ test("a part whose answer was lost is looked for before it is sent again", async
   await send(server({ parts }), { ticket: inParts }).result;
   assert.deepEqual(urls().slice(0, 2), ["fresh 1", "fresh 2"]);
   assert.equal(urls().filter((url) => url === "fresh 2").length, 1);
+});
+
+test("a part whose answer was lost, and which is not there, is sent again", async () => {
+  const lost = { "fresh 1": 4, "fresh 3": 2 };
+  FakeRequest.onsend = (request) =>
+    queueMicrotask(() => {
+      const bytes = lost[request.url];
+      if (!bytes) return request.answer(200);
+      delete lost[request.url];
+      request.progress(bytes); // all of it left, and nobody says whether it came
+      request.lose();
+    });
+  const api = server({ parts: [2] });
+  await send(api, { ticket: inParts }).result;
+  assert.deepEqual(urls(), ["fresh 1", "fresh 1", "fresh 3", "fresh 3"]);
+  assert.equal(api.calls.filter((call) => call.startsWith("GET")).length, 3);
+});
+
+test("a part that broke off is sent again without asking: it cannot be there", async () => {
+  let cuts = 1;
+  FakeRequest.onsend = (request) =>
+    queueMicrotask(() => {
+      if (request.url !== "fresh 2" || !cuts) return request.answer(200);
+      cuts -= 1;
+      request.progress(3);
+      request.lose();
+    });
+  const api = server();
+  await send(api, { ticket: inParts }).result;
+  assert.deepEqual(urls(), ["fresh 1", "fresh 2", "fresh 2", "fresh 3"]);
+  assert.equal(api.calls.filter((call) => call.startsWith("GET")).length, 1);
+});
+
+test("tried again later, what the store has is only completed", async () => {
+  FakeRequest.onsend = (request) => queueMicrotask(() => request.answer(200));
+  const crash = problem(500, "internal-error");
+  const api = server({ completes: [crash, crash, crash] });
+  const ticket = { id: 1, status: "pending", upload: signed("first"), receivedAt: performance.now() };
+  const how = { api, file: new File(["0123456789"], "a"), ticket, pace, onProgress() {} };
+  await assert.rejects(transfer(how), ({ isTemporary }) => isTemporary);
+  assert.equal((await transfer(how)).status, "queued");
+  assert.deepEqual(urls(), ["first"]);
+});
+
+test("unless the server says that it is not there", async () => {
+  FakeRequest.onsend = (request) => queueMicrotask(() => request.answer(200));
+  const crash = problem(500, "internal-error");
+  const api = server({ completes: [crash, crash, crash, problem(409, "upload-not-arrived")] });
+  const ticket = { id: 1, status: "pending", upload: signed("first"), receivedAt: performance.now() };
+  const how = { api, file: new File(["0123456789"], "a"), ticket, pace, onProgress() {} };
+  await assert.rejects(transfer(how));
+  await transfer(how);
+  assert.deepEqual(urls(), ["first", "fresh whole"]);
+});
+
+test("a store that is away while the server answers is said to be away", async () => {
+  const told = [];
+  const outcomes = ["lose", "lose", "refuse", "take"];
+  FakeRequest.onsend = (request) =>
+    queueMicrotask(() => {
+      const outcome = outcomes.shift();
+      if (outcome === "lose") request.lose();
+      else request.answer(outcome === "take" ? 200 : 503);
+    });
+  await send(server(), { onWait: ({ trouble }) => told.push(trouble) }).result;
+  // Only with the second signature it is known that the network is fine.
+  assert.deepEqual(told, ["connectionBroke", "storeAway", "storeAway"]);
 });
 
 test("a file that cannot be read is given up after the second time", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ARRIVED, SETTLED, keyOf, stateOf } from "../../../static/js/upload/states.js";
-import { refusalInWords, sizeInWords, stateInWords, summaryInWords } from "../../../static/js/upload/words.js";
+import { refusalInWords, sizeInWords, stateInWords } from "../../../static/js/upload/words.js";
 
 test("every status of the server is a state, and one nobody knows is unfinished", () => {
   const statuses = ["queued", "processing", "done", "duplicate", "failed", "pending", "new"];
@@ -22,26 +22,24 @@ test("files with another name, size or time are different", () => {
 });
 
 test("no state is without words, and only what arrived says so", () => {
-  for (const state of ["waiting", "sending", "paused", "interrupted", "failed", ...ARRIVED]) {
+  for (const state of ["waiting", "sending", "paused", "interrupted", ...SETTLED]) {
     const words = stateInWords({ state, detail: "", bytes: 1, size: 10 });
-    assert.ok(words, state);
-    assert.equal(/^(Arrived|Already here)/.test(words), ARRIVED.has(state), words);
+    assert.ok(words !== state, state);
+    const isSaid = /^(Arrived|Already here)/.test(words);
+    assert.equal(isSaid, ["stored", "ready", "here"].includes(state), words);
   }
+});
+
+test("a rejection is told, with the reason if one stands", () => {
+  const rejection = (detail) => stateInWords({ state: "rejected", detail });
+  assert.match(rejection(""), /do not show it to other guests\.$/);
+  assert.match(rejection("Too dark"), /other guests: Too dark$/);
 });
 
 test("a file is 100 % only once the server says so", () => {
   const words = (bytes) => stateInWords({ state: "sending", bytes, size: 1000 });
   assert.match(words(999), /99\s?%/);
   assert.doesNotMatch(words(1000), /100|Arrived/);
-});
-
-test("the summary counts what arrived, and thanks only when all did", () => {
-  const all = summaryInWords(["ready", "stored", "here"]);
-  assert.match(all[0], /3 of 3/);
-  assert.match(all[1], /close this page/);
-  assert.match(summaryInWords(["ready", "sending"])[1], /keep this page open/);
-  assert.match(summaryInWords(["ready", "failed"]).join(" "), /1 of 2 .*1 failed/);
-  assert.deepEqual(summaryInWords([]), ["", ""]);
 });
 
 test("what cannot be sent is said with the limit", () => {

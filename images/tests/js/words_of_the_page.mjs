@@ -2,8 +2,8 @@
 
 const elements = { words: { textContent: process.env.WORDS } };
 
-globalThis.document = {
+globalThis.document = Object.assign(new EventTarget(), {
   documentElement: { lang: "en" },
   getElementById: (id) => elements[id] ?? null,
-};
+});
 globalThis.navigator ??= { onLine: true }; // Node has one from version 21 on

@@ -15,7 +15,8 @@ export async function sha256(file) {
 
 /**
  * For each item, in some order: {item, ticket}, or {item, problem}. Files the server refuses do
- * not keep the others from being announced. Announcing the same item again is harmless.
+ * not keep the others from being announced; one that makes it crash does, for whoever calls this to
+ * announce each alone. Announcing the same item again is harmless.
  */
 export async function announce({ api, items, uploaderName, patience }) {
   const body = { uploader_name: uploaderName, files: items.map(describe) };
@@ -24,19 +25,16 @@ export async function announce({ api, items, uploaderName, patience }) {
     const receivedAt = performance.now();
     return items.map((item, index) => ({ item, ticket: { ...tickets[index], receivedAt } }));
   } catch (problem) {
-    const isOverOne = problem.tries; // a crash of the server, which one of them may cause
-    if (!(problem instanceof Problem || isOverOne) || items.length === 1) {
-      return items.map((item) => ({ item, problem }));
-    }
+    const all = items.map((item) => ({ item, problem }));
+    if (!(problem instanceof Problem) || problem.isTemporary || items.length === 1) return all;
     const again = (some) => announce({ api, items: some, uploaderName, patience });
-    if (isOverOne) return oneByOne(items, again);
     const refused = refusals(problem, items);
     if (refused.length) {
       const rest = items.filter((item) => !refused.some((refusal) => refusal.item === item));
       return rest.length ? [...refused, ...(await again(rest))] : refused;
     }
     if (TAKES_NOTHING_NEW.has(problem.slug)) return oneByOne(items, again);
-    return items.map((item) => ({ item, problem }));
+    return all;
   }
 }
 

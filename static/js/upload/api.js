@@ -4,6 +4,8 @@ import { say } from "./words.js";
 
 /** An answer that is an error, by RFC 9457. */
 export class Problem extends Error {
+  trouble = "serverAway";
+
   constructor(response, body) {
     super(body.detail || body.title || say("somethingWrong"));
     this.status = response.status;
@@ -22,9 +24,12 @@ export class Problem extends Error {
 /** The network failed, or what answered is not our API: a captive portal, a proxy's error page. */
 export class NoAnswer extends Error {
   isTemporary = true;
+  trouble = "connectionBroke";
 
   constructor(response) {
     super(say("noAnswer"));
+    // A page where JSON should be, or the way to one, is a portal's; an error without JSON, a proxy's.
+    if (response) this.trouble = response.status < 400 || response.status === 511 ? "portal" : "serverAway";
     this.tries = triesAfter(response);
     this.retryAfter = response ? secondsToWait(response) : 0;
   }
@@ -48,7 +53,7 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
           signal: timeout.signal,
           credentials: "omit",
           cache: "no-store",
-          redirect: "error",
+          redirect: "manual", // ours never does
         }),
       );
     } catch (error) {
@@ -66,9 +71,9 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
   };
 }
 
-/** A 500 may well be about this very request; a gateway's errors pass. */
+/** A 500 may well be about this very request; a gateway's errors are about all. */
 function triesAfter(response) {
-  return response?.status === 500 ? 5 : undefined;
+  return response?.status === 500 ? 3 : undefined;
 }
 
 /** Not the other form of the header, a date: clocks of phones are wrong. */

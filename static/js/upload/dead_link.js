@@ -4,9 +4,8 @@ import "../local_time.js";
 import { connect } from "./api.js";
 import { deviceSecret } from "./memory.js";
 import { makeOwn } from "./own.js";
-import { makePast } from "./past.js";
 import { watchReceipt } from "./receipt.js";
-import { setText } from "./rows.js";
+import { makePast, setText } from "./rows.js";
 
 const section = document.getElementById("past");
 const page = section.dataset;
@@ -26,7 +25,7 @@ const past = makePast({
 
 const watch = watchReceipt({
   api,
-  isNeeded: () => past.states().includes("stored"),
+  isNeeded: () => past.shown().some(({ state }) => state === "stored"),
   received: (uploads) => past.show(uploads),
   failed() {}, // the page says already that the link is closed
 });

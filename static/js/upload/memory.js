@@ -19,9 +19,12 @@ export function remember(name, value) {
   }
 }
 
-/** The 128-bit secret that tells this device from others holding the same link. */
-export function deviceSecret() {
-  if (!/^[0-9a-f]{32}$/.test(recall("device") ?? "")) remember("device", randomHex());
+/**
+ * The 128-bit secret that tells this device from others holding the same link: `known` where the
+ * plain form has sent from here before.
+ */
+export function deviceSecret(known) {
+  if (!/^[0-9a-f]{32}$/.test(recall("device") ?? "")) remember("device", known || randomHex());
   return recall("device");
 }
 

@@ -2,24 +2,24 @@
 
 import "../local_time.js";
 import { connect } from "./api.js";
-import { stayAwake } from "./awake.js";
+import { headline } from "./headline.js";
 import { deviceSecret, recall, remember } from "./memory.js";
-import { makeOwn } from "./own.js";
 import { makePace } from "./pace.js";
-import { makePast } from "./past.js";
 import { makeQueue } from "./queue.js";
 import { watchReceipt } from "./receipt.js";
-import { makeRow, setText } from "./rows.js";
-import { ARRIVED, SETTLED, keyOf } from "./states.js";
-import { paceInWords, refusalInWords, roomInWords, say, summaryInWords } from "./words.js";
+import { makePast, makeRow, setText } from "./rows.js";
+import { NOT_SENT, SETTLED, keyOf } from "./states.js";
+import { paceInWords, refusalInWords, roomInWords, say } from "./words.js";
 
 const DRAW_EVERY_MS = 150;
 const ROWS_AT_ONCE = 5;
 const SPEAK_EVERY_MS = 6000;
+const DISMISSALS = 200;
 
 const byId = (id) => document.getElementById(id);
 const page = byId("upload").dataset;
 const input = byId("files");
+const choosing = document.querySelector("label[for=files]");
 const limits = {
   accept: new Set(input.accept.split(",")),
   formats: page.formats,
@@ -29,7 +29,7 @@ const pace = { stallMs: page.stallSeconds * 1000, signatureMs: page.urlSeconds *
 const api = connect({
   root: page.api,
   token: page.token,
-  device: deviceSecret(),
+  device: deviceSecret(page.device),
   timeoutMs: 2 * pace.stallMs,
 });
 
@@ -47,47 +47,52 @@ nameField.addEventListener("input", () => {
 
 const rows = new Map();
 const changedItems = new Set();
-const surplus = new WeakSet(); // files the link has no room for
 const tellPace = makePace();
+const dismissed = new Set((recall("dismissed") ?? "").split(" "));
 let receipt = [];
-let isWhole = true; // the receipt lists all there is
+let closed = ""; // why the link takes nothing more, if it has said so
+let repeats = 0; // chosen, and in the list already
 let room = { files: limitOf(page.filesLeft), bytes: limitOf(page.bytesLeft) };
 let drawing = null;
+let awake = null; // the module, once there is a reason to be
 
 const queue = makeQueue({
   api,
   pace,
   uploaderName: () => nameField.value.trim(),
-  refusal: (file) => refusalInWords(file, limits) || shortageInWords(file),
+  refusal(file) {
+    const detail = refusalInWords(file, limits);
+    if (detail) return { detail };
+    const shortage = shortageInWords(file);
+    // It may fit once somebody made room.
+    return shortage && { detail: shortage, canRetry: true };
+  },
   earlier,
   changed(item) {
     changedItems.add(item);
     drawSoon();
   },
   stored: () => watch.soon(),
-  merged(kept, dropped) {
-    rows.get(dropped)?.element.remove();
-    rows.delete(dropped);
-    note = `${say("inListAlready", { name: (dropped ?? kept).file.name })} `;
+  merged() {
+    repeats += 1;
     drawSoon();
   },
-  closed: (problem) => warn(`${problem.title}. ${problem.message}`),
+  closed({ title, message }) {
+    closed = `${title}. ${message}`;
+    drawSoon();
+  },
 });
 
 const watch = watchReceipt({
   api,
-  isNeeded: () =>
-    [...past.states(), ...queue.items().map(proven)].some((state) =>
-      ["stored", "sending"].includes(state),
-    ),
+  isNeeded: () => [...past.shown(), ...queue.items()].some(({ state }) => state === "stored"),
   received(uploads, more) {
     receipt = uploads;
-    isWhole = !more.next;
     room = more.room ?? room;
     queue.update(uploads);
     draw();
   },
-  failed: (problem) => warn(`${problem.title}. ${problem.message}`),
+  failed: queue.close,
 });
 
 async function refresh() {
@@ -101,21 +106,43 @@ function tell(text, problem) {
   draw();
 }
 
-const own = makeOwn({ api, token: page.token, refresh, tell });
+// Comes with the first photo it is good for.
+let own = null;
+const loadOwn = () =>
+  (own ??= import("./own.js").then(
+    ({ makeOwn }) => makeOwn({ api, token: page.token, refresh, tell }),
+    () => {
+      own = null;
+      warn(say("noAnswer"));
+    },
+  ));
+const edit = async (row, line) => (await loadOwn())?.edit(row, line);
+const undo = async (row, line) => (await loadOwn())?.undo(row, line);
 
 const past = makePast({
   section: byId("past"),
   list: byId("past-list"),
   acts: {
-    ...own,
+    edit,
+    undo,
+    dismiss: (row, { id }) => leave(row, () => dismiss(id)),
     retry: (row, line) => act(() => api.post(`images/${line.image}/retry/`)),
-    async cancel({ element }, line) {
-      const next = element.nextElementSibling ?? element.previousElementSibling;
-      await act(() => api.delete(`uploads/${line.id}/`));
-      (next ?? byId("summary-count")).focus();
-    },
+    cancel: (row, line) => leave(row, () => act(() => api.delete(`uploads/${line.id}/`))),
   },
 });
+
+/** With the focus on the row beside the one that is about to go. */
+async function leave({ element }, work) {
+  const next = element.nextElementSibling ?? element.previousElementSibling;
+  await work();
+  (next ?? byId("summary-count")).focus();
+}
+
+function dismiss(id) {
+  dismissed.add(id);
+  remember("dismissed", [...dismissed].slice(-DISMISSALS).join(" "));
+  draw();
+}
 
 async function act(work) {
   try {
@@ -124,11 +151,6 @@ async function act(work) {
     warn(problem.message);
   }
   await refresh();
-}
-
-/** What the server has not listed has not been seen to arrive. */
-function proven({ state, line }) {
-  return ARRIVED.has(state) && state !== "here" && !line && isWhole ? "sending" : state;
 }
 
 function limitOf(text) {
@@ -141,15 +163,13 @@ function shortageInWords(file) {
   const counted = new Set(receipt.map(({ id }) => id));
   const claims = queue
     .items()
-    .filter(({ id, state }) => !["failed", "cancelled"].includes(state) && !counted.has(id));
+    .filter(({ id, state }) => !(NOT_SENT.has(state) || state === "cancelled" || counted.has(id)));
   const bytes = claims.reduce((sum, claim) => sum + claim.file.size, 0);
   const left = {
     files: room.files === null ? Infinity : room.files - claims.length,
     bytes: room.bytes === null ? Infinity : room.bytes - bytes,
   };
-  if (left.files >= 1 && left.bytes >= file.size) return "";
-  surplus.add(file);
-  return roomInWords(room);
+  return left.files >= 1 && left.bytes >= file.size ? "" : roomInWords(room);
 }
 
 /** The same bytes if both are hashed; else the same name, size and time. */
@@ -167,19 +187,24 @@ function earlier(file, hash) {
 
 async function choose(files) {
   if (!files.length) return;
-  warn("");
-  add(files.slice(0, ROWS_AT_ONCE));
-  draw();
-  // On a phone the list begins below what one sees.
-  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
-  for (let next = ROWS_AT_ONCE; next < files.length; next += ROWS_AT_ONCE) {
-    await new Promise((resolve) => setTimeout(resolve)); // somebody may be typing
+  awake ??= import("./awake.js");
+  startAnew();
+  for (let next = 0; next < files.length; next += ROWS_AT_ONCE) {
+    if (next) await new Promise((resolve) => setTimeout(resolve)); // somebody may be typing
     add(files.slice(next, next + ROWS_AT_ONCE));
-    drawSoon();
+    draw(); // no row without the headline counting it
+    if (next) continue;
+    // On a phone the list begins below what one sees.
+    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
   }
-  const refused = files.filter((file) => surplus.has(file)).length;
-  if (refused) warn(`${roomInWords(room)} ${say("surplus", { count: refused })}`);
+}
+
+/** What was said of the time before is over. */
+function startAnew() {
+  warn("");
+  closed = "";
+  repeats = 0;
 }
 
 function add(files) {
@@ -189,11 +214,14 @@ function add(files) {
     const acts = {
       retry: () => retry(item),
       cancel: () => queue.cancel(item),
-      edit: (row) => own.edit(row, item.line),
-      undo: (row) => own.undo(row, item.line),
+      edit: (row) => edit(row, item.line),
+      undo: (row) => undo(row, item.line),
+      dismiss: (row) =>
+        leave(row, () => {
+          queue.dismiss(item);
+          dismiss(item.id);
+        }),
     };
-    // Not even tried, yet it may fit once somebody made room.
-    if (surplus.has(file)) item.canRetry = true;
     const row = makeRow({ name: file.name, size: file.size, file, acts });
     if (rows.has(before)) rows.get(before).element.replaceWith(row.element);
     else list.append(row.element);
@@ -210,36 +238,56 @@ function drawSoon() {
 function draw() {
   clearTimeout(drawing);
   drawing = null;
-  for (const item of changedItems) rows.get(item)?.show(item, item.line);
-  changedItems.clear();
-
   const items = queue.items();
-  past.show(receipt, items);
+  const listed = new Set(items);
+  for (const item of changedItems) {
+    if (listed.has(item)) rows.get(item)?.show(item, item.line);
+    else {
+      rows.get(item)?.element.remove();
+      rows.delete(item);
+    }
+  }
+  changedItems.clear();
+  past.show(receipt, items, dismissed);
   byId("now").hidden = !items.length;
 
-  const sendable = items.filter(({ isRefused }) => !isRefused);
-  const states = [...sendable.map(proven), ...past.states()].filter(
-    (state) => state !== "cancelled" && state !== "deleted",
-  );
-  const [count, meaning] = summaryInWords(states);
+  const all = [...items, ...past.shown()];
+  const isOnline = navigator.onLine !== false;
+  const [count, said] = headline(all, { isOnline, closed });
+  const again = repeats && say("inListAlready", { count: repeats });
+  const meaning = again ? `${again} ${said}` : said;
   const isBusy = queue.isBusy();
-  byId("summary").hidden = !count;
+  byId("summary").hidden = !(count || meaning);
   setText(byId("summary-count"), count);
   setText(byId("summary-meaning"), meaning);
-  drawPace(sendable, isBusy);
+  drawPace(items, isBusy);
+  drawChooser(all);
+  if (receipt.some(({ photo }) => photo)) loadOwn();
   byId("cancel-all").hidden = items.filter(isCancellable).length < 2;
   byId("retry-all").hidden = items.filter(isRetriable).length < 2;
-  byId("no-place").hidden = ![...receipt].some(({ photo }) => photo && isWithoutPlace(photo));
+  byId("no-place").hidden = !receipt.some(({ photo }) => photo && isWithoutPlace(photo));
   document.title = isBusy ? `${count} · ${page.title}` : page.title;
   if (items.length || note) speak(`${count}. ${meaning}`, isBusy);
-  stayAwake(isBusy);
+  const isAtWork = items.some((item) => isCancellable(item) && !item.isApart);
+  awake?.then(({ stayAwake }) => stayAwake(isAtWork), () => {});
+}
+
+/** A link that takes nothing new still takes what broke off: a quiet button is enough for that. */
+function drawChooser(all) {
+  const isShut = "shut" in page;
+  const isFull = room.files === 0 || room.bytes === 0;
+  const isQuiet = Boolean(isShut || isFull || closed);
+  byId("chooser").classList.toggle("is-closed", isQuiet);
+  choosing.classList.toggle("is-quiet", isQuiet);
+  const isHidden = isShut && !all.some(({ state }) => state === "interrupted");
+  for (const id of ["chooser", "broke-off"]) if (byId(id)) byId(id).hidden = isHidden;
 }
 
 /** How much of what is chosen has left, and how long the rest will take. */
 function drawPace(items, isBusy) {
   const sent = { sent: 0, total: 0, isMoving: false };
   for (const { state, bytes, file } of items) {
-    if (["failed", "cancelled", "here", "deleted"].includes(state)) continue;
+    if (NOT_SENT.has(state) || ["cancelled", "here", "copy", "deleted"].includes(state)) continue;
     sent.sent += Math.min(bytes, file.size);
     sent.total += file.size;
     sent.isMoving ||= state === "sending";
@@ -251,12 +299,12 @@ function drawPace(items, isBusy) {
 }
 
 const isCancellable = ({ state }) => !SETTLED.has(state);
-const isRetriable = ({ state, canRetry }) => state === "failed" && canRetry;
+const isRetriable = ({ state, canRetry }) => NOT_SENT.has(state) && canRetry;
 const isWithoutPlace = ({ location, gps_source: source, trashed_at: trashedAt }) =>
   !location && !source && !trashedAt;
 
 function retry(item) {
-  warn("");
+  startAnew();
   queue.retry(item);
 }
 
@@ -293,7 +341,7 @@ function warn(text) {
   setText(byId("warning-text"), text);
 }
 
-// --- Choosing and dropping ------------------------------------------------------------------
+// --- Choosing -------------------------------------------------------------------------------
 
 input.addEventListener("change", () => {
   choose([...input.files]);
@@ -312,32 +360,20 @@ input.addEventListener("click", () => {
   isForCamera = false;
 });
 byId("chooser").addEventListener("submit", (event) => event.preventDefault());
-addEventListener("paste", ({ clipboardData }) => choose([...(clipboardData?.files ?? [])]));
+// Phones have nothing to drop or paste from.
+if (matchMedia("(any-hover: hover)").matches) {
+  import("./drop.js").then(({ takeDropped }) => takeDropped(byId("chooser"), choose));
+}
 
-let depth = 0; // dragenter and dragleave also come from every element passed over
-const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-const highlight = (change) => {
-  depth = Math.max(0, change);
-  byId("chooser").classList.toggle("is-target", depth > 0);
-};
-addEventListener("dragenter", (event) => hasFiles(event) && highlight(depth + 1));
-addEventListener("dragleave", (event) => hasFiles(event) && highlight(depth - 1));
-addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
-addEventListener("drop", (event) => {
-  if (!hasFiles(event)) return;
-  event.preventDefault(); // or the browser would leave for the dropped photo
-  highlight(0);
-  choose([...event.dataTransfer.files]);
-});
-
-addEventListener("online", drawSoon);
-addEventListener("offline", () => {
-  queue.items().forEach((item) => changedItems.add(item));
-  drawSoon();
-});
+for (const name of ["online", "offline"]) {
+  addEventListener(name, () => {
+    queue.items().forEach((item) => changedItems.add(item));
+    drawSoon();
+  });
+}
 
 // From here on this page sends by itself; until here its plain form did.
-byId("chooser").hidden = false;
 byId("chooser").classList.add("is-live");
 byId("camera").hidden = false;
 byId("send")?.remove();
+draw();

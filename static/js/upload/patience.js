@@ -8,45 +8,54 @@ export class Stopped extends Error {}
 
 /**
  * Does `work` until it succeeds. Errors with `isTemporary` are tried again: for ever, or, if they
- * carry `tries`, that many times. `onWait(error)` is told before each wait, `onTry()` after it.
+ * carry `tries`, that many times in a row. `onWait(error)` is told before each wait, `onTry()`
+ * after it, `onDone()` at the end.
  */
-export async function persist(work, { signal, onWait, onTry } = {}) {
+export async function persist(work, { signal, onWait, onTry, onDone } = {}) {
   let limited = 0;
   for (let attempt = 0; ; attempt += 1) {
     if (signal?.aborted) throw new Stopped();
     try {
-      return await work();
+      const result = await work();
+      onDone?.();
+      return result;
     } catch (error) {
       if (!error.isTemporary) throw error;
       if (error.tries && (limited += 1) >= error.tries) throw error;
       onWait?.(error);
       const askedForMs = Math.min(error.retryAfter * 1000, LONGEST_ASKED_FOR_MS);
       if (askedForMs > 0) await sleep(askedForMs, signal);
-      else await sleep(backoff(attempt), signal, "online");
+      else await nap(backoff(attempt), signal);
       onTry?.();
     }
   }
 }
 
 /** 1, 2, 4 … 30 seconds, each shortened by up to half, so that a crowd does not return at once. */
-export function backoff(attempt, random = Math.random) {
-  const longest = Math.min(LONGEST_MS, 1000 * 2 ** attempt);
+export function backoff(attempt, random = Math.random, longestMs = LONGEST_MS) {
+  const longest = Math.min(longestMs, 1000 * 2 ** attempt);
   return longest * (1 - random() / 2);
 }
 
-/** Ends early when the window hears the event named `wakeUp`, or when called off. */
-export function sleep(milliseconds, signal, wakeUp) {
+/** Sleeps, but not when the network comes back, or the phone out of the pocket. */
+export function nap(milliseconds, signal) {
+  return sleep(milliseconds, signal, [
+    [globalThis.window, "online"],
+    [globalThis.document, "visibilitychange"],
+  ]);
+}
+
+/** Ends early when called off, or when one of `wakers`, pairs of a target and an event, does. */
+export function sleep(milliseconds, signal, wakers = []) {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
-    const target = globalThis.window ?? new EventTarget();
+    const all = [...wakers, [signal, "abort"]];
     const end = () => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      if (wakeUp) target.removeEventListener(wakeUp, end);
+      for (const [target, name] of all) target?.removeEventListener(name, end);
       resolve();
     };
     const timer = setTimeout(end, milliseconds);
-    signal?.addEventListener("abort", end);
-    if (wakeUp) target.addEventListener(wakeUp, end);
+    for (const [target, name] of all) target?.addEventListener(name, end);
   });
 }

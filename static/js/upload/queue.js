@@ -3,15 +3,17 @@
 
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./memory.js";
-import { Stopped, persist, sleep } from "./patience.js";
-import { ARRIVED, SETTLED, keyOf, stateOf } from "./states.js";
+import { Stopped, backoff, nap, persist, sleep } from "./patience.js";
+import { ARRIVED, NOT_SENT, SETTLED, detailOf, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
 import { say } from "./words.js";
 
-const RETRIABLE = new Set(["failed", "cancelled"]);
+const RETRIABLE = new Set([...NOT_SENT, "cancelled"]);
 const IN_FLIGHT = 3;
 const BATCH = 20;
 const READ_AGAIN_MS = 2000;
+const LONGEST_APART_MS = 300_000;
+const WAKINGS = 3;
 // Failures of the bytes themselves: the same file would fail the same way.
 const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const ON_ITS_WAY = new Set(["pending", "queued", "processing"]);
@@ -24,10 +26,10 @@ const LINK_IS_CLOSED = new Set([
 ]);
 
 /**
- * `refusal(file)` is a sentence saying why it cannot be sent at all, or "".
- * `earlier(file, hash)` gives the receipt's line about a file sent before, if any.
- * Tells: changed(item), stored() when one has just arrived, merged(item) for a file that is in the
- * list twice, closed(problem).
+ * `refusal(file)` is {detail} saying why it cannot be sent, with `canRetry` if that may change, or
+ * null. `earlier(file, hash)` gives the receipt's line about a file sent before, if any.
+ * Tells: changed(item), stored() when one has just arrived, merged(item) for a file that was chosen
+ * again, closed(problem).
  */
 export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }) {
   const { changed, stored, merged, closed } = tell;
@@ -35,6 +37,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
   const waiting = [];
   const announced = [];
   let active = 0;
+  let crashes = 0;
   let isAnnouncing = false;
   let batchSize = IN_FLIGHT;
   let closedBy = null;
@@ -49,9 +52,9 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
         merged(before);
         continue;
       }
-      const detail = refusal(file);
-      const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, detail };
-      if (detail) Object.assign(item, { state: "failed", isRefused: true });
+      const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, trouble: "" };
+      const refused = refusal(file);
+      if (refused) Object.assign(item, { state: "refused", ...refused });
       else lineUp(waiting, item);
       items.set(key, item);
       added.push({ item, before });
@@ -67,7 +70,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     // A new id means a new upload; the old one still takes bytes unless the server gave it up.
     if (item.isSpent) item.clientId = randomHex();
     closedBy = null;
-    const fresh = { isSpent: false, hasRestarted: false, isRefused: false, id: undefined };
+    const fresh = { isSpent: false, hasRestarted: false, id: undefined, ticket: null, wake: null };
     set(item, { state: "waiting", bytes: 0, detail: "", ...fresh });
     lineUp(waiting, item);
     advance();
@@ -84,6 +87,12 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     item.controller?.abort();
     if (item.id) withdraw(item);
     advance();
+  }
+
+  /** Takes one that was not sent off the list. */
+  function dismiss(item) {
+    items.delete(item.key);
+    changed(item);
   }
 
   async function withdraw(item) {
@@ -107,8 +116,8 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
 
   async function announceSome() {
     isAnnouncing = true;
-    const batch = waiting.splice(0, batchSize);
-    batchSize = Math.min(BATCH, batchSize * 2); // the first few start at once
+    const apart = waiting.findIndex(({ isApart }) => isApart);
+    const batch = waiting.splice(0, Math.min(batchSize, apart < 0 ? BATCH : apart || 1));
     const readable = [];
     for (const item of batch) {
       item.isAnnouncing = true;
@@ -118,28 +127,50 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     // A link that takes nothing new still takes what was announced before.
     readable.sort((one, other) => Boolean(other.isKnown) - Boolean(one.isKnown));
     if (readable.length) {
-      const patience = {
-        signal: calledOff.signal,
-        onWait: () => readable.forEach((item) => steer(item, "paused")),
-        onTry: () => readable.forEach((item) => steer(item, "waiting")),
-      };
+      const patience = { signal: calledOff.signal, ...telling(readable, "waiting") };
       const results = await announce({
         api,
         items: readable,
         uploaderName: uploaderName(),
         patience,
       });
+      const hasCrashed = readable.length > 1 && results.some(({ problem }) => problem?.isTemporary);
+      // The first few start at once; where one of them makes the server crash, each goes alone.
+      batchSize = hasCrashed ? 1 : Math.min(BATCH, batchSize * 2);
       for (const { item, ticket, problem } of results) {
         release(item);
         const isTooLate = LINK_IS_DEAD.has(closedBy?.slug); // withdrawn meanwhile
         if (item.state === "cancelled") {
           if (ticket?.status === "pending") withdraw(Object.assign(item, { id: ticket.id }));
         } else if (ticket && !isTooLate) settle(item, ticket);
+        else if (hasCrashed && problem?.isTemporary) lineUp(waiting, item);
         else fail(item, problem ?? closedBy);
       }
+      await rest(results);
     }
     isAnnouncing = false;
     advance();
+  }
+
+  /** A server that crashes over one photo after the other is left alone for a while. */
+  async function rest(results) {
+    const [{ item, problem }] = results;
+    if (results.some(({ ticket }) => ticket)) {
+      crashes = 0;
+      for (const other of items.values()) if (other.setbacks <= WAKINGS) other.wake?.();
+    } else if (problem?.isTemporary && item.setbacks === 1 && (crashes += 1) > 1) {
+      await nap(backoff(crashes), calledOff.signal);
+    }
+  }
+
+  /** What patience.js is to tell while it is about `some`; between its waits they are in `state`. */
+  function telling(some, state) {
+    const each = (change) => () => some.forEach((item) => steer(item, change));
+    return {
+      onWait: ({ trouble }) => each({ state: "paused", trouble })(),
+      onTry: each({ state }),
+      onDone: each({ trouble: "" }),
+    };
   }
 
   function release(item) {
@@ -147,8 +178,8 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     if (item.state === "cancelled") set(item, { canRetry: true });
   }
 
-  function steer(item, state) {
-    if (item.state !== "cancelled") set(item, { state });
+  function steer(item, change) {
+    if (!SETTLED.has(item.state)) set(item, change);
   }
 
   /** Finds out whether it was announced before, here or on an earlier visit. */
@@ -173,17 +204,13 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
 
   function settle(item, ticket) {
     const twin = [...items.values()].find((other) => other !== item && other.id === ticket.id);
-    if (twin && twin.state !== "failed") {
-      items.delete(item.key);
-      merged(twin, item);
+    if (twin && !NOT_SENT.has(twin.state)) {
+      set(item, { state: "copy", detail: twin.file.name });
       return;
     }
-    if (twin) {
-      // It failed, and was chosen again under another date or name: one row is enough.
-      items.delete(twin.key);
-      merged(item, twin);
-    }
-    item.id = ticket.id;
+    // It failed, and was chosen again under another date or name: one row is enough.
+    if (twin) dismiss(twin);
+    Object.assign(item, { id: ticket.id, isApart: false });
     if (ticket.status === "pending") {
       item.ticket = ticket;
       set(item, { state: "waiting" });
@@ -210,8 +237,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
         pace,
         signal: controller.signal,
         onProgress: (bytes) => set(item, { bytes }),
-        onWait: () => steer(item, "paused"),
-        onTry: () => steer(item, "sending"),
+        ...telling([item], "sending"),
       });
       receive(item, upload);
     } catch (problem) {
@@ -232,26 +258,54 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
       return;
     }
     item.clientId = randomHex();
-    set(item, { state: "waiting", bytes: 0, hasRestarted: true });
+    set(item, { state: "waiting", bytes: 0, hasRestarted: true, ticket: null });
     lineUp(waiting, item);
   }
 
   function fail(item, problem, { isSpent = false } = {}) {
-    if (LINK_IS_CLOSED.has(problem.slug)) close(problem);
+    if (problem.isTemporary) {
+      defer(item, problem);
+      return;
+    }
+    close(problem);
     // Whoever has chosen more since has made us forget why it was stopped.
     const cause = (problem instanceof Stopped && closedBy) || problem;
-    const canRetry = !(cause instanceof Unreadable || LINK_IS_DEAD.has(cause.slug));
-    set(item, { state: "failed", detail: cause.title || cause.message, canRetry, isSpent });
+    const isUnreadable = cause instanceof Unreadable;
+    const isRefused = LINK_IS_CLOSED.has(cause.slug) || !(item.id || isUnreadable);
+    const canRetry = !(isUnreadable || LINK_IS_DEAD.has(cause.slug));
+    const state = isRefused ? "refused" : "failed";
+    set(item, { state, detail: cause.title || cause.message, canRetry, isSpent });
   }
 
+  /** What may pass is tried again: later, less and less often, and apart from the others. */
+  async function defer(item, { trouble }) {
+    item.setbacks = (item.setbacks ?? 0) + 1;
+    const controller = new AbortController();
+    const wake = () => controller.abort();
+    set(item, { state: "paused", trouble, isApart: true, controller, wake });
+    await nap(backoff(item.setbacks + 1, Math.random, LONGEST_APART_MS), controller.signal);
+    if (item.wake !== wake) return;
+    item.wake = null;
+    if (item.state !== "paused") return;
+    set(item, { state: "waiting" });
+    lineUp(item.ticket ? announced : waiting, item);
+    advance();
+  }
+
+  /** If the problem says that the link takes nothing more. */
   function close(problem) {
-    if (closedBy) return;
+    if (closedBy || !LINK_IS_CLOSED.has(problem.slug)) return;
     closedBy = problem;
     closed(problem);
     // What was announced before may still finish, unless the host withdrew the link.
     const unsent = waiting.splice(0);
     if (LINK_IS_DEAD.has(problem.slug)) {
       unsent.push(...announced.splice(0));
+      for (const item of items.values()) {
+        if (item.wake) unsent.push(item);
+        // Nobody will be told how it goes on.
+        if (item.state === "stored") set(item, { detail: say("arrivedOnly") });
+      }
       calledOff.abort();
       calledOff = new AbortController();
     }
@@ -266,10 +320,9 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
       return;
     }
     const isSpent = state === "failed";
-    const detail = upload.failure_detail ?? "";
     const canRetry = isSpent && !HOPELESS.has(upload.failure);
     const bytes = isSpent ? 0 : item.file.size;
-    set(item, { state, detail, bytes, isSpent, canRetry, thumb: upload.thumb });
+    set(item, { state, detail: detailOf(upload), bytes, isSpent, canRetry, thumb: upload.thumb });
   }
 
   /** What the receipt says of photos that were on their way through the workers. */
@@ -277,13 +330,15 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     const byId = new Map(uploads.map((upload) => [upload.id, upload]));
     for (const item of items.values()) {
       const upload = byId.get(item.id);
-      if (!upload) continue;
+      // Pending is what it was when the receipt was read; that it has arrived we know better.
+      if (!upload || upload.status === "pending") continue;
       item.line = upload;
       const state = stateOf(upload);
       const isNews =
-        [item.state, state].includes("deleted") ||
+        [item.state, state].some((each) => ["deleted", "rejected"].includes(each)) ||
         item.state === "stored" ||
-        (RETRIABLE.has(item.state) && ARRIVED.has(state)); // it made it after all
+        // It made it after all.
+        ((RETRIABLE.has(item.state) || item.wake) && ARRIVED.has(state));
       if (isNews) receive(item, upload);
       else set(item, upload.thumb && { thumb: upload.thumb });
     }
@@ -293,6 +348,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     const before = item.state;
     Object.assign(item, change);
     changed(item);
+    if (SETTLED.has(item.state)) item.wake?.();
     if (item.state === "stored" && before !== "stored") stored();
   }
 
@@ -300,15 +356,18 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     add,
     retry,
     cancel,
+    dismiss,
+    close,
     update,
     items: () => [...items.values()],
     isBusy: () => [...items.values()].some((item) => !SETTLED.has(item.state)),
   };
 }
 
-/** Behind those of its size: of equals, who came first goes first. */
+/** Behind those of its size: of equals, who came first goes first. At the end if it is apart. */
 function lineUp(line, item) {
-  const next = line.findIndex(({ file }) => file.size > item.file.size);
+  const isBefore = ({ file, isApart }) => isApart || file.size > item.file.size;
+  const next = item.isApart ? -1 : line.findIndex(isBefore);
   line.splice(next < 0 ? line.length : next, 0, item);
 }
 

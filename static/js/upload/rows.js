@@ -1,6 +1,7 @@
-/* The list: one row per photo, drawn from the <template> in the page. */
+/* The two lists: one row per photo, drawn from the <template> in the page, and the rows of what was
+   sent on earlier visits, as the receipt has them. */
 
-import { preview } from "./previews.js";
+import { ARRIVED, NOT_SENT, detailOf, keyOf, stateOf } from "./states.js";
 import { say, sizeInWords, stateInWords } from "./words.js";
 
 // What the row's one button does, by state. Without that act it is not there.
@@ -10,15 +11,17 @@ const VERBS = {
   paused: "cancel",
   interrupted: "cancel",
   failed: "retry",
+  refused: "retry",
   cancelled: "retry",
   ready: "edit",
+  rejected: "edit",
   here: "edit",
   deleted: "undo",
 };
 
 /**
  * `name`, `size` and, if it was chosen in this tab, `file` never change during a row's life.
- * `acts` are what its button can do: {cancel, retry, edit, undo}, each is given the row.
+ * `acts` are what its buttons can do: {cancel, retry, edit, undo, dismiss}, each is given the row.
  */
 export function makeRow({ name, size, file, acts = {} }) {
   const element = document.getElementById("photo-row").content.firstElementChild.cloneNode(true);
@@ -33,17 +36,20 @@ export function makeRow({ name, size, file, acts = {} }) {
     if (verb !== "edit") element.focus(); // the button is about to go, or to say something else
     act?.(row);
   });
-  if (file) preview(part(".photo-preview"), file);
+  const dismissal = part(".photo-dismiss");
+  dismissal.addEventListener("click", () => acts.dismiss(row));
+  // Not before somebody chooses photos; without it the placeholder stays.
+  if (file) import("./previews.js").then(({ preview }) => preview(part(".photo-preview"), file), () => {});
 
   /** `line` is the server's, once it has one. */
-  function show({ state, detail, bytes = 0, canRetry = false, thumb = null }, line) {
+  function show({ state, detail, trouble, bytes = 0, canRetry = false, thumb = null }, line) {
     if (element.dataset.state !== state) element.dataset.state = state;
-    setText(part(".photo-state"), stateInWords({ state, detail, bytes, size }));
+    setText(part(".photo-state"), stateInWords({ state, detail, trouble, bytes, size }));
     const bar = part("progress");
     const isChecking = state === "sending" && bytes >= size;
     bar.hidden = (state !== "sending" && state !== "paused") || isChecking;
     bar.value = size ? bytes / size : 0;
-    const steps = { stored: 2, ready: 3 }[state] ?? Number(isChecking);
+    const steps = { stored: 2, ready: 3, rejected: 3 }[state] ?? Number(isChecking);
     part(".photo-steps").hidden = !steps;
     [...part(".photo-steps").children].forEach((step, index) => {
       step.toggleAttribute("data-done", index < steps);
@@ -53,6 +59,7 @@ export function makeRow({ name, size, file, acts = {} }) {
     const isOffered = verb === "retry" ? canRetry : verb !== "edit" || line?.photo;
     button.hidden = !(isOffered && acts[verb]);
     if (!button.hidden) setText(part(".photo-verb"), say(verb));
+    dismissal.hidden = !(acts.dismiss && NOT_SENT.has(state));
     if (thumb && !part(".photo-preview > canvas, .photo-preview > img")) showThumb(thumb);
   }
 
@@ -68,4 +75,67 @@ export function makeRow({ name, size, file, acts = {} }) {
 
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Leaves out what was cancelled or dismissed, and tries that failed or broke off if the same file
+ * has been tried again since.
+ */
+function withoutRepeats(uploads, items, dismissed) {
+  const mine = new Set(items.flatMap(({ id, clientId }) => [id, clientId]));
+  const triedSince = new Set(items.map(({ key }) => key));
+  return uploads.filter((line) => {
+    if (line.status === "discarded" || mine.has(line.id) || mine.has(line.client_id)) return false;
+    if (line.status === "failed" && dismissed.has(line.id)) return false;
+    const key = keyOf(line.filename, line.size, line.last_modified);
+    const isRepeated = triedSince.has(key);
+    triedSince.add(key);
+    return ARRIVED.has(stateOf(line)) || !isRepeated;
+  });
+}
+
+/**
+ * `list` is hidden with its `section` as long as it is empty. `acts`, as of rows.js, are given the
+ * line as well.
+ */
+export function makePast({ section, list, acts = {} }) {
+  const rows = new Map();
+  let lines = [];
+  let shown = [];
+
+  /** Shows `uploads`, newest first, but not what the list of this visit, `items`, shows. */
+  function show(uploads, items = [], dismissed = new Set()) {
+    lines = withoutRepeats(uploads, items, dismissed);
+    shown = lines.map((line) => ({
+      state: stateOf(line),
+      detail: detailOf(line),
+      thumb: line.thumb,
+      // Its bytes are kept, unlike those of any other that failed.
+      canRetry: line.failure === "crashed",
+    }));
+    const ids = new Set(lines.map(({ id }) => id));
+    for (const [id, row] of rows) {
+      if (ids.has(id)) continue;
+      row.element.remove();
+      rows.delete(id);
+    }
+    lines.forEach((line, index) => {
+      let row = rows.get(line.id);
+      if (!row) {
+        row = makeRow({ name: line.filename, size: line.size, acts: actsOf(line.id) });
+        rows.set(line.id, row);
+        list.append(row.element);
+      }
+      row.show(shown[index], line);
+    });
+    section.hidden = !lines.length;
+  }
+
+  function actsOf(id) {
+    const lineNow = () => lines.find((line) => line.id === id);
+    const bound = Object.entries(acts).map(([name, act]) => [name, (row) => act(row, lineNow())]);
+    return Object.fromEntries(bound);
+  }
+
+  return { show, lines: () => lines, shown: () => shown };
 }

@@ -1,7 +1,5 @@
 /* What the page says, in its own language. Never more than is known. */
 
-import { ARRIVED } from "./states.js";
-
 const MIB = 1024 * 1024;
 const here = globalThis.document;
 export const language = here?.documentElement.lang || "en";
@@ -34,35 +32,25 @@ export function sizeInWords(bytes) {
   return unit("megabyte", bytes / MIB, { maximumFractionDigits: bytes < 100 * MIB ? 1 : 0 });
 }
 
-export function stateInWords({ state, detail, bytes, size }) {
+export function stateInWords({ state, detail, trouble, bytes, size }) {
   switch (state) {
     case "sending":
       if (bytes >= size) return say("checking");
       return say(state, { percent: inNumbers(Math.floor((100 * bytes) / size) / 100, { style: "percent" }) });
     case "paused":
-      return say(navigator.onLine === false ? "offline" : "connectionBroke");
+      return say(navigator.onLine === false ? "offline" : trouble || "connectionBroke");
+    case "rejected":
+      return say(detail ? "rejectedBecause" : state, { reason: detail });
+    case "stored":
+      return detail || say(state);
+    case "copy":
+      return say(state, { name: detail });
+    case "refused":
     case "failed":
       return detail || say("notSent");
     default:
       return say(state);
   }
-}
-
-/** `states` of all photos that can be sent: [the count, what it means for the person]. */
-export function summaryInWords(states) {
-  const count = (wanted) => states.filter((state) => wanted.has(state)).length;
-  const [arrived, failed] = [count(ARRIVED), count(new Set(["failed"]))];
-  const unfinished = count(new Set(["interrupted"]));
-  const total = states.length;
-  if (!total) return ["", ""];
-  const others = [
-    failed && say("failed", { count: failed }),
-    unfinished && say("unfinished", { count: unfinished }),
-  ];
-  const line = [say("arrived", { count: arrived, total }), ...others.filter(Boolean)].join(", ");
-  if (arrived + failed + unfinished < total) return [line, say("keepOpen")];
-  if (arrived === total) return [line, say("thanks")];
-  return [line, say(failed ? "failuresSayWhy" : "nothingIsSent")];
 }
 
 /** "3 MB of 12 MB, about 2 minutes left"; without the rest while nobody knows. */
