@@ -62,7 +62,9 @@ def test_every_photo_of_the_copy_is_done_and_what_people_decided_holds(world, tm
         host.ask("DELETE", f"/images/{upload_id}/location/")
     for upload_id in trashed:
         host.ask("DELETE", f"/images/{upload_id}/")
-    world.until(lambda: world.stored() >= {f"{keys.TRASHED}{one}" for one in trashed}, seconds=20)
+    world.until(
+        lambda: set(world.stored()) >= {f"{keys.TRASHED}{one}" for one in trashed}, seconds=20
+    )
     third = sender.send_all(photos("after", seed=22_000))
     third[0].result()
     backup.copy_bucket()
