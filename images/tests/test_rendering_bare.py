@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,13 +10,19 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
-from images.media import bare, jpeg, rendering
+from images import processing, tasks
+from images.media import bare, jpeg, rendering, variants
 from images.tests import drawing, real_photos
 from images.tests.drawing import SECRET, segment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from images.media.storage import PhotoStorage
+    from images.tests.story import Guest
 
 EXIFTOOL = shutil.which("exiftool")
 
@@ -91,6 +98,45 @@ def test_no_variant_of_a_real_photo_carries_anything(tmp_path: Path):
         paths += [variant.path for variant in render(source, into)]
     if EXIFTOOL and paths:
         assert set().union(*leaks(*paths).values()) == set()
+
+
+@pytest.fixture
+def careless_writer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A writer that adds a comment to one size, as an update of the library might."""
+    save = Image.Image.save
+
+    def begin(size: str) -> None:
+        def careless(image: Image.Image, path: Path, *args: Any, **options: Any) -> None:
+            more = {"comment": b"48.2082,16.3738"} if path.stem == size else {}
+            save(image, path, *args, **options, **more)
+
+        monkeypatch.setattr(Image.Image, "save", careless)
+
+    return begin
+
+
+@pytest.mark.parametrize("size", [spec.name for spec in variants.ALL])
+def test_a_size_that_carries_more_than_pixels_is_not_handed_on(
+    size: str, tmp_path: Path, careless_writer: Callable[[str], None]
+):
+    source = tmp_path / "original"
+    source.write_bytes(drawing.jpeg(width=3000, height=2000))
+    careless_writer(size)
+    with pytest.raises(bare.NotBare):
+        render(source, tmp_path)
+
+
+def test_a_worker_shows_nothing_that_carries_more_than_pixels(
+    cleo: Guest, bucket: PhotoStorage, careless_writer: Callable[[str], None]
+):
+    upload = cleo.send(drawing.jpeg())
+    careless_writer("thumb")
+    for _ in range(processing.MAX_ATTEMPTS):
+        with contextlib.suppress(bare.NotBare):
+            tasks.process_upload(str(upload.pk))
+    upload.refresh_from_db()
+    assert (upload.status, upload.failure) == ("failed", "crashed")
+    assert [found.key for found in bucket.list_keys("")] == [upload.incoming_key]
 
 
 @pytest.fixture

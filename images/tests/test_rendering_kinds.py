@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops, ImageCms
 
-from images.tests import drawing, drawn_exif, drawn_profiles
+from images.tests import drawing, drawn_exif, drawn_phones, drawn_profiles
 from images.tests.test_rendering import (
     ADOBE_TO_SRGB,
     GREYS,
@@ -183,6 +183,45 @@ def with_cicp(data: bytes, *points: int) -> bytes:
     return data[:33] + drawing.chunk(b"cICP", bytes(points)) + data[33:]
 
 
+# A profile counts for more than code points in HEIF (MIAF, 7.3.6.4), and for less in PNG.
+BESIDE = {
+    "P3 by profile, beside BT.2020": ((9, 16), drawn_profiles.display_p3(), P3),
+    "P3 by profile, beside sRGB": ((1, 13), drawn_profiles.display_p3(), P3),
+    "sRGB by profile, beside P3": ((12, 13), drawn_profiles.srgb(), PATCHES),
+}
+
+
+def heic_with_both(points: tuple[int, int], icc: bytes, *, is_profile_first: bool) -> bytes:
+    colours = (b"nclx" + struct.pack(">HHHB", *points, 6, 0x80), b"prof" + icc)
+    ordered = colours[::-1] if is_profile_first else colours
+    return drawn_phones.heic_of_two_pictures(image=patches(), colours=ordered)
+
+
+def png_with_both(points: tuple[int, int], icc: bytes) -> bytes:
+    return with_cicp(drawing.png(image=patches(), icc=icc), *points, 0, 1)
+
+
+WITH_BOTH: dict[str, tuple[bytes, Any]] = {
+    **{
+        f"HEIC, {name}, {order}": (heic_with_both(points, icc, is_profile_first=first), expected)
+        for name, (points, icc, expected) in BESIDE.items()
+        for order, first in (("points first", False), ("profile first", True))
+    },
+    **{
+        f"AVIF, {name}": (
+            tagged(drawing.avif(image=patches(), icc=icc), primaries=points[0], transfer=points[1]),
+            expected,
+        )
+        for name, (points, icc, expected) in BESIDE.items()
+    },
+    "PNG, sRGB by points, beside P3": (
+        png_with_both((1, 13), drawn_profiles.display_p3()),
+        PATCHES,
+    ),
+    "PNG, P3 by points, beside Adobe": (png_with_both((12, 13), drawn_profiles.adobe_rgb()), P3),
+    "PNG, points of nothing, beside P3": (png_with_both((2, 2), drawn_profiles.display_p3()), P3),
+}
+
 BLACK_AND_WHITE = patches("L").point(lambda level: 255 * (level > 100)).convert("1")
 BLACK_OR_WHITE = [(255 * (g > 100),) * 3 for g, *_ in GREYS]
 
@@ -254,6 +293,7 @@ KINDS: dict[str, tuple[bytes, Any]] = {
     "BMP, black and white": (_file(BLACK_AND_WHITE, "BMP"), BLACK_OR_WHITE),
     "BMP of 32 bits": (_file(patches("RGBA"), "BMP"), PATCHES),
     "MPO": (drawing.mpo(image=patches(), quality=95), PATCHES),
+    **WITH_BOTH,
 }
 
 
