@@ -35,6 +35,19 @@ PLACE_WORDS = {
     "noAnswer": WORDS["noAnswer"],
     "placeSaved": _("Saved. Thank you!"),
     "placeRemoved": _("The place was removed."),
+    "placeForgotten": _("The place was removed. Taken out of the file that is kept: {removed}."),
+    "placeAndOriginalRemoved": _(
+        "The place was removed, and with it the original file, which could not be edited; smaller "
+        "sizes stay."
+    ),
+    "removed:position": _("the position"),
+    "removed:maker_notes": _("the camera maker's notes"),
+    "removed:texts": _("descriptions or comments that told the place"),
+    "removed:keywords": _("keywords"),
+    "removed:xmp": _("an editor's notes (XMP)"),
+    "removed:iptc": _("a caption of the press (IPTC)"),
+    "removed:attachments": _("what hung on the photo, such as a film"),
+    "removed:other": _("what nobody understands"),
     "placeIncomplete": _(
         "Give both numbers, in degrees: latitude from -90 to 90, longitude from -180 to 180."
     ),

@@ -562,7 +562,9 @@ def test_a_photo_that_knows_its_place_can_forget_it(open_page, invited, api):
     ask_where(shot)
     expect(page.locator("#form")).to_be_hidden()
     page.get_by_role("button", name="Forget where it was taken").click()
-    expect(page.get_by_role("status")).to_have_text("The place was removed.")
+    expect(page.get_by_role("status")).to_have_text(
+        "The place was removed. Taken out of the file that is kept: the position."
+    )
     assert place_of(api, name) == (None, "removed")
     # Their own wish: nobody asks them to add it.
     page.get_by_role("link", name="Back to your photos").click()

@@ -3,7 +3,7 @@
 
 import { connect } from "./upload/api.js";
 import { deviceSecret, recall, remember } from "./upload/memory.js";
-import { say } from "./upload/words.js";
+import { language, say } from "./upload/words.js";
 
 const byId = (id) => document.getElementById(id);
 const page = byId("place")?.dataset;
@@ -43,9 +43,9 @@ async function start(api) {
     complain("");
     byId("done").textContent = "";
     try {
-      await work();
+      const answer = await work();
       await load();
-      byId("done").textContent = say(done);
+      byId("done").textContent = typeof done === "function" ? done(answer) : say(done);
       return true;
     } catch (problem) {
       if (problem.status === 412) await load().catch(() => {});
@@ -122,7 +122,7 @@ async function start(api) {
 
   byId("forget").addEventListener("click", async () => {
     const forget = () => api.delete(`images/${page.image}/location/`);
-    if (await change(forget, "placeRemoved")) document.querySelector(".back").focus();
+    if (await change(forget, whatWasForgotten)) document.querySelector(".back").focus();
   });
 
   // --- Where from ---------------------------------------------------------------------------
@@ -209,6 +209,14 @@ async function start(api) {
   } catch (problem) {
     complain(problem.status === 404 ? say("notYours") : problem.message);
   }
+}
+
+/** In words, what became of the original. */
+function whatWasForgotten({ original, removed }) {
+  if (original === "dropped") return say("placeAndOriginalRemoved");
+  if (original === "none") return say("placeRemoved");
+  const list = new Intl.ListFormat(language, { type: "conjunction" });
+  return say("placeForgotten", { removed: list.format(removed.map((one) => say(`removed:${one}`))) });
 }
 
 /** Where this device put a photo last. Null if it did not, or what is kept there is no place. */
