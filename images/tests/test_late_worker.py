@@ -151,3 +151,16 @@ def test_a_late_worker_clears_nothing_that_a_duplicate_inherited(
     image = Image.objects.with_status().get()
     assert (image.pk, image.status) == (upload.image_id, "done")
     assert len(kept_of(bucket, image)) == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_writes_nothing_again(cleo, bucket, monkeypatch):
+    upload = cleo.send(drawing.jpeg())
+
+    def happens() -> None:
+        overtaken(upload)
+        bucket.delete_keys(kept_of(bucket, upload.image))
+
+    just_before(monkeypatch, "_store", happens)
+    processing.process(upload)
+    assert kept_of(bucket, upload.image) == set()

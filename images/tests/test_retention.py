@@ -8,11 +8,11 @@ import pytest
 from django.db.models import F
 
 from groups.models import Group
-from images import cleanup
+from images import cleanup, processing
 from images.media.storage import ObjectMissing
 from images.models import Image, Upload
 from images.tests import drawing
-from images.tests.story import get
+from images.tests.story import described, get, put
 
 pytestmark = pytest.mark.django_db
 
@@ -56,5 +56,25 @@ def test_a_crash_before_the_record_tells_is_made_good(image, bucket):
     Group.objects.update(retain_originals_days=0)
     processed(days_ago=1)
     bucket.delete_keys([image.original_key])
+    cleanup.sweep()
+    assert Image.objects.get().original_dropped_at
+
+
+def test_the_days_of_a_new_file_begin_anew(image, bucket, ada, signed_in):
+    """A photo replaced late keeps the original that came last."""
+    Group.objects.update(retain_originals_days=7)
+    processed(days_ago=6)
+    host, data = signed_in(ada), drawing.jpeg(seed=2)
+    ticket = host.patch(f"/api/v1/images/{image.pk}/file/", described(data)).json()
+    put(ticket["upload"], data)
+    assert host.post(f"/api/v1/uploads/{ticket['id']}/complete/").status_code == 202
+    processing.process(Upload(pk=ticket["id"]))
+    Upload.objects.filter(version=1).update(finished_at=F("finished_at") - timedelta(days=2))
+    cleanup.sweep()
+    replaced = Image.objects.get()
+    assert (replaced.version, replaced.original_dropped_at) == (2, None)
+    assert bucket.head(replaced.original_key)
+
+    processed(days_ago=8)
     cleanup.sweep()
     assert Image.objects.get().original_dropped_at

@@ -61,6 +61,23 @@ def test_what_never_came_is_discarded_after_a_day_and_its_quota_returned(cleo, i
     assert (invitation.used_files, invitation.used_bytes) == (0, 0)
 
 
+def test_bytes_that_lay_there_for_a_day_are_accepted(cleo):
+    """Nobody swept for a day: they are not thrown away unseen."""
+    ticket = cleo.announce_one(b"12345")
+    put(ticket["upload"], b"12345")
+    grow_old(created_at=timedelta(hours=25))
+    cleanup.sweep()
+    assert Upload.objects.get().status == "queued"
+
+
+def test_while_the_bucket_does_not_answer_nothing_is_discarded(cleo, s3_proxy):
+    cleo.announce_one(b"12345")
+    grow_old(created_at=timedelta(hours=25))
+    s3_proxy.down()
+    cleanup.sweep()
+    assert Upload.objects.get().status == "pending"
+
+
 def test_parts_that_never_became_whole_are_dropped_after_a_day(cleo, bucket, settings):
     settings.MULTIPART_THRESHOLD_BYTES = settings.MULTIPART_PART_BYTES = 10_000
     ticket = cleo.announce_one(bytes(15_000))
