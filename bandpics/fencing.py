@@ -60,29 +60,40 @@ class _Moments(ctypes.Structure):
 @contextmanager
 def killed_if_frozen() -> Iterator[None]:
     """While the block runs, SIGKILL ends this process once it has not run for FROZEN_SECONDS."""
-    timer = _armed_timer() if sys.platform == "linux" else None
-    if timer is None:
+    if sys.platform != "linux":
         yield
         return
-    done = threading.Event()
-    thread = threading.Thread(target=_beat, args=[timer, done], name="fencing", daemon=True)
+    armed, done = threading.Event(), threading.Event()
+    thread = threading.Thread(target=_beat, args=[armed, done], name="fencing", daemon=True)
     thread.start()
     try:
+        armed.wait()
         yield
     finally:
         done.set()
         thread.join()  # else the timer might be left armed by a program at its end
 
 
-def _beat(timer: ctypes.c_void_p, done: threading.Event) -> None:
-    # The thread disarms it: no exception of a time limit strikes here, between two statements.
+def _beat(armed: threading.Event, done: threading.Event) -> None:
+    # The thread arms and disarms it: no exception of a time limit strikes here, between two
+    # statements, and where a process may have no more threads no timer is left behind.
+    try:
+        timer = _armed_timer()
+    finally:
+        armed.set()
+    if timer is None:
+        return
     while not done.wait(BEAT_SECONDS):
         _put_off(timer)
     _libc().timer_delete(timer)
 
 
 def _armed_timer() -> ctypes.c_void_p | None:
-    """None where a sandbox allows no timers."""
+    """None where a sandbox allows no timers, or the C library keeps them elsewhere (glibc before
+    2.34)."""
+    if not hasattr(_libc(), "timer_create"):
+        logger.warning("fencing: no timer: this C library has none")
+        return None
     event = _SignalEvent(signal_number=signal.SIGKILL, notify=SIGEV_SIGNAL)
     timer = ctypes.c_void_p()
     # BOOTTIME goes on while the machine sleeps.

@@ -35,6 +35,20 @@ with locks.objects_of(uuid.UUID(sys.argv[1])):
 print("let go", flush=True)
 """
 
+# No room for the stack of another thread, as in a container that may have no more of them.
+THREADLESS = """
+import threading, time
+from bandpics import fencing
+fencing.FROZEN_SECONDS = 0.5
+threading.stack_size(2**46)
+try:
+    with fencing.killed_if_frozen():
+        pass
+except RuntimeError:
+    print("refused", flush=True)
+time.sleep(1.5)
+print("alive", flush=True)
+"""
 
 SESSION = """
     SELECT name, setting::int FROM pg_settings
@@ -79,6 +93,14 @@ def test_a_holder_that_runs_is_left_alone_however_long_it_takes():
     with holder(new_id(), seconds=2.5) as process:
         assert process.communicate(timeout=30)[0] == "let go\n"
         assert process.returncode == 0
+
+
+@linux_only
+def test_a_process_that_gets_no_thread_to_put_the_end_off_lives_on():
+    done = subprocess.run(
+        [sys.executable, "-c", THREADLESS], stdout=subprocess.PIPE, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (0, "refused\nalive\n")
 
 
 @pytest.mark.django_db
