@@ -91,6 +91,17 @@ def _forget_in_record(image: Image) -> Image:
 def _forget_in_original(image: Image) -> Outcome:
     if not image.version or image.original_dropped_at:
         return Outcome(Original.NONE)
+    return _edit_original(image)
+
+
+def forget_in_found(image: Image) -> bool:
+    """As forget(), in an original that was lost when the place was forgotten, and is back. False
+    if the original had to go. Belongs under the lock of the photo's objects."""
+    outcome = _edit_original(image)
+    return _note(image, outcome) and outcome.original != Original.DROPPED
+
+
+def _edit_original(image: Image) -> Outcome:
     storage, key = photo_storage(), image.original_key
     with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
         source, edited = Path(folder) / "original", Path(folder) / "edited"

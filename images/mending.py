@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from groups.models import Group
-from images import doomed, doorbell, locks, quota, versions
+from images import doomed, doorbell, location, locks, quota, versions
 from images.media import keys, rendering, variants
 from images.media.storage import ObjectMissing, photo_storage
 from images.models import KEEP_BYTES, DoomedObjects, Image, Upload, Variant
@@ -138,6 +138,8 @@ def adopt(version: keys.Version, source: StoredObject) -> bool:
                 if image is None:
                     _recovered(version).save(force_insert=True)
                 upload.save(force_insert=True)
+                if image is not None and image.invitation_id is not None:
+                    quota.reserve_regardless(upload)  # given back when it ends, or is replaced
                 Upload.objects.filter(pk=upload.pk).update(arrived_at=Now(), queued_at=Now())
                 transaction.on_commit(partial(doorbell.ring, upload.pk))
         except IntegrityError:  # the group went, or another version came
@@ -320,12 +322,22 @@ def note_lost_original(image_id: UUID) -> bool:
 
 
 def note_original_found(image: Image) -> bool:
-    """An original that was noted as lost is back. True if the record says so by this call."""
-    rows = Image.objects.filter(
-        pk=image.pk, version=image.version, original_dropped_at=image.original_lost_at
-    )
-    found = {"original_dropped_at": None, "original_lost_at": None, "updated_at": Now()}
-    return is_there(image.original_key) and bool(rows.update(**found))
+    """An original that was noted as lost is back, and forgets its place if the photo did
+    meanwhile. True if it is noted as lost no more."""
+    with locks.objects_of(image.pk):
+        rows = Image.objects.filter(
+            pk=image.pk,
+            group=image.group_id,
+            version=image.version,
+            original_dropped_at=image.original_lost_at,
+        )
+        now = rows.first()
+        if now is None or not is_there(now.original_key):
+            return False
+        if now.is_place_removed and not location.forget_in_found(now):
+            return True
+        found = {"original_dropped_at": None, "original_lost_at": None, "updated_at": Now()}
+        return bool(rows.update(**found))
 
 
 def bury_lost(image_id: UUID) -> bool:

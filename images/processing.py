@@ -29,7 +29,7 @@ from django.db.models import Exists, F, Q
 from django.db.models.functions import Now
 
 from bandpics import disk
-from images import doomed, doorbell, locks, quota, versions
+from images import doomed, doorbell, locks, mending, quota, versions
 from images.media import exif, keys, originals, rendering, variants
 from images.media.rendering import BadPicture, Header, Rendered
 from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
@@ -251,14 +251,13 @@ def bury_crashed() -> int:
     rows = Upload.objects.filter(
         status=Upload.Status.PROCESSING, lease_until__lt=Now(), attempt__gte=MAX_ATTEMPTS
     )
-    return sum(
-        _end(
-            _claim_of(upload),
-            Upload.Status.FAILED,
-            failure=Upload.Failure.CRASHED,
-        )
-        for upload in rows.select_related("image")
-    )
+    buried = 0
+    for upload in rows.select_related("image"):
+        try:
+            buried += _end(_claim_of(upload), Upload.Status.FAILED, failure=Upload.Failure.CRASHED)
+        except StorageUnavailable as error:  # about this one, perhaps; the next sweep tries again
+            logger.warning("The bucket refused crashed upload %s: %s", upload.pk, error)
+    return buried
 
 
 def bury_lost(upload: Upload) -> bool:
@@ -317,7 +316,7 @@ def _work(claim: Claim) -> None:
         key, sha256 = _download(upload, source)
         header = rendering.inspect(source)
         if twin := _done_twin(upload.image, sha256):
-            _give_back_lost_original(twin, source)
+            _give_back_lost_original(twin, source, sha256=sha256)
             _end_as_duplicate(claim, twin, sha256=sha256)
             return
         metadata = exif.read(source)
@@ -484,24 +483,30 @@ def _check(claim: Claim, image: Image | None) -> Image:
     return image
 
 
-def _give_back_lost_original(twin: Image, source: Path) -> None:
-    """A duplicate's bytes go, because its twin has them. After a restore that may be untrue: the
-    bucket knows that the twin was replaced or purged. Then it gets them from the duplicate.
+def _give_back_lost_original(twin: Image, source: Path, *, sha256: str) -> None:
+    """A duplicate's bytes go, because its twin has them. That may be untrue: the store lost them,
+    or, after a restore, the bucket knows that the twin was replaced or purged. Then it gets them
+    from the duplicate.
 
     Raises locks.Busy.
     """
     with locks.objects_of(twin.pk):
-        twin = Image.objects.get(pk=twin.pk)
-        if twin.original_dropped_at or _is_stored(twin.original_key):
+        found = Image.objects.ready().filter(pk=twin.pk, sha256=sha256).first()
+        if found is None:
+            return  # gone or replaced meanwhile: to end as its duplicate will be refused
+        is_dropped = found.original_dropped_at and not found.is_original_lost
+        if is_dropped or _is_stored(found.original_key):
             return
         original = source
-        if twin.is_place_removed:
+        if found.is_place_removed:
             edited = source.with_name("twin")
             try:
                 original = edited if originals.forget_place(source, edited) else source
             except originals.Unproven:
                 return
-        photo_storage().put_file(twin.original_key, original, content_type=twin.content_type)
+        photo_storage().put_file(found.original_key, original, content_type=found.content_type)
+        if found.is_original_lost:
+            mending.note_original_found(found)
 
 
 def _end_as_duplicate(claim: Claim, twin: Image, *, sha256: str) -> None:

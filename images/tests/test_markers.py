@@ -143,6 +143,21 @@ def test_an_original_that_went_with_its_place_is_not_called_lost(cleo, whole, bu
     assert_all_is_well()
 
 
+def test_an_original_that_was_lost_meanwhile_comes_back_without_its_place(
+    cleo, photo, bucket, tmp_path
+):
+    (original,) = bytes_of(bucket, tmp_path, photo.original_key)
+    bucket.delete_keys([photo.original_key])
+    assert reconcile("--fix")[0] == 0
+    forget_it(cleo, photo)
+    (tmp_path / "before").write_bytes(original)
+    bucket.put_file(photo.original_key, tmp_path / "before", content_type="image/jpeg")
+    assert reconcile("--fix")[0] == 0
+    assert_holds_no_place(bucket, tmp_path, photo)
+    assert Image.objects.get(pk=photo.pk).original_dropped_at is None
+    assert_all_is_well()
+
+
 def test_forgotten_while_it_waited_it_is_forgotten_before_it_is_processed(
     cleo, whole, bucket, tmp_path
 ):

@@ -59,6 +59,11 @@ def objects_of(bucket, version: keys.Version) -> list:
     return [found for found in bucket.list_keys("") if found.key in version.all_keys()]
 
 
+def used(invitation) -> tuple[int, int]:
+    invitation.refresh_from_db()
+    return invitation.used_files, invitation.used_bytes
+
+
 # --- A version under way --------------------------------------------------------------------
 
 
@@ -89,6 +94,15 @@ def test_a_version_that_was_announced_meanwhile_is_not_made_from_old_objects(hos
     announced_replacement(host, photo, drawing.jpeg(seed=102))
     assert mending.adopt(version, original) is False
     assert photo.uploads.count() == 2
+
+
+def test_a_version_made_again_counts_once_for_its_link(photo, bucket, invitation):
+    second_version(bucket, photo)
+    before = used(invitation)
+    reconcile("--fix")
+    run_tasks()
+    assert Image.objects.get(pk=photo.pk).version == 2
+    assert used(invitation) == before
 
 
 def test_a_photo_whose_next_version_is_under_way_is_not_lost(host, photo, bucket):

@@ -237,6 +237,44 @@ def test_a_duplicate_gives_its_bytes_to_a_twin_that_lost_them(photo, bucket, gro
     assert (tmp_path / "original").read_bytes() == DATA
 
 
+def test_so_it_does_to_one_whose_original_was_noted_as_lost(photo, whole, bucket, group, tmp_path):
+    bucket.delete_keys([photo.original_key])
+    assert reconcile("--fix")[0] == 0
+    photo.refresh_from_db()
+    assert photo.is_original_lost
+    other = Guest(InvitationFactory(group=group)).send_and_process(DATA)
+    assert other.status == "duplicate"
+    bucket.download(photo.original_key, tmp_path / "original")
+    assert (tmp_path / "original").read_bytes() == DATA
+    photo.refresh_from_db()
+    assert (photo.original_dropped_at, photo.original_lost_at) == (None, None)
+
+
+@pytest.mark.parametrize("change", ["purged", "replaced"])
+def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkeypatch, change):
+    find_twin = processing._done_twin
+
+    def find_and_change(*args):
+        twin = find_twin(*args)
+        if change == "purged":
+            Image.objects.filter(pk=photo.pk).delete()
+        else:
+            Image.objects.filter(pk=photo.pk).update(sha256="0" * 64)
+        monkeypatch.setattr(processing, "_done_twin", find_twin)
+        return twin
+
+    bucket.delete_keys([photo.original_key])
+    upload = Guest(InvitationFactory(group=group)).send(DATA)
+    monkeypatch.setattr(processing, "_done_twin", find_and_change)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert (upload.status, upload.attempt) == ("queued", 0)
+    assert not is_there(bucket, photo.original_key)
+    processing.process(upload)
+    upload.refresh_from_db()
+    assert upload.status == "done"
+
+
 @pytest.mark.parametrize("status", [*STATES, "failed"])
 def test_moved_since_it_is_brought_home_and_finished(photo, bucket, team, tmp_path, status):
     other = GroupFactory(team=team)

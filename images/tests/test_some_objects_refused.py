@@ -12,7 +12,7 @@ from django.utils import timezone
 from images import cleanup, processing
 from images.media import storage, variants
 from images.media.storage import StorageUnavailable, photo_storage
-from images.models import Image, Variant
+from images.models import Image, Upload, Variant
 from images.tests import drawing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -80,6 +80,20 @@ def test_an_object_that_was_gone_already_keeps_no_row(overdue, s3_proxy):
     s3_proxy.answer(200, XML, said, matching="^POST .*delete", times=None)
     cleanup.sweep()
     assert not Image.objects.exists()
+
+
+def test_a_refused_photo_that_crashed_holds_up_no_other_one(cleo, s3_proxy):
+    refused, *others = [cleo.send(drawing.jpeg(seed=seed)) for seed in range(3)]
+    Upload.objects.update(
+        status="processing", attempt=3, lease_until=timezone.now() - timedelta(seconds=1)
+    )
+    fault = s3_proxy.answer(403, matching=f"^HEAD .*incoming/{refused.pk}", times=None)
+    cleanup.sweep()
+    states = dict(Upload.objects.values_list("pk", "status"))
+    assert states == {refused.pk: "processing", **{other.pk: "failed" for other in others}}
+    fault.lift()
+    cleanup.sweep()
+    assert Upload.objects.get(pk=refused.pk).failure == "crashed"
 
 
 XML = {"Content-Type": "application/xml"}
