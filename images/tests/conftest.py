@@ -43,6 +43,16 @@ def impatient_stack(tmp_path_factory):
 def host(running_stack):
     """Headers of somebody new on the running stack, with one team: what other tests do to the
     admin's is nothing to them."""
+    return _registered(running_stack)
+
+
+@pytest.fixture
+def newcomer(running_stack):
+    """As host, but of one test alone: no other test has left them an unfinished photo."""
+    return _registered(running_stack)
+
+
+def _registered(running_stack):
     account = {"email": f"{new_id()}@example.org", "password": "grey horses on the lake"}
     url = f"{running_stack['web_url']}/api/v1/users/"
     answer = urllib3.request("POST", url, json=account)

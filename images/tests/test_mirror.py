@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,20 +64,29 @@ class Host:
         raise AssertionError("The worker did not finish.")
 
 
+@contextmanager
+def ends(stop):
+    """Stops the mirror whatever happens: a failure must not wait for it for ever."""
+    try:
+        yield
+    finally:
+        stop.set()
+
+
 def photo(number: int) -> bytes:
     return drawing.jpeg(seed=1000 + number, width=48, height=32)
 
 
 @pytest.mark.xdist_group("stack")
-def test_the_mirror_ends_complete_and_right(running_stack, host, tmp_path):
+def test_the_mirror_ends_complete_and_right(running_stack, newcomer, tmp_path):
     """200 photos arrive; of those that are done 20 each are trashed, moved, replaced, trashed and
     restored, and a group with 20 is trashed, another trashed and restored."""
-    ada = Host(running_stack, host)
+    ada = Host(running_stack, newcomer)
     groups = [ada.call("POST", "groups/", {"name": f"Group {n}"})["id"] for n in range(4)]
     environment = {
         **os.environ,
         "BANDPICS": running_stack["web_url"],
-        "API_KEY": host["Authorization"].removeprefix("Api-Key "),
+        "API_KEY": newcomer["Authorization"].removeprefix("Api-Key "),
         "OVERLAP": "10",
     }
 
@@ -91,7 +101,7 @@ def test_the_mirror_ends_complete_and_right(running_stack, host, tmp_path):
             mirror()
             runs.append(len(list(tmp_path.glob("*.jpg"))))
 
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(6) as pool, ends(stop):
         mirroring = pool.submit(mirror_again_and_again)
         tickets = []
         for group, numbers in zip(

@@ -370,7 +370,8 @@ async def _settled(page):
 
     done = page.locator("#now-list .photo:is([data-state=ready], [data-state=here])")
     await expect(done.first).to_be_visible(timeout=60_000)
-    left = page.locator("#now-list .photo:not([data-state=ready]):not([data-state=here])")
+    ended = "[data-state=ready], [data-state=here], [data-state=copy]"
+    left = page.locator(f"#now-list .photo:not({ended})")
     await expect(left).to_have_count(0, timeout=60_000)
 
 

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -164,18 +164,24 @@ def test_a_connection_is_kept_for_longer_than_a_balancer_does():
 
 
 @pytest.fixture
-def crowded_url():
-    """Of a person whom Postgres gives two connections."""
-    url = os.environ["DATABASE_URL"]
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP ROLE IF EXISTS crowded")
-        connection.execute("CREATE ROLE crowded LOGIN PASSWORD 'crowded' CONNECTION LIMIT 2")
-        owner = sql.Identifier(postgres.USER)
-        connection.execute(sql.SQL("GRANT {} TO crowded").format(owner))
-    parts = urlsplit(url)
-    yield f"postgres://crowded:{quote('crowded')}@127.0.0.1:{parts.port}{parts.path}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP ROLE crowded")
+def crowded():
+    """Names a role of its own (roles are the whole cluster's) that gets two connections."""
+    name = f"crowded_{os.getpid()}"
+    role, owner = sql.Identifier(name), sql.Identifier(postgres.USER)
+    limited = "CREATE ROLE {} LOGIN PASSWORD 'crowded' CONNECTION LIMIT 2"
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
+        connection.execute(sql.SQL(limited).format(role))
+        connection.execute(sql.SQL("GRANT {} TO {}").format(owner, role))
+    yield name
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+@pytest.fixture
+def crowded_url(crowded):
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    return f"postgres://{crowded}:crowded@127.0.0.1:{parts.port}{parts.path}"
 
 
 def test_where_postgres_has_too_few_connections_requests_wait(crowded_url):
@@ -193,13 +199,14 @@ def test_each_thread_may_have_a_connection_unless_the_operator_says_less():
     assert roles.variables("worker", {}) == {}
 
 
-def test_while_postgres_is_away_the_process_still_says_that_it_lives(crowded_url):
+def test_while_postgres_is_away_the_process_still_says_that_it_lives(crowded, crowded_url):
     """Whoever waits for Postgres waits in a thread; there is one more for /healthz."""
     with web(DATABASE_URL=crowded_url, WEB_PROCESSES="1") as server:
         with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-            connection.execute("ALTER ROLE crowded NOLOGIN")
+            connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(crowded)))
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'crowded'"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
+                [crowded],
             )
         with ThreadPoolExecutor(6) as clients:
             waiting = [clients.submit(server.status, "/readyz") for _ in range(6)]
