@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 API = os.environ["BANDPICS"].rstrip("/") + "/api/v1/"
-SIZE = os.environ.get("SIZE", "fullsize")  # or thumb, small, medium, original
+SIZE = os.environ.get("SIZE", "fullsize")  # or thumb, small, tile, medium, original
 # What was being written while a run asked is found by the next, which looks back this far.
 OVERLAP = timedelta(seconds=int(os.environ.get("OVERLAP", "300")))
 

@@ -281,7 +281,7 @@ class ImageVariant(OnePhotoView):
         },
     )
     def get(self, request: Request, image_id: UUID, name: str) -> HttpResponseRedirect:
-        """Go to the file of a size: thumb, small, medium, fullsize; or the original, for members.
+        """Go to a file: thumb, small, tile, medium, fullsize; or the original, for members.
 
         Before the photo is done, 409 with Retry-After; 410 for an original dropped or lost.
         """

@@ -22,10 +22,12 @@ class Spec:
 
 SMALL = Spec("small", max_edge=200, quality=80)
 THUMB = Spec("thumb", max_edge=320, quality=80)
+# For galleries on phones with two or three pixels to the point, where `medium` is twice the bytes.
+TILE = Spec("tile", max_edge=560, quality=80)
 MEDIUM = Spec("medium", max_edge=800, quality=80)
 FULLSIZE = Spec("fullsize", max_edge=2048, quality=85, enough_edge=1920)
 
-ALL: tuple[Spec, ...] = (FULLSIZE, MEDIUM, THUMB, SMALL)
+ALL: tuple[Spec, ...] = (FULLSIZE, MEDIUM, TILE, THUMB, SMALL)
 
 
 def target_size(size: Size, spec: Spec) -> Size:

@@ -44,6 +44,13 @@ def signed_url(variant: Variant) -> str:
 
 
 @register.filter
+def srcset(image: Image, names: str) -> str:
+    """For `srcset`: those of the named sizes that there are, each with its true width."""
+    rows = [image.variant_by_name.get(name) for name in names.split()]
+    return ", ".join(f"{signed_url(row)} {row.width}w" for row in rows if row)
+
+
+@register.filter
 def ratio_class(variant: Variant) -> str:
     """The class of gallery.css that gives the photo its width before it has loaded."""
     hundredths = 5 * round(20 * variant.width / variant.height)

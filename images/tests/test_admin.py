@@ -150,7 +150,7 @@ def test_an_invitation_is_revoked_not_deleted(admin_client, invitation):
 def test_deleting_a_group_deletes_its_objects(admin_client, cleo, group, bucket):
     cleo.send_and_process(drawing.jpeg())
     cleo.send(drawing.jpeg(seed=2))
-    assert len(list(bucket.list_keys(""))) == 6
+    assert len(list(bucket.list_keys(""))) == 7
     Group.objects.update(trashed_at=timezone.now())
     url = reverse("admin:groups_group_delete", args=[group.pk])
     assert "Are you sure" in admin_client.get(url).content.decode()
@@ -173,7 +173,7 @@ def test_objects_go_in_one_request_and_only_with_the_commit(cleo, group, bucket)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         group.delete()
         _ = 1 / 0
-    assert len(list(bucket.list_keys(""))) == 15
+    assert len(list(bucket.list_keys(""))) == 18
 
     Group.objects.get().delete()
     assert list(bucket.list_keys("")) == []

@@ -69,7 +69,7 @@ def test_it_is_upright_with_its_date_and_place_whatever_its_name_says(cleo, cont
     assert image.taken_at == datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
     assert image.latitude == pytest.approx(48.2082, abs=1e-5)
     variants = cleo.client.get(f"/api/v1/images/{image.pk}/").json()["variants"]
-    assert set(variants) == {"thumb", "small", "medium", "fullsize"}
+    assert set(variants) == {"thumb", "small", "tile", "medium", "fullsize"}
     thumb = variants["thumb"]
     assert (thumb["width"], thumb["height"]) == (320, 200)
     assert get(thumb["url"]).data.startswith(b"\xff\xd8\xff")

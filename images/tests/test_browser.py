@@ -117,6 +117,22 @@ def test_from_the_link_to_the_gallery(running_stack, open_page, sign_in, tmp_pat
     assert (header.width, header.height) == (1200, 800)
 
 
+def test_a_phone_of_two_pixels_to_the_point_loads_tiles(
+    running_stack, open_page, sign_in, tmp_path
+):
+    data = drawing.jpeg(seed=14, width=1600, height=1200, taken_at="2026:06:20 20:14:00")
+    page = open_page(running_stack["upload_link"])
+    page.locator("input[type=file]").set_input_files(write(tmp_path, "wide.jpg", data))
+    expect(page.locator("#now-list .photo")).to_contain_text(READY, timeout=30_000)
+    for density, size in {1: "thumb", 2: "tile", 3: "tile"}.items():
+        phone = sign_in(viewport=PHONE, device_scale_factor=density)
+        phone.get_by_role("link", name="Summer concert").first.click()
+        picture = phone.get_by_role("img", name="20 June 2026 20:14")
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+        assert f"/{size}/" in picture.evaluate("img => img.currentSrc")
+
+
 def test_ten_real_photos_arrive_with_their_true_exif(running_stack, open_page, sign_in, tmp_path):
     """Of the folder of camera files, where there is one; elsewhere drawn ones take their place."""
     truth = _truth() or _drawn(tmp_path)

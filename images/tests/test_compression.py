@@ -16,7 +16,8 @@ GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 @pytest.fixture
 def fifty(group):
     return [
-        albums.photo(group, variants=("thumb", "small", "medium", "fullsize")) for _ in range(50)
+        albums.photo(group, variants=("thumb", "small", "tile", "medium", "fullsize"))
+        for _ in range(50)
     ]
 
 

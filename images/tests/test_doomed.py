@@ -76,7 +76,7 @@ def test_objects_outlive_a_store_that_is_down_at_the_commit_and_no_longer(
     assert DoomedObjects.objects.exists()
 
     settings.STORAGES = stores
-    assert len(kept(bucket)) == 6
+    assert len(kept(bucket)) == 7
     grow_old(timedelta(minutes=11))
     cleanup.sweep()
     assert kept(bucket) == []
@@ -98,7 +98,7 @@ def test_a_rollback_dooms_nothing(image, group, bucket):
         _ = 1 / 0
     assert not DoomedObjects.objects.exists()
     cleanup.sweep()
-    assert len(kept(bucket)) == 5
+    assert len(kept(bucket)) == 6
 
 
 def test_plain_sql_dooms_them_too(image, bucket):
@@ -106,7 +106,7 @@ def test_plain_sql_dooms_them_too(image, bucket):
         cursor.execute("DELETE FROM images_variant")
         cursor.execute("DELETE FROM images_upload")
         cursor.execute("DELETE FROM images_image")
-    assert len(kept(bucket)) == 5
+    assert len(kept(bucket)) == 6
     cleanup.sweep()
     assert kept(bucket) == []
     assert not DoomedObjects.objects.exists()
@@ -202,7 +202,7 @@ def test_a_process_that_dies_after_the_commit_leaves_it_to_the_sweeper(image, bu
     )
     assert died.returncode == -9
     assert not Image.objects.exists()
-    assert len(kept(bucket)) == 5
+    assert len(kept(bucket)) == 6
     cleanup.sweep()
     assert kept(bucket) == []
     assert not DoomedObjects.objects.exists()
@@ -233,7 +233,7 @@ def test_what_a_dead_worker_wrote_after_the_deletion_goes_as_well(cleo, group, b
     monkeypatch.setattr(processing, "_finish", die)
     with pytest.raises(Killed):
         processing.process(upload)
-    assert len(kept(bucket)) == 5
+    assert len(kept(bucket)) == 6
     grow_old(timedelta(hours=1))
     cleanup.sweep()
     assert kept(bucket) == []
@@ -253,7 +253,7 @@ def test_a_move_that_dies_half_way_leaves_no_copy(image, elsewhere, bucket, monk
         patched.setattr(editing, "_update_moved", die)
         patched.setattr(bucket, "delete_keys", die)
         editing.move(image, elsewhere, {}, expected={})
-    assert len(kept(bucket)) == 10
+    assert len(kept(bucket)) == 12
     grow_old(timedelta(hours=1))
     cleanup.sweep()
     assert kept(bucket) == before
@@ -268,9 +268,9 @@ def test_what_came_back_to_a_group_is_kept(image, group, elsewhere, bucket, sett
         moved = Image.objects.get()
         editing.move(moved, group, {}, expected={})
         assert refused
-    assert len(kept(bucket)) == 10
+    assert len(kept(bucket)) == 12
     cleanup.sweep()
-    assert len(kept(bucket)) == 5
+    assert len(kept(bucket)) == 6
     shown = Image.objects.get()
     for key in [shown.original_key, *Variant.objects.values_list("key", flat=True)]:
         assert get(bucket.presign_get(key, content_type="image/jpeg")).status == 200
@@ -287,7 +287,7 @@ def test_nothing_is_removed_under_the_hands_of_somebody_else(image, bucket):
     grow_old(timedelta(minutes=11))
     cleanup.sweep()
     assert stale not in kept(bucket)
-    assert len(kept(bucket)) == 5
+    assert len(kept(bucket)) == 6
 
 
 @contextmanager
@@ -389,7 +389,7 @@ def test_no_upload_of_another_group_rests_on_what_is_gone(
     shown = Image.objects.with_status().get(pk=photo.pk)
     assert (shown.status, shown.version) == ("done", 1)
     assert get(bucket.presign_get(shown.original_key, content_type="image/jpeg")).status == 200
-    assert len(kept(bucket)) == 5
+    assert len(kept(bucket)) == 6
 
 
 def test_a_guest_whose_photo_rested_on_a_deleted_one_may_send_it_again(cleo, image, group):

@@ -401,7 +401,7 @@ def test_a_worker_that_began_in_the_former_group_begins_again(
     assert image.status == "done"
     version = keys.Version(other_group.pk, image.pk, 1)
     assert {row.key for row in Variant.objects.all()} == {
-        version.variant(name) for name in ["fullsize", "medium", "thumb", "small"]
+        version.variant(name) for name in ["fullsize", "medium", "tile", "thumb", "small"]
     }
     assert list(bucket.list_keys(str(group.pk))) == []
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
+from io import BytesIO
 
+import PIL.Image
 import pytest
 from django.utils import timezone
 
 from images.models import Image, Upload
 from images.tests import drawing
+from images.tests.story import get
 from invitations.models import Invitation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -34,6 +39,22 @@ def test_a_member_finds_the_photo_in_the_groups_gallery(cleo, ben, group, signed
     assert "48.20820" in page
     assert "16.37380" in page
     assert "Cleo" in page
+
+
+@pytest.mark.parametrize(
+    ("size", "widths"),
+    [((1200, 800), [320, 560, 800]), ((800, 1200), [213, 373, 533]), ((400, 300), [320, 400, 400])],
+)
+def test_a_gallery_offers_three_sizes_with_their_true_widths(cleo, ben, signed_in, size, widths):
+    image = cleo.send_and_process(drawing.jpeg(width=size[0], height=size[1]))
+    html = signed_in(ben).get(f"/groups/{image.group_id}/").content.decode()
+    offered = re.search('srcset="([^"]+)"', html)[1].split(", ")
+    assert [int(each.split(" ")[1].removesuffix("w")) for each in offered] == widths
+    for each, width, name in zip(offered, widths, ["thumb", "tile", "medium"], strict=True):
+        url = unescape(each.split(" ")[0])
+        assert f"/{name}/{image.pk}-1.jpg" in url
+        with PIL.Image.open(BytesIO(get(url).data)) as picture:
+            assert picture.width == width
 
 
 def test_photos_in_the_trash_are_counted_nowhere(cleo, ada, group, signed_in, admin_client):

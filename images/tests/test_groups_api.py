@@ -183,7 +183,7 @@ def test_everybody_in_the_team_sees_it_with_its_newest_photos(
         row = client.get(path).json()
         assert (row["name"], row["role"]) == ("Summer concert", role)
         assert [image["id"] for image in row["images"]] == [str(newer.pk), str(older.pk)]
-        assert set(row["images"][0]["variants"]) == {"thumb", "small", "medium", "fullsize"}
+        assert set(row["images"][0]["variants"]) == {"thumb", "small", "tile", "medium", "fullsize"}
         listed = client.get(row["images_url"]).json()["results"]
         assert [image["id"] for image in listed] == [str(newer.pk), str(older.pk)]
 

@@ -62,7 +62,7 @@ def test_nothing_another_guest_opens_or_downloads_names_the_file(image, emil):
         *("/api/v1/uploads/", f"/api/v1/uploads/{again.pk}/", f"/i/{emil.invitation.token}/"),
     ]
     answers = [emil.client.get(address) for address in addresses]
-    for name in ("thumb", "small", "medium", "fullsize"):
+    for name in ("thumb", "small", "tile", "medium", "fullsize"):
         redirect = emil.client.get(f"{IMAGES}{image.pk}/variants/{name}/")
         answers.append(redirect)
         download = get(redirect["Location"])

@@ -147,7 +147,7 @@ def varied(group, ben):
     photo(
         group, status="failed", content_type="", sha256="", byte_size=None, width=None, height=None
     )
-    given_up = photo(group, variants=("thumb", "small", "medium", "fullsize"), **said)
+    given_up = photo(group, variants=("thumb", "small", "tile", "medium", "fullsize"), **said)
     upload(given_up, status="discarded", version=2)
     former = Variant.objects.filter(image=given_up, name="thumb").values().get()
     Variant.objects.create(**{**former, "id": None, "version": 0, "key": "of a former version"})

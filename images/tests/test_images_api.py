@@ -42,7 +42,7 @@ def test_a_member_sees_a_guests_photo_with_its_exif(cleo, ben, signed_in):
     assert detail["processing_ms"] > 0
     assert "raw" in detail["exif"]
     assert "raw" not in listed["exif"]
-    assert set(detail["variants"]) == {"thumb", "small", "medium", "fullsize"}
+    assert set(detail["variants"]) == {"thumb", "small", "tile", "medium", "fullsize"}
     assert get(detail["variants"]["thumb"]["url"]).status == 200
 
 

@@ -55,7 +55,7 @@ def test_a_late_worker_removes_nothing_of_a_photo_changed_since(cleo, bucket, mo
     processing.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
-    assert len(kept_of(bucket, image)) == 5 + 1  # and the marker of a forgotten place
+    assert len(kept_of(bucket, image)) == 6 + 1  # and the marker of a forgotten place
 
 
 @pytest.mark.django_db(transaction=True)
@@ -71,7 +71,7 @@ def test_a_late_worker_whose_twin_went_removes_nothing(cleo, group, bucket, monk
     processing.process(upload)
     image = Image.objects.with_status().get(pk=upload.image_id)
     assert image.status == "done"
-    assert len(kept_of(bucket, image)) == 5
+    assert len(kept_of(bucket, image)) == 6
 
 
 @pytest.mark.django_db(transaction=True)
@@ -127,7 +127,7 @@ def test_a_late_worker_clears_nothing_of_a_photo_tried_again(
         processing.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
-    assert len(kept_of(bucket, image)) == 5
+    assert len(kept_of(bucket, image)) == 6
 
 
 @pytest.mark.parametrize("is_processed", [False, True])
@@ -150,7 +150,7 @@ def test_a_late_worker_clears_nothing_that_a_duplicate_inherited(
     processing.process(upload)
     image = Image.objects.with_status().get()
     assert (image.pk, image.status) == (upload.image_id, "done")
-    assert len(kept_of(bucket, image)) == 5
+    assert len(kept_of(bucket, image)) == 6
 
 
 @pytest.mark.django_db(transaction=True)

@@ -85,7 +85,7 @@ def test_when_it_is_given_up_it_is_an_orphan(host, photo, bucket):
     upload = announced_replacement(host, photo, drawing.jpeg(seed=102))
     Upload.objects.filter(pk=upload.pk).update(status="discarded")
     found = objects_of(bucket, version)
-    assert mending.remove_orphans(photo.pk, found) == len(found) == 5
+    assert mending.remove_orphans(photo.pk, found) == len(found) == 6
 
 
 def test_a_version_that_was_announced_meanwhile_is_not_made_from_old_objects(host, photo, bucket):
@@ -143,13 +143,13 @@ def test_an_object_written_anew_is_somebodys(photo, bucket, change):
     ]
     assert mending.remove_orphans(photo.pk, before) == 0
     assert objects_of(bucket, version) == found
-    assert mending.remove_orphans(photo.pk, found) == 5
+    assert mending.remove_orphans(photo.pk, found) == 6
 
 
 def test_an_object_that_went_by_itself_is_gone(photo, bucket):
     found = objects_of(bucket, second_version(bucket, photo))
     bucket.delete_keys([found[0].key])
-    assert mending.remove_orphans(photo.pk, found) == 5
+    assert mending.remove_orphans(photo.pk, found) == 6
 
 
 # --- Bytes that are there after all ---------------------------------------------------------
@@ -167,7 +167,7 @@ def test_a_photo_of_which_something_is_there_after_all_is_not_lost(photo, bucket
     bucket.delete_keys([key for name, key in named.items() if name != left])
     assert mending.bury_lost(photo.pk) is False
     again = Image.objects.with_status().get(pk=photo.pk)
-    assert (again.status, again.version, again.variants.count()) == ("done", 1, 4)
+    assert (again.status, again.version, again.variants.count()) == ("done", 1, 5)
 
 
 def test_a_size_that_is_there_after_all_is_not_made_again(photo, bucket):

@@ -71,7 +71,7 @@ def test_the_bucket_holds_the_untouched_original_and_bare_variants(cleo, bucket,
 
     found = {stored.key for stored in bucket.list_keys("")}
     name = f"{image.pk}-1.jpg"
-    sizes = ["thumb", "small", "medium", "fullsize"]
+    sizes = ["thumb", "small", "tile", "medium", "fullsize"]
     assert found == {f"{image.group_id}/{folder}/{name}" for folder in ["original", *sizes]}
     assert bucket.download(image.original_key, tmp_path / "original") == image.sha256
     assert (tmp_path / "original").read_bytes() == data
@@ -190,7 +190,7 @@ def test_many_workers_at_once_finish_a_photo_once(cleo):
     _at_once([lambda: processing.process(upload) for _ in range(5)])
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("done", 1)
-    assert Variant.objects.count() == 4
+    assert Variant.objects.count() == 5
 
 
 def test_a_claimed_upload_is_not_claimed_again_before_its_lease_ends(cleo):

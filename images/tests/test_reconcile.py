@@ -22,7 +22,7 @@ from images.tests.story import put
 
 pytestmark = pytest.mark.django_db
 
-SIZES = ["thumb", "small", "medium", "fullsize"]
+SIZES = ["thumb", "small", "tile", "medium", "fullsize"]
 
 
 def reconcile(*options: str) -> tuple[int, dict]:
@@ -70,7 +70,7 @@ def photo(cleo, whole):
 def test_all_is_well(photo, bucket):
     code, report = reconcile()
     assert (code, report["clean"], report["differences"]) == (0, True, {})
-    assert (report["objects"], report["photos"]) == (10, 2)
+    assert (report["objects"], report["photos"]) == (12, 2)
 
 
 def test_it_says_so_in_words(photo, bucket, capsys):
@@ -112,7 +112,26 @@ def test_a_size_cut_short_is_rendered_again(photo, bucket, tmp_path):
 def test_a_lost_row_of_a_size_is_made_again(photo, bucket):
     Variant.objects.filter(image=photo, name="small")._raw_delete("default")
     assert reconcile("--fix")[0] == 0
-    assert photo.variants.count() == 4
+    assert photo.variants.count() == 5
+    assert reconcile()[0] == 0
+
+
+def test_a_photo_from_before_a_size_was_made_gets_it(photo, bucket, tmp_path, ada, signed_in):
+    tile = photo.variants.get(name="tile")
+    others = [row.key for row in photo.variants.exclude(name="tile")]
+    before = bytes_of(bucket, tmp_path, *others)
+    Variant.objects.filter(pk=tile.pk)._raw_delete("default")
+    bucket.delete_keys([tile.key])
+    client, path = signed_in(ada), f"/api/v1/images/{photo.pk}/variants/tile/"
+    assert client.get(path).status_code == 404
+    assert client.get(f"/groups/{photo.group_id}/").status_code == 200
+
+    code, report = reconcile("--fix")
+
+    assert (code, counts(report)) == (0, {"size-missing": 1})
+    assert tile.key in client.get(path)["Location"]
+    assert tile.key in stored(bucket)
+    assert bytes_of(bucket, tmp_path, *others) == before
     assert reconcile()[0] == 0
 
 
@@ -217,7 +236,7 @@ def test_right_after_a_restore_an_unknown_photo_is_too_young_not_well(photo, who
     forget(photo)
     code, report = reconcile("--fix", "--grace", "60")
     assert (code, report["clean"], report["differences"]) == (1, False, {})
-    assert report["too_young"] == 1  # five objects, one photo
+    assert report["too_young"] == 1  # six objects, one photo
     due = datetime.fromisoformat(report["judge_after"]) - timezone.now()
     assert timedelta(minutes=50) < due <= timedelta(minutes=60)
     assert reconcile()[1]["too_young"] == 0
@@ -284,7 +303,7 @@ def test_what_a_deletion_left_behind_is_removed_and_never_made_a_photo_again(
     key = photo.original_key
     photo.delete()  # what removes its objects, runs after the commit of this test, that is never
     code, report = reconcile()
-    assert (code, counts(report)["doomed-object"]) == (1, 5)
+    assert (code, counts(report)["doomed-object"]) == (1, 1 + len(SIZES))
     assert key in stored(bucket)
     assert reconcile("--fix")[0] == 0
     assert not [found for found in stored(bucket) if str(photo.pk) in found]
@@ -384,7 +403,7 @@ def test_a_photo_an_older_database_has_in_another_group_is_brought_there(
 
     code, report = reconcile("--fix")
 
-    assert (code, counts(report)) == (0, {"object-in-other-group": 5})
+    assert (code, counts(report)) == (0, {"object-in-other-group": 1 + len(SIZES)})
     assert bytes_of(bucket, tmp_path, photo.original_key) == before
     assert reconcile()[0] == 0
     assert list(bucket.list_keys(f"{other.pk}/")) == []
@@ -525,4 +544,4 @@ def test_while_photos_arrive_nothing_is_lost(cleo, whole, bucket):
     assert set(Upload.objects.values_list("status", flat=True)) == {"done"}
     assert len(sent) == 12
     code, report = reconcile()
-    assert (code, report["objects"]) == (0, 13 * 5)
+    assert (code, report["objects"]) == (0, 13 * 6)

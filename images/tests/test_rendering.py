@@ -62,11 +62,12 @@ def assert_close(colours: list[Colour], expected: list[Colour], tolerance: int) 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_variant_is_upright(draw: Any, orientation: int, tmp_path: Path):
     variants_by_name = render(draw(width=900, height=600, orientation=orientation), tmp_path)
-    assert list(variants_by_name) == ["fullsize", "medium", "thumb", "small"]
+    assert list(variants_by_name) == ["fullsize", "medium", "tile", "thumb", "small"]
     sizes = {name: (v.width, v.height) for name, v in variants_by_name.items()}
     assert sizes == {
         "fullsize": (900, 600),
         "medium": (800, 533),
+        "tile": (560, 373),
         "thumb": (320, 213),
         "small": (200, 133),
     }

@@ -79,7 +79,7 @@ def test_the_old_file_is_shown_until_the_new_one_is_done(host, image, bucket):
     original = host.get(f"/api/v1/images/{image.pk}/variants/original/")["Location"]
     assert get(original).data == new()
     stored = [found.key for found in bucket.list_keys("")]
-    assert len(stored) == 5
+    assert len(stored) == 6
     assert all(f"{image.pk}-2." in key for key in stored)
     assert set(Variant.objects.values_list("version", flat=True)) == {2}
 

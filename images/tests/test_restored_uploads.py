@@ -21,7 +21,7 @@ from invitations.tests.factories import InvitationFactory
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 STATES = ["pending", "queued", "processing"]
-SIZES = ["thumb", "small", "medium", "fullsize"]
+SIZES = ["thumb", "small", "tile", "medium", "fullsize"]
 # What the bucket holds of the photo, and whether it can be finished from that.
 HOLDINGS = {
     "nothing": ([], False),
@@ -118,7 +118,7 @@ def photo(cleo, whole):
 
 def assert_is_whole(bucket, photo: Image, tmp_path, *, holding: str) -> None:
     again = Image.objects.get(pk=photo.pk)
-    assert again.variants.count() == 4
+    assert again.variants.count() == 5
     assert all(is_there(bucket, row.key) for row in again.variants.all())
     assert not is_there(bucket, f"incoming/{photo.pk}")
     if holding == "all sizes":

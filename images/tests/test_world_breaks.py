@@ -212,7 +212,7 @@ def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
     processing.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("done", 1)
-    assert Variant.objects.count() == 4
+    assert Variant.objects.count() == 5
 
 
 def dsn(**other: str) -> str:

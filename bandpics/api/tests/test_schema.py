@@ -73,7 +73,7 @@ def test_a_failure_and_the_sizes_are_typed(schema):
     for name in ("Image", "Upload"):
         assert "damaged" in str(_enum_of(schemas, schemas[name]["properties"]["failure"]))
     sizes = schemas["Variants"]["properties"]
-    assert set(sizes) == {"thumb", "small", "medium", "fullsize"}
+    assert set(sizes) == {"thumb", "small", "tile", "medium", "fullsize"}
     assert "schemas/Variants" in str(schemas["Image"]["properties"]["variants"])
 
 
