@@ -76,7 +76,6 @@ class IncomingRequest:
     def start_next(self) -> bool:
         """Forget the request that was answered. True if the next one is here already."""
         ahead, self._ahead = self._ahead, b""
-        self.body.close()
         self._begin()
         return bool(ahead) and self.receive(ahead)
 
@@ -188,6 +187,12 @@ class BufferedSocket:
             self._kept = None
         return before - self.unsent
 
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()  # else its file stays open until garbage is collected
+        self._kept, self.unsent = None, 0
+        self._sock.close()
+
     def _send(self, data: bytes) -> int:
         with suppress(BlockingIOError):
             return self._sock.send(data, socket.MSG_DONTWAIT)
@@ -232,11 +237,9 @@ class BufferingWorker(ThreadWorker):
         if conn.parser is None:
             folder = settings.FILE_UPLOAD_TEMP_DIR
             conn.sock = BufferedSocket(conn.sock, folder=folder)
+            wants_body = partial(self._wants_body, conn)
             conn.parser = IncomingRequest(
-                self.cfg,
-                conn.client,
-                folder=folder,
-                wants_body=partial(self._wants_body, conn),
+                self.cfg, conn.client, folder=folder, wants_body=wants_body
             )
         elif conn.parser.start_next():
             self._hand_over(conn)
@@ -251,6 +254,7 @@ class BufferingWorker(ThreadWorker):
 
     def finish_request(self, conn: Any, fs: Future[bool]) -> None:
         """Keep the connection, or close it, once the client has the answer."""
+        conn.parser.body.close()  # it is read; its file must not stay while the answer is sent
         is_kept = not (fs.cancelled() or fs.exception()) and fs.result()
         finish = self.enqueue_req if is_kept else self._close
         if not conn.sock.unsent:
@@ -357,7 +361,6 @@ class BufferingWorker(ThreadWorker):
     def _close(self, conn: Any) -> None:
         """Say that nothing more comes, and read on: unread bytes would make it a reset, which
         takes the answer from the client. gunicorn's own does so for 2 s in the main loop."""
-        conn.parser.body.close()
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)

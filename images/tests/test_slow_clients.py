@@ -159,22 +159,41 @@ def large_file(server):
     return path
 
 
-def slow_reader(server, path):
+def slow_reader(server, path, *, times=1):
+    """The kernel keeps some megabytes of answers; of what is asked `times` over, not all."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(10)
     connection.connect(server.address)
-    connection.sendall(head(f"GET {path}"))
+    connection.sendall(head(f"GET {path}") * times)
     return connection
 
 
 def test_whoever_does_not_read_the_answer_holds_no_thread(server, large_file):
     with ExitStack() as held:
         for _ in range(8):
-            held.enter_context(slow_reader(server, large_file))
+            held.enter_context(slow_reader(server, large_file, times=6))
         time.sleep(0.5)
         assert server.ask("GET", f"/i/{server.token}/").status == 200
         guest_sends_a_photo(server, seed=time.monotonic_ns() % 10**6)
+
+
+def test_whoever_leaves_amid_an_answer_leaves_no_open_file(server, large_file):
+    process = web_process(server)
+    before = process.num_fds()
+    for _ in range(3):
+        with ExitStack() as held:
+            for _ in range(20):
+                held.enter_context(slow_reader(server, large_file, times=6))
+            wait_until(lambda: process.num_fds() >= before + 40)  # a socket and a file for each
+        wait_until(lambda: process.num_fds() <= before + 5)
+
+
+def wait_until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_who_reads_late_gets_all_of_it_and_may_ask_again(server, large_file):
