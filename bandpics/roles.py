@@ -80,8 +80,12 @@ def command(role: str, more: list[str], environment: dict[str, str]) -> list[str
 
 
 def variables(role: str, environment: dict[str, str]) -> dict[str, str]:
-    """What a role sets for its program. A thread of a web server needs one connection at most."""
-    if role != "web" or environment.get("DATABASE_POOL_SIZE"):
+    """What a role sets for its program. A thread of a web server needs one connection at most.
+    Others have no pool, though all containers share one .env: closing a connection is how they let
+    go of its locks after a time limit has struck, and a pool would keep it open."""
+    if role != "web":
+        return {"DATABASE_POOL_SIZE": "0"}
+    if environment.get("DATABASE_POOL_SIZE"):
         return {}
     return {"DATABASE_POOL_SIZE": str(number("WEB_THREADS", environment, default=4))}
 

@@ -196,7 +196,20 @@ def test_where_postgres_has_too_few_connections_requests_wait(crowded_url):
 def test_each_thread_may_have_a_connection_unless_the_operator_says_less():
     assert roles.variables("web", {"WEB_THREADS": "6"}) == {"DATABASE_POOL_SIZE": "6"}
     assert roles.variables("web", {"WEB_THREADS": "6", "DATABASE_POOL_SIZE": "3"}) == {}
-    assert roles.variables("worker", {}) == {}
+
+
+def test_other_roles_have_no_pool_though_they_share_the_env_of_the_web_role():
+    program = [sys.executable, "-m", "bandpics.roles", "shell", "--no-imports", "-c"]
+    code = "from django.db import connection; print(connection.pool)"
+    result = subprocess.run(
+        [*program, code],
+        cwd=environment.PROJECT,
+        env={**os.environ, "PATH": bin_first(), "DATABASE_POOL_SIZE": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "None\n"
 
 
 def test_while_postgres_is_away_the_process_still_says_that_it_lives(crowded, crowded_url):
