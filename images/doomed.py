@@ -122,6 +122,15 @@ def _remove(rows: Sequence[DoomedObjects], *, wanted: set[str]) -> None:
     ).delete()
 
 
+def remove_if_deleted(image: Image, written: Iterable[str]) -> bool:
+    """Remove what was written of a photo just now, if its row was deleted meanwhile: what was noted
+    of it may be removed by then, and reconciliation would make a photo of it again. True if so."""
+    if Image.objects.filter(pk=image.pk).exists():
+        return False
+    photo_storage().delete_keys(written)
+    return True
+
+
 def wanted_of(image_id: UUID) -> set[str]:
     """What the photo shows, or is about to: it may have come back to a group it had left."""
     image = Image.objects.filter(pk=image_id).first()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db.models.functions import Now
 
-from images import locks, markers, versions
-from images.media import originals
+from images import doomed, locks, markers, versions
+from images.media import keys, originals
 from images.media.storage import ObjectMissing, photo_storage
 from images.models import Image, Upload
 
@@ -117,6 +117,8 @@ def _edit_original(image: Image) -> Outcome:
         if removal is None:
             return Outcome(Original.NONE)
         storage.put_file(key, edited, content_type=image.content_type)
+        if doomed.remove_if_deleted(image, [key, *keys.markers(image.pk)]):
+            raise Gone
         return Outcome(Original.EDITED, removal)
 
 

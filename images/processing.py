@@ -505,6 +505,7 @@ def _give_back_lost_original(twin: Image, source: Path, *, sha256: str) -> None:
             except originals.Unproven:
                 return
         photo_storage().put_file(found.original_key, original, content_type=found.content_type)
+        doomed.remove_if_deleted(found, [found.original_key])
         if found.is_original_lost:
             mending.note_original_found(found)
 
