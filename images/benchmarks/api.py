@@ -151,7 +151,7 @@ def _check(client: Client, cases: list[Case]) -> None:
         if case.photos:
             results = answers[case.name]["results"]
             assert len(results) == case.photos
-            assert all(len(row["variants"]) == 4 for row in results)
+            assert all(len(row["variants"]) == 5 for row in results)
     assert _without_urls(answers["list"]) == _without_urls(answers["list, plain"])
     for name, count in (("announce", 1), ("announce 100", 100)):
         assert len(_urls(answers[name])) == count

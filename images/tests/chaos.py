@@ -395,7 +395,7 @@ def _wanted(world: World) -> set[str]:
     wanted = set()
     for row in world.rows():
         if row.status == "done":
-            assert len(variants[row.image_id]) == 4
+            assert len(variants[row.image_id]) == 5
             wanted |= {row.original_key, *variants[row.image_id].values()}
         elif row.failure == "crashed":
             wanted.add(keys.incoming(row.id))  # kept for somebody to look at

@@ -204,7 +204,7 @@ def test_what_is_shown_of_stuffed_files_holds_no_metadata(cleo, bucket, tmp_path
             paths.append(tmp_path / f"{draw.__name__}-{variant.name}")
             bucket.download(variant.key, paths[-1])
             assert drawing.SECRET not in paths[-1].read_bytes()
-    assert len(paths) == 4 * len(STUFFED)
+    assert len(paths) == 5 * len(STUFFED)
     found = leaks(*paths)
     assert len(found) == len(paths)
     assert set().union(*found.values()) == set()
