@@ -29,7 +29,9 @@ def take(
     Raises quota.Exhausted, StorageUnavailable.
     """
     described = _hashed(file, described)
-    (ticket,) = uploads.announce(sender, [described], uploader_name=uploader_name)
+    (ticket,) = uploads.announce(
+        sender, [described], uploader_name=uploader_name, bytes_are_here=True
+    )
     return _send(ticket, file)
 
 

@@ -115,19 +115,21 @@ def announce(
     *,
     uploader_name: str = "",
     takes_new: bool = True,
+    bytes_are_here: bool = False,
 ) -> list[Ticket]:
     """Make a row for each file, or find the one made before. All of them, or none.
 
     A file is known again by its client_id, or by a declared SHA-256 among the sender's *own*
     uploads; announcing it again is harmless and answers where it stands.
 
-    Raises quota.Exhausted, TooManyPending, ClientIdTaken for one that names a replacement, and
-    TakesNothingNew unless it `takes_new` ones.
+    Raises quota.Exhausted, TooManyPending unless their `bytes_are_here`, ClientIdTaken for one that
+    names a replacement, and TakesNothingNew unless it `takes_new` ones.
     """
     if not sender.is_known_again:
         # Strangers share this key: the client_id of one says nothing about the file of another.
         files = [with_changes(file, client_id=None) for file in files]
-    announcing = partial(_announce, sender, files, uploader_name, takes_new=takes_new)
+    options = {"takes_new": takes_new, "is_bounded": not bytes_are_here}
+    announcing = partial(_announce, sender, files, uploader_name, **options)
     try:
         with transaction.atomic():
             return announcing()
@@ -138,7 +140,12 @@ def announce(
 
 
 def _announce(
-    sender: Sender, files: Sequence[Announced], uploader_name: str, *, takes_new: bool
+    sender: Sender,
+    files: Sequence[Announced],
+    uploader_name: str,
+    *,
+    takes_new: bool,
+    is_bounded: bool,
 ) -> list[Ticket]:
     known = _known_uploads(sender, files)
     tickets = []
@@ -153,7 +160,7 @@ def _announce(
         _remember(known, upload)
         tickets.append(Ticket(upload))
     fresh = [ticket.upload for ticket in tickets if not ticket.was_known]
-    if fresh:
+    if fresh and is_bounded:
         _refuse_too_many(sender, fresh)
     if fresh and sender.invitation is not None:
         byte_count = sum(upload.declared_byte_size for upload in fresh)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from groups.tests.factories import GroupFactory
 from images.models import Upload
@@ -124,3 +125,19 @@ def test_nobody_announces_without_end(cleo, ben, group, signed_in, settings, who
     put(ticket["upload"], data)
     client.post(f"{UPLOADS}{ticket['id']}/complete/")
     assert client.post(UPLOADS, {"files": files(1), **about}).status_code == 201
+
+
+def test_photos_that_come_whole_are_taken_beside_as_many_announced_ones(cleo, client, settings):
+    settings.UPLOADS_PENDING_MAX = 20
+    assert cleo.announce(*files(20)).status_code == 201
+    whole = cleo.client.post(
+        "/api/v1/images/", {"file": photo("a.jpg", seed=1)}, format="multipart"
+    )
+    assert whole.status_code == 202
+    page = client.post(f"/i/{cleo.invitation.token}/", {"files": photo("b.jpg", seed=2)})
+    assert page.status_code == 200
+    assert Upload.objects.filter(status=Upload.Status.QUEUED).count() == 2
+
+
+def photo(name, *, seed):
+    return SimpleUploadedFile(name, drawing.jpeg(seed=seed), "image/jpeg")
