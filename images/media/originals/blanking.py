@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from images.media.originals import pieces
+
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterable
@@ -22,7 +24,7 @@ def blank_gaps(
     at = start
     for part_at, part_end in sorted([*kept, (end, end)]):
         gap_end = min(part_at, end)
-        while gap_end > at and (found := _NOT_ZERO.search(data, at, gap_end)):
+        while found := pieces.search(_NOT_ZERO, data, at, gap_end, byte_size=1):
             was_filled = True
             at = min(found.start() + _PIECE_BYTES, gap_end)
             data[found.start() : at] = bytes(at - found.start())

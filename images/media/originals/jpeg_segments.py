@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from images.media import jpeg
+from images.media.originals import pieces
 from images.media.originals.telling import Unproven
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def end_of_picture(data: mmap.mmap, at: int) -> int:
             raise Unproven("There is metadata between its scans.")
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
         if marker == jpeg.SOS:
-            found = _AFTER_PIXELS.search(data, at)
+            found = pieces.search(_AFTER_PIXELS, data, at, len(data), byte_size=2)
             if found is None:
                 raise Unproven("Its pixels do not end.")
             at = found.start()

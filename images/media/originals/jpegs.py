@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.media import jpeg, tiff
-from images.media.originals import jpeg_segments, tiff_tags
+from images.media.originals import jpeg_segments, pieces, tiff_tags
 from images.media.originals.telling import Removal, Removed, Unproven
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_PICTURES: Final = 8  # in one JPEG file: a gain map, a preview, a second eye
 MAX_XMP_BYTES: Final = 32 * 1024 * 1024  # of one picture, depth maps among it
 
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
 _MPF_START: Final = b"MPF\0"
 _IPTC_START: Final = b"Photoshop 3.0\0"
 _KNOWN_APP2: Final = (jpeg.ICC_START, _MPF_START, b"urn:iso:std:iso:ts:21496:-1\0")
@@ -56,7 +57,7 @@ def edit(path: Path, removal: Removal) -> None:
 
 
 def _over_zeros(data: mmap.mmap, at: int) -> int:
-    found = re.compile(rb"[^\0]").search(data, at)
+    found = pieces.search(_NOT_ZERO, data, at, len(data), byte_size=1)
     return found.start() if found else len(data)
 
 
