@@ -172,7 +172,7 @@ def slow_reader(server, path, *, times=1):
 def test_whoever_does_not_read_the_answer_holds_no_thread(server, large_file):
     with ExitStack() as held:
         for _ in range(8):
-            held.enter_context(slow_reader(server, large_file, times=6))
+            held.enter_context(slow_reader(server, large_file, times=20))
         time.sleep(0.5)
         assert server.ask("GET", f"/i/{server.token}/").status == 200
         guest_sends_a_photo(server, seed=time.monotonic_ns() % 10**6)
@@ -184,8 +184,8 @@ def test_whoever_leaves_amid_an_answer_leaves_no_open_file(server, large_file):
     for _ in range(3):
         with ExitStack() as held:
             for _ in range(20):
-                held.enter_context(slow_reader(server, large_file, times=6))
-            wait_until(lambda: process.num_fds() >= before + 40)  # a socket and a file for each
+                held.enter_context(slow_reader(server, large_file, times=20))
+            wait_until(lambda: process.num_fds() >= before + 30)  # sockets, and files
         wait_until(lambda: process.num_fds() <= before + 5)
 
 
