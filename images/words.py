@@ -42,6 +42,7 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "copy": _("The same photo as {name}"),
     "interrupted": _("Not finished. Choose it again to send the rest."),
     "notSent": _("It was not sent."),
+    "unconfirmed": _("Sent, but nobody confirmed that it arrived."),
     # How far all of them are.
     "arrived": {
         "one": _counted("{count} of {total} arrived", "{count} of {total} arrived", 1),
@@ -64,6 +65,10 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
         "other": _counted("{count} cannot be sent", "{count} cannot be sent", 2),
     },
     "failedCount": _("{count} failed"),
+    "unconfirmedCount": {
+        "one": _counted("{count} not confirmed", "{count} not confirmed", 1),
+        "other": _counted("{count} not confirmed", "{count} not confirmed", 2),
+    },
     "cancelledCount": {
         "one": _counted("{count} cancelled", "{count} cancelled", 1),
         "other": _counted("{count} cancelled", "{count} cancelled", 2),
@@ -111,18 +116,18 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "wrongKind": _("This kind of file cannot be sent. Photos in {formats} can."),
     "tooBig": _("Too big: a photo may have up to {size}."),
     "noRoom": _("This link is full: it has no room for this photo."),
+    # When they were chosen: what was sent since has taken some of it.
     "roomForFiles": {
-        "one": _("This link has room for {count} more photo."),
-        "other": _("This link has room for {count} more photos."),
+        "one": _("This link had room for {count} more photo."),
+        "other": _("This link had room for {count} more photos."),
     },
-    "roomForBytes": _("It takes up to {size} more."),
+    "roomForBytes": _("It had room for {size} more."),
     "emptyOrFolder": _("This file is empty, or a folder."),
     "somethingWrong": _("Something went wrong."),
     "noAnswer": _("The server could not be reached."),
     "storeRefused": _("The photo store refused it ({status})."),
     "connectionLost": _("The connection was lost."),
     "unreadable": _("This photo cannot be read any more. Please choose it again."),
-    "unconfirmed": _("It was sent, but did not arrive."),
     "couldNotBeSent": _("It could not be sent."),
 }
 

@@ -22,6 +22,7 @@ WATCH = """
   const NAMES = {
     here: /(\\d+) (?:was|were) already here/, copy: /(\\d+) chosen twice/,
     rejected: /(\\d+) not shown/, refused: /(\\d+) cannot be sent/, failed: /(\\d+) failed/,
+    unconfirmed: /(\\d+) not confirmed/,
     interrupted: /(\\d+) not finished/, cancelled: /(\\d+) cancelled/, deleted: /(\\d+) deleted/,
   };
   function look() {
@@ -116,7 +117,7 @@ async def test_when_there_is_no_room_for_all(guest):
     assert answer.ok, await answer.text()
     page = await guest.open(script=WATCH)
     await guest.choose(*many(guest, 4))
-    await says(page, "2 of 4 arrived, 2 cannot be sent", "has room for 2 more photos.")
+    await says(page, "2 of 4 arrived, 2 cannot be sent", "had room for 2 more photos.")
     await agrees(page)
 
 

@@ -71,6 +71,27 @@ def test_a_part_of_another_size_is_refused_by_the_store(cleo, bucket):
     assert put(signed, part(3) + b"x").status == 403
 
 
+def test_a_part_that_is_short_has_not_arrived(cleo, bucket):
+    """Signatures let none through; a store that kept what came of a broken connection might."""
+    ticket = cleo.announce_one(DATA)
+    for number in [1, 2, 3]:
+        send_part(cleo, ticket, number)
+    upload = Upload.objects.get()
+    bucket.connection.meta.client.upload_part(
+        Bucket=bucket.bucket_name,
+        Key=upload.incoming_key,
+        UploadId=upload.multipart_id,
+        PartNumber=2,
+        Body=part(2)[:-1],
+    )
+    assert cleo.complete(ticket["id"]).json()["missing_parts"] == [2]
+    parts = cleo.client.get(f"/api/v1/uploads/{ticket['id']}/parts/").json()["parts"]
+    assert [part["part"] for part in parts] == [1, 3]
+
+    send_part(cleo, ticket, 2)
+    assert cleo.complete(ticket["id"]).status_code == 202
+
+
 @pytest.mark.parametrize(("part", "status"), [(0, 400), (4, 409), (10_001, 409), ("x", 400)])
 def test_a_part_that_cannot_be_is_refused(cleo, bucket, part, status):
     ticket = cleo.announce_one(DATA)

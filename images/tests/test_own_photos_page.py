@@ -164,7 +164,7 @@ def test_what_the_link_has_no_room_for_is_said_before_and_the_rest_is_sent(open_
 def test_bytes_are_limited_in_words_too(open_page, invited):
     page = open_page(invited(max_bytes=300_000)["upload_link"])
     choose(page, picture("small.jpg"), picture("large.jpg", size=400_000))
-    expect(row(page, "large")).to_contain_text("It takes up to")
+    expect(row(page, "large")).to_contain_text("It had room for")
     wait_for(page, "small", "ready")
 
 

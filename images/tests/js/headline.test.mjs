@@ -37,6 +37,7 @@ for (const [given, count, meaning] of [
   ["1 ready, 1 rejected: Dark", "1 of 2 arrived, 1 not shown by the hosts", THANKS],
   ["1 ready, 300 interrupted", "1 of 301 arrived, 300 not finished", "Nothing is being sent now."],
   ["1 ready, 1 cancelled, 1 deleted", "1 of 1 arrived, 1 cancelled, 1 deleted", THANKS],
+  ["1 ready, 1 unconfirmed", "1 of 2 arrived, 1 not confirmed", ""],
   ["5 cancelled", "5 cancelled", ""],
 ]) {
   test(`${given}: ${count}`, () => {

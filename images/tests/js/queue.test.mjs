@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Problem } from "../../../static/js/upload/api.js";
+import { NoAnswer, Problem } from "../../../static/js/upload/api.js";
 import { makeQueue } from "../../../static/js/upload/queue.js";
 import { FakeRequest, install, requests } from "./fake_xhr.mjs";
 
@@ -383,7 +383,36 @@ test("a withdrawn link ends the waits of those apart, too", async () => {
   const [{ item }] = queue.add([photo("a", 1)]);
   await hurryUntil(() => item.isApart && item.state === "paused");
   queue.close(revoked);
-  assert.deepEqual([item.state, item.detail, queue.isBusy()], ["refused", "Withdrawn", false]);
+  assert.deepEqual([item.state, queue.isBusy()], ["unconfirmed", false]);
+});
+
+test("whose confirmation was lost before the link was withdrawn is not said to be unsent", async () => {
+  const revoked = new Problem(
+    { status: 403, headers: new Headers() },
+    { type: "https://x/problems/invitation-revoked/", title: "Withdrawn" },
+  );
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const lost = [new NoAnswer()];
+  const complete = () => Promise.reject(lost.pop() ?? revoked);
+  const { queue, told } = makeTab(makeServer({ complete }));
+  const [{ item }] = queue.add([photo("a", 1)]);
+  await hurryUntil(() => !queue.isBusy());
+  assert.deepEqual([item.state, told.closed], ["unconfirmed", ["invitation-revoked"]]);
+  // The receipt knows, should it be read again.
+  queue.update([{ id: "a", status: "done" }]);
+  assert.equal(item.state, "ready");
+});
+
+test("of a photo that the server missed since, a lost answer leaves no doubt", async () => {
+  const problem = (status, slug) =>
+    new Problem({ status, headers: new Headers() }, { type: `https://x/problems/${slug}/` });
+  FakeRequest.onsend = (request) => setTimeout(() => request.answer(200), 0);
+  const answers = [new NoAnswer(), problem(409, "upload-not-arrived"), problem(403, "invitation-revoked")];
+  const complete = () => Promise.reject(answers.shift());
+  const { queue, states } = makeTab(makeServer({ complete }));
+  queue.add([photo("a", 1)]);
+  await hurryUntil(() => !queue.isBusy());
+  assert.deepEqual(states(), ["refused"]);
 });
 
 test("one that cannot be sent can be taken off the list", async () => {

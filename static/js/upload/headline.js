@@ -6,7 +6,10 @@ import { say } from "./words.js";
 
 // What counts by itself, in the order it is told; `hereCount` and so on are the sentences. Stored
 // and ready have arrived, and all others are still on their way.
-const TOLD = ["here", "copy", "rejected", "refused", "failed", "interrupted", "cancelled", "deleted"];
+const TOLD = [
+  ...["here", "copy", "rejected", "refused", "failed", "unconfirmed"],
+  ...["interrupted", "cancelled", "deleted"],
+];
 const REASONS = 2;
 
 /** How many rows there are of each kind. Each row counts once. */
@@ -46,7 +49,7 @@ export function headline(rows, { isOnline = true, closed = "" } = {}) {
   const meaning = [trouble && say(trouble), closed, ...reasons(rows, closed)];
   if (onTheWay) meaning.push(say("keepOpen"));
   else if (counts.interrupted) meaning.push(say("nothingIsSent"));
-  else if (total && !counts.refused && !counts.failed) meaning.push(say("thanks"));
+  else if (total && !counts.refused && !counts.failed && !counts.unconfirmed) meaning.push(say("thanks"));
   return [line.filter(Boolean).join(", "), meaning.filter(Boolean).join(" ")];
 }
 

@@ -279,6 +279,7 @@ function drawChooser(all) {
   const isQuiet = Boolean(isShut || isFull || closed);
   byId("chooser").classList.toggle("is-closed", isQuiet);
   choosing.classList.toggle("is-quiet", isQuiet);
+  if (isQuiet) setText(byId("choose-hint"), page.formats); // no more how many it takes
   const isHidden = isShut && !all.some(({ state }) => state === "interrupted");
   for (const id of ["chooser", "broke-off"]) if (byId(id)) byId(id).hidden = isHidden;
 }

@@ -8,7 +8,7 @@ import { ARRIVED, NOT_SENT, SETTLED, detailOf, keyOf, stateOf } from "./states.j
 import { Unreadable, transfer } from "./transfer.js";
 import { say } from "./words.js";
 
-const RETRIABLE = new Set([...NOT_SENT, "cancelled"]);
+const RETRIABLE = new Set([...NOT_SENT, "unconfirmed", "cancelled"]);
 const IN_FLIGHT = 3;
 const BATCH = 20;
 const READ_AGAIN_MS = 2000;
@@ -270,6 +270,10 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     close(problem);
     // Whoever has chosen more since has made us forget why it was stopped.
     const cause = (problem instanceof Stopped && closedBy) || problem;
+    if (LINK_IS_DEAD.has(cause.slug) && item.ticket?.isUnconfirmed) {
+      set(item, { state: "unconfirmed", isSpent });
+      return;
+    }
     const isUnreadable = cause instanceof Unreadable;
     const isRefused = LINK_IS_CLOSED.has(cause.slug) || !(item.id || isUnreadable);
     const canRetry = !(isUnreadable || LINK_IS_DEAD.has(cause.slug));

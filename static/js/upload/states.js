@@ -11,12 +11,13 @@
 //   copy         the same photo is in this list under another name
 //   refused      it cannot be sent; `detail` says why, `canRetry` whether that may change
 //   failed       `detail` says why, `canRetry` whether trying again may help
+//   unconfirmed  sent, but the link was withdrawn before the server's answer came
 //   cancelled    by the person, before it had arrived
 //   deleted      by the person, after it had arrived; it can be taken back
 //   interrupted  announced on another visit, and the file is not at hand
 export const ARRIVED = new Set(["stored", "ready", "rejected", "here"]);
 export const NOT_SENT = new Set(["refused", "failed"]);
-export const SETTLED = new Set([...ARRIVED, ...NOT_SENT, "copy", "cancelled", "deleted"]);
+export const SETTLED = new Set([...ARRIVED, ...NOT_SENT, "copy", "unconfirmed", "cancelled", "deleted"]);
 const STATE_BY_STATUS = {
   queued: "stored",
   processing: "stored",

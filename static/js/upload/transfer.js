@@ -36,6 +36,14 @@ export async function transfer({ api, file, ticket, pace, signal, onProgress, ..
   const patience = { signal, ...told };
   const job = { api, file, ticket, pace, signal, onProgress, patience, stalls: 0 };
   const address = `uploads/${ticket.id}/complete/`;
+  const confirm = async () => {
+    try {
+      return await api.post(address);
+    } catch (problem) {
+      ticket.isUnconfirmed ||= problem.isTemporary; // it may have arrived all the same
+      throw problem;
+    }
+  };
   let missing;
   let doubts = 0;
   for (let round = 0; round < ROUNDS && doubts < CONFIRM_TRIES; round += 1) {
@@ -43,12 +51,13 @@ export async function transfer({ api, file, ticket, pace, signal, onProgress, ..
       ticket.isSent || (await (ticket.multipart ? sendParts(job, missing) : sendWhole(job)));
     ticket.isSent = isConfirmed;
     try {
-      return await persist(() => api.post(address), job.patience);
+      return await persist(confirm, job.patience);
     } catch (problem) {
       if (problem.slug === "upload-not-arrived") missing = problem.body.missing_parts;
       else if (problem.slug !== "upload-mismatch") throw problem;
     }
     ticket.isSent = false;
+    ticket.isUnconfirmed = false;
     // Only a store that says "got it" can be doubted; a lost answer is the network's fault.
     if (isConfirmed) doubts += 1;
     await nap(backoff(round), signal);
