@@ -26,6 +26,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 		{ echo "Bandpics needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "Could not make a virtualenv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing into $(VENV) (about 1.2 GB). This takes a minute or two."
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 

@@ -1,7 +1,7 @@
 """Settings, read from the environment only; whatever is missing or nonsense stops the start.
 
-Each variable stands in README.md and `.env.example`. `NAME_FILE` is read in place of `NAME`
-(Docker and Kubernetes secrets).
+Each variable stands in README.md, the usual ones in `.env.example`, too. `NAME_FILE` is
+read in place of `NAME` (Docker and Kubernetes secrets).
 """
 
 from __future__ import annotations

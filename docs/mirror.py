@@ -1,7 +1,6 @@
 """Keeps a folder like the photos that an API key may see. Run it again and again, as cron does:
 
-BANDPICS=https://photos.example.org API_KEY=… python3 mirror.py FOLDER
-"""
+BANDPICS=https://photos.example.org API_KEY=… python3 mirror.py FOLDER"""
 
 import json
 import os
@@ -34,6 +33,7 @@ def images(**query):
 
 
 def mirror(folder):
+    folder.mkdir(parents=True, exist_ok=True)
     state_file = folder / "state.json"
     state = json.loads(state_file.read_text()) if state_file.exists() else {"hashes": {}}
     hashes = state["hashes"]  # of the original behind each file: another one, another file

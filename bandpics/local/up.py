@@ -149,9 +149,10 @@ def _welcome(
         say(f"           e-mail {known['admin_email']}, password {known['admin_password']}")
         say("           (shown only now; also in stack.json)")
     elif known["admin_email"]:
+        say(f"           e-mail {known['admin_email']}; a new password:")
         is_default = data_dir.path == environment.DEFAULT_DATA_DIR
-        manage = "manage.py" if is_default else f"manage.py --data-dir {data_dir.path}"
-        say(f"           e-mail {known['admin_email']}; new password: {manage} changepassword")
+        option = "" if is_default else f" --data-dir {data_dir.path}"
+        say(f"           {sys.executable} manage.py{option} changepassword {known['admin_email']}")
     say(f"  API      {web}/api/v1/docs/")
     if "EMAIL_URL" not in os.environ:
         say(f"  Mail     none is sent; it is kept in {data_dir / 'mail'}")

@@ -90,8 +90,10 @@ def test_the_mirror_ends_complete_and_right(running_stack, newcomer, tmp_path):
         "OVERLAP": "10",
     }
 
+    folder = tmp_path / "not" / "there yet"
+
     def mirror():
-        command = [sys.executable, str(SCRIPT), str(tmp_path)]
+        command = [sys.executable, str(SCRIPT), str(folder)]
         subprocess.run(command, env=environment, check=True, timeout=WAIT_SECONDS)
 
     stop, runs = threading.Event(), []
@@ -99,7 +101,7 @@ def test_the_mirror_ends_complete_and_right(running_stack, newcomer, tmp_path):
     def mirror_again_and_again():
         while not stop.is_set():
             mirror()
-            runs.append(len(list(tmp_path.glob("*.jpg"))))
+            runs.append(len(list(folder.glob("*.jpg"))))
 
     with ThreadPoolExecutor(6) as pool, ends(stop):
         mirroring = pool.submit(mirror_again_and_again)
@@ -147,7 +149,7 @@ def test_the_mirror_ends_complete_and_right(running_stack, newcomer, tmp_path):
 
     rows = {row["id"]: row for row in ada.listed()}
     assert set(rows) == set(ids[20:160] + ids[180:])
-    files = {file.stem: file.read_bytes() for file in tmp_path.glob("*.jpg")}
+    files = {file.stem: file.read_bytes() for file in folder.glob("*.jpg")}
     assert set(files) == set(rows)
     for image_id, row in rows.items():
         assert files[image_id] == _pool.request("GET", row["variants"]["fullsize"]["url"]).data

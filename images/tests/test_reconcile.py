@@ -84,6 +84,12 @@ def test_it_says_so_in_words(photo, bucket, capsys):
     assert photo.original_key in out
 
 
+@pytest.mark.parametrize("wrong", ["soon", "-1", "1.5", ""])
+def test_a_grace_that_is_no_number_of_minutes_is_refused_in_words(wrong):
+    with pytest.raises(CommandError, match="give whole minutes from 0, not '"):
+        call_command("reconcile", f"--grace={wrong}")
+
+
 def test_a_missing_size_is_rendered_again_to_the_same_bytes(photo, bucket, tmp_path):
     keys = [row.key for row in photo.variants.filter(name__in=["thumb", "fullsize"])]
     before = bytes_of(bucket, tmp_path, *keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import time
 
 import psutil
@@ -46,7 +47,8 @@ def test_whatever_ends_it_a_restart_finds_everything(up):
 
     assert up.start() == first  # the same link, keys, password and ports
     assert first["admin_password"] not in up.said()
-    assert f"manage.py --data-dir {up.data_dir} changepassword" in up.said()
+    command = f"manage.py --data-dir {up.data_dir} changepassword {first['admin_email']}"
+    assert f"{sys.executable} {command}\n" in up.said()
     answer = s3_client(first).get_object(Bucket=first["s3_bucket"], Key="kept.jpg")
     assert answer["Body"].read() == b"bytes"
     assert answer["ContentType"] == "image/jpeg"  # from the name: see s3_server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -79,10 +80,9 @@ class Command(BaseCommand):
 
 
 def _minutes(text: str) -> timedelta:
-    minutes = int(text)
-    if minutes < 0:
-        raise ValueError
-    return timedelta(minutes=minutes)
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ArgumentTypeError(f"give whole minutes from 0, not {text!r}")
+    return timedelta(minutes=int(text))
 
 
 def _as_json(report: Report) -> str:
