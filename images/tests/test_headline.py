@@ -61,7 +61,7 @@ def many(guest, count):
 
 async def agrees(page):
     """At every look there was."""
-    assert await page.evaluate("looks") > 3
+    await page.wait_for_function("looks > 3")
     assert await page.evaluate("wrong") == []
 
 
@@ -180,8 +180,10 @@ async def test_a_server_that_crashes_for_long_costs_no_photo(guest):
     await agrees(page)
 
 
+@pytest.mark.long
 @row_once
 async def test_half_of_the_photos_are_shown_soon_after_they_are_done(guest):
+    """Measured on a machine at rest; receipt.test.mjs holds the rhythm by a clock of its own."""
     script = """
       window.readyAt = {};
       setInterval(() => {
