@@ -194,9 +194,9 @@ async function choose(files) {
     add(files.slice(next, next + ROWS_AT_ONCE));
     draw(); // no row without the headline counting it
     if (next) continue;
-    // On a phone the list begins below what one sees.
-    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    byId("standing").scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
+    // On a phone the list begins below what one sees. Not smoothly: that ends short of it where
+    // the page grows meanwhile.
+    byId("standing").scrollIntoView();
   }
 }
 
