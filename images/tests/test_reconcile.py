@@ -480,7 +480,8 @@ def test_a_photo_somebody_is_at_is_left_for_the_next_time(photo, bucket):
     done.set()
     holder.join()
     assert (code, report["differences"]["size-missing"]["mended"]) == (1, 0)
-    assert reconcile("--fix")[0] == 0
+    code, report = reconcile("--fix")
+    assert code == 0, report
 
 
 @pytest.mark.django_db(transaction=True)
