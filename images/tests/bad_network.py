@@ -160,6 +160,10 @@ class Guest:
             re.search("connection|offline|server|store|Wi-Fi", line) for line in said
         )
 
+    async def last_pause(self) -> str:
+        """Why the page paused last. It may be trying again at this very moment."""
+        return [line for line in await self.said() if line.startswith("paused: ")][-1]
+
     async def until(self, is_so: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not is_so():

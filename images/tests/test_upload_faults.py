@@ -154,11 +154,11 @@ async def test_six_seconds_offline(guest):
     await guest.until(lambda: slow.hits)
     await page.context.set_offline(True)
     await guest.states("paused")
-    assert "offline" in (await guest.said())[-1]
+    assert "offline" in await guest.last_pause()
     slow.lift()
     await asyncio.sleep(6)
     await guest.states("paused")
-    assert "offline" in (await guest.said())[-1]
+    assert "offline" in await guest.last_pause()
     await page.context.set_offline(False)
     await guest.arrives(file)
 
@@ -170,7 +170,7 @@ async def test_offline_before_anything_was_said(guest):
     await page.context.set_offline(True)
     await guest.choose(file)
     await guest.states("paused")
-    assert "offline" in (await guest.said())[-1]
+    assert "offline" in await guest.last_pause()
     await page.context.set_offline(False)
     await guest.arrives(file)
 
@@ -445,7 +445,7 @@ async def test_a_minute_offline(guest):
     await guest.states("paused")
     slow.lift()
     await asyncio.sleep(60)
-    assert "offline" in (await guest.said())[-1]
+    assert "offline" in await guest.last_pause()
     await page.context.set_offline(False)
     await guest.arrives(file)
 
