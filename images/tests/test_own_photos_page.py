@@ -107,15 +107,15 @@ def test_what_is_cancelled_gives_its_place_back(open_page, invited, api):
     choose(page, *[picture(f"slow{n}.jpg", size=150_000 + n * 20_000) for n in range(5)])
     wait_for(page, "slow0", "sending")
     # As soon as anything can be known, and not before, it says how long.
-    expect(page.locator("#pace-words")).to_contain_text("sent")
-    expect(page.locator("#pace-words")).to_contain_text("left", timeout=10_000)
+    expect(page.locator("#progress-message")).to_contain_text("sent")
+    expect(page.locator("#progress-message")).to_contain_text("left", timeout=10_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
     row(page, "slow0").get_by_role("button", name="Cancel").click()
     expect(row(page, "slow0")).to_contain_text("Cancelled")
     page.get_by_role("button", name="Cancel all").click()
     expect(page.locator('.photo[data-state="cancelled"]')).to_have_count(5)
-    expect(page.locator("#pace")).to_be_hidden()
+    expect(page.locator("#progress")).to_be_hidden()
     expect(page.locator("#summary-count")).to_have_text("5 cancelled")
 
     def used() -> int:
@@ -179,11 +179,11 @@ def test_the_receipt_lists_more_than_a_batch(running_stack, open_page, invited):
         url = f"{running_stack['web_url']}/api/v1/uploads/"
         assert urllib3.request("POST", url, json={"files": files}, headers=headers).status == 201
     page = open_page(link["upload_link"])
-    expect(page.locator("#past-list .photo")).to_have_count(300)
+    expect(page.locator("#previous-uploads-list .photo")).to_have_count(300)
     expect(page.locator("#summary-count")).to_have_text("0 of 300 arrived, 300 not finished")
     # One that will not be finished gives its place back.
     row(page, "2-99.jpg").get_by_role("button", name="Cancel").click()
-    expect(page.locator("#past-list .photo")).to_have_count(299)
+    expect(page.locator("#previous-uploads-list .photo")).to_have_count(299)
 
 
 def test_in_a_closed_group_what_broke_off_is_finished_and_nothing_new_taken(

@@ -291,7 +291,7 @@ async def _two_of_three(guest):
 
 
 async def _choose_all_again(guest, page, files):
-    past = page.locator("#past-list .photo")
+    past = page.locator("#previous-uploads-list .photo")
     await _expect_count(past.and_(page.locator("[data-state=ready]")), 2)
     await _expect_count(past.and_(page.locator("[data-state=interrupted]")), 1)
     before = guest.puts
@@ -394,7 +394,7 @@ async def test_a_file_that_changed_asks_to_be_chosen_again(guest):
     guest.s3.heal()
     await guest.states("failed")
     assert "choose it again" in (await guest.said())[-1]
-    assert await page.locator("#now-list .photo-act:visible").count() == 0
+    assert await page.locator("#now-list .photo-action:visible").count() == 0
     await guest.choose(file)
     await guest.states("ready")
     await guest.group_has(file, given_up=1)  # other bytes: what was announced is another photo

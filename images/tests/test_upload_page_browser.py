@@ -230,7 +230,7 @@ def test_by_keyboard_alone(open_page, files):
         ),
     )
     chosen.value.set_files(files("stage.jpg"))
-    expect(page.locator(".photo-act").filter(has_text="Try again")).to_be_visible()
+    expect(page.locator(".photo-action").filter(has_text="Try again")).to_be_visible()
     page.unroute(announcing)
     retry = page.get_by_role("button", name=re.compile("Try again ?: stage.jpg"))
     page.keyboard.press("Tab")

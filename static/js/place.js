@@ -2,8 +2,8 @@
    guest agrees. */
 
 import { connect } from "./upload/api.js";
-import { deviceSecret, recall, remember } from "./upload/memory.js";
-import { language, say } from "./upload/words.js";
+import { deviceSecret, getItem, setItem } from "./upload/local_storage.js";
+import { language, t } from "./upload/messages.js";
 
 const byId = (id) => document.getElementById(id);
 const page = byId("place")?.dataset;
@@ -22,7 +22,7 @@ async function start(api) {
 
   async function load() {
     const line = await api.get(`uploads/${page.image}/`);
-    if (!line.photo || line.photo.trashed_at) throw new Error(say("notYours"));
+    if (!line.photo || line.photo.trashed_at) throw new Error(t("notYours"));
     photo = line.photo;
     byId("photo-name").textContent = line.filename;
     byId("photo").hidden = false;
@@ -45,11 +45,11 @@ async function start(api) {
     try {
       const answer = await work();
       await load();
-      byId("done").textContent = typeof done === "function" ? done(answer) : say(done);
+      byId("done").textContent = typeof done === "function" ? done(answer) : t(done);
       return true;
     } catch (problem) {
       if (problem.status === 412) await load().catch(() => {});
-      complain(problem.status === 412 ? say("changedElsewhere") : problem.message);
+      complain(problem.status === 412 ? t("changedElsewhere") : problem.message);
       return false;
     }
   }
@@ -99,7 +99,7 @@ async function start(api) {
     event.preventDefault();
     const location = typed();
     if (!location) {
-      complain(say("placeIncomplete"));
+      complain(t("placeIncomplete"));
       const wrong = Math.abs(degrees("latitude")) <= 90 ? "longitude" : "latitude";
       byId(wrong).setAttribute("aria-invalid", "true");
       byId(wrong).focus();
@@ -107,7 +107,7 @@ async function start(api) {
     }
     const save = () => api.patch(`images/${page.image}/`, { location }, photo.etag);
     if (await change(save, "placeSaved")) {
-      remember("place", JSON.stringify(location));
+      setItem("place", JSON.stringify(location));
       document.querySelector(".back").focus();
     }
   });
@@ -132,7 +132,7 @@ async function start(api) {
     byId("use-position").addEventListener("click", () => {
       navigator.geolocation.getCurrentPosition(
         ({ coords }) => use({ lat: coords.latitude, lon: coords.longitude }),
-        () => complain(say("noPosition")),
+        () => complain(t("noPosition")),
         { enableHighAccuracy: true, timeout: 20_000, maximumAge: 60_000 },
       );
     });
@@ -154,7 +154,7 @@ async function start(api) {
     try {
       await leaflet();
     } catch {
-      complain(say("noMap"));
+      complain(t("noMap"));
       return;
     }
     byId("map-question").hidden = true;
@@ -190,11 +190,11 @@ async function start(api) {
     const agreed = `map:${page.mapHost}`;
     byId("map-question").hidden = false;
     byId("show-map").addEventListener("click", () => {
-      remember(agreed, "yes");
+      setItem(agreed, "yes");
       showMap({ isAsked: true });
     });
     byId("hide-map").addEventListener("click", () => {
-      remember(agreed, "");
+      setItem(agreed, "");
       map?.remove();
       map = null;
       byId("map-area").hidden = true;
@@ -205,24 +205,24 @@ async function start(api) {
 
   try {
     await load();
-    if (page.tiles && recall(`map:${page.mapHost}`) && !byId("form").hidden) await showMap();
+    if (page.tiles && getItem(`map:${page.mapHost}`) && !byId("form").hidden) await showMap();
   } catch (problem) {
-    complain(problem.status === 404 ? say("notYours") : problem.message);
+    complain(problem.status === 404 ? t("notYours") : problem.message);
   }
 }
 
 /** In words, what became of the original. */
 function whatWasForgotten({ original, removed }) {
-  if (original === "dropped") return say("placeAndOriginalRemoved");
-  if (original === "none") return say("placeRemoved");
+  if (original === "dropped") return t("placeAndOriginalRemoved");
+  if (original === "none") return t("placeRemoved");
   const list = new Intl.ListFormat(language, { type: "conjunction" });
-  return say("placeForgotten", { removed: list.format(removed.map((one) => say(`removed:${one}`))) });
+  return t("placeForgotten", { removed: list.format(removed.map((one) => t(`removed:${one}`))) });
 }
 
 /** Where this device put a photo last. Null if it did not, or what is kept there is no place. */
 function lastPlace() {
   try {
-    const { lat, lon } = JSON.parse(recall("place"));
+    const { lat, lon } = JSON.parse(getItem("place"));
     return [lat, lon].every(Number.isFinite) ? { lat, lon } : null;
   } catch {
     return null;

@@ -96,7 +96,7 @@ for (const [told, crash] of [
     const onWait = () => queueMicrotask(() => globalThis.window.dispatchEvent(new Event("online")));
     const api = server((files) => (files.some(({ filename }) => filename === "bad") ? crash() : null));
     const items = [item("a"), item("bad"), item("b")];
-    const results = await announce({ api, items, uploaderName: "", patience: { onWait } });
+    const results = await announce({ api, items, uploaderName: "", retryOptions: { onWait } });
     delete globalThis.window;
     assert.ok(results.every(({ problem }) => problem.isTemporary));
     assert.deepEqual(api.asked, Array(3).fill(["a", "bad", "b"]));
@@ -114,9 +114,9 @@ test("an answer about other files is none", async () => {
   const api = {
     post: async () => ({ uploads: (tries += 1) < 2 ? [] : [{ id: 1 }] }),
   };
-  const patience = { onWait: () => queueMicrotask(() => globalThis.window.dispatchEvent(new Event("online"))) };
+  const retryOptions = { onWait: () => queueMicrotask(() => globalThis.window.dispatchEvent(new Event("online"))) };
   globalThis.window = new EventTarget();
-  const [result] = await announce({ api, items: [item("a")], uploaderName: "", patience });
+  const [result] = await announce({ api, items: [item("a")], uploaderName: "", retryOptions });
   delete globalThis.window;
   assert.deepEqual([tries, result.ticket.id], [2, 1]);
 });

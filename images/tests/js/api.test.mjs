@@ -57,7 +57,7 @@ test("a page in place of an answer is not believed, whatever its status", async 
 test("it is told what keeps the photos", async () => {
   const kept = async (response) => {
     const { api } = answering(response);
-    return (await api.get("x/").catch((error) => error)).trouble;
+    return (await api.get("x/").catch((error) => error)).pauseReason;
   };
   const page = (status) => new Response("<h1>Welcome</h1>", { status });
   assert.equal(await kept(page(200)), "portal");
@@ -95,7 +95,7 @@ test("silence ends", async () => {
   await assert.rejects(api.get("x/"), NoAnswer);
 });
 
-test("a date in Retry-After is left to our own patience", async () => {
+test("a date in Retry-After is left to our own waits", async () => {
   const { api } = answering(json(503, {}, { "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT" }));
   assert.equal((await api.get("x/").catch((error) => error)).retryAfter, 0);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { headline, tally, troubleOf } from "../../../static/js/upload/headline.js";
+import { headline, tally, pauseReasonOf } from "../../../static/js/upload/headline.js";
 import { ARRIVED, NOT_SENT, SETTLED } from "../../../static/js/upload/states.js";
 
 const ON_THE_WAY = ["waiting", "sending", "paused"];
@@ -12,7 +12,7 @@ const THANKS = "Thank you! You can close this page.";
 function rows(text) {
   return text.split(", ").flatMap((part) => {
     const [, count, state, detail = ""] = /^(\d+) (\w+)(?:: (.*))?$/.exec(part);
-    return Array.from({ length: Number(count) }, () => ({ state, detail, trouble: "" }));
+    return Array.from({ length: Number(count) }, () => ({ state, detail, pauseReason: "" }));
   });
 }
 
@@ -53,7 +53,7 @@ test("without rows it says nothing, unless the link has ended", () => {
 test("every row of every state is counted, once", () => {
   for (let mask = 1; mask < 2 ** STATES.length; mask += 37) {
     const some = STATES.flatMap((state, index) => ((mask >> index) & 1 ? [state, state] : []));
-    const all = some.map((state) => ({ state, detail: "", trouble: "" }));
+    const all = some.map((state) => ({ state, detail: "", pauseReason: "" }));
     const counted = Object.values(tally(all)).reduce((sum, count) => sum + count, 0);
     assert.equal(counted, all.length, some.join());
     // The numbers of the line are all there is: those on their way are what is missing to the total.
@@ -74,9 +74,9 @@ test("only those on their way ask to keep the page open", () => {
   assert.ok([...NOT_SENT].every((state) => SETTLED.has(state)));
 });
 
-const row = (state, trouble = "") => ({ state, detail: "", trouble });
+const row = (state, pauseReason = "") => ({ state, detail: "", pauseReason });
 
-for (const [what, given, trouble] of [
+for (const [what, given, pauseReason] of [
   ["all that are on their way are kept", [row("paused", "storeAway"), row("waiting")], "storeAway"],
   ["between two tries, too", [row("sending", "storeAway"), row("waiting")], "storeAway"],
   ["one of them moves", [row("paused", "storeAway"), row("sending")], ""],
@@ -85,20 +85,20 @@ for (const [what, given, trouble] of [
   ["the last that was told counts", [row("paused", "serverAway"), row("paused", "portal")], "portal"],
 ]) {
   test(`what keeps the photos, where ${what}`, () => {
-    assert.equal(troubleOf(given, true), trouble);
+    assert.equal(pauseReasonOf(given, true), pauseReason);
   });
 }
 
 test("offline is said of what is on its way, and of nothing else", () => {
-  assert.equal(troubleOf([row("sending")], false), "offline");
-  assert.equal(troubleOf([row("ready"), row("interrupted")], false), "");
+  assert.equal(pauseReasonOf([row("sending")], false), "offline");
+  assert.equal(pauseReasonOf([row("ready"), row("interrupted")], false), "");
   const [count, meaning] = headline([row("ready"), row("waiting")], { isOnline: false });
   assert.equal(count, "1 of 2 arrived");
   assert.equal(meaning, `You are offline. It goes on by itself. ${KEEP}`);
 });
 
 test("a link that was withdrawn is said once", () => {
-  const refused = { state: "refused", detail: "Withdrawn", trouble: "" };
+  const refused = { state: "refused", detail: "Withdrawn", pauseReason: "" };
   const [count, meaning] = headline([row("stored"), row("ready"), ...Array(8).fill(refused)], {
     closed: "Withdrawn. Ask for a new one.",
   });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { Stopped } from "../../../static/js/upload/patience.js";
+import { Aborted } from "../../../static/js/upload/retry.js";
 import { PutFailed, put, stallLimit } from "../../../static/js/upload/transfer.js";
 import { install, requests } from "./fake_xhr.mjs";
 
@@ -93,13 +93,13 @@ test("called off, the request is aborted", async () => {
   const off = new AbortController();
   const done = put(signed, blob, { stallMs: 15_000, signal: off.signal });
   off.abort();
-  await assert.rejects(done, Stopped);
+  await assert.rejects(done, Aborted);
   assert.ok(requests[0].isAborted);
 });
 
 test("called off before it began, nothing is sent", async () => {
   const signal = AbortSignal.abort();
-  await assert.rejects(put(signed, blob, { stallMs: 15_000, signal }), Stopped);
+  await assert.rejects(put(signed, blob, { stallMs: 15_000, signal }), Aborted);
   assert.deepEqual(requests, []);
 });
 

@@ -43,7 +43,7 @@ function makeTab(api, more = {}) {
   const told = { merged: [], closed: [], stored: 0 };
   const queue = makeQueue({
     api,
-    pace: { stallMs: 15_000, signatureMs: 900_000 },
+    timeouts: { stallMs: 15_000, signatureMs: 900_000 },
     refusal: () => null,
     earlier: () => undefined,
     uploaderName: () => "Cleo",
@@ -342,7 +342,7 @@ test("a photo that makes the server crash is tried apart, and holds up no other"
   await hurryUntil(() => others().every((state) => state === "stored"));
   const [poison] = queue.items();
   await until(() => poison.state === "paused" && poison.isApart);
-  assert.equal(poison.trouble, "serverAway");
+  assert.equal(poison.pauseReason, "serverAway");
   const withIt = api.batches.filter((batch) => batch.includes("poison"));
   assert.ok(withIt.slice(3).every((batch) => batch.length === 1), JSON.stringify(withIt));
   // It is still tried, and can be cancelled.

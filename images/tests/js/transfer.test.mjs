@@ -4,7 +4,7 @@ import { Problem } from "../../../static/js/upload/api.js";
 import { Unconfirmed, Unreadable, transfer } from "../../../static/js/upload/transfer.js";
 import { FakeRequest, install, requests } from "./fake_xhr.mjs";
 
-const pace = { stallMs: 15_000, signatureMs: 900_000 };
+const timeouts = { stallMs: 15_000, signatureMs: 900_000 };
 const signed = (url) => ({ method: "PUT", url, headers: {} });
 
 function problem(status, slug, more = {}) {
@@ -46,7 +46,7 @@ function send(api, { file = new File(["0123456789"], "a"), ticket = {}, ...more 
   const result = transfer({
     api,
     file,
-    pace,
+    timeouts,
     ticket: { ...whole, ...ticket },
     onProgress: (bytes) => progress.push(bytes),
     ...more,
@@ -67,7 +67,7 @@ test("the signature that came with the ticket is used, once", async () => {
 
 test("a signature that has lived half its life is not used", async () => {
   FakeRequest.onsend = (request) => queueMicrotask(() => request.answer(200));
-  const receivedAt = performance.now() - pace.signatureMs / 2 - 1;
+  const receivedAt = performance.now() - timeouts.signatureMs / 2 - 1;
   await send(server(), { ticket: { receivedAt } }).result;
   assert.deepEqual(urls(), ["fresh whole"]);
 });
@@ -173,7 +173,7 @@ test("tried again later, what the store has is only completed", async () => {
   const crash = problem(500, "internal-error");
   const api = server({ completes: [crash, crash, crash] });
   const ticket = { id: 1, status: "pending", upload: signed("first"), receivedAt: performance.now() };
-  const how = { api, file: new File(["0123456789"], "a"), ticket, pace, onProgress() {} };
+  const how = { api, file: new File(["0123456789"], "a"), ticket, timeouts, onProgress() {} };
   await assert.rejects(transfer(how), ({ isTemporary }) => isTemporary);
   assert.equal((await transfer(how)).status, "queued");
   assert.deepEqual(urls(), ["first"]);
@@ -184,7 +184,7 @@ test("unless the server says that it is not there", async () => {
   const crash = problem(500, "internal-error");
   const api = server({ completes: [crash, crash, crash, problem(409, "upload-not-arrived")] });
   const ticket = { id: 1, status: "pending", upload: signed("first"), receivedAt: performance.now() };
-  const how = { api, file: new File(["0123456789"], "a"), ticket, pace, onProgress() {} };
+  const how = { api, file: new File(["0123456789"], "a"), ticket, timeouts, onProgress() {} };
   await assert.rejects(transfer(how));
   await transfer(how);
   assert.deepEqual(urls(), ["first", "fresh whole"]);
@@ -199,7 +199,7 @@ test("a store that is away while the server answers is said to be away", async (
       if (outcome === "lose") request.lose();
       else request.answer(outcome === "take" ? 200 : 503);
     });
-  await send(server(), { onWait: ({ trouble }) => told.push(trouble) }).result;
+  await send(server(), { onWait: ({ pauseReason }) => told.push(pauseReason) }).result;
   // Only with the second signature it is known that the network is fine.
   assert.deepEqual(told, ["connectionBroke", "storeAway", "storeAway"]);
 });

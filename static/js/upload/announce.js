@@ -1,7 +1,7 @@
 /* Telling the server which files will come. It takes all of an announcement, or nothing. */
 
 import { NoAnswer, Problem } from "./api.js";
-import { persist } from "./patience.js";
+import { retry } from "./retry.js";
 
 const TAKES_NOTHING_NEW = new Set(["invitation-exhausted", "invitation-expired", "group-closed"]);
 const HASHED_BYTES = 64 * 1024 * 1024; // digest() wants the whole file in memory
@@ -18,16 +18,16 @@ export async function sha256(file) {
  * not keep the others from being announced; one that makes it crash does, for whoever calls this to
  * announce each alone. Announcing the same item again is harmless.
  */
-export async function announce({ api, items, uploaderName, patience }) {
+export async function announce({ api, items, uploaderName, retryOptions }) {
   const body = { uploader_name: uploaderName, files: items.map(describe) };
   try {
-    const tickets = await persist(() => ticketsFor(api, body), patience);
+    const tickets = await retry(() => ticketsFor(api, body), retryOptions);
     const receivedAt = performance.now();
     return items.map((item, index) => ({ item, ticket: { ...tickets[index], receivedAt } }));
   } catch (problem) {
     const all = items.map((item) => ({ item, problem }));
     if (!(problem instanceof Problem) || problem.isTemporary || items.length === 1) return all;
-    const again = (some) => announce({ api, items: some, uploaderName, patience });
+    const again = (some) => announce({ api, items: some, uploaderName, retryOptions });
     const refused = refusals(problem, items);
     if (refused.length) {
       const rest = items.filter((item) => !refused.some((refusal) => refusal.item === item));

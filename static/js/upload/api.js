@@ -1,13 +1,13 @@
 /* Our own JSON API: answers, and errors that say what to do next. */
 
-import { say } from "./words.js";
+import { t } from "./messages.js";
 
 /** An answer that is an error, by RFC 9457. */
 export class Problem extends Error {
-  trouble = "serverAway";
+  pauseReason = "serverAway";
 
   constructor(response, body) {
-    super(body.detail || body.title || say("somethingWrong"));
+    super(body.detail || body.title || t("somethingWrong"));
     this.status = response.status;
     this.tries = triesAfter(response);
     this.slug = /\/problems\/([\w-]+)\//.exec(body.type)?.[1] ?? "";
@@ -24,12 +24,12 @@ export class Problem extends Error {
 /** The network failed, or what answered is not our API: a captive portal, a proxy's error page. */
 export class NoAnswer extends Error {
   isTemporary = true;
-  trouble = "connectionBroke";
+  pauseReason = "connectionBroke";
 
   constructor(response) {
-    super(say("noAnswer"));
+    super(t("noAnswer"));
     // A page where JSON should be, or the way to one, is a portal's; an error without JSON, a proxy's.
-    if (response) this.trouble = response.status < 400 || response.status === 511 ? "portal" : "serverAway";
+    if (response) this.pauseReason = response.status < 400 || response.status === 511 ? "portal" : "serverAway";
     this.tries = triesAfter(response);
     this.retryAfter = response ? secondsToWait(response) : 0;
   }

@@ -1,6 +1,6 @@
 /* Inside another app's browser: takes the link along to a real one. */
 
-import { say } from "./words.js";
+import { t } from "./messages.js";
 
 const link = document.getElementById("link");
 const button = document.getElementById("copy-link");
@@ -13,5 +13,5 @@ button.addEventListener("click", async () => {
   } catch {
     document.execCommand("copy"); // where the clipboard is forbidden, as in many of these browsers
   }
-  document.getElementById("copied").textContent = say("linkCopied");
+  document.getElementById("copied").textContent = t("linkCopied");
 });

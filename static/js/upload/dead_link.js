@@ -2,30 +2,30 @@
 
 import "../local_time.js";
 import { connect } from "./api.js";
-import { deviceSecret } from "./memory.js";
-import { makeOwn } from "./own.js";
+import { deviceSecret } from "./local_storage.js";
+import { makeMyPhotos } from "./my_photos.js";
 import { watchReceipt } from "./receipt.js";
-import { makePast, setText } from "./rows.js";
+import { makePreviousUploads, setText } from "./rows.js";
 
-const section = document.getElementById("past");
+const section = document.getElementById("previous-uploads");
 const page = section.dataset;
 const api = connect({ root: page.api, token: page.token, device: deviceSecret() });
 const spoken = document.getElementById("spoken");
 
 async function refresh() {
   await watch.now();
-  return past.lines();
+  return previousUploads.lines();
 }
 
-const past = makePast({
+const previousUploads = makePreviousUploads({
   section,
-  list: document.getElementById("past-list"),
-  acts: makeOwn({ api, token: page.token, refresh, tell: (text) => setText(spoken, text) }),
+  list: document.getElementById("previous-uploads-list"),
+  acts: makeMyPhotos({ api, token: page.token, refresh, tell: (text) => setText(spoken, text) }),
 });
 
 const watch = watchReceipt({
   api,
-  isNeeded: () => past.shown().some(({ state }) => state === "stored"),
-  received: (uploads) => past.show(uploads),
+  isNeeded: () => previousUploads.shown().some(({ state }) => state === "stored"),
+  received: (uploads) => previousUploads.show(uploads),
   failed() {}, // the page says already that the link is closed
 });

@@ -2,7 +2,7 @@
    given, so it cannot say anything else than they do. */
 
 import { NOT_SENT, SETTLED } from "./states.js";
-import { say } from "./words.js";
+import { t } from "./messages.js";
 
 // What counts by itself, in the order it is told; `hereCount` and so on are the sentences. Stored
 // and ready have arrived, and all others are still on their way.
@@ -24,32 +24,32 @@ export function tally(rows) {
 
 /**
  * What keeps the photos from moving, as the name of a sentence; "" as long as one of them moves.
- * Each row that something keeps has that name as `trouble`.
+ * Each row that something keeps has that name as `pauseReason`.
  */
-export function troubleOf(rows, isOnline) {
+export function pauseReasonOf(rows, isOnline) {
   const unsettled = rows.filter(({ state }) => !SETTLED.has(state) && state !== "interrupted");
   if (unsettled.length && !isOnline) return "offline";
-  const moving = unsettled.filter(({ state, trouble }) => state === "sending" || trouble);
-  return moving.every(({ trouble }) => trouble) ? (moving.at(-1)?.trouble ?? "") : "";
+  const moving = unsettled.filter(({ state, pauseReason }) => state === "sending" || pauseReason);
+  return moving.every(({ pauseReason }) => pauseReason) ? (moving.at(-1)?.pauseReason ?? "") : "";
 }
 
 /**
  * [how many of how many arrived and what became of the others, what that means for the person].
- * `rows` are {state, detail, trouble}; `closed` says why the link takes nothing any more, or "".
+ * `rows` are {state, detail, pauseReason}; `closed` says why the link takes nothing any more, or "".
  */
 export function headline(rows, { isOnline = true, closed = "" } = {}) {
   const counts = tally(rows);
   const { onTheWay, arrived } = counts;
   const total = rows.length - counts.cancelled - counts.deleted;
-  const trouble = troubleOf(rows, isOnline);
+  const pauseReason = pauseReasonOf(rows, isOnline);
   const line = [
-    total && say("arrived", { count: arrived, total }),
-    ...TOLD.map((kind) => counts[kind] && say(`${kind}Count`, { count: counts[kind] })),
+    total && t("arrived", { count: arrived, total }),
+    ...TOLD.map((kind) => counts[kind] && t(`${kind}Count`, { count: counts[kind] })),
   ];
-  const meaning = [trouble && say(trouble), closed, ...reasons(rows, closed)];
-  if (onTheWay) meaning.push(say("keepOpen"));
-  else if (counts.interrupted) meaning.push(say("nothingIsSent"));
-  else if (total && !counts.refused && !counts.failed && !counts.unconfirmed) meaning.push(say("thanks"));
+  const meaning = [pauseReason && t(pauseReason), closed, ...reasons(rows, closed)];
+  if (onTheWay) meaning.push(t("keepOpen"));
+  else if (counts.interrupted) meaning.push(t("nothingIsSent"));
+  else if (total && !counts.refused && !counts.failed && !counts.unconfirmed) meaning.push(t("thanks"));
   return [line.filter(Boolean).join(", "), meaning.filter(Boolean).join(" ")];
 }
 
@@ -57,5 +57,5 @@ export function headline(rows, { isOnline = true, closed = "" } = {}) {
 function reasons(rows, closed) {
   const details = rows.filter(({ state }) => NOT_SENT.has(state)).map(({ detail }) => detail);
   const known = [...new Set(details)].filter((detail) => detail && !closed.startsWith(detail));
-  return known.length > REASONS ? [say("rowsSayWhy")] : known;
+  return known.length > REASONS ? [t("rowsSayWhy")] : known;
 }

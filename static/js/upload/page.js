@@ -3,13 +3,13 @@
 import "../local_time.js";
 import { connect } from "./api.js";
 import { headline } from "./headline.js";
-import { deviceSecret, recall, remember } from "./memory.js";
-import { makePace } from "./pace.js";
+import { deviceSecret, getItem, setItem } from "./local_storage.js";
+import { makeProgressRate } from "./progress_rate.js";
 import { makeQueue } from "./queue.js";
 import { watchReceipt } from "./receipt.js";
-import { makePast, makeRow, setText } from "./rows.js";
+import { makePreviousUploads, makeRow, setText } from "./rows.js";
 import { NOT_SENT, SETTLED, keyOf } from "./states.js";
-import { paceInWords, refusalInWords, roomInWords, say } from "./words.js";
+import { progressMessage, refusalMessage, roomMessage, t } from "./messages.js";
 
 const DRAW_EVERY_MS = 150;
 const ROWS_AT_ONCE = 5;
@@ -25,30 +25,30 @@ const limits = {
   formats: page.formats,
   maxBytes: Number(page.maxBytes),
 };
-const pace = { stallMs: page.stallSeconds * 1000, signatureMs: page.urlSeconds * 1000 };
+const timeouts = { stallMs: page.stallSeconds * 1000, signatureMs: page.urlSeconds * 1000 };
 const api = connect({
   root: page.api,
   token: page.token,
   device: deviceSecret(page.device),
-  timeoutMs: 2 * pace.stallMs,
+  timeoutMs: 2 * timeouts.stallMs,
 });
 
 // --- The name -------------------------------------------------------------------------------
 
 const nameField = byId("uploader-name");
 const nameOfThisLink = `name:${page.invitation}`;
-nameField.value = recall(nameOfThisLink) ?? (nameField.value || recall("name") || "");
+nameField.value = getItem(nameOfThisLink) ?? (nameField.value || getItem("name") || "");
 nameField.addEventListener("input", () => {
-  remember(nameOfThisLink, nameField.value.trim());
-  remember("name", nameField.value.trim());
+  setItem(nameOfThisLink, nameField.value.trim());
+  setItem("name", nameField.value.trim());
 });
 
 // --- The two lists --------------------------------------------------------------------------
 
 const rows = new Map();
 const changedItems = new Set();
-const tellPace = makePace();
-const dismissed = new Set((recall("dismissed") ?? "").split(" "));
+const minutesLeft = makeProgressRate();
+const dismissed = new Set((getItem("dismissed") ?? "").split(" "));
 let receipt = [];
 let closed = ""; // why the link takes nothing more, if it has said so
 let repeats = 0; // chosen, and in the list already
@@ -58,12 +58,12 @@ let awake = null; // the module, once there is a reason to be
 
 const queue = makeQueue({
   api,
-  pace,
+  timeouts,
   uploaderName: () => nameField.value.trim(),
   refusal(file) {
-    const detail = refusalInWords(file, limits);
+    const detail = refusalMessage(file, limits);
     if (detail) return { detail };
-    const shortage = shortageInWords(file);
+    const shortage = shortageMessage(file);
     // It may fit once somebody made room.
     return shortage && { detail: shortage, canRetry: true };
   },
@@ -85,7 +85,7 @@ const queue = makeQueue({
 
 const watch = watchReceipt({
   api,
-  isNeeded: () => [...past.shown(), ...queue.items()].some(({ state }) => state === "stored"),
+  isNeeded: () => [...previousUploads.shown(), ...queue.items()].some(({ state }) => state === "stored"),
   received(uploads, more) {
     receipt = uploads;
     room = more.room ?? room;
@@ -108,20 +108,20 @@ function tell(text, problem) {
 
 // Comes with the first photo it is good for.
 let own = null;
-const loadOwn = () =>
-  (own ??= import("./own.js").then(
-    ({ makeOwn }) => makeOwn({ api, token: page.token, refresh, tell }),
+const loadMyPhotos = () =>
+  (own ??= import("./my_photos.js").then(
+    ({ makeMyPhotos }) => makeMyPhotos({ api, token: page.token, refresh, tell }),
     () => {
       own = null;
-      warn(say("noAnswer"));
+      warn(t("noAnswer"));
     },
   ));
-const edit = async (row, line) => (await loadOwn())?.edit(row, line);
-const undo = async (row, line) => (await loadOwn())?.undo(row, line);
+const edit = async (row, line) => (await loadMyPhotos())?.edit(row, line);
+const undo = async (row, line) => (await loadMyPhotos())?.undo(row, line);
 
-const past = makePast({
-  section: byId("past"),
-  list: byId("past-list"),
+const previousUploads = makePreviousUploads({
+  section: byId("previous-uploads"),
+  list: byId("previous-uploads-list"),
   acts: {
     edit,
     undo,
@@ -140,7 +140,7 @@ async function leave({ element }, work) {
 
 function dismiss(id) {
   dismissed.add(id);
-  remember("dismissed", [...dismissed].slice(-DISMISSALS).join(" "));
+  setItem("dismissed", [...dismissed].slice(-DISMISSALS).join(" "));
   draw();
 }
 
@@ -158,7 +158,7 @@ function limitOf(text) {
 }
 
 /** Why the link has no room for it, or "". What the server has counted already is not asked. */
-function shortageInWords(file) {
+function shortageMessage(file) {
   if (earlier(file)) return "";
   const counted = new Set(receipt.map(({ id }) => id));
   const claims = queue
@@ -169,7 +169,7 @@ function shortageInWords(file) {
     files: room.files === null ? Infinity : room.files - claims.length,
     bytes: room.bytes === null ? Infinity : room.bytes - bytes,
   };
-  return left.files >= 1 && left.bytes >= file.size ? "" : roomInWords(room);
+  return left.files >= 1 && left.bytes >= file.size ? "" : roomMessage(room);
 }
 
 /** The same bytes if both are hashed; else the same name, size and time. */
@@ -187,7 +187,7 @@ function earlier(file, hash) {
 
 async function choose(files) {
   if (!files.length) return;
-  awake ??= import("./awake.js");
+  awake ??= import("./wake_lock.js");
   startAnew();
   for (let next = 0; next < files.length; next += ROWS_AT_ONCE) {
     if (next) await new Promise((resolve) => setTimeout(resolve)); // somebody may be typing
@@ -248,28 +248,28 @@ function draw() {
     }
   }
   changedItems.clear();
-  past.show(receipt, items, dismissed);
+  previousUploads.show(receipt, items, dismissed);
   byId("now").hidden = !items.length;
 
-  const all = [...items, ...past.shown()];
+  const all = [...items, ...previousUploads.shown()];
   const isOnline = navigator.onLine !== false;
   const [count, said] = headline(all, { isOnline, closed });
-  const again = repeats && say("inListAlready", { count: repeats });
+  const again = repeats && t("inListAlready", { count: repeats });
   const meaning = again ? `${again} ${said}` : said;
   const isBusy = queue.isBusy();
   byId("summary").hidden = !(count || meaning);
   setText(byId("summary-count"), count);
   setText(byId("summary-meaning"), meaning);
-  drawPace(items, isBusy);
+  drawProgress(items, isBusy);
   drawChooser(all);
-  if (receipt.some(({ photo }) => photo)) loadOwn();
+  if (receipt.some(({ photo }) => photo)) loadMyPhotos();
   byId("cancel-all").hidden = items.filter(isCancellable).length < 2;
   byId("retry-all").hidden = items.filter(isRetriable).length < 2;
   byId("no-place").hidden = !receipt.some(({ photo }) => photo && isWithoutPlace(photo));
   document.title = isBusy ? `${count} · ${page.title}` : page.title;
   if (items.length || note) speak(`${count}. ${meaning}`, isBusy);
   const isAtWork = items.some((item) => isCancellable(item) && !item.isApart);
-  awake?.then(({ stayAwake }) => stayAwake(isAtWork), () => {});
+  awake?.then(({ holdWakeLock }) => holdWakeLock(isAtWork), () => {});
 }
 
 /** A link that takes nothing new still takes what broke off: a quiet button is enough for that. */
@@ -285,7 +285,7 @@ function drawChooser(all) {
 }
 
 /** How much of what is chosen has left, and how long the rest will take. */
-function drawPace(items, isBusy) {
+function drawProgress(items, isBusy) {
   const sent = { sent: 0, total: 0, isMoving: false };
   for (const { state, bytes, file } of items) {
     if (NOT_SENT.has(state) || ["cancelled", "here", "copy", "deleted"].includes(state)) continue;
@@ -293,10 +293,10 @@ function drawPace(items, isBusy) {
     sent.total += file.size;
     sent.isMoving ||= state === "sending";
   }
-  const minutes = tellPace(sent);
-  byId("pace").hidden = !(isBusy && sent.total);
-  byId("pace-bar").value = sent.total && sent.sent / sent.total;
-  setText(byId("pace-words"), paceInWords(sent, minutes));
+  const minutes = minutesLeft(sent);
+  byId("progress").hidden = !(isBusy && sent.total);
+  byId("progress-bar").value = sent.total && sent.sent / sent.total;
+  setText(byId("progress-message"), progressMessage(sent, minutes));
 }
 
 const isCancellable = ({ state }) => !SETTLED.has(state);

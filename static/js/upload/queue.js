@@ -2,11 +2,11 @@
    nothing of the DOM. */
 
 import { announce, sha256 } from "./announce.js";
-import { randomHex } from "./memory.js";
-import { Stopped, backoff, nap, persist, sleep } from "./patience.js";
+import { randomHex } from "./local_storage.js";
+import { Aborted, backoff, waitForNetwork, retry, sleep } from "./retry.js";
 import { ARRIVED, NOT_SENT, SETTLED, detailOf, keyOf, stateOf } from "./states.js";
 import { Unreadable, transfer } from "./transfer.js";
-import { say } from "./words.js";
+import { t } from "./messages.js";
 
 const RETRIABLE = new Set([...NOT_SENT, "unconfirmed", "cancelled"]);
 const IN_FLIGHT = 3;
@@ -31,7 +31,7 @@ const LINK_IS_CLOSED = new Set([
  * Tells: changed(item), stored() when one has just arrived, merged(item) for a file that was chosen
  * again, closed(problem).
  */
-export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }) {
+export function makeQueue({ api, timeouts, refusal, earlier, uploaderName, ...tell }) {
   const { changed, stored, merged, closed } = tell;
   const items = new Map();
   const waiting = [];
@@ -52,10 +52,10 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
         merged(before);
         continue;
       }
-      const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, trouble: "" };
+      const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, pauseReason: "" };
       const refused = refusal(file);
       if (refused) Object.assign(item, { state: "refused", ...refused });
-      else lineUp(waiting, item);
+      else insertBySize(waiting, item);
       items.set(key, item);
       added.push({ item, before });
     }
@@ -65,14 +65,14 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     return added;
   }
 
-  function retry(item) {
+  function sendAgain(item) {
     if (!RETRIABLE.has(item.state) || !item.canRetry) return;
     // A new id means a new upload; the old one still takes bytes unless the server gave it up.
     if (item.isSpent) item.clientId = randomHex();
     closedBy = null;
     const fresh = { isSpent: false, hasRestarted: false, id: undefined, ticket: null, wake: null };
     set(item, { state: "waiting", bytes: 0, detail: "", ...fresh });
-    lineUp(waiting, item);
+    insertBySize(waiting, item);
     advance();
   }
 
@@ -97,7 +97,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
 
   async function withdraw(item) {
     try {
-      await persist(() => api.delete(`uploads/${item.id}/`));
+      await retry(() => api.delete(`uploads/${item.id}/`));
     } catch (problem) {
       if (!problem.status) throw problem; // not an answer, but a mistake of ours
       // Too late: the receipt says how it fares.
@@ -127,12 +127,12 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     // A link that takes nothing new still takes what was announced before.
     readable.sort((one, other) => Boolean(other.isKnown) - Boolean(one.isKnown));
     if (readable.length) {
-      const patience = { signal: calledOff.signal, ...telling(readable, "waiting") };
+      const retryOptions = { signal: calledOff.signal, ...telling(readable, "waiting") };
       const results = await announce({
         api,
         items: readable,
         uploaderName: uploaderName(),
-        patience,
+        retryOptions,
       });
       const hasCrashed = readable.length > 1 && results.some(({ problem }) => problem?.isTemporary);
       // The first few start at once; where one of them makes the server crash, each goes alone.
@@ -143,7 +143,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
         if (item.state === "cancelled") {
           if (ticket?.status === "pending") withdraw(Object.assign(item, { id: ticket.id }));
         } else if (ticket && !isTooLate) settle(item, ticket);
-        else if (hasCrashed && problem?.isTemporary) lineUp(waiting, item);
+        else if (hasCrashed && problem?.isTemporary) insertBySize(waiting, item);
         else fail(item, problem ?? closedBy);
       }
       await rest(results);
@@ -159,17 +159,17 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
       crashes = 0;
       for (const other of items.values()) if (other.setbacks <= WAKINGS) other.wake?.();
     } else if (problem?.isTemporary && item.setbacks === 1 && (crashes += 1) > 1) {
-      await nap(backoff(crashes), calledOff.signal);
+      await waitForNetwork(backoff(crashes), calledOff.signal);
     }
   }
 
-  /** What patience.js is to tell while it is about `some`; between its waits they are in `state`. */
+  /** What retry.js is to tell while it is about `some`; between its waits they are in `state`. */
   function telling(some, state) {
-    const each = (change) => () => some.forEach((item) => steer(item, change));
+    const each = (change) => () => some.forEach((item) => setUnlessCancelled(item, change));
     return {
-      onWait: ({ trouble }) => each({ state: "paused", trouble })(),
+      onWait: ({ pauseReason }) => each({ state: "paused", pauseReason })(),
       onTry: each({ state }),
-      onDone: each({ trouble: "" }),
+      onDone: each({ pauseReason: "" }),
     };
   }
 
@@ -178,7 +178,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     if (item.state === "cancelled") set(item, { canRetry: true });
   }
 
-  function steer(item, change) {
+  function setUnlessCancelled(item, change) {
     if (!SETTLED.has(item.state)) set(item, change);
   }
 
@@ -214,11 +214,11 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     if (ticket.status === "pending") {
       item.ticket = ticket;
       set(item, { state: "waiting" });
-      lineUp(announced, item);
+      insertBySize(announced, item);
     } else if (ticket.status === "done") {
       set(item, { state: "here", bytes: item.file.size });
     } else if (stateOf(ticket) === "interrupted" || ticket.status === "failed") {
-      restart(item, new Error(say("couldNotBeSent")));
+      restart(item, new Error(t("couldNotBeSent")));
     } else {
       set(item, { state: stateOf(ticket), bytes: item.file.size });
     }
@@ -234,7 +234,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
         api,
         file: item.file,
         ticket: item.ticket,
-        pace,
+        timeouts,
         signal: controller.signal,
         onProgress: (bytes) => set(item, { bytes }),
         ...telling([item], "sending"),
@@ -259,7 +259,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     }
     item.clientId = randomHex();
     set(item, { state: "waiting", bytes: 0, hasRestarted: true, ticket: null });
-    lineUp(waiting, item);
+    insertBySize(waiting, item);
   }
 
   function fail(item, problem, { isSpent = false } = {}) {
@@ -269,7 +269,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
     }
     close(problem);
     // Whoever has chosen more since has made us forget why it was stopped.
-    const cause = (problem instanceof Stopped && closedBy) || problem;
+    const cause = (problem instanceof Aborted && closedBy) || problem;
     if (LINK_IS_DEAD.has(cause.slug) && item.ticket?.isUnconfirmed) {
       set(item, { state: "unconfirmed", isSpent });
       return;
@@ -282,17 +282,17 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
   }
 
   /** What may pass is tried again: later, less and less often, and apart from the others. */
-  async function defer(item, { trouble }) {
+  async function defer(item, { pauseReason }) {
     item.setbacks = (item.setbacks ?? 0) + 1;
     const controller = new AbortController();
     const wake = () => controller.abort();
-    set(item, { state: "paused", trouble, isApart: true, controller, wake });
-    await nap(backoff(item.setbacks + 1, Math.random, LONGEST_APART_MS), controller.signal);
+    set(item, { state: "paused", pauseReason, isApart: true, controller, wake });
+    await waitForNetwork(backoff(item.setbacks + 1, Math.random, LONGEST_APART_MS), controller.signal);
     if (item.wake !== wake) return;
     item.wake = null;
     if (item.state !== "paused") return;
     set(item, { state: "waiting" });
-    lineUp(item.ticket ? announced : waiting, item);
+    insertBySize(item.ticket ? announced : waiting, item);
     advance();
   }
 
@@ -308,7 +308,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
       for (const item of items.values()) {
         if (item.wake) unsent.push(item);
         // Nobody will be told how it goes on.
-        if (item.state === "stored") set(item, { detail: say("arrivedOnly") });
+        if (item.state === "stored") set(item, { detail: t("arrivedOnly") });
       }
       calledOff.abort();
       calledOff = new AbortController();
@@ -319,7 +319,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
   function receive(item, upload) {
     const state = stateOf(upload);
     if (state === "interrupted") {
-      restart(item, new Error(say("couldNotBeSent")));
+      restart(item, new Error(t("couldNotBeSent")));
       queueMicrotask(advance);
       return;
     }
@@ -358,7 +358,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
 
   return {
     add,
-    retry,
+    retry: sendAgain,
     cancel,
     dismiss,
     close,
@@ -369,7 +369,7 @@ export function makeQueue({ api, pace, refusal, earlier, uploaderName, ...tell }
 }
 
 /** Behind those of its size: of equals, who came first goes first. At the end if it is apart. */
-function lineUp(line, item) {
+function insertBySize(line, item) {
   const isBefore = ({ file, isApart }) => isApart || file.size > item.file.size;
   const next = item.isApart ? -1 : line.findIndex(isBefore);
   line.splice(next < 0 ? line.length : next, 0, item);

@@ -2,7 +2,7 @@
    sent on earlier visits, as the receipt has them. */
 
 import { ARRIVED, NOT_SENT, detailOf, keyOf, stateOf } from "./states.js";
-import { say, sizeInWords, stateInWords } from "./words.js";
+import { t, formatSize, stateMessage } from "./messages.js";
 
 // What the row's one button does, by state. Without that act it is not there.
 const VERBS = {
@@ -27,8 +27,8 @@ export function makeRow({ name, size, file, acts = {} }) {
   const element = document.getElementById("photo-row").content.firstElementChild.cloneNode(true);
   const part = (selector) => element.querySelector(selector);
   for (const place of element.querySelectorAll(".photo-name")) place.textContent = name;
-  part(".photo-size").textContent = sizeInWords(size);
-  const button = part(".photo-act");
+  part(".photo-size").textContent = formatSize(size);
+  const button = part(".photo-action");
   const row = { element, button, show };
   let verb = "";
   button.addEventListener("click", () => {
@@ -42,9 +42,9 @@ export function makeRow({ name, size, file, acts = {} }) {
   if (file) import("./previews.js").then(({ preview }) => preview(part(".photo-preview"), file), () => {});
 
   /** `line` is the server's, once it has one. */
-  function show({ state, detail, trouble, bytes = 0, canRetry = false, thumb = null }, line) {
+  function show({ state, detail, pauseReason, bytes = 0, canRetry = false, thumb = null }, line) {
     if (element.dataset.state !== state) element.dataset.state = state;
-    setText(part(".photo-state"), stateInWords({ state, detail, trouble, bytes, size }));
+    setText(part(".photo-state"), stateMessage({ state, detail, pauseReason, bytes, size }));
     const bar = part("progress");
     const isChecking = state === "sending" && bytes >= size;
     bar.hidden = (state !== "sending" && state !== "paused") || isChecking;
@@ -58,7 +58,7 @@ export function makeRow({ name, size, file, acts = {} }) {
     verb = VERBS[state] ?? "";
     const isOffered = verb === "retry" ? canRetry : verb !== "edit" || line?.photo;
     button.hidden = !(isOffered && acts[verb]);
-    if (!button.hidden) setText(part(".photo-verb"), say(verb));
+    if (!button.hidden) setText(part(".photo-action-label"), t(verb));
     dismissal.hidden = !(acts.dismiss && NOT_SENT.has(state));
     if (thumb && !part(".photo-preview > canvas, .photo-preview > img")) showThumb(thumb);
   }
@@ -98,7 +98,7 @@ function withoutRepeats(uploads, items, dismissed) {
  * `list` is hidden with its `section` as long as it is empty. `acts`, as of rows.js, are given the
  * line as well.
  */
-export function makePast({ section, list, acts = {} }) {
+export function makePreviousUploads({ section, list, acts = {} }) {
   const rows = new Map();
   let lines = [];
   let shown = [];

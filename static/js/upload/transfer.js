@@ -1,7 +1,7 @@
 /* One file to its place in the store, whole or in parts, until the server confirms it. */
 
-import { Stopped, backoff, nap, persist } from "./patience.js";
-import { say } from "./words.js";
+import { Aborted, backoff, waitForNetwork, retry } from "./retry.js";
+import { t } from "./messages.js";
 
 const CONFIRM_TRIES = 5;
 const ROUNDS = 20;
@@ -12,29 +12,29 @@ const TICK_MS = 1000;
 /** The file cannot be read any more: edited, moved, or still in somebody's cloud. */
 export class Unreadable extends Error {
   constructor() {
-    super(say("unreadable"));
+    super(t("unreadable"));
   }
 }
 
 /** The store took the bytes, and yet the server does not find them there: not yet, or a portal did. */
 export class Unconfirmed extends Error {
   isTemporary = true;
-  trouble = "storeAway";
+  pauseReason = "storeAway";
 
   constructor() {
-    super(say("unconfirmed"));
+    super(t("unconfirmed"));
   }
 }
 
 /**
  * Sends `file` as its ticket says. Returns the server's line about the upload once all bytes are
- * confirmed. `pace` has `stallMs`, the silence that means a dead connection, and `signatureMs`,
- * for how long a signature is good. Raises Problem, PutFailed, Unreadable, Unconfirmed, Stopped;
+ * confirmed. `timeouts` has `stallMs`, the silence that means a dead connection, and `signatureMs`,
+ * for how long a signature is good. Raises Problem, PutFailed, Unreadable, Unconfirmed, Aborted;
  * called again after one that is temporary, it does not send again what the store said it has.
  */
-export async function transfer({ api, file, ticket, pace, signal, onProgress, ...told }) {
-  const patience = { signal, ...told };
-  const job = { api, file, ticket, pace, signal, onProgress, patience, stalls: 0 };
+export async function transfer({ api, file, ticket, timeouts, signal, onProgress, ...told }) {
+  const retryOptions = { signal, ...told };
+  const job = { api, file, ticket, timeouts, signal, onProgress, retryOptions, stalls: 0 };
   const address = `uploads/${ticket.id}/complete/`;
   const confirm = async () => {
     try {
@@ -51,7 +51,7 @@ export async function transfer({ api, file, ticket, pace, signal, onProgress, ..
       ticket.isSent || (await (ticket.multipart ? sendParts(job, missing) : sendWhole(job)));
     ticket.isSent = isConfirmed;
     try {
-      return await persist(confirm, job.patience);
+      return await retry(confirm, job.retryOptions);
     } catch (problem) {
       if (problem.slug === "upload-not-arrived") missing = problem.body.missing_parts;
       else if (problem.slug !== "upload-mismatch") throw problem;
@@ -60,7 +60,7 @@ export async function transfer({ api, file, ticket, pace, signal, onProgress, ..
     ticket.isUnconfirmed = false;
     // Only a store that says "got it" can be doubted; a lost answer is the network's fault.
     if (isConfirmed) doubts += 1;
-    await nap(backoff(round), signal);
+    await waitForNetwork(backoff(round), signal);
   }
   throw new Unconfirmed();
 }
@@ -68,7 +68,7 @@ export async function transfer({ api, file, ticket, pace, signal, onProgress, ..
 async function sendWhole(job) {
   const { ticket } = job;
   // Our own clock only measures how long ago it came: phones are often wrong about the time of day.
-  const isFresh = performance.now() - ticket.receivedAt < job.pace.signatureMs / 2;
+  const isFresh = performance.now() - ticket.receivedAt < job.timeouts.signatureMs / 2;
   let signed = isFresh ? ticket.upload : null;
   delete ticket.upload;
   const sign = async () => {
@@ -88,7 +88,7 @@ async function sendParts(job, missing) {
     return new Set(parts.map(({ part }) => part));
   };
   if (!missing) {
-    const here = await persist(arrived, job.patience);
+    const here = await retry(arrived, job.retryOptions);
     missing = range(partCount).filter((number) => !here.has(number));
   }
   let sentBefore = file.size - missing.reduce((sum, number) => sum + piece(number).size, 0);
@@ -107,11 +107,11 @@ async function sendParts(job, missing) {
 
 /** True if the store said it has the piece; false if only the server can tell. */
 async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
-  const { file, ticket, signal, onProgress, patience } = job;
+  const { file, ticket, signal, onProgress, retryOptions } = job;
   let failedReads = 0;
   let isAnswerLost = false;
   let isSigned = false;
-  return persist(async () => {
+  return retry(async () => {
     if (isAnswerLost && (await isHere())) return false;
     isAnswerLost = false;
     let request;
@@ -126,7 +126,7 @@ async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
     try {
       await put(request, blob, {
         signal,
-        stallMs: stallLimit(job.pace.stallMs, job.stalls),
+        stallMs: stallLimit(job.timeouts.stallMs, job.stalls),
         onProgress: (bytes) => onProgress(sentBefore + bytes),
       });
       return true;
@@ -135,7 +135,7 @@ async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
       if (error.status === 404 && ticket.multipart) return false;
       if (error.isSilent) job.stalls += 1;
       // The server signed a moment ago: it is not the phone's network.
-      else if (!isFirst && !error.sent) error.trouble = "storeAway";
+      else if (!isFirst && !error.sent) error.pauseReason = "storeAway";
       isAnswerLost = error.status === 0 && error.wasSentWhole;
       if (error.status === 0 && !(await isReadable(file)) && (failedReads += 1) >= READ_TRIES) {
         throw new Unreadable();
@@ -143,7 +143,7 @@ async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
       onProgress(sentBefore);
       throw error;
     }
-  }, patience);
+  }, retryOptions);
 }
 
 async function isReadable(file) {
@@ -166,9 +166,9 @@ export class PutFailed extends Error {
   isTemporary = true;
 
   constructor({ status = 0, isSilent = false, sent = 0, wasSentWhole = false }) {
-    super(status ? say("storeRefused", { status: `${status}` }) : say("connectionLost"));
+    super(status ? t("storeRefused", { status: `${status}` }) : t("connectionLost"));
     this.status = status;
-    this.trouble = status ? "storeAway" : "connectionBroke";
+    this.pauseReason = status ? "storeAway" : "connectionBroke";
     this.sent = sent;
     this.isSilent = isSilent;
     // The answer alone may have been lost: worth asking before sending it all again.
@@ -188,7 +188,7 @@ export function stallLimit(firstMs, stallCount) {
 /** By XMLHttpRequest, because fetch tells no progress of what it sends. */
 export function put({ method, url, headers }, blob, { onProgress, signal, stallMs }) {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(new Stopped()); // while it was signed
+    if (signal?.aborted) return reject(new Aborted()); // while it was signed
     const request = new XMLHttpRequest();
     let sent = 0;
     let silence = 0;
@@ -202,7 +202,7 @@ export function put({ method, url, headers }, blob, { onProgress, signal, stallM
     const fail = (reason) =>
       end(reject, new PutFailed({ sent, wasSentWhole: sent >= blob.size, ...reason }));
     const stop = () => {
-      end(reject, new Stopped());
+      end(reject, new Aborted());
       request.abort();
     };
     const watchdog = setInterval(() => {

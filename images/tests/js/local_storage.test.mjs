@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { deviceSecret, randomHex, recall, remember } from "../../../static/js/upload/memory.js";
+import { deviceSecret, randomHex, getItem, setItem } from "../../../static/js/upload/local_storage.js";
 
 afterEach(() => delete globalThis.localStorage);
 
@@ -15,8 +15,8 @@ function storage() {
 
 test("what is remembered is there on the next visit, under a name of ours", () => {
   const kept = storage();
-  remember("name", "Cleo");
-  assert.equal(recall("name"), "Cleo");
+  setItem("name", "Cleo");
+  assert.equal(getItem("name"), "Cleo");
   assert.deepEqual([...kept], [["bandpics.name", "Cleo"]]);
 });
 
@@ -27,9 +27,9 @@ test("where storage is forbidden it is remembered until the tab closes", () => {
       throw new Error("SecurityError");
     },
   });
-  remember("mood", "good");
-  assert.equal(recall("mood"), "good");
-  assert.equal(recall("nothing"), null);
+  setItem("mood", "good");
+  assert.equal(getItem("mood"), "good");
+  assert.equal(getItem("nothing"), null);
 });
 
 test("the device's secret is 128 bits, and stays", () => {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { makePace } from "../../../static/js/upload/pace.js";
+import { makeProgressRate } from "../../../static/js/upload/progress_rate.js";
 
 const MB = 1e6;
 
 /** What is told each 150 ms while bytes leave at `rateAt(seconds)` a second. */
 function told({ total, seconds, rateAt, isMovingAt = () => true }) {
-  const tell = makePace();
+  const tell = makeProgressRate();
   const answers = [];
   let sent = 0;
   for (let now = 0; now <= seconds * 1000; now += 150) {

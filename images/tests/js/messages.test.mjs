@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ARRIVED, SETTLED, keyOf, stateOf } from "../../../static/js/upload/states.js";
-import { refusalInWords, sizeInWords, stateInWords } from "../../../static/js/upload/words.js";
+import { refusalMessage, formatSize, stateMessage } from "../../../static/js/upload/messages.js";
 
 test("every status of the server is a state, and one nobody knows is unfinished", () => {
   const statuses = ["queued", "processing", "done", "duplicate", "failed", "pending", "new"];
@@ -23,7 +23,7 @@ test("files with another name, size or time are different", () => {
 
 test("no state is without words, and only what arrived says so", () => {
   for (const state of ["waiting", "sending", "paused", "interrupted", ...SETTLED]) {
-    const words = stateInWords({ state, detail: "", bytes: 1, size: 10 });
+    const words = stateMessage({ state, detail: "", bytes: 1, size: 10 });
     assert.ok(words !== state, state);
     const isSaid = /^(Arrived|Already here)/.test(words);
     assert.equal(isSaid, ["stored", "ready", "here"].includes(state), words);
@@ -31,20 +31,20 @@ test("no state is without words, and only what arrived says so", () => {
 });
 
 test("a rejection is told, with the reason if one stands", () => {
-  const rejection = (detail) => stateInWords({ state: "rejected", detail });
+  const rejection = (detail) => stateMessage({ state: "rejected", detail });
   assert.match(rejection(""), /do not show it to other guests\.$/);
   assert.match(rejection("Too dark"), /other guests: Too dark$/);
 });
 
 test("a file is 100 % only once the server says so", () => {
-  const words = (bytes) => stateInWords({ state: "sending", bytes, size: 1000 });
+  const words = (bytes) => stateMessage({ state: "sending", bytes, size: 1000 });
   assert.match(words(999), /99\s?%/);
   assert.doesNotMatch(words(1000), /100|Arrived/);
 });
 
 test("what cannot be sent is said with the limit", () => {
   const limits = { accept: new Set(["image/jpeg"]), formats: "JPEG", maxBytes: 250 * 1024 * 1024 };
-  const refusal = (file) => refusalInWords(file, limits);
+  const refusal = (file) => refusalMessage(file, limits);
   assert.equal(refusal({ type: "image/jpeg", size: 1 }), "");
   assert.equal(refusal({ type: "IMAGE/JPEG", size: 1 }), "");
   assert.equal(refusal({ type: "", size: 1 }), ""); // HEIC on many Androids
@@ -54,7 +54,7 @@ test("what cannot be sent is said with the limit", () => {
 });
 
 test("sizes are short", () => {
-  assert.deepEqual([999, 1500, 5_000_000, 262_144_000].map(sizeInWords), [
+  assert.deepEqual([999, 1500, 5_000_000, 262_144_000].map(formatSize), [
     "999 bytes", "2 kB", "4.8 MB", "250 MB",
   ]);
 });

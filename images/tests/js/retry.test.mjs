@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Stopped, backoff, nap, persist } from "../../../static/js/upload/patience.js";
+import { Aborted, backoff, waitForNetwork, retry } from "../../../static/js/upload/retry.js";
 
 const temporary = (more = {}) => Object.assign(new Error("later"), { isTemporary: true, ...more });
 
@@ -40,7 +40,7 @@ test("what is temporary is tried until it works", async () => {
     return "done";
   };
   const { result, waits } = await hurried(() =>
-    persist(work, { onWait: () => told.push("wait"), onTry: () => told.push("try") }),
+    retry(work, { onWait: () => told.push("wait"), onTry: () => told.push("try") }),
   );
   assert.equal(await result, "done");
   assert.equal(waits.length, 11);
@@ -49,7 +49,7 @@ test("what is temporary is tried until it works", async () => {
 
 test("what is not temporary is told at once", async () => {
   const final = new Error("never");
-  await assert.rejects(persist(() => Promise.reject(final)), final);
+  await assert.rejects(retry(() => Promise.reject(final)), final);
 });
 
 test("an error that carries `tries` is tried so often", async () => {
@@ -58,7 +58,7 @@ test("an error that carries `tries` is tried so often", async () => {
     tries += 1;
     throw temporary({ tries: 4 });
   };
-  const { result } = await hurried(() => persist(work));
+  const { result } = await hurried(() => retry(work));
   await assert.rejects(result, /later/);
   assert.equal(tries, 4);
 });
@@ -68,7 +68,7 @@ test("the server says how long to wait, within reason", async () => {
   const work = async () => {
     if (answers.length) throw answers.shift();
   };
-  const { waits } = await hurried(() => persist(work));
+  const { waits } = await hurried(() => retry(work));
   // More than 24 days would overflow a timer, which then does not wait at all.
   assert.deepEqual(waits, [7000, 300_000]);
 });
@@ -76,33 +76,33 @@ test("the server says how long to wait, within reason", async () => {
 test("called off, it stops before it tries", async () => {
   const { signal } = Object.assign(new AbortController());
   const off = AbortSignal.abort();
-  await assert.rejects(persist(() => assert.fail("tried"), { signal: off }), Stopped);
-  assert.equal(await persist(async () => 1, { signal }), 1);
+  await assert.rejects(retry(() => assert.fail("tried"), { signal: off }), Aborted);
+  assert.equal(await retry(async () => 1, { signal }), 1);
 });
 
 test("called off while it waits, it stops at once", async () => {
   const off = new AbortController();
   const work = () => Promise.reject(temporary({ retryAfter: 200 }));
-  const stopping = persist(work, { signal: off.signal, onWait: () => queueMicrotask(() => off.abort()) });
-  await assert.rejects(stopping, Stopped);
+  const stopping = retry(work, { signal: off.signal, onWait: () => queueMicrotask(() => off.abort()) });
+  await assert.rejects(stopping, Aborted);
 });
 
 test("called off before it waits, it does not wait", async () => {
   const off = new AbortController();
   const work = () => Promise.reject(temporary({ retryAfter: 200 }));
-  await assert.rejects(persist(work, { signal: off.signal, onWait: () => off.abort() }), Stopped);
+  await assert.rejects(retry(work, { signal: off.signal, onWait: () => off.abort() }), Aborted);
 });
 
 test("a network that comes back ends the wait", async () => {
   globalThis.window = new EventTarget();
-  const waiting = nap(60_000);
+  const waiting = waitForNetwork(60_000);
   globalThis.window.dispatchEvent(new Event("online"));
   await waiting;
   delete globalThis.window;
 });
 
 test("so does a phone that comes out of the pocket", async () => {
-  const waiting = nap(60_000);
+  const waiting = waitForNetwork(60_000);
   document.dispatchEvent(new Event("visibilitychange"));
   await waiting;
 });
@@ -114,6 +114,6 @@ test("what kept the work is told to be over", async () => {
     if (answers.length) throw answers.shift();
   };
   const tell = { onWait: () => told.push("wait"), onDone: () => told.push("done") };
-  await (await hurried(() => persist(work, tell))).result;
+  await (await hurried(() => retry(work, tell))).result;
   assert.deepEqual(told, ["wait", "wait", "done"]);
 });

@@ -3,7 +3,7 @@
 let isWanted = false;
 let lock = null;
 
-export function stayAwake(isBusy) {
+export function holdWakeLock(isBusy) {
   if (isBusy === isWanted) return;
   isWanted = isBusy;
   if (isBusy) addEventListener("beforeunload", ask);

@@ -10,7 +10,7 @@ const STICKY_SHARE = 0.15;
  * `tell({sent, total, isMoving}, now)` gives whole minutes, or null while it cannot be
  * known; 0 means less than one. The answer does not jump with every gust of the network.
  */
-export function makePace() {
+export function makeProgressRate() {
   let rate = 0; // bytes a millisecond, of late
   let weight = 0; // how much of it has been seen: 0 at the start, then towards 1
   let seen = null;

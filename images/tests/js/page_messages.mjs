@@ -1,6 +1,6 @@
-/* What words.js finds in the page, from the variable WORDS (test_js.py sets it). */
+/* The page that messages.js expects, with its messages from the variable MESSAGES (see test_js.py). */
 
-const elements = { words: { textContent: process.env.WORDS } };
+const elements = { messages: { textContent: process.env.MESSAGES } };
 
 globalThis.document = Object.assign(new EventTarget(), {
   documentElement: { lang: "en" },

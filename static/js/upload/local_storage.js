@@ -2,7 +2,7 @@
 
 const kept = new Map();
 
-export function recall(name) {
+export function getItem(name) {
   try {
     return localStorage.getItem(`bandpics.${name}`) ?? kept.get(name) ?? null;
   } catch {
@@ -10,7 +10,7 @@ export function recall(name) {
   }
 }
 
-export function remember(name, value) {
+export function setItem(name, value) {
   kept.set(name, value);
   try {
     localStorage.setItem(`bandpics.${name}`, value);
@@ -24,8 +24,8 @@ export function remember(name, value) {
  * plain form has sent from here before.
  */
 export function deviceSecret(known) {
-  if (!/^[0-9a-f]{32}$/.test(recall("device") ?? "")) remember("device", known || randomHex());
-  return recall("device");
+  if (!/^[0-9a-f]{32}$/.test(getItem("device") ?? "")) setItem("device", known || randomHex());
+  return getItem("device");
 }
 
 /** Not crypto.randomUUID(), which does not exist on http://192.168.x.x. */

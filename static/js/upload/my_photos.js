@@ -1,12 +1,12 @@
 /* What I may change of my own photos: the words below one, deleting it and taking that back. */
 
-import { say } from "./words.js";
+import { t } from "./messages.js";
 
 /**
  * `refresh()` asks the server how things are and shows it; `tell(text)` says it to all.
  * Gives the acts of a row: edit(row, line), undo(row, line).
  */
-export function makeOwn({ api, token, refresh, tell }) {
+export function makeMyPhotos({ api, token, refresh, tell }) {
   const template = document.getElementById("photo-edit").content.firstElementChild;
 
   function edit({ element, button }, line) {
@@ -27,7 +27,7 @@ export function makeOwn({ api, token, refresh, tell }) {
       work(async () => {
         await api.patch(address, words, line.photo.etag);
         await refresh();
-        tell(say("captionSaved"));
+        tell(t("captionSaved"));
         close(panel);
       });
     });
@@ -36,7 +36,7 @@ export function makeOwn({ api, token, refresh, tell }) {
       work(async () => {
         await api.delete(address);
         await refresh();
-        tell(say("deleted"));
+        tell(t("deleted"));
         close(panel); // and the button says "Undo" by now
       }),
     );
@@ -49,7 +49,7 @@ export function makeOwn({ api, token, refresh, tell }) {
       } catch (problem) {
         // Your words stay where they are; what is new comes with the receipt.
         if (problem.status === 412) await refresh().then((lines) => renew(lines));
-        const why = problem.status === 412 ? say("changedElsewhere") : problem.message;
+        const why = problem.status === 412 ? t("changedElsewhere") : problem.message;
         part("[role=alert]").textContent = why;
       }
       for (const each of panel.querySelectorAll("button")) each.disabled = false;
@@ -74,7 +74,7 @@ export function makeOwn({ api, token, refresh, tell }) {
     try {
       await api.post(`images/${line.image}/restore/`);
       await refresh();
-      tell(say("restored"));
+      tell(t("restored"));
     } catch (problem) {
       tell(problem.message, problem);
     }

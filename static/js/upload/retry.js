@@ -4,17 +4,17 @@ const LONGEST_MS = 30_000;
 const LONGEST_ASKED_FOR_MS = 300_000;
 
 /** The work was called off: the link was withdrawn. */
-export class Stopped extends Error {}
+export class Aborted extends Error {}
 
 /**
  * Does `work` until it succeeds. Errors with `isTemporary` are tried again: for ever, or, if they
  * carry `tries`, that many times in a row. `onWait(error)` is told before each wait, `onTry()`
  * after it, `onDone()` at the end.
  */
-export async function persist(work, { signal, onWait, onTry, onDone } = {}) {
+export async function retry(work, { signal, onWait, onTry, onDone } = {}) {
   let limited = 0;
   for (let attempt = 0; ; attempt += 1) {
-    if (signal?.aborted) throw new Stopped();
+    if (signal?.aborted) throw new Aborted();
     try {
       const result = await work();
       onDone?.();
@@ -25,7 +25,7 @@ export async function persist(work, { signal, onWait, onTry, onDone } = {}) {
       onWait?.(error);
       const askedForMs = Math.min(error.retryAfter * 1000, LONGEST_ASKED_FOR_MS);
       if (askedForMs > 0) await sleep(askedForMs, signal);
-      else await nap(backoff(attempt), signal);
+      else await waitForNetwork(backoff(attempt), signal);
       onTry?.();
     }
   }
@@ -38,7 +38,7 @@ export function backoff(attempt, random = Math.random, longestMs = LONGEST_MS) {
 }
 
 /** Sleeps, but not when the network comes back, or the phone out of the pocket. */
-export function nap(milliseconds, signal) {
+export function waitForNetwork(milliseconds, signal) {
   return sleep(milliseconds, signal, [
     [globalThis.window, "online"],
     [globalThis.document, "visibilitychange"],
