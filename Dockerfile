@@ -1,4 +1,4 @@
-# One image, six roles: web, worker, sweeper, beat, migrate, events. See bandpics/roles.py.
+# One image, six roles: web, worker, sweeper, beat, migrate, events. See bandpics/entrypoint.py.
 FROM python:3.13-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
@@ -25,5 +25,5 @@ RUN SECRET_KEY=only-for-collectstatic-0123456789abcdef \
 USER bandpics
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["python", "-m", "bandpics.roles"]
+ENTRYPOINT ["python", "-m", "bandpics.entrypoint"]
 CMD ["web"]

@@ -57,7 +57,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/djlint --check --lint --quiet templates
-	$(BIN)/python -m bandpics.local.lint
+	$(BIN)/python -m bandpics.testing.lint
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -65,10 +65,10 @@ format: setup
 	$(BIN)/djlint --reformat --quiet templates
 
 messages: setup
-	@$(BIN)/python -m bandpics.local.messages
+	@$(BIN)/python -m bandpics.testing.messages
 
 bench: setup
-	@exec $(BIN)/python -m images.benchmarks $(ARGS)
+	@exec $(BIN)/python -m bandpics.benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) .local staticfiles

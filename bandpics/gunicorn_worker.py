@@ -226,9 +226,9 @@ class BufferingWorker(ThreadWorker):
     def load_wsgi(self) -> None:
         super().load_wsgi()
         from bandpics import health  # these need Django, which is set up only now
-        from bandpics.api import bodies
+        from bandpics.middleware import body_limit
 
-        self._is_awaited, self._is_stopping = bodies.is_awaited, health.is_stopping
+        self._is_awaited, self._is_stopping = body_limit.is_awaited, health.is_stopping
 
     def enqueue_req(self, conn: Any) -> None:
         """Wait for the next request of a new connection, or of one that was kept."""

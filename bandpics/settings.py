@@ -325,7 +325,7 @@ ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]
 
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
-        "BACKEND": "images.media.storage.PhotoStorage",
+        "BACKEND": "images.storage.objects.PhotoStorage",
         "OPTIONS": {
             "bucket_name": S3_BUCKET,
             "region_name": S3_REGION,
@@ -368,12 +368,12 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "bandpics.compression.CompressionMiddleware",
+    "bandpics.middleware.compression.CompressionMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "bandpics.api.slashes.CommonMiddleware",
-    "bandpics.api.bodies.BodyLimit",
+    "bandpics.middleware.append_slash.CommonMiddleware",
+    "bandpics.middleware.body_limit.BodyLimit",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -451,7 +451,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _secure and HSTS_SUBDOMAI
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 # Not `no-referrer`: that breaks Django's CSRF check on https. Tokens never leave our origin.
 SECURE_REFERRER_POLICY = "same-origin"
-CSRF_FAILURE_VIEW = "bandpics.api.fallbacks.csrf_failure"
+CSRF_FAILURE_VIEW = "bandpics.error_handlers.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 
 _s3_origins = [

@@ -9,8 +9,8 @@ from django.urls import include, path
 from bandpics import health
 from bandpics.api import accounts, tokens
 from bandpics.api import views as api
-from groups import keys_api
-from invitations.registration_api import Register
+from groups.api import keys
+from invitations.api.registration import Register
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -25,20 +25,20 @@ urlpatterns = [
     path("api/v1/token/refresh/", tokens.Refresh.as_view(), name="token-refresh"),
     path("api/v1/users/", Register.as_view(), name="user-list"),
     path("api/v1/users/me/", accounts.Me.as_view(), name="me"),
-    path("api/v1/users/me/keys/", keys_api.KeyList.as_view(), name="key-list"),
-    path("api/v1/users/me/keys/<slug:prefix>/", keys_api.KeyDetail.as_view(), name="key-detail"),
+    path("api/v1/users/me/keys/", keys.KeyList.as_view(), name="key-list"),
+    path("api/v1/users/me/keys/<slug:prefix>/", keys.KeyDetail.as_view(), name="key-detail"),
     path(
         "api/v1/users/<int:user_id>/credentials/rotate/",
-        keys_api.RotateKey.as_view(),
+        keys.RotateKey.as_view(),
         name="rotate-key",
     ),
-    path("api/v1/", include("groups.api_urls")),
-    path("api/v1/", include("invitations.api_urls")),
+    path("api/v1/", include("groups.api.urls")),
+    path("api/v1/", include("invitations.api.urls")),
     path("api/v1/", include("images.api.urls")),
     path("", include("images.urls")),
 ]
 
-handler400 = "bandpics.api.fallbacks.bad_request"
-handler403 = "bandpics.api.fallbacks.forbidden"
-handler404 = "bandpics.api.fallbacks.not_found"
-handler500 = "bandpics.api.fallbacks.server_error"
+handler400 = "bandpics.error_handlers.bad_request"
+handler403 = "bandpics.error_handlers.forbidden"
+handler404 = "bandpics.error_handlers.not_found"
+handler500 = "bandpics.error_handlers.server_error"

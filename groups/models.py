@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class TeamQuerySet(models.QuerySet["Team"]):
-    def seen_by(self, caller: Caller) -> Self:
+    def visible_to(self, caller: Caller) -> Self:
         """Teams this person is in; an admin sees all."""
         return self if is_admin(caller) else self._with_role(caller, Membership.Role.values)
 
-    def managed_by(self, caller: Caller) -> Self:
+    def manageable_by(self, caller: Caller) -> Self:
         """Teams whose name and members this person decides about; an admin, about all."""
         if is_admin(caller):
             return self
@@ -30,7 +30,7 @@ class TeamQuerySet(models.QuerySet["Team"]):
             return self.none()  # a key for some groups rules no team
         return self._with_role(caller, [Membership.Role.OWNER])
 
-    def filled_by(self, caller: Caller) -> Self:
+    def writable_by(self, caller: Caller) -> Self:
         """Teams this person may make groups in."""
         if caller.group_ids is not None:
             return self.none()  # a key for some groups makes no others
@@ -115,11 +115,11 @@ class GroupQuerySet(models.QuerySet["Group"]):
         """Without the trash."""
         return self.filter(trashed_at=None)
 
-    def seen_by(self, caller: Caller) -> Self:
+    def visible_to(self, caller: Caller) -> Self:
         """Groups of the teams this person is in, whatever their role."""
         return self._with_role(caller, Membership.Role.values)
 
-    def filled_by(self, caller: Caller) -> Self:
+    def writable_by(self, caller: Caller) -> Self:
         """Groups this person may add photos to: viewers only look."""
         return self._with_role(caller, [Membership.Role.OWNER, Membership.Role.MEMBER])
 
@@ -127,7 +127,7 @@ class GroupQuerySet(models.QuerySet["Group"]):
         """Groups this person manages: policies, invitations, other people's photos."""
         return self._with_role(caller, [Membership.Role.OWNER])
 
-    def trash_seen_by(self, caller: Caller) -> Self:
+    def trash_visible_to(self, caller: Caller) -> Self:
         """Groups in the trash that this person saw before."""
         return self._with_role(caller, Membership.Role.values, is_trashed=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.models import Scope, User
 from groups.models import Group, Membership, Team
 
@@ -39,7 +39,7 @@ def register(*, email: str, password: str, name: str = "") -> Registered:
         with transaction.atomic():
             user = User.objects.create_user(email, password, name=name)
             group = make_home(user)
-            row, key = keys.issue(user, name=FIRST_KEY_NAME, scopes=Scope.values)
+            row, key = api_keys.issue(user, name=FIRST_KEY_NAME, scopes=Scope.values)
     except IntegrityError as error:
         if "user_email_once" in str(error) or "users_user_email" in str(error):
             raise EmailTaken from None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.utils.html import format_html
 
-from images.media.storage import photo_storage
-from images.models import DoomedObjects, Image, Upload, Variant
+from images.models import Image, PendingDeletion, Upload, Variant
+from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -107,12 +107,12 @@ class VariantAdmin(ReadOnly, admin.ModelAdmin[Variant]):
         return _img(variant, edge=80, alt="")
 
 
-@admin.register(DoomedObjects)
-class DoomedObjectsAdmin(ReadOnly, admin.ModelAdmin[DoomedObjects]):
+@admin.register(PendingDeletion)
+class DoomedObjectsAdmin(ReadOnly, admin.ModelAdmin[PendingDeletion]):
     """What the sweeper has still to remove: usually nothing for long."""
 
-    list_display = ["image_id", "version", "may_be_written", "doomed_at", "looked_at"]
-    list_filter = ["may_be_written", "doomed_at"]
+    list_display = ["image_id", "version", "may_be_written", "recorded_at", "last_checked_at"]
+    list_filter = ["may_be_written", "recorded_at"]
     search_fields = ["image_id", "upload_id", "group_id"]
 
 

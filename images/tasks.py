@@ -9,9 +9,10 @@ from celery import Task, shared_task
 from django.db import InterfaceError, OperationalError
 
 from bandpics.connections import KeepsConnection
-from images import cleanup, locks, markers, processing, strays
-from images.media.storage import StorageUnavailable
-from images.models import Upload
+from images.lifecycle import markers, orphans, sweeper
+from images.models import Upload, locks
+from images.processing import work
+from images.storage.objects import StorageUnavailable
 
 # As long as the sweeper would take to ring again.
 MAX_BACKOFF_SECONDS = 60
@@ -25,7 +26,7 @@ def _pause_before_retry(task: Task) -> float:  # type: ignore[type-arg]
 @shared_task(bind=True, max_retries=None, base=KeepsConnection)
 def process_upload(self: KeepsConnection, upload_id: str) -> None:
     try:
-        processing.process(Upload(pk=upload_id))
+        work.process(Upload(pk=upload_id))
     except (
         *(StorageUnavailable, locks.Busy),
         *(OperationalError, InterfaceError, OSError),
@@ -48,9 +49,9 @@ SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 240, 300
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def sweep() -> None:
-    cleanup.sweep()
+    sweeper.sweep()
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def remove_strays() -> None:
-    strays.remove()
+    orphans.remove()

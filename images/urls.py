@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images import group_pages, place_pages, upload_pages, views
+from images.views import gallery, new_group, place, upload
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("i/<str:token>/", upload_pages.upload_page, name="upload-page"),
-    path("i/<str:token>/photos/<uuid:image_id>/place/", place_pages.place_page, name="place-page"),
-    path("groups/new/", group_pages.new_group, name="new-group"),
-    path("groups/<uuid:group_id>/", views.group_gallery, name="group-gallery"),
-    path("groups/<uuid:group_id>/restore/", views.restore_group, name="restore-group"),
-    path("images/<uuid:image_id>/", views.photo, name="photo"),
+    path("", gallery.home, name="home"),
+    path("i/<str:token>/", upload.upload_page, name="upload-page"),
+    path("i/<str:token>/photos/<uuid:image_id>/place/", place.place_page, name="place-page"),
+    path("groups/new/", new_group.new_group, name="new-group"),
+    path("groups/<uuid:group_id>/", gallery.group_gallery, name="group-gallery"),
+    path("groups/<uuid:group_id>/restore/", gallery.restore_group, name="restore-group"),
+    path("images/<uuid:image_id>/", gallery.photo, name="photo"),
 ]

@@ -9,4 +9,4 @@ class InvitationsConfig(AppConfig):
     name = "invitations"
 
     def ready(self) -> None:
-        import_module("invitations.schema")  # registers itself
+        import_module("invitations.api.schema")  # registers itself

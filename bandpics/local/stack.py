@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from bandpics import roles
+from bandpics import entrypoint
 from bandpics.local import addresses, environment, postgres, redis_server, s3_server
 from bandpics.local.data_dir import DataDir, write_private
 from bandpics.local.supervisor import Child, Program, Supervisor
@@ -101,8 +101,8 @@ class Stack:
         self._supervisor.start(
             self._python(
                 WEB,
-                *("-m", *roles.command(WEB, more, environment)),
-                extra=settings | roles.variables(WEB, environment),
+                *("-m", *entrypoint.command(WEB, more, environment)),
+                extra=settings | entrypoint.variables(WEB, environment),
             )
         )
 

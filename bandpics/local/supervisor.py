@@ -18,10 +18,10 @@ from typing import IO, TYPE_CHECKING, Self
 
 import psutil
 
-from bandpics.local import trouble
+from bandpics.local import diagnostics
 from bandpics.local.data_dir import DataDir, read_json, write_private
+from bandpics.local.diagnostics import CannotStart
 from bandpics.local.environment import PROJECT
-from bandpics.local.trouble import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -245,8 +245,8 @@ class Supervisor:
 
     def explain(self, child: Child, what: str, words: str) -> CannotStart:
         if self._was_disk_full(words):
-            return trouble.disk_full(self.data_dir.path)
-        why = trouble.last_line(words)
+            return diagnostics.disk_full(self.data_dir.path)
+        why = diagnostics.last_line(words)
         return CannotStart(f"{child.program.name} {what}", why, f"See {child.log}")
 
     def _spawn(
@@ -320,11 +320,11 @@ class Supervisor:
             return f"stopped because the disk is full where {self.data_dir.path} is"
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
-        return f"stopped by itself ({trouble.last_line(words)})"
+        return f"stopped by itself ({diagnostics.last_line(words)})"
 
     def _was_disk_full(self, words: str) -> bool:
         # The words alone would not do: a full disk may keep them out of the log.
-        said = any(mark in words for mark in trouble.DISK_FULL_MARKS)
+        said = any(mark in words for mark in diagnostics.DISK_FULL_MARKS)
         return said or self._free_bytes() < FULL_BYTES
 
     def _free_bytes(self) -> int:

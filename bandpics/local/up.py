@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import segno
 
-from bandpics.local import addresses, environment, s3_server, trouble
+from bandpics.local import addresses, diagnostics, environment, s3_server
 from bandpics.local.data_dir import DataDir, write_private
+from bandpics.local.diagnostics import CannotStart
 from bandpics.local.stack import Stack
 from bandpics.local.supervisor import StopAsked, StopSignals, Supervisor
-from bandpics.local.trouble import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,7 +104,7 @@ def _up(wishes: argparse.Namespace, signals: StopSignals) -> None:
     except StopAsked:
         return
     except OSError as error:
-        raise trouble.in_folder(error, data_dir.path) from error
+        raise diagnostics.in_folder(error, data_dir.path) from error
     finally:
         data_dir.release()
 

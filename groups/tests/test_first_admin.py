@@ -29,7 +29,7 @@ def container(transactional_db):
 
     def run(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "bandpics.roles", *words],
+            [sys.executable, "-m", "bandpics.entrypoint", *words],
             cwd=PROJECT,
             # Its programs are found by name.
             env={

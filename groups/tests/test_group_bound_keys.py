@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.models import Scope
 from groups.models import Group, Membership, Team
 from groups.tests.factories import GroupFactory
@@ -21,7 +21,7 @@ def bound(ada, group):
 
 
 def client_with_key(user, *groups):
-    _, key = keys.issue(
+    _, key = api_keys.issue(
         user, name="script", scopes=Scope.values, group_ids=[group.pk for group in groups]
     )
     client = APIClient()

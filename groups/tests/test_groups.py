@@ -17,15 +17,15 @@ def test_members_see_their_teams_groups_and_no_others():
     membership = MembershipFactory()
     group = GroupFactory(team=membership.team)
     GroupFactory()
-    assert Group.objects.seen_by(Caller(membership.user)).get() == group
+    assert Group.objects.visible_to(Caller(membership.user)).get() == group
 
 
 @pytest.mark.parametrize(("role", "may"), [("owner", True), ("member", True), ("viewer", False)])
 def test_viewers_only_look(role, may):
     membership = MembershipFactory(role=role)
     group = GroupFactory(team=membership.team)
-    assert Group.objects.seen_by(Caller(membership.user)).filter(pk=group.pk).exists()
-    assert Group.objects.filled_by(Caller(membership.user)).filter(pk=group.pk).exists() is may
+    assert Group.objects.visible_to(Caller(membership.user)).filter(pk=group.pk).exists()
+    assert Group.objects.writable_by(Caller(membership.user)).filter(pk=group.pk).exists() is may
 
 
 def test_one_is_in_a_team_once():

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.models import ApiKey, Scope
 from groups.tests.factories import GroupFactory
 
@@ -23,7 +23,7 @@ def rotate_url(user):
 @pytest.fixture
 def with_key():
     def make(user, **about):
-        row, key = keys.issue(user, **{"name": "script", "scopes": Scope.values, **about})
+        row, key = api_keys.issue(user, **{"name": "script", "scopes": Scope.values, **about})
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
         client.row = row
@@ -154,7 +154,7 @@ def test_other_peoples_keys_are_not_there(ada, dora, signed_in, with_key):
 
 
 def test_a_rotated_key_goes_on_for_a_day_beside_the_new_one(ada, group, signed_in):
-    old, text = keys.issue(ada, name="booth", scopes=["read"], group_ids=[group.pk])
+    old, text = api_keys.issue(ada, name="booth", scopes=["read"], group_ids=[group.pk])
     answer = signed_in(ada).post(rotate_url(ada))
     assert answer.status_code == 201
     new = answer.json()
@@ -170,7 +170,7 @@ def test_a_rotated_key_goes_on_for_a_day_beside_the_new_one(ada, group, signed_i
 
 def test_rotating_never_lengthens_the_life_of_the_old_key(ada, signed_in):
     soon = timezone.now() + timedelta(minutes=5)
-    old, _ = keys.issue(ada, name="x", scopes=["read"], expires_at=soon)
+    old, _ = api_keys.issue(ada, name="x", scopes=["read"], expires_at=soon)
     new = signed_in(ada).post(rotate_url(ada)).json()
     old.refresh_from_db()
     assert old.expiry_date == soon
@@ -179,15 +179,15 @@ def test_rotating_never_lengthens_the_life_of_the_old_key(ada, signed_in):
 
 
 def test_a_key_rotates_itself(ada, with_key):
-    keys.issue(ada, name="another", scopes=["read"])
+    api_keys.issue(ada, name="another", scopes=["read"])
     client = with_key(ada)
     assert client.post(rotate_url(ada)).json()["replaces"]["prefix"] == client.row.prefix
     assert client.post(rotate_url(ada)).status_code == 201  # the first answer may have got lost
 
 
 def test_of_several_one_must_be_named(ada, signed_in):
-    one, _ = keys.issue(ada, name="one", scopes=["read"])
-    keys.issue(ada, name="two", scopes=["read"])
+    one, _ = api_keys.issue(ada, name="one", scopes=["read"])
+    api_keys.issue(ada, name="two", scopes=["read"])
     answer = signed_in(ada).post(rotate_url(ada))
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["pointer"] == "#/prefix"
@@ -205,7 +205,7 @@ def test_whoever_has_none_gets_their_first(ada, signed_in):
 
 
 def test_a_key_without_a_scope_cannot_pass_it_on_by_rotating_another(ada, with_key):
-    strong, _ = keys.issue(ada, name="strong", scopes=Scope.values)
+    strong, _ = api_keys.issue(ada, name="strong", scopes=Scope.values)
     client = with_key(ada, scopes=["admin"])
     assert client.post(rotate_url(ada), {"prefix": strong.prefix}).status_code == 400
     strong.refresh_from_db()
@@ -214,10 +214,10 @@ def test_a_key_without_a_scope_cannot_pass_it_on_by_rotating_another(ada, with_k
 
 @pytest.mark.parametrize("limit", ["groups", "scopes"])
 def test_a_key_neither_sees_nor_ends_one_that_is_good_for_more(ada, group, with_key, limit):
-    strong, _ = keys.issue(ada, name="strong", scopes=Scope.values)
+    strong, _ = api_keys.issue(ada, name="strong", scopes=Scope.values)
     own = {"groups": {"group_ids": [group.pk]}, "scopes": {"scopes": ["admin"]}}[limit]
     client = with_key(ada, **own)
-    weak, _ = keys.issue(ada, name="weak", scopes=["admin"], group_ids=[group.pk])
+    weak, _ = api_keys.issue(ada, name="weak", scopes=["admin"], group_ids=[group.pk])
     seen = {row["prefix"] for row in client.get(KEYS).json()["results"]}
     assert seen == {client.row.prefix, weak.prefix}
     assert client.delete(f"{KEYS}{strong.prefix}/").status_code == 404

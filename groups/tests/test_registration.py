@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.db import connection
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.callers import Caller
 from bandpics.users.models import ApiKey, User
 from groups import registration
@@ -22,7 +22,7 @@ def test_everything_is_made_that_is_needed_to_add_photos_at_once():
     assert made.user.check_password(PASSWORD)
     assert Group.objects.owned_by(Caller(made.user)).get() == made.group
     assert made.group.team.is_personal
-    assert keys.find(made.api_key).user == made.user
+    assert api_keys.find(made.api_key).user == made.user
 
 
 @pytest.mark.django_db

@@ -16,22 +16,23 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from bandpics.api import bodies, etags
-from bandpics.api.doors import MemberView
+from bandpics.api import etags
+from bandpics.api.base import MemberView
 from bandpics.api.idempotency import idempotent
-from bandpics.api.pages import Pages
+from bandpics.api.pagination import Pages
 from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
+from bandpics.middleware import body_limit
 from bandpics.users.models import Scope
 from groups import trash
 from groups.models import Group, Team, is_admin
-from images import first_photos
-from images.api import group_json as json
-from images.api.doors import viewer_of, visible_images
-from images.api.upload_json import AnnouncementSerializer, ticket_json
-from images.media.storage import StorageUnavailable
+from images.api import group_serializers
+from images.api.access import viewer_of, visible_images
+from images.api.upload_serializers import AnnouncementSerializer, ticket_json
 from images.models import Upload
-from images.uploads import Ticket
+from images.storage.objects import StorageUnavailable
+from images.uploads import group_with_photos
+from images.uploads.announce import Ticket
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -58,10 +59,10 @@ class GroupFilter(filters.FilterSet):
 
 class GroupView(MemberView):
     write_scope = Scope.ADMIN
-    serializer_class: Any = json.GroupSerializer
+    serializer_class: Any = group_serializers.GroupSerializer
 
     def visible(self) -> GroupQuerySet:
-        return Group.objects.seen_by(self.caller).with_role_of(self.caller.user)
+        return Group.objects.visible_to(self.caller).with_role_of(self.caller.user)
 
     def restorable(self) -> GroupQuerySet:
         """The trash of the teams this person owns."""
@@ -110,10 +111,10 @@ class GroupList(GroupView):
     @staticmethod
     def max_body_bytes(request: HttpRequest) -> int:
         """Of a form: the group and its first photos."""
-        is_form = bodies.is_form(request)
-        return bodies.form_max_bytes(request) if is_form else JsonParser.max_bytes
+        is_form = body_limit.is_form(request)
+        return body_limit.form_max_bytes(request) if is_form else JsonParser.max_bytes
 
-    @extend_schema(responses=json.GroupSerializer(many=True))
+    @extend_schema(responses=group_serializers.GroupSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Groups of my teams, the latest event first."""
         rows = self.visible()
@@ -123,10 +124,10 @@ class GroupList(GroupView):
 
     @extend_schema(
         request={
-            "application/json": json.NewGroupSerializer,
-            "multipart/form-data": json.NewGroupFormSerializer,
+            "application/json": group_serializers.NewGroupSerializer,
+            "multipart/form-data": group_serializers.NewGroupFormSerializer,
         },
-        responses={201: json.CreatedGroupSerializer},
+        responses={201: group_serializers.CreatedGroupSerializer},
         examples=[
             OpenApiExample(
                 "With a first photo to send",
@@ -154,7 +155,7 @@ class GroupList(GroupView):
         JSON announces `files`, and `uploads` says how to send each; a form carries them.
         """
         context = self.get_serializer_context()
-        body = json.GroupWithoutFilesSerializer(data=request.data, context=context)
+        body = group_serializers.GroupWithoutFilesSerializer(data=request.data, context=context)
         body.is_valid(raise_exception=True)
         about = dict(body.validated_data)
         team = self._team(about.pop("team_id", None))
@@ -163,11 +164,15 @@ class GroupList(GroupView):
         try:
             if is_form:
                 pairs = list(zip(request.FILES.getlist("files"), announcement, strict=True))
-                group, stored = first_photos.take(team, self.caller.user, about, pairs)
+                group, stored = group_with_photos.create_received(
+                    team, self.caller.user, about, pairs
+                )
             else:
-                group, tickets = first_photos.announce(team, self.caller.user, about, announcement)
+                group, tickets = group_with_photos.create_announced(
+                    team, self.caller.user, about, announcement
+                )
                 stored = [ticket.upload for ticket in tickets]
-        except first_photos.TeamGone:
+        except group_with_photos.TeamGone:
             raise Http404 from None
         address = reverse("group-detail", [group.pk], request=request)
         return Response(
@@ -182,9 +187,9 @@ class GroupList(GroupView):
 
     def _team(self, team_id: UUID | None) -> Team:
         """The one that was named, or else the only one there is to choose."""
-        fillable = Team.objects.filled_by(self.caller)
+        fillable = Team.objects.writable_by(self.caller)
         if team_id is not None:
-            team = get_object_or_404(Team.objects.seen_by(self.caller), pk=team_id)
+            team = get_object_or_404(Team.objects.visible_to(self.caller), pk=team_id)
             if not fillable.filter(pk=team.pk).exists():
                 raise Forbidden("Only owners and members of a team make groups in it.")
             return team
@@ -219,7 +224,7 @@ class GroupList(GroupView):
 
 
 class GroupDetail(GroupView):
-    @extend_schema(responses=json.GroupDetailSerializer)
+    @extend_schema(responses=group_serializers.GroupDetailSerializer)
     def get(self, request: Request, group_id: UUID) -> Response:
         """A group, with its newest photos."""
         group = self.visible_group(group_id)
@@ -229,10 +234,10 @@ class GroupDetail(GroupView):
             "viewer": viewer_of(request),
             "images": images.newest_first()[:FIRST_PAGE],
         }
-        data = json.GroupDetailSerializer(group, context=context).data
+        data = group_serializers.GroupDetailSerializer(group, context=context).data
         return Response(data, headers=etags.headers(group))
 
-    @extend_schema(parameters=[etags.IF_MATCH], responses=json.GroupSerializer)
+    @extend_schema(parameters=[etags.IF_MATCH], responses=group_serializers.GroupSerializer)
     def patch(self, request: Request, group_id: UUID) -> Response:
         """Change what it says and what guests may do. For owners."""
         group = self.owned_group(group_id)
@@ -269,7 +274,7 @@ class GroupDetail(GroupView):
 
 
 class GroupRestore(GroupView):
-    @extend_schema(request=None, responses=json.GroupSerializer)
+    @extend_schema(request=None, responses=group_serializers.GroupSerializer)
     def post(self, request: Request, group_id: UUID) -> Response:
         """Out of the trash, with its photos and links as they were. For owners; safe to repeat."""
         group = self.restorable().filter(pk=group_id).first()

@@ -11,21 +11,21 @@ from rest_framework.response import Response
 
 from bandpics.users.callers import caller_of
 from groups.models import Group
-from images import pages
-from images.api import image_rows, removed_images
-from images.api.doors import PhotoView, hint_without_device, sender_of, viewer_of
-from images.api.image_json import ImageSerializer
-from images.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
+from images.api import removed_images
+from images.api.access import PhotoView, hint_without_device, sender_of, viewer_of
+from images.api.image_serializers import ImageSerializer
+from images.listing import image_rows, pagination
+from images.listing.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
+from images.listing.pagination import Page, count_of
 from images.models import Image, Upload
-from images.pages import Page, count_of
-from invitations.authentication import guest
+from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
     from groups.models import GroupQuerySet
+    from images.access.viewers import Viewer
     from images.models import ImageQuerySet
-    from images.viewers import Viewer
 
 
 class ImagePageSerializer(serializers.Serializer[Any]):
@@ -67,12 +67,12 @@ _ID = {"type": "string", "format": "uuid"}
 _BOOLEAN = {"type": "boolean"}
 _MOMENT = {"type": "string", "format": "date-time"}
 _MOMENT_NOTE = " ISO 8601; without an offset it is UTC, a date alone is its first moment."
-_ORDERINGS = [f"{sign}{name}" for name in pages.ORDERINGS for sign in ("-", "")]
+_ORDERINGS = [f"{sign}{name}" for name in pagination.ORDERINGS for sign in ("-", "")]
 
 PARAMETERS = [
     _parameter(
         "limit",
-        {"type": "integer", "minimum": 1, "maximum": pages.MAX_LIMIT, "default": 50},
+        {"type": "integer", "minimum": 1, "maximum": pagination.MAX_LIMIT, "default": 50},
         "How many photos a page has.",
     ),
     _parameter(
@@ -83,18 +83,18 @@ PARAMETERS = [
     ),
     _parameter(
         "offset",
-        {"type": "integer", "minimum": 0, "maximum": pages.MAX_OFFSET},
+        {"type": "integer", "minimum": 0, "maximum": pagination.MAX_OFFSET},
         "How many photos to leave out, instead of a cursor; the answer then has a `count`. "
         "Beyond the maximum follow `next`.",
     ),
     _parameter(
         "skip",
-        {"type": "integer", "minimum": 0, "maximum": pages.MAX_OFFSET},
+        {"type": "integer", "minimum": 0, "maximum": pagination.MAX_OFFSET},
         "The same as offset.",
     ),
     _parameter(
         "ordering",
-        {"type": "string", "enum": _ORDERINGS, "default": pages.DEFAULT_ORDERING},
+        {"type": "string", "enum": _ORDERINGS, "default": pagination.DEFAULT_ORDERING},
         "With a minus downwards. `sort_at` is when it was taken, or else uploaded. Photos without "
         "the value come last, either way. Guests do not order by filename.",
     ),
@@ -169,7 +169,7 @@ class ImageList(PhotoView):
         viewer = viewer_of(request)
         # Its cursor, too, would say what others called their files.
         hidden = {"original_filename"} if viewer.is_guest else set()
-        page = Page.asked_for(request, known=pages.ORDERINGS.keys() - hidden)
+        page = Page.asked_for(request, known=pagination.ORDERINGS.keys() - hidden)
         groups, rows = _visible(request)
         is_selective, sought = False, None
         if ImageFilters.are_asked(request.query_params):
@@ -199,12 +199,12 @@ class ImageList(PhotoView):
 def _visible(request: Request) -> tuple[GroupQuerySet, ImageQuerySet]:
     """Whose photos: those of the groups. The rows alone are not bound to them yet."""
     if guest(request) is None:
-        return Group.objects.seen_by(caller_of(request)), Image.objects.all()
+        return Group.objects.visible_to(caller_of(request)), Image.objects.all()
     sender = sender_of(request, group_id=None)
     theirs = Q(pk=sender.group.pk)
-    if sender.is_known_again:  # a host may have moved some of them to another group
+    if sender.is_identified:  # a host may have moved some of them to another group
         theirs |= Q(pk__in=Image.objects.sent_by(sender.key).values("group"))
-    return Group.objects.kept().filter(theirs), Image.objects.seen_by_guest(sender)
+    return Group.objects.kept().filter(theirs), Image.objects.visible_to_guest(sender)
 
 
 def _sight(request: Request, viewer: Viewer) -> Sight:

@@ -23,10 +23,8 @@ from bandpics.api.problems import Conflict, Forbidden, Problem
 from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope
 from groups.models import Group
-from images import editing, location, locks, moderation, quota, trash, uploads, versions
-from images.api import change_json, states
-from images.api import image_json as json
-from images.api.doors import (
+from images.api import change_serializers, etags, image_serializers
+from images.api.access import (
     PhotoView,
     Standing,
     UploadsOrModerates,
@@ -38,10 +36,13 @@ from images.api.doors import (
     visible_image,
     visible_images,
 )
-from images.media import variants
-from images.media.storage import photo_storage
-from images.models import Image, Upload
-from invitations.authentication import InvitationExhausted, guest
+from images.lifecycle import editing, forget_location, moderation, trash
+from images.models import Image, Upload, locks
+from images.photofile import variants
+from images.processing import versions
+from images.storage.objects import photo_storage
+from images.uploads import announce, quota, transfer
+from invitations.api.authentication import InvitationExhausted, guest
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -117,11 +118,11 @@ class OnePhotoView(PhotoView):
             exc = PhotoBusy()
         elif isinstance(exc, versions.InProcess):
             exc = NotReady(_("Wait until the photo is ready, then try again."))
-        elif isinstance(exc, editing.TwinInGroup | trash.TwinInGroup):
+        elif isinstance(exc, editing.DuplicateInGroup | trash.TwinInGroup):
             exc = DuplicateInGroup(
                 _("This photo is here already. To have this one, delete the other first.")
             )
-        elif isinstance(exc, editing.ChangedMeanwhile | uploads.ChangedMeanwhile):
+        elif isinstance(exc, editing.ChangedMeanwhile | announce.ChangedMeanwhile):
             exc = PreconditionFailed() if "If-Match" in self.request.headers else PhotoBusy()
         return super().handle_exception(exc)
 
@@ -134,8 +135,8 @@ class OnePhotoView(PhotoView):
         if not is_readable:
             return Response(status=status.HTTP_204_NO_CONTENT)
         image, viewer = visible_image(self.request, image_id), viewer_of(self.request)
-        answer = json.ImageDetailSerializer(image, context={"viewer": viewer}).data
-        headers = {"ETag": states.etag(image, viewer), "Cache-Control": "private, no-cache"}
+        answer = image_serializers.ImageDetailSerializer(image, context={"viewer": viewer}).data
+        headers = {"ETag": etags.etag(image, viewer), "Cache-Control": "private, no-cache"}
         return Response(answer, headers=headers, **more)
 
 
@@ -154,24 +155,24 @@ class ImageDetail(OnePhotoView):
             ),
         ],
         responses={
-            200: json.ImageDetailSerializer,
+            200: image_serializers.ImageDetailSerializer,
             304: OpenApiResponse(description="What you have is still right."),
         },
     )
     def get(self, request: Request, image_id: UUID) -> Response | HttpResponse:
         """A photo with all that is known of it. The ETag is good for If-Match."""
         image, viewer = visible_image(request, image_id), viewer_of(request)
-        tag = states.etag(image, viewer)
-        if states.is_known(request, tag):
+        tag = etags.etag(image, viewer)
+        if etags.is_known(request, tag):
             return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
-        answer = json.ImageDetailSerializer(image, context={"viewer": viewer}).data
+        answer = image_serializers.ImageDetailSerializer(image, context={"viewer": viewer}).data
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         return Response(answer, headers=headers)
 
     @extend_schema(
         parameters=[IF_MATCH],
-        request=change_json.ChangeSerializer,
-        responses={200: json.ImageDetailSerializer, 204: UNREAD},
+        request=change_serializers.ChangeSerializer,
+        responses={200: image_serializers.ImageDetailSerializer, 204: UNREAD},
         examples=[
             OpenApiExample(
                 "When and where",
@@ -197,8 +198,8 @@ class ImageDetail(OnePhotoView):
             raise Forbidden(
                 f"This API key was not given the scope that this needs: {Scope.UPLOAD}."
             )
-        expected = states.expected(request, image)
-        body = change_json.ChangeSerializer(data=request.data)
+        expected = etags.expected(request, image)
+        body = change_serializers.ChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         changes = dict(body.validated_data)
         if mine.is_guest:
@@ -220,7 +221,7 @@ class ImageDetail(OnePhotoView):
             return Response(status=status.HTTP_204_NO_CONTENT)
         image, mine = image_to_change(request, image_id)
         need_scope_for(request, mine)
-        expected = states.expected(request, image)
+        expected = etags.expected(request, image)
         if not trash.put(image, by=mine.sender_key, expected=expected) and expected:
             raise PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -230,8 +231,8 @@ def _target(request: Request, image: Image, group_id: UUID | None) -> Group | No
     if group_id is None or group_id == image.group_id:
         return None
     caller = caller_of(request)
-    group: Group = get_object_or_404(Group.objects.seen_by(caller), pk=group_id)
-    if not Group.objects.filled_by(caller).filter(pk=group.pk).exists():
+    group: Group = get_object_or_404(Group.objects.visible_to(caller), pk=group_id)
+    if not Group.objects.writable_by(caller).filter(pk=group.pk).exists():
         raise Forbidden("Viewers of a team may look at its photos, but not add any.")
     return group
 
@@ -334,7 +335,7 @@ def _refuse_without_picture(image: Image) -> None:
 
 class ImageLocation(OnePhotoView):
     @extend_schema(
-        responses={200: change_json.ForgottenSerializer},
+        responses={200: change_serializers.ForgottenSerializer},
         examples=[
             OpenApiExample(
                 "A JPEG",
@@ -354,8 +355,8 @@ class ImageLocation(OnePhotoView):
         """
         image, _mine = image_to_change(request, image_id, even_when_closed=True)
         try:
-            outcome = location.forget(image.pk)
-        except location.Gone:
+            outcome = forget_location.forget(image.pk)
+        except forget_location.Gone:
             raise Http404 from None
         return Response({"original": outcome.original.value, "removed": outcome.removed})
 
@@ -363,7 +364,9 @@ class ImageLocation(OnePhotoView):
 class ImageRestore(OnePhotoView):
     permission_classes = [UploadsOrModerates]
 
-    @extend_schema(request=None, responses={200: json.ImageDetailSerializer, 204: UNREAD})
+    @extend_schema(
+        request=None, responses={200: image_serializers.ImageDetailSerializer, 204: UNREAD}
+    )
     def post(self, request: Request, image_id: UUID) -> Response:
         """Out of the trash: owners any photo, others what they trashed themselves."""
         if not Image.objects.trashed().filter(pk=image_id).exists():
@@ -377,7 +380,9 @@ class ImageRestore(OnePhotoView):
 
 
 class ImageRetry(OnePhotoView):
-    @extend_schema(request=None, responses={202: json.ImageDetailSerializer, 204: UNREAD})
+    @extend_schema(
+        request=None, responses={202: image_serializers.ImageDetailSerializer, 204: UNREAD}
+    )
     def post(self, request: Request, image_id: UUID) -> Response:
         """Process it once more, after it failed through no fault of the file. Safe to repeat."""
         image, _mine = image_to_change(request, image_id)
@@ -388,8 +393,8 @@ class ImageRetry(OnePhotoView):
         if upload is None or upload.status != Upload.Status.FAILED:
             raise CannotRetry(_("Only a photo that failed can be tried again."))
         try:
-            uploads.retry(upload)
-        except uploads.BytesGone:
+            transfer.retry(upload)
+        except transfer.OriginalUnavailable:
             raise CannotRetry(
                 _("{why} Please send the photo again.").format(
                     why=Upload.Failure(upload.failure).label
@@ -404,8 +409,8 @@ class ImageModerate(OnePhotoView):
     write_scope = Scope.MODERATE
 
     @extend_schema(
-        request=change_json.ModerationSerializer,
-        responses=change_json.ModeratedSerializer,
+        request=change_serializers.ModerationSerializer,
+        responses=change_serializers.ModeratedSerializer,
         examples=[
             OpenApiExample("Approve", value={"decision": "approve"}, request_only=True),
             OpenApiExample(
@@ -419,9 +424,11 @@ class ImageModerate(OnePhotoView):
         mine: Standing = standing(request, image)
         if not mine.is_host:
             raise Forbidden("Only owners of its group decide who sees a photo.")
-        body = change_json.ModerationSerializer(data=request.data)
+        body = change_serializers.ModerationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         decision, reason = body.validated_data["decision"], body.validated_data["reason"]
         if not moderation.decide(image, decision, reason=reason):
             raise Http404
-        return Response(change_json.ModeratedSerializer(visible_image(request, image_id)).data)
+        return Response(
+            change_serializers.ModeratedSerializer(visible_image(request, image_id)).data
+        )

@@ -10,20 +10,19 @@ from rest_framework.response import Response
 
 from bandpics.users.callers import caller_of
 from groups.models import Group
-from images import removals
-from images.api import image_rows
-from images.api.doors import sender_of, viewer_of
+from images.api.access import sender_of, viewer_of
+from images.listing import image_rows, removals
+from images.listing.pagination import Page
+from images.listing.removals import Removal, Wanted
 from images.models import Image
-from images.pages import Page
-from images.removals import Removal, Wanted
-from invitations.authentication import guest
+from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from rest_framework.request import Request
 
-    from images.filters import ImageFilters
+    from images.listing.filters import ImageFilters
 
 NARROWED_BY = frozenset({"trashed", "updated_since", "group", "ids"})
 

@@ -12,10 +12,10 @@ from rest_framework.response import Response
 from bandpics.api.problems import Forbidden
 from bandpics.users.callers import caller_of
 from groups.models import Group
-from images import stats
-from images.api.doors import PhotoView
+from images.api.access import PhotoView
+from images.listing import stats
 from images.models import Upload
-from invitations.authentication import guest
+from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -108,7 +108,7 @@ class StatsView(PhotoView):
             raise Forbidden("Numbers are for the members of a team. Sign in.")
         asked = GroupParameter(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        groups = Group.objects.seen_by(caller_of(request))
+        groups = Group.objects.visible_to(caller_of(request))
         if group_id := asked.validated_data.get("group"):
             get_object_or_404(groups, pk=group_id)
             groups = groups.filter(pk=group_id)

@@ -16,9 +16,8 @@ from rest_framework.response import Response
 
 from bandpics.api.idempotency import idempotent
 from bandpics.api.problems import Conflict, Forbidden, Problem
-from images import quota, uploads
-from images.api import upload_json as json
-from images.api.doors import (
+from images.api import upload_serializers
+from images.api.access import (
     PhotoView,
     changeable,
     hint_without_device,
@@ -28,10 +27,11 @@ from images.api.doors import (
     sender_of,
     viewer_of,
 )
-from images.filters import UploadFilters
+from images.listing.filters import UploadFilters
+from images.listing.pagination import DEFAULT_LIMIT, Page
 from images.models import Image, Upload
-from images.pages import DEFAULT_LIMIT, Page
-from invitations.authentication import (
+from images.uploads import announce, quota, transfer
+from invitations.api.authentication import (
     GroupClosed,
     InvitationExhausted,
     InvitationExpired,
@@ -100,8 +100,8 @@ def _signed_again(_view: APIView, request: Request, kept: list[dict[str, Any]]) 
     rows = my_uploads(request).select_related("image").in_bulk([each["id"] for each in kept])
     if any(UUID(each["id"]) not in rows for each in kept):
         raise Http404
-    tickets = [uploads.Ticket(rows[UUID(each["id"])], was_known=each["known"]) for each in kept]
-    return {"uploads": [json.ticket_json(ticket) for ticket in tickets]}
+    tickets = [announce.Ticket(rows[UUID(each["id"])], was_known=each["known"]) for each in kept]
+    return {"uploads": [upload_serializers.ticket_json(ticket) for ticket in tickets]}
 
 
 def _refusal_of_new(request: Request) -> Forbidden | None:
@@ -117,7 +117,7 @@ def _refusal_of_new(request: Request) -> Forbidden | None:
 
 def _shown(uploads: Any, request: Request, **options: Any) -> Any:
     context = {"viewer": viewer_of(request), "is_changeable": changeable(request)}
-    return json.UploadSerializer(uploads, context=context, **options).data
+    return upload_serializers.UploadSerializer(uploads, context=context, **options).data
 
 
 class UploadList(PhotoView):
@@ -125,8 +125,8 @@ class UploadList(PhotoView):
 
     @extend_schema(
         operation_id="uploads_list",
-        responses=json.ReceiptSerializer,
-        parameters=json.RECEIPT_PARAMETERS,
+        responses=upload_serializers.ReceiptSerializer,
+        parameters=upload_serializers.RECEIPT_PARAMETERS,
     )
     def get(self, request: Request) -> Response:
         """The receipt: what I sent and where it stands, newest first.
@@ -150,15 +150,17 @@ class UploadList(PhotoView):
                 "previous": filled.previous_url,
                 "results": _shown(filled.rows, request, many=True),
                 "next_updated_since": cut[0].read_at - OVERLAP if cut else since,
-                "room": None if invitation is None else json.RoomSerializer(invitation).data,
+                "room": None
+                if invitation is None
+                else upload_serializers.RoomSerializer(invitation).data,
                 **hint_without_device(request),
             }
         )
 
     @extend_schema(
-        request=json.AnnouncementSerializer,
-        responses={201: json.TicketsSerializer},
-        examples=json.ANNOUNCEMENT_EXAMPLES,
+        request=upload_serializers.AnnouncementSerializer,
+        responses={201: upload_serializers.TicketsSerializer},
+        examples=upload_serializers.ANNOUNCEMENT_EXAMPLES,
     )
     @idempotent(remember=_ids, again=_signed_again)
     def post(self, request: Request) -> Response:
@@ -167,32 +169,32 @@ class UploadList(PhotoView):
         Once a link has expired or its group is closed: only files that were announced before.
         """
         refusal = _refusal_of_new(request)
-        body = json.AnnouncementSerializer(data=request.data)
+        body = upload_serializers.AnnouncementSerializer(data=request.data)
         if refusal is not None and not body.is_valid():
             raise refusal
         body.is_valid(raise_exception=True)
         sender = sender_of(request, group_id=body.validated_data.get("group"))
         try:
-            tickets = uploads.announce(
+            tickets = announce.create_announced(
                 sender,
                 body.announced(),
                 uploader_name=body.validated_data["uploader_name"],
                 takes_new=refusal is None,
             )
-        except uploads.TakesNothingNew:
+        except announce.TakesNothingNew:
             raise cast("Forbidden", refusal) from None
         except quota.Exhausted:
             raise InvitationExhausted from None
-        except uploads.ClientIdTaken:
+        except announce.ClientIdTaken:
             raise ClientIdTaken("Use another one for this file.") from None
-        except uploads.TooManyPending:
+        except announce.TooManyPending:
             raise TooManyPending from None
-        answer = [json.ticket_json(ticket) for ticket in tickets]
+        answer = [upload_serializers.ticket_json(ticket) for ticket in tickets]
         return Response({"uploads": answer}, status=status.HTTP_201_CREATED)
 
 
 class UploadDetail(PhotoView):
-    @extend_schema(responses=json.UploadSerializer)
+    @extend_schema(responses=upload_serializers.UploadSerializer)
     def get(self, request: Request, upload_id: UUID) -> Response:
         """One line of the receipt."""
         return Response(_shown(my_upload(request, upload_id), request))
@@ -201,7 +203,7 @@ class UploadDetail(PhotoView):
     def delete(self, request: Request, upload_id: UUID) -> Response:
         """Cancel an upload that has not arrived. Safe to call twice."""
         upload = my_upload(request, upload_id)
-        if not uploads.discard(upload):
+        if not transfer.discard(upload):
             upload.refresh_from_db(fields=["status"])
             if upload.status != Upload.Status.DISCARDED:
                 raise NotPending(_("It has arrived already."))
@@ -209,28 +211,31 @@ class UploadDetail(PhotoView):
 
 
 class UploadSign(PhotoView):
-    @extend_schema(request=json.PartSerializer, responses=json.SignedRequestSerializer)
+    @extend_schema(
+        request=upload_serializers.PartSerializer,
+        responses=upload_serializers.SignedRequestSerializer,
+    )
     def post(self, request: Request, upload_id: UUID) -> Response:
         """A fresh signature for the PUT, or for one part of it."""
-        body = json.PartSerializer(data=request.data)
+        body = upload_serializers.PartSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         upload, number = my_upload(request, upload_id), body.validated_data.get("part")
         try:
             if number is None and not upload.is_multipart:
-                signed = uploads.sign(upload)
+                signed = transfer.sign(upload)
             else:
-                signed = uploads.sign_part(upload, number=number or 1)
-        except uploads.NotPending:
+                signed = transfer.sign_part(upload, number=number or 1)
+        except transfer.NotPending:
             raise NotPending from None
-        except uploads.NotMultipart:
+        except transfer.NotMultipart:
             raise NotMultipart from None
-        except uploads.NoSuchPart:
+        except transfer.NoSuchPart:
             raise NotMultipart(f"It has parts 1 to {upload.part_count}.") from None
-        return Response(json.SignedRequestSerializer(signed).data)
+        return Response(upload_serializers.SignedRequestSerializer(signed).data)
 
 
 class UploadParts(PhotoView):
-    @extend_schema(responses=json.PartsSerializer)
+    @extend_schema(responses=upload_serializers.PartsSerializer)
     def get(self, request: Request, upload_id: UUID) -> Response:
         """Which parts have arrived in full."""
         upload = my_upload(request, upload_id)
@@ -239,29 +244,31 @@ class UploadParts(PhotoView):
         answer = {
             "part_size": upload.part_size(1),
             "part_count": upload.part_count,
-            "parts": uploads.arrived_parts(upload),
+            "parts": transfer.arrived_parts(upload),
         }
-        return Response(json.PartsSerializer(answer).data)
+        return Response(upload_serializers.PartsSerializer(answer).data)
 
 
 class UploadComplete(PhotoView):
     @extend_schema(
         request=None,
         responses={
-            200: OpenApiResponse(json.UploadSerializer, "It was complete already."),
-            202: OpenApiResponse(json.UploadSerializer, "The bytes are here; queued."),
+            200: OpenApiResponse(upload_serializers.UploadSerializer, "It was complete already."),
+            202: OpenApiResponse(
+                upload_serializers.UploadSerializer, "The bytes are here; queued."
+            ),
         },
     )
     def post(self, request: Request, upload_id: UUID) -> Response:
         """Say that all bytes were sent. The bucket is asked whether that is so."""
         upload = my_upload(request, upload_id)
         try:
-            moved = uploads.complete(upload)
-        except uploads.NotArrived as error:
+            moved = transfer.complete(upload)
+        except transfer.NotArrived as error:
             raise NotArrived(error.missing_parts) from None
-        except uploads.SizeMismatch:
+        except transfer.SizeMismatch:
             raise Mismatch from None
-        except uploads.NotPending:
+        except transfer.NotPending:
             raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
         if not moved:
             return Response(_shown(my_upload(request, upload_id), request))

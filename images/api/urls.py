@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.api import events, files, groups, images, stats, uploads
+from images.api import groups, image_collection, images, stats, uploads
+from images.storage_events import webhook
 
 urlpatterns = [
     path("groups/", groups.GroupList.as_view(), name="group-list"),
@@ -17,9 +18,9 @@ urlpatterns = [
         uploads.UploadComplete.as_view(),
         name="upload-complete",
     ),
-    path("images/", files.Images.as_view(), name="image-list"),
+    path("images/", image_collection.Images.as_view(), name="image-list"),
     path("images/<uuid:image_id>/", images.ImageDetail.as_view(), name="image-detail"),
-    path("images/<uuid:image_id>/file/", files.ImageFile.as_view(), name="image-file"),
+    path("images/<uuid:image_id>/file/", image_collection.ImageFile.as_view(), name="image-file"),
     path("images/<uuid:image_id>/location/", images.ImageLocation.as_view(), name="image-location"),
     path("images/<uuid:image_id>/restore/", images.ImageRestore.as_view(), name="image-restore"),
     path("images/<uuid:image_id>/retry/", images.ImageRetry.as_view(), name="image-retry"),
@@ -29,6 +30,6 @@ urlpatterns = [
         images.ImageVariant.as_view(),
         name="image-variant",
     ),
-    path("storage-events/", events.StorageEvents.as_view(), name="storage-events"),
+    path("storage-events/", webhook.StorageEvents.as_view(), name="storage-events"),
     path("stats/", stats.StatsView.as_view(), name="stats"),
 ]

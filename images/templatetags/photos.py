@@ -10,7 +10,7 @@ from django import template
 from django.utils.formats import date_format, number_format
 from django.utils.text import Truncator
 
-from images.media.storage import photo_storage
+from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ import psycopg
 
 from bandpics.local import postgres
 from bandpics.local.stack import BEAT, SWEEPER, WEB, WORKER
-from images.media import keys
+from images.storage import object_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ class Backup:
 
     def originals(self) -> dict[str, str]:
         """{photo's id: key} of every original in the copy of the bucket."""
-        places = {key: keys.place_of(key) for key in self.objects}
+        places = {key: object_keys.place_of(key) for key in self.objects}
         return {
             str(place.version.image_id): key
             for key, place in places.items()

@@ -25,9 +25,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from bandpics.local.fault_proxy import FaultProxy
-from images.tests import browsers, drawing
-from images.tests.socks import socks_server
+from bandpics.testing.fault_proxy import FaultProxy
+from images.tests import browsers, drawn_pictures
+from images.tests.socks_proxy import socks_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -65,7 +65,7 @@ LISTEN = """
 
 def photo(folder: Path, name: str, *, byte_size: int, seed: int) -> Path:
     """A small drawn JPEG with a tail, as phones append one; the tail is no run of zeros."""
-    data = drawing.jpeg(width=240, height=160, seed=seed)
+    data = drawn_pictures.jpeg(width=240, height=160, seed=seed)
     path = folder / name
     with path.open("wb") as file:
         file.write(data)

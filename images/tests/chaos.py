@@ -16,14 +16,15 @@ import psycopg
 import redis
 import urllib3
 
-from bandpics.local import addresses, pytest_plugin
+from bandpics.local import addresses
 from bandpics.local.data_dir import DataDir
-from bandpics.local.fault_proxy import FaultProxy
 from bandpics.local.stack import WORKER, Stack
 from bandpics.local.supervisor import NoSignals, Supervisor
 from bandpics.local.tests.conftest import s3_client
-from images.media import keys
-from images.tests.story import DEVICE
+from bandpics.testing import pytest_plugin
+from bandpics.testing.fault_proxy import FaultProxy
+from images.storage import object_keys
+from images.tests.guest_client import DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 # It may forget what a power cut would take, but nothing it has acknowledged when it is killed.
 SURVIVES_KILL = ("fsync=off", "full_page_writes=off")
-HASTY = "images.tests.hasty"
+HASTY = "images.tests.short_timeouts"
 ROWS = """
     SELECT upload.id, upload.status, upload.failure, upload.attempt, upload.processing_ms,
            image.id AS image_id, image.group_id, image.version, image.content_type,
@@ -64,7 +65,7 @@ class Row:
 
     @property
     def original_key(self) -> str:
-        version = keys.Version(self.group_id, self.image_id, self.version)
+        version = object_keys.Version(self.group_id, self.image_id, self.version)
         return version.original(content_type=self.content_type)
 
 
@@ -367,7 +368,7 @@ class NotYet(Exception):
 
 
 def poisonous(data: bytes, how: str) -> bytes:
-    """A picture at which the decoder of images.tests.hasty will `how`."""
+    """A picture at which the decoder of images.tests.short_timeouts will `how`."""
     return data + f"<test:{how}>".encode()
 
 
@@ -398,7 +399,7 @@ def _wanted(world: World) -> set[str]:
             assert len(variants[row.image_id]) == 5
             wanted |= {row.original_key, *variants[row.image_id].values()}
         elif row.failure == "crashed":
-            wanted.add(keys.incoming(row.id))  # kept for somebody to look at
+            wanted.add(object_keys.incoming(row.id))  # kept for somebody to look at
     return wanted
 
 

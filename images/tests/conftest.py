@@ -8,13 +8,13 @@ import urllib3
 from playwright.sync_api import sync_playwright
 
 from bandpics.ids import new_id
-from bandpics.local.fault_proxy import FaultProxy
-from bandpics.local.pytest_plugin import stack_of_its_own
+from bandpics.testing.fault_proxy import FaultProxy
+from bandpics.testing.pytest_plugin import stack_of_its_own
 from groups.tests.conftest import ada, ben, dora, group, signed_in, team, vera
-from images.media import storage
-from images.media.storage import photo_storage
+from images.storage import objects
+from images.storage.objects import photo_storage
 from images.tests import bad_network, browsers
-from images.tests.story import Guest
+from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
 __all__ = ["ada", "ben", "dora", "group", "signed_in", "team", "vera"]
@@ -92,7 +92,7 @@ def bucket():
 def s3_proxy(settings, monkeypatch):
     """The store behind a proxy that breaks on request, and clients that wait less."""
     quick = {"read_timeout": 0.3, "retries": {"mode": "standard", "total_max_attempts": 2}}
-    monkeypatch.setattr(storage, "CONFIG", storage.CONFIG | quick)
+    monkeypatch.setattr(objects, "CONFIG", objects.CONFIG | quick)
     with FaultProxy(settings.S3_ENDPOINT_URL) as proxy:
         stores = settings.STORAGES
         options = {**stores["default"]["OPTIONS"], "endpoint_url": proxy.url}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from images.tests import drawing, drawn_exif
+from images.tests import drawn_exif, drawn_pictures
 from images.tests.drawn_exif import LONG, SHORT
 
 if TYPE_CHECKING:
@@ -44,19 +44,19 @@ def packet(properties: dict[str, str] | None = None, *, body: str = "") -> bytes
 
 def _saved(kind: str, **options: Any) -> bytes:
     out = io.BytesIO()
-    drawing.picture(width=60, height=40).save(out, kind, **options)
+    drawn_pictures.picture(width=60, height=40).save(out, kind, **options)
     return out.getvalue()
 
 
 def jpeg(*, exif: bytes = b"", xmp: bytes = b"") -> bytes:
-    data = drawing.jpeg(width=60, height=40, exif=exif)
+    data = drawn_pictures.jpeg(width=60, height=40, exif=exif)
     start = b"http://ns.adobe.com/xap/1.0/\0"
-    return data[:2] + (drawing.segment(0xE1, start + xmp) if xmp else b"") + data[2:]
+    return data[:2] + (drawn_pictures.segment(0xE1, start + xmp) if xmp else b"") + data[2:]
 
 
 def png(*, exif: bytes = b"", xmp: bytes = b"") -> bytes:
-    data = drawing.png(width=60, height=40, exif=exif)
-    text = drawing.chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp) if xmp else b""
+    data = drawn_pictures.png(width=60, height=40, exif=exif)
+    text = drawn_pictures.chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp) if xmp else b""
     return data[:33] + text + data[33:]
 
 
@@ -70,13 +70,13 @@ def old_png(*, exif: bytes = b"", xmp: bytes = b"") -> bytes:
         if payload:
             digits = b"\n".join(payload.hex().encode()[at : at + 72] for at in range(0, 2**20, 72))
             text = b"\nname\n%8d\n%s\n" % (len(payload), digits.rstrip())
-            chunks += drawing.chunk(b"zTXt", keyword + b"\0\0" + zlib.compress(text))
-    data = drawing.png(width=60, height=40, exif=b"")
+            chunks += drawn_pictures.chunk(b"zTXt", keyword + b"\0\0" + zlib.compress(text))
+    data = drawn_pictures.png(width=60, height=40, exif=b"")
     return data[:33] + chunks + data[33:]
 
 
 def heic(*, exif: bytes = b"", xmp: bytes = b"") -> bytes:
-    return drawing.heic(width=64, height=64, exif=exif, xmp=xmp or None)
+    return drawn_pictures.heic(width=64, height=64, exif=exif, xmp=xmp or None)
 
 
 def avif(*, exif: bytes = b"", xmp: bytes = b"") -> bytes:
@@ -109,7 +109,7 @@ def tiff(
     make: str | None = "Drawn",
 ) -> bytes:
     """A TIFF of 60 x 40 pixels in two strips, at its end."""
-    pixels = drawing.picture(width=60, height=40).tobytes()
+    pixels = drawn_pictures.picture(width=60, height=40).tobytes()
     tags: drawn_exif.Tags = {
         0x0100: (SHORT, 60),
         0x0101: (SHORT, 40),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from images.media import heif
-from images.tests import drawing, drawn_exif
+from images.photofile.containers import heif_items
+from images.tests import drawn_exif, drawn_pictures
 from images.tests.drawn_metadata import packet
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def samsung_trailer() -> bytes:
 
 def jpeg_of_two_pictures() -> bytes:
     """A photo and a gain map behind it, both with their place, and the index of both."""
-    first, second = _jpeg(), drawing.jpeg(width=150, height=100, lat=48.2082, lon=16.3738)
+    first, second = _jpeg(), drawn_pictures.jpeg(width=150, height=100, lat=48.2082, lon=16.3738)
 
     def index(end: int) -> bytes:
         """CIPA DC-007; places are counted from its own TIFF header, ten bytes into the file."""
         entries = struct.pack("<LLLHH", 0x030000, end, 0, 0, 0)
         entries += struct.pack("<LLLHH", 0x050000, len(second), end - 10, 0, 0)
         tags: drawn_exif.Tags = {0xB000: (7, b"0100"), 0xB001: (4, 2), 0xB002: (7, entries)}
-        return drawing.segment(0xE2, b"MPF\0" + drawn_exif.tiff(tags))
+        return drawn_pictures.segment(0xE2, b"MPF\0" + drawn_exif.tiff(tags))
 
     return first[:2] + index(len(first) + len(index(10))) + first[2:] + second
 
@@ -67,14 +67,14 @@ def heic_of_two_pictures(
 
     `colours` are what boxes of the photo say of its colours.
     """
-    image = image or drawing.picture(width=256, height=192)
-    file = drawing.heic(image=image, exif=b"", quality=95)
-    (picture,) = heif.items(file)
+    image = image or drawn_pictures.picture(width=256, height=192)
+    file = drawn_pictures.heic(image=image, exif=b"", quality=95)
+    (picture,) = heif_items.items(file)
     coded = picture.read(file, max_bytes=len(file))
     at = file.index(b"hvcC") - 4
     decoder = file[at : at + int.from_bytes(file[at : at + 4])]
     exif = b"\0\0\0\6Exif\0\0" + LOCATED
-    xmp_type = heif.XMP_TYPE + b"\0"
+    xmp_type = heif_items.XMP_TYPE + b"\0"
     items = [  # kind, what stands behind it in its entry, payload
         (b"hvc1", b"", coded),
         (b"hvc1", b"", coded),
@@ -129,7 +129,7 @@ def heic_of_two_pictures(
 
 
 def _jpeg() -> bytes:
-    return drawing.jpeg(width=300, height=200, lat=48.2082, lon=16.3738)
+    return drawn_pictures.jpeg(width=300, height=200, lat=48.2082, lon=16.3738)
 
 
 PHONES: dict[str, Callable[[], bytes]] = {

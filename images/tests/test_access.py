@@ -24,8 +24,8 @@ from django.urls import get_resolver, reverse
 from rest_framework.test import APIClient
 
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import Guest
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -44,7 +44,7 @@ class Decided:
     path: dict[str, str] = field(default_factory=dict)
 
 
-PICTURE = base64.b64encode(drawing.jpeg(width=40, height=30)).decode()
+PICTURE = base64.b64encode(drawn_pictures.jpeg(width=40, height=30)).decode()
 FILES = [{"filename": "x.jpg", "content_type": "image/jpeg", "size": 9}]
 DECIDED: dict[tuple[str, str], Decided] = {
     # Ada Ben Vera Dora Cleo Gus nobody
@@ -149,7 +149,7 @@ def routes(patterns: Any = None, name: str = "") -> Any:
 @pytest.fixture
 def everything(team, group, ada, ben, vera, dora, invitation, cleo):
     """What the addresses are about, and the cast to ask for it."""
-    image = cleo.send_and_process(drawing.jpeg(lat=48.2, lon=16.4))
+    image = cleo.send_and_process(drawn_pictures.jpeg(lat=48.2, lon=16.4))
     pending = Upload.objects.get(pk=cleo.announce_one(b"not sent yet")["id"])
     gus = Guest(InvitationFactory(name="Gus"))
     key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])

@@ -11,11 +11,11 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.models import Scope
-from images.tests import drawing
-from images.tests.albums import photo
-from images.tests.story import get
+from images.tests import drawn_pictures
+from images.tests.bulk_rows import photo
+from images.tests.guest_client import get
 from invitations.models import Invitation
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +63,7 @@ def shown(group, ada, cleo):
 
 
 def by_key(ada, ends_at):
-    _, text = keys.issue(ada, name="script", scopes=Scope.values, expires_at=ends_at)
+    _, text = api_keys.issue(ada, name="script", scopes=Scope.values, expires_at=ends_at)
     return with_header(f"Api-Key {text}")
 
 
@@ -118,7 +118,7 @@ def test_a_link_that_has_ended_shows_its_own_photos_for_a_second_at_a_time(cleo,
 
 
 def test_the_store_refuses_them_once_the_link_has_ended(cleo, bucket):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     ends_at = timezone.now() + timedelta(seconds=2)
     Invitation.objects.update(expires_at=ends_at)
     urls = all_urls(cleo.client, image)

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from bandpics.users.models import ApiKey, ExternalIdentity, User
 from groups.models import Group
-from images import doomed
+from images import deletions
 from images.models import Image, Upload
-from images.tests import drawing
+from images.tests import drawn_pictures
 from invitations.models import Invitation
 
 OURS = {"users", "groups", "invitations", "images"}
@@ -38,13 +38,13 @@ def test_all_tables_are_there():
         "Image",
         "Upload",
         "Variant",
-        "DoomedObjects",
+        "PendingDeletion",
     }
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_each_list_search_and_page_opens(admin_client, cleo, bucket, ada, model):
-    doomed.note(cleo.send_and_process(drawing.jpeg()).pk, ["gone"])
+    deletions.record(cleo.send_and_process(drawn_pictures.jpeg()).pk, ["gone"])
     ApiKey.objects.create_key(user=ada, name="script", scopes=["read"])
     ExternalIdentity.objects.create(user=ada, issuer="https://issuer.example.org", subject="1")
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
@@ -56,7 +56,7 @@ def test_each_list_search_and_page_opens(admin_client, cleo, bucket, ada, model)
 
 
 def test_photos_are_visible(admin_client, cleo, bucket):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     html = admin_client.get(reverse("admin:images_image_changelist")).content.decode()
     assert f"/small/{image.pk}-1.jpg" in html
     html = admin_client.get(reverse("admin:images_image_change", args=[image.pk])).content.decode()
@@ -148,8 +148,8 @@ def test_an_invitation_is_revoked_not_deleted(admin_client, invitation):
 
 @pytest.mark.django_db(transaction=True)
 def test_deleting_a_group_deletes_its_objects(admin_client, cleo, group, bucket):
-    cleo.send_and_process(drawing.jpeg())
-    cleo.send(drawing.jpeg(seed=2))
+    cleo.send_and_process(drawn_pictures.jpeg())
+    cleo.send(drawn_pictures.jpeg(seed=2))
     assert len(list(bucket.list_keys(""))) == 7
     Group.objects.update(trashed_at=timezone.now())
     url = reverse("admin:groups_group_delete", args=[group.pk])
@@ -165,7 +165,7 @@ def test_deleting_a_group_deletes_its_objects(admin_client, cleo, group, bucket)
 @pytest.mark.django_db(transaction=True)
 def test_objects_go_in_one_request_and_only_with_the_commit(cleo, group, bucket):
     for seed in range(3):
-        cleo.send_and_process(drawing.jpeg(seed=seed))
+        cleo.send_and_process(drawn_pictures.jpeg(seed=seed))
     deletes = []
     count = lambda params, **_: deletes.append(params)  # noqa: E731
     bucket.connection.meta.client.meta.events.register("before-call.s3.DeleteObjects", count)
@@ -182,7 +182,7 @@ def test_objects_go_in_one_request_and_only_with_the_commit(cleo, group, bucket)
 
 
 def test_a_single_photo_is_not_deleted_behind_its_duplicates_back(admin_client, cleo, bucket):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     url = reverse("admin:images_image_delete", args=[image.pk])
     assert admin_client.post(url, {"post": "yes"}).status_code == 403
     assert Image.objects.exists()

@@ -6,7 +6,7 @@ import pytest
 
 from bandpics.users.models import IdempotencyRecord
 from images.models import Upload
-from images.tests.story import described
+from images.tests.guest_client import described
 
 pytestmark = pytest.mark.django_db
 HEADERS = {"Idempotency-Key": "3f1c"}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import get
+from images.tests import drawn_pictures
+from images.tests.guest_client import get
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
@@ -21,20 +21,20 @@ STAGE = {"taken_at": "2026:06:21 21:30:00", "offset": "+02:00", "lat": 48.2082, 
 TURNED = SIZE | STAGE | {"orientation": 6}
 
 WITH_EXIF = {
-    "image/jpeg": drawing.jpeg,
-    "image/png": drawing.png,
-    "image/heic": drawing.heic,
-    "image/webp": drawing.webp,
-    "image/avif": drawing.avif,
-    "image/tiff": drawing.tiff_file,
+    "image/jpeg": drawn_pictures.jpeg,
+    "image/png": drawn_pictures.png,
+    "image/heic": drawn_pictures.heic,
+    "image/webp": drawn_pictures.webp,
+    "image/avif": drawn_pictures.avif,
+    "image/tiff": drawn_pictures.tiff_file,
 }
-PLAIN = {"image/gif": drawing.gif, "image/bmp": drawing.bmp}
+PLAIN = {"image/gif": drawn_pictures.gif, "image/bmp": drawn_pictures.bmp}
 
 
 def archive() -> bytes:
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as file:
-        file.writestr("photo.jpg", drawing.jpeg(**SIZE))
+        file.writestr("photo.jpg", drawn_pictures.jpeg(**SIZE))
     return out.getvalue()
 
 
@@ -49,13 +49,13 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "zip": (archive(), "unsupported-format"),
     "html": (b"<!doctype html><title>Hello</title>", "not-an-image"),
     "one byte": (b"\xff", "not-an-image"),
-    "half a jpeg": (half(drawing.jpeg(**SIZE)), "damaged"),
-    "half a heic": (half(drawing.heic(**SIZE)), "damaged"),
-    "half a png": (half(drawing.png(**SIZE)), "damaged"),
-    "half a webp": (half(drawing.webp(**SIZE)), "damaged"),
-    "half an avif": (half(drawing.avif(**SIZE)), "damaged"),
-    "half a tiff": (half(drawing.tiff_file(**SIZE)), "damaged"),
-    "a bomb": (drawing.webp_of_one_colour(16384, 16384), "too-many-pixels"),
+    "half a jpeg": (half(drawn_pictures.jpeg(**SIZE)), "damaged"),
+    "half a heic": (half(drawn_pictures.heic(**SIZE)), "damaged"),
+    "half a png": (half(drawn_pictures.png(**SIZE)), "damaged"),
+    "half a webp": (half(drawn_pictures.webp(**SIZE)), "damaged"),
+    "half an avif": (half(drawn_pictures.avif(**SIZE)), "damaged"),
+    "half a tiff": (half(drawn_pictures.tiff_file(**SIZE)), "damaged"),
+    "a bomb": (drawn_pictures.webp_of_one_colour(16384, 16384), "too-many-pixels"),
 }
 
 
@@ -90,7 +90,7 @@ def test_its_place_can_be_forgotten_in_the_original_too(cleo, bucket, tmp_path, 
 
 
 def test_such_degrees_would_be_found():
-    data = drawing.jpeg(**TURNED)
+    data = drawn_pictures.jpeg(**TURNED)
     assert re.search(rb"\x30\0\0\0\x01\0\0\0\x0c\0\0\0\x01\0\0\0", data) or re.search(
         rb"\0\0\0\x30\0\0\0\x01\0\0\0\x0c\0\0\0\x01", data
     )
@@ -104,7 +104,7 @@ def test_formats_without_metadata_are_taken_as_well(cleo, content_type: str):
 
 
 def test_a_camera_with_two_eyes_sends_a_jpeg(cleo):
-    image = cleo.send_and_process(drawing.mpo(**TURNED), filename="DSCF0001.MPO")
+    image = cleo.send_and_process(drawn_pictures.mpo(**TURNED), filename="DSCF0001.MPO")
     assert (image.status, image.content_type) == ("done", "image/jpeg")
     assert (image.width, image.height) == (SIZE["width"], SIZE["height"])
 

@@ -16,8 +16,9 @@ import pytest
 import urllib3
 from playwright.sync_api import expect
 
-from images.media import bare, rendering
-from images.tests import browsers, drawing
+from images.photofile import rendering
+from images.photofile.rendering import verify
+from images.tests import browsers, drawn_pictures
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 
@@ -67,9 +68,13 @@ def write(folder: Path, name: str, data: bytes) -> Path:
 def test_from_the_link_to_the_gallery(running_stack, open_page, sign_in, tmp_path):
     stage = {"taken_at": "2026:06:21 22:45:00", "offset": "+02:00", "lat": 48.2082, "lon": 16.3738}
     files = [
-        write(tmp_path, "stage.jpg", drawing.jpeg(seed=11, orientation=6, stuffed=True, **stage)),
-        write(tmp_path, "crowd.png", drawing.png(seed=12)),
-        write(tmp_path, "IMG_0001.HEIC", drawing.heic(seed=13)),
+        write(
+            tmp_path,
+            "stage.jpg",
+            drawn_pictures.jpeg(seed=11, orientation=6, stuffed=True, **stage),
+        ),
+        write(tmp_path, "crowd.png", drawn_pictures.png(seed=12)),
+        write(tmp_path, "IMG_0001.HEIC", drawn_pictures.heic(seed=13)),
         write(tmp_path, "notes.jpg", b"these are my notes, not a picture"),
     ]
     page = open_page(running_stack["upload_link"])
@@ -113,8 +118,8 @@ def test_from_the_link_to_the_gallery(running_stack, open_page, sign_in, tmp_pat
     full = member.locator(".picture img")
     shown = tmp_path / "shown.jpg"
     shown.write_bytes(urllib3.request("GET", full.get_attribute("src")).data)
-    bare.prove(shown)
-    assert drawing.SECRET not in shown.read_bytes()
+    verify.assert_metadata_free(shown)
+    assert drawn_pictures.SECRET not in shown.read_bytes()
     header = rendering.inspect(shown)
     assert (header.width, header.height) == (1200, 800)
 
@@ -122,7 +127,7 @@ def test_from_the_link_to_the_gallery(running_stack, open_page, sign_in, tmp_pat
 def test_a_phone_of_two_pixels_to_the_point_loads_tiles(
     running_stack, open_page, sign_in, tmp_path
 ):
-    data = drawing.jpeg(seed=14, width=1600, height=1200, taken_at="2026:06:20 20:14:00")
+    data = drawn_pictures.jpeg(seed=14, width=1600, height=1200, taken_at="2026:06:20 20:14:00")
     page = open_page(running_stack["upload_link"])
     page.locator("input[type=file]").set_input_files(write(tmp_path, "wide.jpg", data))
     expect(page.locator("#now-list .photo")).to_contain_text(READY, timeout=30_000)
@@ -154,12 +159,12 @@ def test_ten_real_photos_arrive_with_their_true_exif(running_stack, open_page, s
         for name, variant in image["variants"].items():
             path = tmp_path / f"{file.stem}-{name}.jpg"
             path.write_bytes(urllib3.request("GET", variant["url"]).data)
-            bare.prove(path)
+            verify.assert_metadata_free(path)
     _assert_exiftool_finds_nothing(tmp_path, "*-*.jpg")
 
 
 def test_a_file_over_16_mb_goes_in_parts(running_stack, open_page, tmp_path):
-    data = drawing.jpeg(seed=21) + bytes(20 * 1024 * 1024)
+    data = drawn_pictures.jpeg(seed=21) + bytes(20 * 1024 * 1024)
     page = open_page(running_stack["upload_link"])
     put = []
     page.on("request", lambda request: put.append(request.url) if request.method == "PUT" else None)
@@ -173,7 +178,7 @@ def test_a_file_over_16_mb_goes_in_parts(running_stack, open_page, tmp_path):
 
 
 def test_the_same_photo_again_is_already_here(running_stack, open_page, tmp_path):
-    file = write(tmp_path, "twice.jpg", drawing.jpeg(seed=31))
+    file = write(tmp_path, "twice.jpg", drawn_pictures.jpeg(seed=31))
     page = open_page(running_stack["upload_link"])
     page.locator("input[type=file]").set_input_files(file)
     expect(page.locator("#now-list .photo")).to_contain_text(READY, timeout=30_000)
@@ -208,7 +213,7 @@ def _drawn(folder: Path) -> dict[Path, dict[str, object]]:
     """Ten drawn photos and what exiftool would say of them."""
     files = {}
     for n in range(10):
-        data = drawing.jpeg(
+        data = drawn_pictures.jpeg(
             seed=100 + n,
             make=f"Maker {n}",
             iso=100 + n,

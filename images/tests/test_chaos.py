@@ -17,7 +17,7 @@ from itertools import cycle, islice
 import pytest
 import urllib3
 
-from images.tests import chaos, drawing
+from images.tests import chaos, drawn_pictures
 from images.tests.chaos import KillList, Sender, World, poisonous
 
 pytestmark = pytest.mark.xdist_group("chaos")
@@ -63,7 +63,7 @@ def poison(world):
 
 
 def photo(seed: int) -> bytes:
-    return drawing.jpeg(width=1800, height=1200, seed=seed)
+    return drawn_pictures.jpeg(width=1800, height=1200, seed=seed)
 
 
 def photos(count: int, *, seed: int) -> dict[str, bytes]:
@@ -248,7 +248,10 @@ def test_the_photo_of_a_killed_child_is_done_within_30_seconds(tmp_path, capsys)
     try:
         sender, waits = Sender(world), []
         for n in range(3):
-            name, data = f"killed-{n}.jpg", drawing.jpeg(width=6000, height=4000, seed=4300 + n)
+            name, data = (
+                f"killed-{n}.jpg",
+                drawn_pictures.jpeg(width=6000, height=4000, seed=4300 + n),
+            )
             upload = sender.send(name, data)
             KillList(world, {name}).kill_a_child()
             began = time.monotonic()

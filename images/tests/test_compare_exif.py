@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from images.tests import drawing, drawn_exif, drawn_metadata, real_photos
+from images.tests import drawn_exif, drawn_metadata, drawn_pictures, real_photos
 from images.tests.drawn_exif import SHORT
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -103,7 +103,7 @@ def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @needs_exiftool
 def test_it_needs_no_settings_and_no_database(tmp_path: Path):
-    (tmp_path / "photo.jpg").write_bytes(drawing.jpeg(width=60, height=40))
+    (tmp_path / "photo.jpg").write_bytes(drawn_pictures.jpeg(width=60, height=40))
     ended = run(str(tmp_path), PATH=os.environ["PATH"], BANDPICS_DATA_DIR=str(tmp_path))
     assert (ended.returncode, ended.stderr) == (0, "")
 

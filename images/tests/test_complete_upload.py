@@ -14,10 +14,11 @@ from django.db import connection
 from django.utils import timezone
 
 from bandpics.celery import app as celery_app
-from images import tasks, uploads
+from images import tasks
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import Guest, put
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, put
+from images.uploads import transfer
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -34,7 +35,7 @@ def broker():
 
 @pytest.mark.django_db(transaction=True)
 def test_an_arrived_file_is_queued_once_however_often_it_is_completed(cleo, bucket, broker):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     put(ticket["upload"], data)
     codes = []
@@ -57,7 +58,7 @@ def test_an_arrived_file_is_queued_once_however_often_it_is_completed(cleo, buck
 @pytest.mark.django_db(transaction=True)
 def test_the_message_to_the_worker_is_an_id_and_nothing_else(cleo, bucket, broker):
     """So that workers of one version understand those of another."""
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     message = json.loads(broker.lpop("images"))
     assert message["headers"]["task"] == "images.tasks.process_upload"
     assert json.loads(base64.b64decode(message["body"]))[:2] == [[str(upload.pk)], {}]
@@ -107,8 +108,8 @@ def test_a_link_revoked_meanwhile_completes_nothing(cleo, bucket):
     upload = Upload.objects.select_related("image").get()
     Invitation.objects.update(revoked_at=timezone.now())
     assert cleo.complete(ticket["id"]).status_code == 403
-    with pytest.raises(uploads.NotPending):
-        uploads.complete(upload)  # nor does the sweeper
+    with pytest.raises(transfer.NotPending):
+        transfer.complete(upload)  # nor does the sweeper
     assert Upload.objects.get().status == "pending"
 
 
@@ -121,7 +122,7 @@ def test_a_cancelled_upload_cannot_be_completed(cleo, bucket):
 
 
 def test_what_has_arrived_cannot_be_cancelled(cleo, bucket):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     answer = cleo.client.delete(f"/api/v1/uploads/{upload.pk}/")
     assert answer.status_code == 409
     assert Upload.objects.get().status == "queued"
@@ -129,29 +130,29 @@ def test_what_has_arrived_cannot_be_cancelled(cleo, bucket):
 
 def test_a_complete_that_was_overtaken_says_it_is_complete(cleo, bucket):
     """Another tab completed it, and the worker was quick, while this call was on its way."""
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     put(ticket["upload"], data)
     slow = Upload.objects.select_related("image").get()
     cleo.complete(ticket["id"])
     tasks.process_upload(ticket["id"])
-    assert uploads.complete(slow) is False
+    assert transfer.complete(slow) is False
     assert Upload.objects.get().status == "done"
 
 
 def test_a_complete_overtaken_by_a_cancel_says_so(cleo, bucket):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     put(ticket["upload"], data)
     slow = Upload.objects.select_related("image").get()
     Upload.objects.update(status="discarded")
-    with pytest.raises(uploads.NotPending):
-        uploads.complete(slow)
+    with pytest.raises(transfer.NotPending):
+        transfer.complete(slow)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_with_redis_down_the_answer_is_still_202(cleo, bucket):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     put(ticket["upload"], data)
     dead = Celery("dead", broker="redis://127.0.0.1:1/0")
@@ -166,7 +167,7 @@ def test_with_redis_down_the_answer_is_still_202(cleo, bucket):
 
 
 def test_with_the_store_down_the_answer_is_503_and_nothing_is_lost(cleo, bucket, settings):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     put(ticket["upload"], data)
     stores = settings.STORAGES

@@ -6,8 +6,8 @@ import gzip
 
 import pytest
 
-from images.tests import albums
-from images.tests.story import described
+from images.tests import bulk_rows
+from images.tests.guest_client import described
 
 pytestmark = pytest.mark.django_db
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
@@ -16,7 +16,7 @@ GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 @pytest.fixture
 def fifty(group):
     return [
-        albums.photo(group, variants=("thumb", "small", "tile", "medium", "fullsize"))
+        bulk_rows.photo(group, variants=("thumb", "small", "tile", "medium", "fullsize"))
         for _ in range(50)
     ]
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from images.media import containers, exif, heif, heif_properties, jpeg
-from images.tests import drawing, drawn_exif, drawn_metadata
+from images.photofile.containers import heif, heif_items, jpeg
+from images.photofile.metadata import blocks, exif
+from images.tests import drawn_exif, drawn_metadata, drawn_pictures
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def test_xmp_that_goes_on_in_other_segments_is_read(tmp_path: Path):
     more = packet(DATES)
     head = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32
     parts = b"".join(
-        drawing.segment(0xE1, head + struct.pack(">LL", len(more), at) + more[at : at + 300])
+        drawn_pictures.segment(0xE1, head + struct.pack(">LL", len(more), at) + more[at : at + 300])
         for at in range(0, len(more), 300)
     )
     data = drawn_metadata.jpeg(xmp=packet(PLACE))
@@ -278,7 +279,7 @@ def test_no_file_makes_it_long_or_fat(name: str, tmp_path: Path):
 
 def test_a_gif_of_a_million_blocks_ends(tmp_path: Path):
     path = tmp_path / "photo"
-    block = b"," + bytes(9) + b"\2" + b"\1\1" * (containers.MAX_GIF_BLOCKS + 1) + b"\0"
+    block = b"," + bytes(9) + b"\2" + b"\1\1" * (blocks.MAX_GIF_BLOCKS + 1) + b"\0"
     xmp = drawn_metadata.gif(xmp=packet(PLACE))
     start = xmp.index(b"!\xff")
     path.write_bytes(xmp[:start] + block + xmp[start:])
@@ -290,15 +291,15 @@ def test_a_gif_of_a_million_blocks_ends(tmp_path: Path):
 def test_the_blocks_of_a_gif_are_counted_even_if_they_are_empty():
     data = drawn_metadata.gif(xmp=packet(PLACE))
     start = data.index(b"!\xff")
-    for count, is_read in ((1000, True), (containers.MAX_GIF_BLOCKS, False)):
+    for count, is_read in ((1000, True), (blocks.MAX_GIF_BLOCKS, False)):
         many = data[:start] + b"!\x05\0" * count + data[start:]
-        assert bool(containers.find(many).xmp) is is_read
+        assert bool(blocks.find(many).xmp) is is_read
 
 
 def profile(payload: bytes, *, kind: bytes = b"exif") -> bytes:
     text = b"\nname\n%8d\n%s\n" % (len(payload), payload.hex().encode())
     head = b"Raw profile type " + kind + b"\0\0"
-    return drawing.chunk(b"zTXt", head + zlib.compress(text, 9))
+    return drawn_pictures.chunk(b"zTXt", head + zlib.compress(text, 9))
 
 
 BROKEN_AT_ITS_END = zlib.compress(b"\n" * 3_000_000, 9)[:-5] + b"\xff" * 5
@@ -309,31 +310,31 @@ BROKEN_AT_ITS_END = zlib.compress(b"\n" * 3_000_000, 9)[:-5] + b"\xff" * 5
     [
         profile(bytes(1_000_000), kind=b"xmp"),
         profile(bytes(1_000_000), kind=b"APP1"),
-        drawing.chunk(b"zTXt", b"Raw profile type exif\0\0" + BROKEN_AT_ITS_END),
+        drawn_pictures.chunk(b"zTXt", b"Raw profile type exif\0\0" + BROKEN_AT_ITS_END),
     ],
     ids=["xmp", "APP1", "broken"],
 )
 def test_the_texts_of_a_png_together_unpack_to_no_more_than_a_few_megabytes(chunk: bytes):
     """Each takes 20 ms, and 250 MB hold 20,000 of them."""
-    data = drawing.png(width=60, height=40, exif=b"")
+    data = drawn_pictures.png(width=60, height=40, exif=b"")
     few = data[:33] + profile(BLOCK) + chunk + data[33:]
-    assert containers.find(few).exif == BLOCK
+    assert blocks.find(few).exif == BLOCK
     many = data[:33] + chunk * 200 + profile(BLOCK) + data[33:]
     started = time.process_time()
-    assert containers.find(many).exif != BLOCK
+    assert blocks.find(many).exif != BLOCK
     assert time.process_time() - started < 1
 
 
 def test_texts_that_nobody_reads_do_not_count():
-    data = drawing.png(width=60, height=40, exif=b"")
+    data = drawn_pictures.png(width=60, height=40, exif=b"")
     others = profile(bytes(1_000_000), kind=b"iptc") * 10
-    assert containers.find(data[:33] + others + profile(BLOCK) + data[33:]).exif == BLOCK
+    assert blocks.find(data[:33] + others + profile(BLOCK) + data[33:]).exif == BLOCK
 
 
 def test_junk_between_the_segments_of_a_jpeg_is_bounded_by_the_file():
-    picture = drawing.jpeg(width=60, height=40, exif=BLOCK)
+    picture = drawn_pictures.jpeg(width=60, height=40, exif=BLOCK)
     for byte_size, is_read in ((1000, True), (60_000, False)):
-        junk = (b"\0" * byte_size + drawing.segment(0xE5, b"")) * 40
+        junk = (b"\0" * byte_size + drawn_pictures.segment(0xE5, b"")) * 40
         header = jpeg.read_header(io.BytesIO(picture[:2] + junk + picture[2:]))
         assert (header.width == 60) is is_read
         assert (header.exif == BLOCK) is is_read
@@ -353,10 +354,10 @@ def test_a_heif_associates_properties_with_so_many_items(boxes: int):
         parts += box(b"iprp", turned + others * (boxes - 1) + last)
         return io.BytesIO(box(b"ftyp", b"heic\0\0\0\0") + box(b"meta", bytes(4) + parts))
 
-    few = heif_properties.read_header(file(1000))
-    assert few.orientation == (8 if boxes <= heif_properties.MAX_ASSOCIATIONS else 1)
-    with pytest.raises(heif_properties.NotDrawable):
-        heif_properties.read_header(file(heif_properties.MAX_ASSOCIATED_ITEMS + 2))
+    few = heif.read_header(file(1000))
+    assert few.orientation == (8 if boxes <= heif.MAX_ASSOCIATIONS else 1)
+    with pytest.raises(heif.NotDrawable):
+        heif.read_header(file(heif.MAX_ASSOCIATED_ITEMS + 2))
 
 
 def infe(number: int, kind: bytes) -> bytes:
@@ -376,19 +377,19 @@ def test_the_references_of_a_heif_are_counted_together():
     iloc = box(b"iloc", b"\1\0\0\0\x44\0\0\0")
     for count, is_told in ((10, True), (100, False)):
         iref = box(b"iref", bytes(4) + others * count + box(b"cdsc", b"\0\1\0\1\0\7"))
-        first = heif.items(heif_of_items([b"Exif"] * 2, pitm, iref, iloc))[0]
+        first = heif_items.items(heif_of_items([b"Exif"] * 2, pitm, iref, iloc))[0]
         assert first.describes_primary is is_told
         assert first.number == (1 if is_told else 0)
 
 
 def test_the_extents_of_a_heif_are_counted_together():
-    count = 1 + heif.MAX_ALL_EXTENTS // heif.MAX_EXTENTS
+    count = 1 + heif_items.MAX_ALL_EXTENTS // heif_items.MAX_EXTENTS
     places = b"".join(
-        struct.pack(">HHHH", number, 0, 0, heif.MAX_EXTENTS) + struct.pack(">LL", 0, 8) * 64
+        struct.pack(">HHHH", number, 0, 0, heif_items.MAX_EXTENTS) + struct.pack(">LL", 0, 8) * 64
         for number in range(count)
     )
     iloc = box(b"iloc", b"\1\0\0\0\x44\0" + struct.pack(">H", count) + places)
-    items = heif.items(heif_of_items([b"hvc1"] * count, iloc))
+    items = heif_items.items(heif_of_items([b"hvc1"] * count, iloc))
     assert [bool(item.extents) for item in items] == [True] * (count - 1) + [False]
 
 
@@ -396,18 +397,18 @@ def test_the_extents_of_a_heif_are_counted_together():
 def test_a_text_that_unpacks_to_much_more_does_not(name: bytes, tmp_path: Path):
     bomb = zlib.compress(b"<" * 60_000_000, 1)
     head = {b"zTXt": b"Raw profile type exif\0\0", b"iTXt": b"XML:com.adobe.xmp\0\1\0\0\0"}[name]
-    data = drawing.png(width=60, height=40, exif=b"")
+    data = drawn_pictures.png(width=60, height=40, exif=b"")
     path = tmp_path / "photo"
-    path.write_bytes(data[:33] + drawing.chunk(name, head + bomb) + data[33:])
+    path.write_bytes(data[:33] + drawn_pictures.chunk(name, head + bomb) + data[33:])
     tracemalloc.start()
     assert exif.read(path).datetime_original is None
-    assert tracemalloc.get_traced_memory()[1] < 8 * containers.MAX_EXIF_BYTES
+    assert tracemalloc.get_traced_memory()[1] < 8 * blocks.MAX_EXIF_BYTES
     tracemalloc.stop()
 
 
 def test_the_exif_of_an_item_is_found_where_writers_forget_the_offset():
-    assert heif.tiff_in_item(b"\0\0\0\0" + BLOCK) == BLOCK
-    assert heif.tiff_in_item(b"\0\0\0\6Exif\0\0" + BLOCK) == BLOCK
-    assert heif.tiff_in_item(b"\xff\xff\xff\xff" + BLOCK) == BLOCK
-    assert heif.tiff_in_item(b"Exif\0\0" + BLOCK) == BLOCK
-    assert heif.tiff_in_item(b"short") == b""
+    assert heif_items.tiff_in_item(b"\0\0\0\0" + BLOCK) == BLOCK
+    assert heif_items.tiff_in_item(b"\0\0\0\6Exif\0\0" + BLOCK) == BLOCK
+    assert heif_items.tiff_in_item(b"\xff\xff\xff\xff" + BLOCK) == BLOCK
+    assert heif_items.tiff_in_item(b"Exif\0\0" + BLOCK) == BLOCK
+    assert heif_items.tiff_in_item(b"short") == b""

@@ -6,9 +6,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from bandpics.api.tests.conftest import problem
-from bandpics.users import keys
-from images.tests import drawing
-from images.tests.story import Guest
+from bandpics.users import api_keys
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -23,7 +23,7 @@ def asked(path, **headers):
 
 @pytest.fixture
 def key(ada):
-    return keys.issue(ada, name="script", scopes=["read"])[1]
+    return api_keys.issue(ada, name="script", scopes=["read"])[1]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_header_that_is_not_read_does_not_stop_a_right_credential(key, ada, cl
 
 
 def test_a_program_at_the_address_of_a_page_is_told_where_the_api_is(cleo, ada, key, signed_in):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     for path in (f"/images/{image.pk}/", f"/groups/{image.group_id}/"):
         for program in (
             {"Accept": "application/json"},
@@ -107,7 +107,7 @@ def test_a_program_at_the_address_of_a_page_is_told_where_the_api_is(cleo, ada, 
 
 
 def test_a_browser_gets_pages_as_ever(cleo, ada, signed_in):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     for accept in ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "*/*", ""):
         headers = {"Accept": accept} if accept else {}
         for path in ("/", f"/images/{image.pk}/", f"/groups/{image.group_id}/"):

@@ -5,21 +5,24 @@ from __future__ import annotations
 
 import pytest
 
-from images import location, processing
+from images.lifecycle import forget_location
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest
+from images.processing import outcomes, work
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
 from images.tests.test_reconcile import reconcile
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
-DATA = drawing.jpeg(width=1200, height=800, seed=450, lat=48.2082, lon=16.3738)
+DATA = drawn_pictures.jpeg(width=1200, height=800, seed=450, lat=48.2082, lon=16.3738)
 
 
 @pytest.fixture
 def photo(cleo, bucket):
-    cleo.send_and_process(drawing.jpeg(seed=100))  # else both sides would look like strangers
+    cleo.send_and_process(
+        drawn_pictures.jpeg(seed=100)
+    )  # else both sides would look like strangers
     return cleo.send_and_process(DATA)
 
 
@@ -46,9 +49,9 @@ def assert_nothing_is_left(bucket, photo) -> None:
 
 
 def test_while_its_place_is_forgotten(photo, bucket, deleted_before):
-    deleted_before(location.originals, "forget_place")
-    with pytest.raises(location.Gone):
-        location.forget(photo.pk)
+    deleted_before(forget_location.originals, "forget_place")
+    with pytest.raises(forget_location.Gone):
+        forget_location.forget(photo.pk)
     assert_nothing_is_left(bucket, photo)
 
 
@@ -58,9 +61,9 @@ def test_while_an_original_that_was_found_forgets_its_place(
     bucket.download(photo.original_key, tmp_path / "original")
     bucket.delete_keys([photo.original_key])
     assert reconcile("--fix")[0] == 0
-    location.forget(photo.pk)
+    forget_location.forget(photo.pk)
     bucket.put_file(photo.original_key, tmp_path / "original", content_type="image/jpeg")
-    deleted_before(location.originals, "forget_place")
+    deleted_before(forget_location.originals, "forget_place")
     reconcile("--fix")
     assert_nothing_is_left(bucket, photo)
 
@@ -68,10 +71,10 @@ def test_while_an_original_that_was_found_forgets_its_place(
 def test_while_a_duplicate_gives_its_original_back(photo, bucket, group, deleted_before):
     bucket.delete_keys([photo.original_key])
     upload = Guest(InvitationFactory(group=group)).send(DATA)
-    deleted_before(processing, "_is_stored")
-    processing.process(upload)
+    deleted_before(outcomes, "_is_stored")
+    work.process(upload)
     assert not [found for found in bucket.list_keys(f"{group.pk}/") if str(photo.pk) in found.key]
-    processing.process(upload)
+    work.process(upload)
     upload.refresh_from_db()
     assert upload.status == "done"
     assert_nothing_is_left(bucket, photo)

@@ -10,21 +10,23 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from bandpics.users import keys as api_keys
+from bandpics.users import api_keys
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
-from images import editing, locks, processing, tasks
-from images.media import keys
-from images.models import Image, Upload, Variant
-from images.tests import drawing
-from images.tests.story import Guest, described, get, send_as_member
+from images import tasks
+from images.lifecycle import editing
+from images.models import Image, Upload, Variant, locks
+from images.processing import work
+from images.storage import object_keys
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 
 def stage(**more):
-    return drawing.jpeg(taken_at="2026:06:21 21:30:00", lat=48.2, lon=16.37, **more)
+    return drawn_pictures.jpeg(taken_at="2026:06:21 21:30:00", lat=48.2, lon=16.37, **more)
 
 
 @pytest.fixture
@@ -328,7 +330,7 @@ def test_a_collision_seen_only_at_the_end_leaves_nothing_behind(
         height=1,
     )
     monkeypatch.setattr(editing, "_copy", copy_then_collide)
-    with pytest.raises(editing.TwinInGroup):
+    with pytest.raises(editing.DuplicateInGroup):
         editing.move(image, other_group, {}, expected={})
     assert {found.key for found in bucket.list_keys("")} == before
 
@@ -385,21 +387,21 @@ def test_a_worker_that_began_in_the_former_group_begins_again(
     cleo, group, other_group, bucket, monkeypatch
 ):
     upload = cleo.send(stage())
-    store = processing._store
+    store = work._store
 
     def store_then_move(*args, **kwargs):
         store(*args, **kwargs)
         Image.objects.update(group=other_group)
 
-    monkeypatch.setattr(processing, "_store", store_then_move)
-    processing.process(upload)
-    monkeypatch.setattr(processing, "_store", store)
+    monkeypatch.setattr(work, "_store", store_then_move)
+    work.process(upload)
+    monkeypatch.setattr(work, "_store", store)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
-    version = keys.Version(other_group.pk, image.pk, 1)
+    version = object_keys.Version(other_group.pk, image.pk, 1)
     assert {row.key for row in Variant.objects.all()} == {
         version.variant(name) for name in ["fullsize", "medium", "tile", "thumb", "small"]
     }
@@ -416,7 +418,7 @@ def test_what_a_person_said_is_not_read_over(ada, cleo, signed_in):
         f"/api/v1/images/{upload.image_id}/",
         {"taken_at": "2020-01-01T00:00:00Z", "location": {"lat": 1, "lon": 2}},
     )
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.get()
     assert image.version == 1
     assert (image.latitude, image.longitude, image.gps_source) == (1, 2, "person")

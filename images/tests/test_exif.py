@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from images.media import exif
-from images.tests import drawing, drawn_exif
+from images.photofile.metadata import exif
+from images.tests import drawn_exif, drawn_pictures
 from images.tests.drawn_exif import ASCII, BYTE, LONG, RATIONAL, SHORT, UNDEFINED, exif_block
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ CAMERA = {
 }
 
 
-@pytest.mark.parametrize("draw", [drawing.jpeg, drawing.png, drawing.heic])
+@pytest.mark.parametrize("draw", [drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic])
 @pytest.mark.parametrize("endian", ["<", ">"])
 def test_every_format_gives_its_tags(draw, endian: str, tmp_path: Path):
     path = tmp_path / "photo"
@@ -55,7 +55,7 @@ def test_every_format_gives_its_tags(draw, endian: str, tmp_path: Path):
 
 
 def test_a_picture_without_exif_gives_none(tmp_path: Path):
-    for draw in (drawing.jpeg, drawing.png, drawing.heic):
+    for draw in (drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic):
         path = tmp_path / draw.__name__
         path.write_bytes(draw(width=60, height=40, exif=b"", orientation=None))
         assert exif.read(path) == exif.Exif()

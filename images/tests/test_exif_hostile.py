@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from images.media import exif, tag_dump, tag_values, tiff
-from images.tests import drawing, drawn_metadata, real_photos
+from images.photofile.metadata import dump, exif, tag_values, tiff
+from images.tests import drawn_metadata, drawn_pictures, real_photos
 from images.tests.drawn_exif import ASCII, DOUBLE, LONG, RATIONAL, SHORT, UNDEFINED, exif_block
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def check(read: exif.Exif) -> None:
     """What every caller may rely on, whatever the bytes were."""
     text = json.dumps(read.raw, allow_nan=False)
-    assert len(text) <= tag_dump.MAX_BYTES + 3000
+    assert len(text) <= dump.MAX_BYTES + 3000
     assert "\\u0000" not in text
     for value in vars(read).values():
         if isinstance(value, str):
@@ -113,9 +113,9 @@ def test_entries_that_share_their_bytes_do_not_multiply_them():
 
 
 def test_a_million_segments_are_not_walked(tmp_path: Path):
-    picture = drawing.jpeg(width=60, height=40)
+    picture = drawn_pictures.jpeg(width=60, height=40)
     path = tmp_path / "photo.jpg"
-    path.write_bytes(picture[:2] + drawing.segment(0xFE, b"") * 1_000_000 + picture[2:])
+    path.write_bytes(picture[:2] + drawn_pictures.segment(0xFE, b"") * 1_000_000 + picture[2:])
     started = time.perf_counter()
     assert exif.read(path) == exif.Exif()
     assert time.perf_counter() - started < 1
@@ -146,7 +146,7 @@ def test_a_time_limit_or_a_lack_of_memory_is_not_bad_metadata(
 
 
 def _pictures() -> Iterator[tuple[str, bytes]]:
-    for draw in (drawing.jpeg, drawing.png, drawing.heic):
+    for draw in (drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic):
         yield draw.__name__, draw(width=60, height=40, stuffed=True, gps_at="2026:06:21 19:30:00")
     for name in real_photos.TRUTH:
         yield name, (real_photos.FOLDER / name).read_bytes()[:200_000]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from images.media import exif
+from images.photofile.metadata import exif
 from images.tests import real_photos
 
 FIELDS = {

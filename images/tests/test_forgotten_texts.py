@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from images.media import exif, originals
 from images.models import Image
-from images.tests import drawing, drawn_exif, drawn_metadata
+from images.photofile import location
+from images.photofile.metadata import exif
+from images.tests import drawn_exif, drawn_metadata, drawn_pictures
 from images.tests.drawn_metadata import packet
-from images.tests.story import get
+from images.tests.guest_client import get
 from images.tests.test_originals import EXIFTOOL, told
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def iptc(*datasets: tuple[int, str]) -> bytes:
         for number, text in datasets
     )
     block = b"8BIM\x04\x04\0\0" + struct.pack(">L", len(data)) + data + bytes(len(data) % 2)
-    return drawing.segment(0xED, b"Photoshop 3.0\0" + block)
+    return drawn_pictures.segment(0xED, b"Photoshop 3.0\0" + block)
 
 
 CREDIT = (80, "Ada")
@@ -102,10 +103,10 @@ SEGMENTS = {
     "a location": iptc(CREDIT, (27, "Wien")),
     "a caption with coordinates": iptc(CREDIT, (120, f"At {COORDINATES}")),
     "a dataset nobody knows": iptc(CREDIT, (200, "Wien")),
-    "Photoshop's copy of EXIF": drawing.segment(
+    "Photoshop's copy of EXIF": drawn_pictures.segment(
         0xED, b"Photoshop 3.0\x008BIM\x04\x22\0\0" + struct.pack(">L", 4) + b"Wien"
     ),
-    "a comment": drawing.segment(0xFE, COORDINATES.encode()),
+    "a comment": drawn_pictures.segment(0xFE, COORDINATES.encode()),
 }
 
 ASCII, UNDEFINED, BYTE = drawn_exif.ASCII, drawn_exif.UNDEFINED, drawn_exif.BYTE
@@ -127,12 +128,12 @@ BLOCKS = {
     "a tag of EXIF nobody knows": {"exif": {0xFDE8: (ASCII, "Wien")}},
 }
 
-PLAIN = drawing.jpeg()
+PLAIN = drawn_pictures.jpeg()
 FILES = {
     **{f"XMP: {name}": drawn_metadata.jpeg(xmp=document) for name, document in PACKETS.items()},
     **{f"IPTC: {name}": PLAIN[:2] + one + PLAIN[2:] for name, one in SEGMENTS.items()},
     **{
-        f"EXIF: {name}": drawing.jpeg(exif=drawn_exif.exif_block(**tags))
+        f"EXIF: {name}": drawn_pictures.jpeg(exif=drawn_exif.exif_block(**tags))
         for name, tags in BLOCKS.items()
     },
     "PNG: keywords": drawn_metadata.png(xmp=PACKETS["keywords"]),
@@ -141,14 +142,14 @@ FILES = {
     "AVIF: w3c position": drawn_metadata.avif(xmp=PACKETS["w3c position"]),
     "GIF: coverage": drawn_metadata.gif(xmp=PACKETS["coverage"]),
     "TIFF: a description": drawn_metadata.tiff(ifd0={0x010E: (ASCII, COORDINATES)}),
-    "HEIC: a comment": drawing.heic(exif=drawn_exif.exif_block(**BLOCKS["a comment"])),
+    "HEIC: a comment": drawn_pictures.heic(exif=drawn_exif.exif_block(**BLOCKS["a comment"])),
 }
 
 
 def left(data: bytes, tmp_path: Path) -> bytes:
     source, into = tmp_path / "source", tmp_path / "into"
     source.write_bytes(data)
-    return into.read_bytes() if originals.forget_place(source, into) else data
+    return into.read_bytes() if location.forget_place(source, into) else data
 
 
 def check_that_nothing_tells(data: bytes, tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_no_text_tells_a_place_that_was_forgotten(name: str, tmp_path: Path):
     "place",
     [
         iptc((90, "Wien"), (101, "Österreich")),
-        drawing.segment(
+        drawn_pictures.segment(
             0xE1,
             b"http://ns.adobe.com/xap/1.0/\0"
             + packet({"photoshop:City": "Wien", "photoshop:Country": "Österreich"}),
@@ -181,7 +182,7 @@ def test_no_text_tells_a_place_that_was_forgotten(name: str, tmp_path: Path):
 )
 def test_the_photos_own_place_names_go_from_its_texts(place: bytes, words: str, tmp_path: Path):
     tags: drawn_exif.Tags = {0x010E: (ASCII, words), 0x9C9B: (BYTE, words.encode("utf-16-le"))}
-    data = drawing.jpeg(ifd0=tags)
+    data = drawn_pictures.jpeg(ifd0=tags)
     check_that_nothing_tells(left(data[:2] + place + data[2:], tmp_path), tmp_path)
 
 
@@ -192,10 +193,10 @@ def test_words_that_tell_no_place_stay(tmp_path: Path):
     )
     tags: drawn_exif.Tags = {0x010E: (ASCII, "Wienerwalzer, f/1.8, 1/125 s, take 2")}
     comment = {0x9286: (UNDEFINED, b"ASCII\0\0\0the state of George's city hall")}
-    data = drawing.jpeg(
+    data = drawn_pictures.jpeg(
         exif=drawn_exif.exif_block(lat=48.2, lon=16.4, ifd0=tags, exif=comment, software="7.1234")
     )
-    segment = drawing.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp_kept)
+    segment = drawn_pictures.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp_kept)
     credit = iptc(CREDIT, (116, "Ada"), (120, "The encore"))
     after = left(data[:2] + segment + credit + data[2:], tmp_path)
     for kept in (xmp_kept, credit, b"Wienerwalzer", b"the state of George's city hall", b"7.1234"):
@@ -229,7 +230,7 @@ def test_texts_without_end_are_not_looked_at_but_left_out(tmp_path: Path):
 
 @pytest.mark.django_db
 def test_nothing_of_the_record_tells_a_place_that_was_forgotten(cleo, ada, bucket, signed_in):
-    data = drawing.jpeg(
+    data = drawn_pictures.jpeg(
         exif=drawn_exif.exif_block(
             lat=48.2082,
             lon=16.3738,
@@ -237,7 +238,7 @@ def test_nothing_of_the_record_tells_a_place_that_was_forgotten(cleo, ada, bucke
             exif={0x9286: (UNDEFINED, b"ASCII\0\0\0" + COORDINATES.encode())},
         )
     )
-    segment = drawing.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + PACKETS["keywords"])
+    segment = drawn_pictures.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + PACKETS["keywords"])
     image = cleo.send_and_process(data[:2] + segment + data[2:], filename=f"{COORDINATES}.jpg")
     client, path = signed_in(ada), f"/api/v1/images/{image.pk}/"
     words = {"caption": "At 48.2082,16.3738 we met", "description": "In Wien"}

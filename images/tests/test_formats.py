@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from images.media import formats
-from images.tests import drawing, drawn_exif
+from images.photofile import formats
+from images.tests import drawn_exif, drawn_pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("draw", "expected"),
     [
-        (drawing.jpeg, formats.JPEG),
-        (drawing.png, formats.PNG),
-        (drawing.heic, formats.HEIC),
-        (drawing.webp, formats.WEBP),
-        (drawing.avif, formats.AVIF),
-        (drawing.tiff_file, formats.TIFF),
-        (drawing.gif, formats.GIF),
-        (drawing.bmp, formats.BMP),
+        (drawn_pictures.jpeg, formats.JPEG),
+        (drawn_pictures.png, formats.PNG),
+        (drawn_pictures.heic, formats.HEIC),
+        (drawn_pictures.webp, formats.WEBP),
+        (drawn_pictures.avif, formats.AVIF),
+        (drawn_pictures.tiff_file, formats.TIFF),
+        (drawn_pictures.gif, formats.GIF),
+        (drawn_pictures.bmp, formats.BMP),
     ],
 )
 @pytest.mark.parametrize("name", ["photo.jpg", "photo.heic", "photo.txt", "photo"])

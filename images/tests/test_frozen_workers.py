@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bandpics.local.stack import SWEEPER, WORKER
-from images.tests import drawing
+from images.tests import drawn_pictures
 from images.tests.chaos import NotYet, Sender, World, poisonous
 from images.tests.test_processing import STAGE
 
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.chaos,
 ]
 
-# The lease, the timer and the sweeper of images.tests.hasty, and the work itself.
+# The lease, the timer and the sweeper of images.tests.short_timeouts, and the work itself.
 SECONDS = 25
 WAITS_FOR_TABLE = """
     SELECT count(*) FROM pg_stat_activity
@@ -99,7 +99,7 @@ STEPS = [at_the_download, at_the_rendering, at_the_writing, at_the_commit, at_th
 @pytest.mark.parametrize("step", STEPS)
 def test_its_photo_is_finished_by_another_and_it_changes_nothing_on_waking(world, sender, step):
     """All of it is frozen; before it wakes, the place is forgotten."""
-    data = drawing.jpeg(width=1800, height=1200, seed=STEPS.index(step), **STAGE)
+    data = drawn_pictures.jpeg(width=1800, height=1200, seed=STEPS.index(step), **STAGE)
     with step(world) as is_reached:
         upload = sender.send(f"{step.__name__}.jpg", poisonous(data, "slow"))
         world.until(is_reached, seconds=10, what=step.__name__)
@@ -120,7 +120,7 @@ def test_its_photo_is_finished_by_another_and_it_changes_nothing_on_waking(world
 def test_a_frozen_child_loses_its_photo(world, sender):
     """Long before its time limit, at which the worker would kill it."""
     with at_the_writing(world) as is_reached:
-        upload = sender.send("child.jpg", drawing.jpeg(width=1800, height=1200, seed=100))
+        upload = sender.send("child.jpg", drawn_pictures.jpeg(width=1800, height=1200, seed=100))
         world.until(is_reached, seconds=10)
         (child,) = world.freeze(*holders_of_locks(world))
     world.until(lambda: child not in world.worker_children(), seconds=5, what="its end")
@@ -129,7 +129,7 @@ def test_a_frozen_child_loses_its_photo(world, sender):
 
 
 def test_a_frozen_sweeper_keeps_nothing_from_the_next_one(world, sender):
-    upload = sender.send("trashed.jpg", drawing.jpeg(width=1800, height=1200, seed=200))
+    upload = sender.send("trashed.jpg", drawn_pictures.jpeg(width=1800, height=1200, seed=200))
     world.until(lambda: world.row(upload).status == "done", seconds=SECONDS)
     fault = world.s3.stall(direction="down", matching="^POST .*delete")
     with world.postgres() as connection:
@@ -149,7 +149,9 @@ def test_at_the_pace_of_production_another_is_done_within_a_minute(tmp_path, cap
     try:
         sender = Sender(world)
         with at_the_writing(world) as is_reached:
-            upload = sender.send("frozen.jpg", drawing.jpeg(width=1800, height=1200, seed=300))
+            upload = sender.send(
+                "frozen.jpg", drawn_pictures.jpeg(width=1800, height=1200, seed=300)
+            )
             world.until(is_reached, seconds=10)
             world.freeze(world.worker, *world.worker_children())
         with world.another_worker():

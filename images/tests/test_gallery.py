@@ -12,8 +12,8 @@ import pytest
 from django.utils import timezone
 
 from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import get
+from images.tests import drawn_pictures
+from images.tests.guest_client import get
 from invitations.models import Invitation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 def test_a_member_finds_the_photo_in_the_groups_gallery(cleo, ben, group, signed_in):
     image = cleo.send_and_process(
-        drawing.jpeg(taken_at="2026:06:21 21:30:00", offset="+02:00", lat=48.2082, lon=16.3738)
+        drawn_pictures.jpeg(
+            taken_at="2026:06:21 21:30:00", offset="+02:00", lat=48.2082, lon=16.3738
+        )
     )
     client = signed_in(ben)
 
@@ -46,7 +48,7 @@ def test_a_member_finds_the_photo_in_the_groups_gallery(cleo, ben, group, signed
     [((1200, 800), [320, 560, 800]), ((800, 1200), [213, 373, 533]), ((400, 300), [320, 400, 400])],
 )
 def test_a_gallery_offers_three_sizes_with_their_true_widths(cleo, ben, signed_in, size, widths):
-    image = cleo.send_and_process(drawing.jpeg(width=size[0], height=size[1]))
+    image = cleo.send_and_process(drawn_pictures.jpeg(width=size[0], height=size[1]))
     html = signed_in(ben).get(f"/groups/{image.group_id}/").content.decode()
     offered = re.search('srcset="([^"]+)"', html)[1].split(", ")
     assert [int(each.split(" ")[1].removesuffix("w")) for each in offered] == widths
@@ -58,9 +60,9 @@ def test_a_gallery_offers_three_sizes_with_their_true_widths(cleo, ben, signed_i
 
 
 def test_photos_in_the_trash_are_counted_nowhere(cleo, ada, group, signed_in, admin_client):
-    shown = cleo.send_and_process(drawing.jpeg())
-    trashed = cleo.send_and_process(drawing.jpeg(seed=2))
-    waiting = cleo.send(drawing.jpeg(seed=3)).image
+    shown = cleo.send_and_process(drawn_pictures.jpeg())
+    trashed = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
+    waiting = cleo.send(drawn_pictures.jpeg(seed=3)).image
     client = signed_in(ada)
     for image in (trashed, waiting):
         assert client.delete(f"/api/v1/images/{image.pk}/").status_code == 204
@@ -75,7 +77,7 @@ def test_photos_in_the_trash_are_counted_nowhere(cleo, ada, group, signed_in, ad
 
 
 def test_pages_need_a_sign_in(client, cleo, group):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     for path in ["/", f"/groups/{group.pk}/", f"/images/{image.pk}/"]:
         answer = client.get(path)
         assert answer.status_code == 302
@@ -83,7 +85,7 @@ def test_pages_need_a_sign_in(client, cleo, group):
 
 
 def test_a_stranger_gets_404_not_403(cleo, dora, group, signed_in):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     for path in [f"/groups/{group.pk}/", f"/images/{image.pk}/"]:
         assert signed_in(dora).get(path).status_code == 404
 
@@ -127,7 +129,7 @@ def test_a_gallery_is_paged_and_costs_constant_queries(
 
 
 def test_names_are_shown_as_text(cleo, ben, group, signed_in):
-    image = cleo.send_and_process(drawing.jpeg(), filename="<script>alert(1)</script>.jpg")
+    image = cleo.send_and_process(drawn_pictures.jpeg(), filename="<script>alert(1)</script>.jpg")
     Image.objects.update(uploader_name="<b>Cleo</b>")
     for path in [f"/groups/{group.pk}/", f"/images/{image.pk}/"]:
         html = signed_in(ben).get(path).content.decode()

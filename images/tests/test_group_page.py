@@ -11,7 +11,7 @@ from groups.models import Group
 from groups.tests.factories import MembershipFactory
 from images import tasks
 from images.models import Image, Upload
-from images.tests import drawing
+from images.tests import drawn_pictures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 PAGE = "/groups/new/"
@@ -27,14 +27,14 @@ def send(signed_in, team):
 
 
 def photo(data=None, name="a.jpg", content_type="image/jpeg"):
-    return SimpleUploadedFile(name, drawing.jpeg() if data is None else data, content_type)
+    return SimpleUploadedFile(name, drawn_pictures.jpeg() if data is None else data, content_type)
 
 
 def test_one_form_makes_the_group_and_its_photos(ben, team, send, signed_in):
     answer = send(
         ben,
-        photo(drawing.jpeg(seed=1)),
-        photo(drawing.jpeg(seed=2), "b.jpg"),
+        photo(drawn_pictures.jpeg(seed=1)),
+        photo(drawn_pictures.jpeg(seed=2), "b.jpg"),
         event_name="Midsummer",
         event_date="2026-06-21",
         venue="The old bandstand",

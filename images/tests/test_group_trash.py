@@ -10,13 +10,14 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from groups.models import Group
 from groups.tests.factories import GroupFactory
-from images import cleanup, retention, tasks
+from images import tasks
+from images.lifecycle import retention, sweeper
 from images.models import Image, Upload
-from images.tests import albums, drawing
-from images.tests.story import Guest, put, send_as_member
+from images.tests import bulk_rows, drawn_pictures
+from images.tests.guest_client import Guest, put, send_as_member
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -36,7 +37,7 @@ def path(group):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawing.jpeg(lat=48.2, lon=16.4))
+    return cleo.send_and_process(drawn_pictures.jpeg(lat=48.2, lon=16.4))
 
 
 def is_listed(client, image) -> bool:
@@ -73,7 +74,7 @@ def test_nobody_sees_or_changes_anything_of_it(
     invite = {"group": str(group.pk), "email": "new@example.org"}
     assert host.post("/api/v1/invitations/", invite).status_code == 404
     assert host.get(f"/api/v1/invitations/{invitation.pk}/").status_code == 404
-    _, key = keys.issue(ada, name="bound", scopes=["read"], group_ids=[group.pk])
+    _, key = api_keys.issue(ada, name="bound", scopes=["read"], group_ids=[group.pk])
     bound = {"Authorization": f"Api-Key {key}"}
     client = signed_in(ada)
     client.logout()
@@ -144,14 +145,14 @@ def test_only_owners_find_it_in_the_trash(host, ben, dora, group, path, signed_i
 
 
 def test_what_was_under_way_arrives_and_comes_back_with_it(host, cleo, path, image):
-    queued = cleo.send(drawing.jpeg(seed=2))
-    sent = cleo.announce_one(drawing.jpeg(seed=3))
-    assert put(sent["upload"], drawing.jpeg(seed=3)).status == 200
-    twin = cleo.send(drawing.jpeg(lat=48.2, lon=16.4), sha256="")
+    queued = cleo.send(drawn_pictures.jpeg(seed=2))
+    sent = cleo.announce_one(drawn_pictures.jpeg(seed=3))
+    assert put(sent["upload"], drawn_pictures.jpeg(seed=3)).status == 200
+    twin = cleo.send(drawn_pictures.jpeg(lat=48.2, lon=16.4), sha256="")
     host.delete(path)
     long_ago = timezone.now() - timedelta(minutes=20)
     Upload.objects.filter(pk=sent["id"]).update(created_at=long_ago)
-    cleanup.sweep()
+    sweeper.sweep()
     for upload_id in (queued.pk, sent["id"], twin.pk):
         tasks.process_upload(str(upload_id))
     assert host.post(f"{path}restore/").status_code == 200
@@ -177,7 +178,7 @@ def test_its_originals_are_not_dropped_meanwhile(host, group, path, image):
 
 
 def test_what_was_restored_is_as_it_was(host, ben, cleo, group, path, image, signed_in):
-    trashed = cleo.send_and_process(drawing.jpeg(seed=2))
+    trashed = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
     host.delete(f"{IMAGES}{trashed.pk}/")
     before = host.get(path).json()
     host.delete(path)
@@ -190,7 +191,7 @@ def test_what_was_restored_is_as_it_was(host, ben, cleo, group, path, image, sig
     assert after == before
     assert is_listed(cleo.client, image)
     assert signed_in(ben).get(f"{IMAGES}{image.pk}/").status_code == 200
-    assert cleo.send_and_process(drawing.jpeg(seed=3)).status == "done"
+    assert cleo.send_and_process(drawn_pictures.jpeg(seed=3)).status == "done"
     # Their own trash is another matter.
     assert [row["id"] for row in host.get(IMAGES, {"trashed": "true"}).json()["results"]] == [
         str(trashed.pk)
@@ -205,7 +206,7 @@ def test_who_may_restore(client, ben, vera, dora, ada, host, cleo, group, path, 
         assert signed_in(user).post(f"{path}restore/").status_code == 404
         assert signed_in(user).post(f"/groups/{group.pk}/restore/").status_code == 404
         assert signed_in(user).delete(path).status_code == 404
-    _, key = keys.issue(ada, name="x", scopes=["read", "upload", "moderate"])
+    _, key = api_keys.issue(ada, name="x", scopes=["read", "upload", "moderate"])
     weak = {"Authorization": f"Api-Key {key}"}
     assert client.post(f"{path}restore/", headers=weak).status_code == 403
     assert Group.objects.get().trashed_at
@@ -244,22 +245,22 @@ def test_the_admin_moves_it_in_and_out_and_deletes_for_good_only_from_there(
 
 
 def test_when_its_time_is_over_nothing_is_left(host, cleo, group, path, image, bucket, team):
-    duplicate = cleo.send(drawing.jpeg(lat=48.2, lon=16.4), sha256="")
+    duplicate = cleo.send(drawn_pictures.jpeg(lat=48.2, lon=16.4), sha256="")
     tasks.process_upload(str(duplicate.pk))
     cleo.send_and_process(b"not a photo")
     cleo.announce_one(b"never sent")
-    trashed = send_as_member(host, group, drawing.jpeg(seed=2))
+    trashed = send_as_member(host, group, drawn_pictures.jpeg(seed=2))
     host.delete(f"{IMAGES}{trashed.pk}/")
     host.delete(path)
-    cleanup.sweep()
+    sweeper.sweep()
     assert Image.objects.count() == 5
     its_time_is_over(days=29)
-    cleanup.sweep()
+    sweeper.sweep()
     assert Image.objects.count() == 5
     its_time_is_over()
     assert host.post(f"{path}restore/").status_code == 404
     assert "Restore" not in host.get("/").content.decode()
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.exists()
     assert not Group.objects.exists()
     assert not Invitation.objects.exists()
@@ -277,14 +278,14 @@ def test_a_team_waits_for_the_trash_of_its_groups(host, team, path):
 
 
 def test_a_photo_that_is_still_worked_on_holds_up_the_end(host, cleo, path, image):
-    upload = cleo.send(drawing.jpeg(seed=2))
+    upload = cleo.send(drawn_pictures.jpeg(seed=2))
     host.delete(path)
     its_time_is_over()
-    cleanup.sweep()
+    sweeper.sweep()
     assert [row.pk for row in Image.objects.all()] == [upload.image_id]
     assert Group.objects.exists()
     tasks.process_upload(str(upload.pk))
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Group.objects.exists()
 
 
@@ -292,13 +293,13 @@ def test_a_replacement_elsewhere_inherits_the_bytes_it_rests_on(
     host, cleo, team, group, path, image
 ):
     """A photo was to be replaced by one that was here already; then it moved away."""
-    photo = cleo.send_and_process(drawing.jpeg(seed=2))
-    again = albums.upload(photo, status="duplicate", version=2, duplicate_of=image)
+    photo = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
+    again = bulk_rows.upload(photo, status="duplicate", version=2, duplicate_of=image)
     elsewhere = GroupFactory(team=team)
     host.patch(f"{IMAGES}{photo.pk}/", {"group": str(elsewhere.pk)})
     host.delete(path)
     its_time_is_over()
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.filter(group=group).exists()
     tasks.process_upload(str(again.pk))
     shown = host.get(f"{IMAGES}{photo.pk}/").json()
@@ -313,7 +314,7 @@ def test_another_groups_link_gets_its_room_back(host, team, group, image, invita
     invitation.refresh_from_db()
     assert invitation.used_files == 1
     its_time_is_over()
-    cleanup.sweep()
+    sweeper.sweep()
     invitation.refresh_from_db()
     assert (invitation.used_files, invitation.used_bytes) == (0, 0)
 
@@ -324,15 +325,15 @@ def test_bucket_and_database_agree_all_the_while(host, path, image):
         call_command("reconcile", "--grace", "0", stdout=said)
         return said.getvalue()
 
-    for step in (lambda: host.delete(path), its_time_is_over, cleanup.sweep):
+    for step in (lambda: host.delete(path), its_time_is_over, sweeper.sweep):
         step()
         assert "agree" in reconciled()
 
 
 def test_a_guest_of_another_group_is_not_concerned(host, path, image, team):
     emil = Guest(InvitationFactory(group=GroupFactory(team=team)))
-    own = emil.send_and_process(drawing.jpeg(seed=4))
+    own = emil.send_and_process(drawn_pictures.jpeg(seed=4))
     host.delete(path)
     its_time_is_over()
-    cleanup.sweep()
+    sweeper.sweep()
     assert is_listed(emil.client, own)

@@ -14,10 +14,11 @@ from django.utils import timezone
 from bandpics.users.models import ApiKey
 from groups.models import Group, Team
 from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
-from images import first_photos, tasks
+from images import tasks
 from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import described, put
+from images.tests import drawn_pictures
+from images.tests.guest_client import described, put
+from images.uploads import group_with_photos
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 GROUPS = "/api/v1/groups/"
@@ -73,7 +74,7 @@ def test_with_several_teams_one_says_which(ben, team, signed_in):
 
 
 def test_files_can_be_announced_along(ben, signed_in):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     answer = signed_in(ben).post(GROUPS, {**EVENT, "files": [described(data, client_id="1")]})
     assert answer.status_code == 201
     ticket = answer.json()["uploads"][0]
@@ -83,7 +84,7 @@ def test_files_can_be_announced_along(ben, signed_in):
 
 
 def test_files_can_be_sent_along(ben, signed_in):
-    photos = [drawing.jpeg(seed=1), drawing.jpeg(seed=2)]
+    photos = [drawn_pictures.jpeg(seed=1), drawn_pictures.jpeg(seed=2)]
     answer = signed_in(ben).post(
         GROUPS,
         {
@@ -144,7 +145,7 @@ def test_one_bad_file_of_a_form_and_nothing_is_made(ben, signed_in, data, conten
 
 
 def test_without_the_store_nothing_is_made(ben, signed_in, settings, broken_store):
-    body = {"name": "x", "files": [form_file(drawing.jpeg())]}
+    body = {"name": "x", "files": [form_file(drawn_pictures.jpeg())]}
     answer = signed_in(ben).post(GROUPS, body, format="multipart")
     assert answer.status_code == 503
     assert answer["Retry-After"]
@@ -176,8 +177,8 @@ def test_with_an_idempotency_key_it_is_made_once_and_signed_again(ben, signed_in
 def test_everybody_in_the_team_sees_it_with_its_newest_photos(
     ada, ben, vera, group, path, cleo, signed_in
 ):
-    older = cleo.send_and_process(drawing.jpeg(seed=1, taken_at="2026:06:21 20:00:00"))
-    newer = cleo.send_and_process(drawing.jpeg(seed=2, taken_at="2026:06:21 21:00:00"))
+    older = cleo.send_and_process(drawn_pictures.jpeg(seed=1, taken_at="2026:06:21 20:00:00"))
+    newer = cleo.send_and_process(drawn_pictures.jpeg(seed=2, taken_at="2026:06:21 21:00:00"))
     for person, role in [(ada, "owner"), (ben, "member"), (vera, "viewer")]:
         client = signed_in(person)
         row = client.get(path).json()
@@ -219,8 +220,8 @@ def test_reading_costs_the_same_number_of_queries_whatever_there_is(
 @pytest.mark.django_db(transaction=True)
 def test_a_team_deleted_at_the_same_moment_gets_no_group(ben, team):
     Team.objects.filter(pk=team.pk).delete()
-    with pytest.raises(first_photos.TeamGone):
-        first_photos.announce(team, ben, {"name": "x"})
+    with pytest.raises(group_with_photos.TeamGone):
+        group_with_photos.create_announced(team, ben, {"name": "x"})
     assert not Group.objects.exists()
 
 
@@ -319,7 +320,7 @@ def test_a_key_does_what_it_was_given_and_no_more(ada, group, path, client, team
 
 
 def test_a_closed_group_takes_nothing_more_from_guests(ada, ben, group, path, cleo, signed_in):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     started = cleo.announce_one(data)
     now = timezone.now()
     row = signed_in(ada).patch(path, {"closes_at": now.isoformat()}).json()

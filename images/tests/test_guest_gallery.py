@@ -10,8 +10,8 @@ from django.utils import timezone
 from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest, get, send_as_member
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, get, send_as_member
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 
 def stage(**more):
-    return drawing.jpeg(lat=48.20821, lon=16.37384, altitude=180, direction=90, **more)
+    return drawn_pictures.jpeg(lat=48.20821, lon=16.37384, altitude=180, direction=90, **more)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_gallery_ends_with_its_group_and_with_its_link(image, emil):
 def test_an_own_photo_stays_one_in_whatever_group_it_is(ada, cleo, image, emil, signed_in):
     """All that came by a link is its own; what else is in the other group is not."""
     elsewhere = GroupFactory(team=image.group.team, visibility="gallery")
-    of_others = send_as_member(signed_in(ada), elsewhere, drawing.jpeg(seed=9))
+    of_others = send_as_member(signed_in(ada), elsewhere, drawn_pictures.jpeg(seed=9))
     move = signed_in(ada).patch(f"/api/v1/images/{image.pk}/", {"group": str(elsewhere.pk)})
     assert move.status_code == 200, move.json()
     for query in ({}, {"group": str(elsewhere.pk)}, {"ids": f"{image.pk},{of_others.pk}"}):
@@ -145,18 +145,18 @@ def test_another_s_photo_cannot_be_changed_and_its_original_not_had(image, emil)
 
 @pytest.mark.usefixtures("open_gallery")
 def test_where_others_were_is_hidden_or_rounded(cleo, ada, image, emil, signed_in):
-    def seen_by(client):
+    def visible_to(client):
         return client.get(f"/api/v1/images/{image.pk}/").json()
 
     for client in [cleo.client, signed_in(ada)]:
-        body = seen_by(client)
+        body = visible_to(client)
         assert body["exif"]["gps"]["lat"] == pytest.approx(48.20821, abs=1e-6)
         assert body["exif"]["raw"]["GPS"]
         assert body["gps_source"] == "exif"
-    body = seen_by(emil.client)
+    body = visible_to(emil.client)
     assert (body["exif"]["gps"], body["exif"]["raw"], body["gps_source"]) == (None, None, None)
     Group.objects.update(gps_policy="coarse")
-    body = seen_by(emil.client)
+    body = visible_to(emil.client)
     assert body["exif"]["raw"] is None
     assert body["exif"]["gps"] == {
         "lat": 48.21,
@@ -165,4 +165,4 @@ def test_where_others_were_is_hidden_or_rounded(cleo, ada, image, emil, signed_i
         "direction": None,
         "datetime": None,
     }
-    assert seen_by(cleo.client)["exif"]["gps"]["altitude"] == 180
+    assert visible_to(cleo.client)["exif"]["gps"]["altitude"] == 180

@@ -10,14 +10,14 @@ import pytest
 
 from groups.models import Group
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest, get
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, get
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 IMAGES = "/api/v1/images/"
 NAME = "Zanzibar honeymoon.jpg"
-PHOTO = drawing.jpeg(seed=5)
+PHOTO = drawn_pictures.jpeg(seed=5)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_search_finds_others_by_every_word_but_those_of_the_filename(
         since = "2026-01-01"
         assert found(emil.client, q=words, updated_since=since) == [], words
         assert found(emil.client, q=words, ids=str(image.pk)) == [], words
-    emil.send_and_process(drawing.jpeg(seed=6), filename="zanzibar too.jpg")
+    emil.send_and_process(drawn_pictures.jpeg(seed=6), filename="zanzibar too.jpg")
     assert len(found(emil.client, q="zanzibar")) == 1
 
 

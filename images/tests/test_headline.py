@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from bandpics.local.fault_proxy import CAPTIVE_PORTAL
-from images.tests import drawing
+from bandpics.testing.fault_proxy import CAPTIVE_PORTAL
+from images.tests import drawn_pictures
 from images.tests.bad_network import SideBySide, row_once, rows_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("matrix")]
@@ -52,7 +52,7 @@ def side_by_side(request, impatient_stack, tmp_path_factory):
 
 
 def many(guest, count):
-    data = drawing.jpeg(width=240, height=160, seed=guest.seed)
+    data = drawn_pictures.jpeg(width=240, height=160, seed=guest.seed)
     files = [guest.folder / f"IMG_{number:04}.jpg" for number in range(count)]
     for number, file in enumerate(files):
         file.write_bytes(data + number.to_bytes(2, "big"))

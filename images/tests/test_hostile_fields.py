@@ -12,14 +12,14 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.models import Scope
 from bandpics.users.tests.factories import UserFactory
 from groups.models import Membership
 from groups.tests.factories import MembershipFactory, TeamFactory
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import described, put
+from images.tests import drawn_pictures
+from images.tests.guest_client import described, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +101,8 @@ def addresses(group, admin, cleo):
     """Things the admin may change, by the names of the description."""
     MembershipFactory(team=group.team, user=admin, role=Membership.Role.OWNER)
     member = MembershipFactory(team=TeamFactory(), user=admin, role=Membership.Role.OWNER)
-    photo = cleo.send_and_process(drawing.jpeg())
-    data = drawing.jpeg(seed=2)
+    photo = cleo.send_and_process(drawn_pictures.jpeg())
+    data = drawn_pictures.jpeg(seed=2)
     client = APIClient()
     client.force_login(admin)
     file = {"filename": "a.jpg", "content_type": "image/jpeg", "size": len(data)}
@@ -125,7 +125,7 @@ def clients(admin, settings):
     settings.REGISTRATION = "open"
     settings.STORAGE_EVENTS_SECRET = "s" * 32
     settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, "1000000/minute")
-    _, text = keys.issue(admin, name="script", scopes=Scope.values)
+    _, text = api_keys.issue(admin, name="script", scopes=Scope.values)
     one_of_ours, store = APIClient(), APIClient()
     one_of_ours.credentials(HTTP_AUTHORIZATION=f"Api-Key {text}")
     store.credentials(HTTP_AUTHORIZATION=f"Bearer {'s' * 32}")
@@ -186,7 +186,7 @@ def test_at_most_20_errors_are_told_and_how_many_more_there_are(cleo):
 
 def test_a_text_full_of_commas_is_no_list(cleo):
     name = ",[{" * 600 + '\\"\\'
-    ticket = cleo.announce_one(drawing.jpeg(), filename=name)
+    ticket = cleo.announce_one(drawn_pictures.jpeg(), filename=name)
     assert Image.objects.get(pk=ticket["id"]).original_filename == name[:255]
     full = [{**described(b"x" * n), "filename": ",[{" * 600} for n in range(1, 101)]
     assert cleo.announce(*full).status_code == 201

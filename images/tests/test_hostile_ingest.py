@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from images import processing
-from images.media import containers, exif, formats, rendering
 from images.models import Image
-from images.tests import drawing, drawn_metadata, test_exif_hostile, test_xmp
+from images.photofile import formats, rendering
+from images.photofile.metadata import blocks, exif
+from images.processing import columns
+from images.tests import drawn_metadata, drawn_pictures, test_exif_hostile, test_xmp
 from images.tests.drawn_exif import (
     ASCII,
     BYTE,
@@ -133,25 +134,25 @@ def test_a_photo_with_hostile_metadata_is_done(cleo, name, data):
 # What costs a program that reads it without limits seconds to hours: its bytes, what becomes of
 # the photo, and of its original once its place is forgotten.
 LOCATED = exif_block(lat=48.2, lon=16.3)
-BETWEEN_SCANS = drawing.segment(0xFE, b"\xff\xd9")
+BETWEEN_SCANS = drawn_pictures.segment(0xFE, b"\xff\xd9")
 
 
 def _text_of_a_png() -> bytes:
     text = b"\nname\n 1000000\n" + b"0" * 2_000_000
-    return drawing.chunk(b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(text, 9))
+    return drawn_pictures.chunk(b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(text, 9))
 
 
 def _hostile_containers() -> dict[str, tuple[bytes, str, str]]:
     png = drawn_metadata.png(exif=LOCATED)
     gif = drawn_metadata.gif(xmp=packet(PLACE))
-    jpeg = drawing.jpeg(width=60, height=40, exif=LOCATED, progressive=True)
+    jpeg = drawn_pictures.jpeg(width=60, height=40, exif=LOCATED, progressive=True)
     last_scan = jpeg.rindex(b"\xff\xda")
-    junk = (bytes(60_000) + drawing.segment(0xE5, b"")) * 90
+    junk = (bytes(60_000) + drawn_pictures.segment(0xE5, b"")) * 90
     directories = exif_of_directories(1000)
     return {
         "texts of a PNG": (png[:33] + _text_of_a_png() * 300 + png[33:], "done", "edited"),
         "empty blocks of a GIF": (
-            gif[:-1] + b"!\5\0" * containers.MAX_GIF_BLOCKS + gif[-1:],
+            gif[:-1] + b"!\5\0" * blocks.MAX_GIF_BLOCKS + gif[-1:],
             "done",
             "dropped",
         ),
@@ -162,7 +163,7 @@ def _hostile_containers() -> dict[str, tuple[bytes, str, str]]:
             "none",
         ),
         "segments between the scans of a JPEG": (
-            jpeg[:last_scan] + drawing.segment(0xFE, b"") * 1_000_000 + jpeg[last_scan:],
+            jpeg[:last_scan] + drawn_pictures.segment(0xFE, b"") * 1_000_000 + jpeg[last_scan:],
             "failed",
             "none",
         ),
@@ -187,8 +188,8 @@ def test_hostile_containers_end_within_bounds(cleo):
 
 
 STUFFED = [
-    *(drawing.jpeg, drawing.png, drawing.heic, drawing.webp),
-    *(drawing.avif, drawing.tiff_file, drawing.gif, drawing.bmp),
+    *(drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic, drawn_pictures.webp),
+    *(drawn_pictures.avif, drawn_pictures.tiff_file, drawn_pictures.gif, drawn_pictures.bmp),
 ]
 
 
@@ -203,7 +204,7 @@ def test_what_is_shown_of_stuffed_files_holds_no_metadata(cleo, bucket, tmp_path
         for variant in image.variants.all():
             paths.append(tmp_path / f"{draw.__name__}-{variant.name}")
             bucket.download(variant.key, paths[-1])
-            assert drawing.SECRET not in paths[-1].read_bytes()
+            assert drawn_pictures.SECRET not in paths[-1].read_bytes()
     assert len(paths) == 5 * len(STUFFED)
     found = leaks(*paths)
     assert len(found) == len(paths)
@@ -244,7 +245,7 @@ def _mutated(chance: random.Random, data: bytes) -> bytes:
 
 def test_mutated_metadata_always_fits_its_row(cleo, caplog, tmp_path):
     """Into real columns, as long as `FUZZ_SECONDS`; `exif.read` logs what it should not meet."""
-    image = cleo.send_and_process(drawing.png(width=60, height=40))
+    image = cleo.send_and_process(drawn_pictures.png(width=60, height=40))
     header = rendering.Header(formats.PNG, 60, 40)
     rows = Image.objects.filter(pk=image.pk)
     chance = random.Random(20261121)
@@ -264,9 +265,9 @@ def test_mutated_metadata_always_fits_its_row(cleo, caplog, tmp_path):
         else:
             path.write_bytes(webp[:12] + _mutated(chance, webp[12:]))
             read = exif.read(path)
-        finished = processing.Finished(header, "0" * 64, 1, read, [], keeps_original=True)
-        columns = processing._columns_read(finished, uploaded_at=image.created_at)
-        assert rows.update(**columns) == 1
+        finished = columns.Finished(header, "0" * 64, 1, read, [], keeps_original=True)
+        values = columns.exif_columns(finished, uploaded_at=image.created_at)
+        assert rows.update(**values) == 1
         assert not caplog.records
     row = rows.get()
     row.full_clean(exclude=["exif", "uploader_name"])

@@ -11,11 +11,11 @@ from django.db import connection
 
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
-from images import sought
+from images.listing import search_plan
+from images.listing.pagination import Ordering, Page
 from images.models import Image, Upload
-from images.pages import Ordering, Page
-from images.tests.albums import ids, many, names, photo, refused, upload
-from images.tests.story import Guest
+from images.tests.bulk_rows import ids, many, names, photo, refused, upload
+from images.tests.guest_client import Guest
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -423,8 +423,8 @@ def test_members_find_every_place_exactly(both, group, found, vera, signed_in):
 @pytest.mark.parametrize("few", [1000, 2])
 def test_news_is_the_same_however_much_there_is(both, found, asked, monkeypatch, few):
     """Past `few` it is looked for in another way."""
-    monkeypatch.setattr(sought, "FEW_PHOTOS", few)
-    monkeypatch.setattr(sought, "FEW_UPLOADS", few)
+    monkeypatch.setattr(search_plan, "FEW_PHOTOS", few)
+    monkeypatch.setattr(search_plan, "FEW_UPLOADS", few)
     old, later = {"created_at": NOON, "updated_at": NOON}, NOON + timedelta(hours=1)
     for number in range(4):
         both(f"old {number}", **old)
@@ -450,7 +450,7 @@ def test_that_there_is_no_news_is_found_by_indexes(group):
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE images_image, images_upload")
     page = Page("http://x/", Ordering("-sort_at"), 50)
-    news = sought.News(NOON + timedelta(hours=1))
+    news = search_plan.ChangedSince(NOON + timedelta(hours=1))
     cut = page.cut_of(Group.objects.filter(pk=group.pk), Image.objects.all(), news)
     plan = cut.explain(analyze=True)
     assert "using upload_moved" in plan, plan

@@ -9,13 +9,14 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from groups.models import Group
 from groups.tests.factories import GroupFactory
-from images import viewers
-from images.api import image_list, image_rows
-from images.api.image_json import ImageSerializer
-from images.filters import ImageFilters
+from images.access import viewers
+from images.api import image_list
+from images.api.image_serializers import ImageSerializer
+from images.listing import image_rows
+from images.listing.filters import ImageFilters
 from images.models import Image, Variant
-from images.tests.albums import ids, names, photo, upload
-from images.tests.story import Guest
+from images.tests.bulk_rows import ids, names, photo, upload
+from images.tests.guest_client import Guest
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -197,7 +198,7 @@ def test_every_column_an_image_has_was_thought_of():
         "trashed_by": "not shown",
         "sort_at": "not shown",
         "words": "made of others",
-        "looked_at": "the sweeper's own",
+        "last_checked_at": "the sweeper's own",
         "original_lost_at": "shown where the original is asked for",
     }
     columns = {field.attname for field in Image._meta.concrete_fields}

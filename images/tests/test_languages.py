@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from groups.models import Group
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest
-from images.words import WORDS
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
+from images.views.messages import WORDS
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -92,7 +92,7 @@ def test_refusals_of_files_are_translated(cleo):
     ],
 )
 def test_undoing_what_was_sent_again_meanwhile_is_refused_in_a_guests_words(cleo, language, says):
-    data = drawing.jpeg(seed=8101)
+    data = drawn_pictures.jpeg(seed=8101)
     first = cleo.send_and_process(data)
     assert cleo.client.delete(f"/api/v1/images/{first.pk}/").status_code == 204
     assert cleo.send_and_process(data).status == "done"
@@ -106,7 +106,7 @@ def test_undoing_what_was_sent_again_meanwhile_is_refused_in_a_guests_words(cleo
 
 def test_what_a_guest_may_not_change_is_said_in_their_language(cleo):
     """And what cannot be tried again."""
-    image = cleo.send_and_process(drawing.jpeg(seed=8102))
+    image = cleo.send_and_process(drawn_pictures.jpeg(seed=8102))
     address = f"/api/v1/images/{image.pk}/"
     Group.objects.update(visibility=Group.Visibility.GALLERY)
     Image.objects.update(moderation=Image.Moderation.APPROVED)

@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from groups.models import Group
-from images.tests import drawing
+from images.tests import drawn_pictures
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def sessions(ben):
 
 @pytest.fixture
 def scripts(ben):
-    _, text = keys.issue(ben, name="script", scopes=["read", "upload", "admin"])
+    _, text = api_keys.issue(ben, name="script", scopes=["read", "upload", "admin"])
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Api-Key {text}")
     return client
@@ -65,7 +65,7 @@ def test_a_group_with_photos_has_a_limit_for_all_of_it(scripts, sessions, settin
 
 
 def test_up_to_the_limit_it_is_taken(scripts, settings):
-    photo = io.BytesIO(drawing.jpeg())
+    photo = io.BytesIO(drawn_pictures.jpeg())
     photo.name = "a.jpg"
     settings.FORM_MAX_BYTES = len(photo.getvalue())  # what stands around it is too much already
     refused(scripts.post(GROUPS, {"name": "x", "files": [photo]}, format="multipart"))

@@ -8,13 +8,15 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from images import location, locks, processing, trash
-from images.media import exif, rendering
-from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import Guest
+from images.lifecycle import forget_location, trash
+from images.models import Image, Upload, locks
+from images.photofile import rendering
+from images.photofile.metadata import exif
+from images.processing import claims, work
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
+from images.tests.test_infrastructure_faults import dsn
 from images.tests.test_processing import STAGE
-from images.tests.test_world_breaks import dsn
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -23,20 +25,20 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 def overtaken(upload: Upload) -> None:
     """Its lease runs out, and another worker finishes it."""
     Upload.objects.filter(pk=upload.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
-    processing.process(upload)
+    work.process(upload)
     assert Upload.objects.get(pk=upload.pk).status == "done"
 
 
 def just_before(monkeypatch, name: str, happens) -> None:
     """Once, when the first worker is about to call this."""
-    real = getattr(processing, name)
+    real = getattr(work, name)
 
     def late(*args, **kwargs):
-        monkeypatch.setattr(processing, name, real)
+        monkeypatch.setattr(work, name, real)
         happens()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(processing, name, late)
+    monkeypatch.setattr(work, name, late)
 
 
 def kept_of(bucket, image: Image) -> set[str]:
@@ -45,14 +47,14 @@ def kept_of(bucket, image: Image) -> set[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_late_worker_removes_nothing_of_a_photo_changed_since(cleo, bucket, monkeypatch):
-    upload = cleo.send(drawing.jpeg(**STAGE))
+    upload = cleo.send(drawn_pictures.jpeg(**STAGE))
 
     def happens() -> None:
         overtaken(upload)
-        location.forget(upload.image_id)
+        forget_location.forget(upload.image_id)
 
     just_before(monkeypatch, "_finish", happens)
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
     assert len(kept_of(bucket, image)) == 6 + 1  # and the marker of a forgotten place
@@ -60,15 +62,15 @@ def test_a_late_worker_removes_nothing_of_a_photo_changed_since(cleo, bucket, mo
 
 @pytest.mark.django_db(transaction=True)
 def test_a_late_worker_whose_twin_went_removes_nothing(cleo, group, bucket, monkeypatch):
-    twin = cleo.send_and_process(drawing.jpeg())
-    upload = Guest(InvitationFactory(group=group)).send(drawing.jpeg())
+    twin = cleo.send_and_process(drawn_pictures.jpeg())
+    upload = Guest(InvitationFactory(group=group)).send(drawn_pictures.jpeg())
 
     def happens() -> None:
         trash.put(twin, by="")
         overtaken(upload)
 
     just_before(monkeypatch, "_end_as_duplicate", happens)
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.with_status().get(pk=upload.image_id)
     assert image.status == "done"
     assert len(kept_of(bucket, image)) == 6
@@ -76,14 +78,14 @@ def test_a_late_worker_whose_twin_went_removes_nothing(cleo, group, bucket, monk
 
 @pytest.mark.django_db(transaction=True)
 def test_a_late_worker_brings_no_forgotten_place_back(cleo, bucket, monkeypatch, tmp_path):
-    upload = cleo.send(drawing.jpeg(**STAGE))
+    upload = cleo.send(drawn_pictures.jpeg(**STAGE))
 
     def happens() -> None:
         overtaken(upload)
-        assert location.forget(upload.image_id) == location.Original.EDITED
+        assert forget_location.forget(upload.image_id) == forget_location.Original.EDITED
 
     just_before(monkeypatch, "_store", happens)
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
     bucket.download(image.original_key, tmp_path / "original")
@@ -92,15 +94,15 @@ def test_a_late_worker_brings_no_forgotten_place_back(cleo, bucket, monkeypatch,
 
 @pytest.mark.django_db(transaction=True)
 def test_somebody_else_at_its_objects_costs_no_attempt(cleo):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     with psycopg.connect(dsn()) as other:
         number = upload.image_id.int & (2**63 - 1)
         other.execute("SELECT pg_advisory_lock(%s)", [number])
         with pytest.raises(locks.Busy):
-            processing.process(upload)
+            work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)
-    processing.process(upload)
+    work.process(upload)
     upload.refresh_from_db()
     assert upload.status == "done"
 
@@ -110,13 +112,13 @@ def test_a_late_worker_clears_nothing_of_a_photo_tried_again(
     cleo, ada, bucket, signed_in, monkeypatch
 ):
     """It had given the photo up, and was to clear what an earlier attempt may have written."""
-    upload = cleo.send(drawing.jpeg())
-    Upload.objects.filter(pk=upload.pk).update(attempt=processing.MAX_ATTEMPTS - 1)
+    upload = cleo.send(drawn_pictures.jpeg())
+    Upload.objects.filter(pk=upload.pk).update(attempt=claims.MAX_ATTEMPTS - 1)
 
     def happens() -> None:
         answer = signed_in(ada).post(f"/api/v1/images/{upload.image_id}/retry/")
         assert answer.status_code == 202, answer.json()
-        processing.process(upload)
+        work.process(upload)
 
     with pytest.MonkeyPatch.context() as patch:
         just_before(patch, "_clear", happens)
@@ -124,7 +126,7 @@ def test_a_late_worker_clears_nothing_of_a_photo_tried_again(
         patch.setattr(
             rendering, "render", lambda *_, **__: patch.setattr(rendering, "render", real)
         )
-        processing.process(upload)
+        work.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
     assert len(kept_of(bucket, image)) == 6
@@ -136,18 +138,18 @@ def test_a_late_worker_clears_nothing_that_a_duplicate_inherited(
     cleo, group, bucket, monkeypatch, is_processed
 ):
     """It had found the photo to be here already; since then that other one went for good."""
-    twin = cleo.send_and_process(drawing.jpeg())
-    upload = Guest(InvitationFactory(group=group)).send(drawing.jpeg())
+    twin = cleo.send_and_process(drawn_pictures.jpeg())
+    upload = Guest(InvitationFactory(group=group)).send(drawn_pictures.jpeg())
 
     def happens() -> None:
         Image.objects.filter(pk=twin.pk).update(trashed_at=timezone.now() - timedelta(days=99))
         assert trash.purge(twin.pk)
         if is_processed:
-            processing.process(upload)
+            work.process(upload)
 
     just_before(monkeypatch, "_clear", happens)
-    processing.process(upload)
-    processing.process(upload)
+    work.process(upload)
+    work.process(upload)
     image = Image.objects.with_status().get()
     assert (image.pk, image.status) == (upload.image_id, "done")
     assert len(kept_of(bucket, image)) == 6
@@ -155,12 +157,12 @@ def test_a_late_worker_clears_nothing_that_a_duplicate_inherited(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_late_worker_writes_nothing_again(cleo, bucket, monkeypatch):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
 
     def happens() -> None:
         overtaken(upload)
         bucket.delete_keys(kept_of(bucket, upload.image))
 
     just_before(monkeypatch, "_store", happens)
-    processing.process(upload)
+    work.process(upload)
     assert kept_of(bucket, upload.image) == set()

@@ -9,8 +9,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from groups.tests.factories import GroupFactory
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import described, put, send_as_member
+from images.tests import drawn_pictures
+from images.tests.guest_client import described, put, send_as_member
 from images.tests.test_hostile_fields import addresses, admin, clients
 
 __all__ = ["addresses", "admin", "clients"]
@@ -81,7 +81,7 @@ def test_what_a_member_sent_comes_in_pages_newest_first(ben, group, signed_in):
 
 def test_it_is_narrowed_by_status_and_group(ben, group, team, signed_in):
     client, other = signed_in(ben), GroupFactory(team=team)
-    photo = send_as_member(client, group, drawing.jpeg())
+    photo = send_as_member(client, group, drawn_pictures.jpeg())
     (elsewhere,) = announce(client, other, 1)
 
     def found(query):
@@ -110,7 +110,7 @@ def test_nobody_announces_without_end(cleo, ben, group, signed_in, settings, who
     settings.UPLOADS_PENDING_MAX = 20
     client = cleo.client if who == "a guest" else signed_in(ben)
     about = {} if who == "a guest" else {"group": str(group.pk)}
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     some = [described(data), *files(19)]
     first = client.post(UPLOADS, {"files": some, **about})
     assert first.status_code == 201
@@ -140,4 +140,4 @@ def test_photos_that_come_whole_are_taken_beside_as_many_announced_ones(cleo, cl
 
 
 def photo(name, *, seed):
-    return SimpleUploadedFile(name, drawing.jpeg(seed=seed), "image/jpeg")
+    return SimpleUploadedFile(name, drawn_pictures.jpeg(seed=seed), "image/jpeg")

@@ -17,13 +17,15 @@ from PIL import Image as Picture
 from PIL import ImageChops
 
 from groups.models import Group
-from images import processing
-from images.media import exif, formats, jpeg, originals
 from images.models import Image, Upload
-from images.tests import drawing, drawn_exif
+from images.photofile import formats, location
+from images.photofile.containers import jpeg
+from images.photofile.metadata import exif
+from images.processing import claims, work
+from images.tests import drawn_exif, drawn_pictures
 from images.tests.drawn_metadata import packet
+from images.tests.guest_client import Guest, described, get, put, send_as_member
 from images.tests.real_photos import FOLDER, TAKEN
-from images.tests.story import Guest, described, get, put, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 EXIFTOOL = shutil.which("exiftool")
@@ -37,14 +39,14 @@ def box(name: bytes, payload: bytes) -> bytes:
 def between_scans(data: bytes) -> bytes:
     """A JPEG with a comment between its scans."""
     scan = data.rindex(b"\xff\xda")
-    return data[:scan] + drawing.segment(jpeg.COM, b"48.2082,16.3738") + data[scan:]
+    return data[:scan] + drawn_pictures.segment(jpeg.COM, b"48.2082,16.3738") + data[scan:]
 
 
 FILM = box(b"udta", box(b"\xa9xyz", b"\0\x12\x15\xc7+48.2082+016.3738/"))
 WIDE_XMP = "<x:xmpmeta exif:GPSLatitude='48,12N'/>".encode("utf-16-le")
-WITH_XMP = drawing.heic(xmp=packet({"dc:rights": "me"}))
+WITH_XMP = drawn_pictures.heic(xmp=packet({"dc:rights": "me"}))
 # Its pixels are drawn all the same, and nobody can tell what belongs to them.
-SCANS_APART = between_scans(drawing.jpeg(lat=48.2082, lon=16.3738, progressive=True))
+SCANS_APART = between_scans(drawn_pictures.jpeg(lat=48.2082, lon=16.3738, progressive=True))
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def forgotten(tmp_path):
     def forget(data: bytes) -> bytes | None:
         source, into = tmp_path / "source", tmp_path / "into"
         source.write_bytes(data)
-        changed = originals.forget_place(source, into)
+        changed = location.forget_place(source, into)
         return into.read_bytes() if changed else None
 
     return forget
@@ -91,7 +93,7 @@ def decoded(path) -> Picture.Image:
 
 @pytest.mark.parametrize("endian", ["<", ">"])
 def test_a_jpeg_keeps_its_pixels_its_length_and_its_camera(forgotten, tmp_path, endian):
-    data = drawing.jpeg(
+    data = drawn_pictures.jpeg(
         lat=48.2082, lon=16.3738, altitude=180, direction=90, make="Apple", iso=64, endian=endian
     )
     edited = forgotten(data)
@@ -110,7 +112,7 @@ def test_the_very_bytes_of_the_position_are_gone(forgotten):
     block = drawn_exif.exif_block(lat=48.2082, lon=16.3738)
     degrees = drawn_exif.encoded(drawn_exif.RATIONAL, drawn_exif.degrees(48.2082), "<")[1]
     assert degrees in block
-    edited = forgotten(drawing.jpeg(exif=block))
+    edited = forgotten(drawn_pictures.jpeg(exif=block))
     assert edited is not None
     assert degrees not in edited
 
@@ -118,30 +120,30 @@ def test_the_very_bytes_of_the_position_are_gone(forgotten):
 def test_nothing_that_could_hide_a_position_is_kept(forgotten, tmp_path):
     """XMP, IPTC, comments, maker notes, a thumbnail, segments nobody knows, what hangs behind,
     and texts that tell coordinates."""
-    edited = forgotten(drawing.jpeg(stuffed=True))
+    edited = forgotten(drawn_pictures.jpeg(stuffed=True))
     assert edited is not None
     assert b"GPSLatitude" not in edited
     assert positions(edited, tmp_path) == []
-    assert drawing.SECRET not in edited
+    assert drawn_pictures.SECRET not in edited
 
 
 def test_harmless_xmp_stays(forgotten):
-    xmp = drawing.segment(0xE1, jpeg.XMP_START + packet({"dc:rights": "me"}))
-    data = drawing.jpeg(lat=48.2, lon=16.37)
+    xmp = drawn_pictures.segment(0xE1, jpeg.XMP_START + packet({"dc:rights": "me"}))
+    data = drawn_pictures.jpeg(lat=48.2, lon=16.37)
     edited = forgotten(data[:2] + xmp + data[2:])
     assert edited is not None
     assert b'dc:rights="me"' in edited
 
 
 def test_xmp_in_utf_16_or_in_parts_is_read_too(forgotten):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     text = "<x:xmpmeta exif:GPSLatitude='48,12N'/>".encode("utf-16-le")
-    wide = drawing.segment(0xE1, jpeg.XMP_START + text)
+    wide = drawn_pictures.segment(0xE1, jpeg.XMP_START + text)
     edited = forgotten(data[:2] + wide + data[2:])
     assert edited is not None
     assert text not in edited
     head = jpeg.XMP_MORE_START + b"0" * 32 + bytes(8)
-    parts = [drawing.segment(0xE1, head + part) for part in (b"exif:G", b"PSLatitude='48'")]
+    parts = [drawn_pictures.segment(0xE1, head + part) for part in (b"exif:G", b"PSLatitude='48'")]
     edited = forgotten(data[:2] + b"".join(parts) + data[2:])
     assert edited is not None
     assert b"PSLatitude" not in edited
@@ -149,7 +151,10 @@ def test_xmp_in_utf_16_or_in_parts_is_read_too(forgotten):
 
 def test_a_second_picture_in_the_file_forgets_as_well(forgotten, tmp_path):
     """As phones hang a gain map behind the pixels; its index counts bytes."""
-    first, second = drawing.jpeg(lat=48.2, lon=16.37), drawing.jpeg(seed=2, lat=48.2, lon=16.37)
+    first, second = (
+        drawn_pictures.jpeg(lat=48.2, lon=16.37),
+        drawn_pictures.jpeg(seed=2, lat=48.2, lon=16.37),
+    )
     edited = forgotten(first + bytes(100) + second)
     assert edited is not None
     assert len(edited) == len(first) + 100 + len(second)
@@ -159,14 +164,14 @@ def test_a_second_picture_in_the_file_forgets_as_well(forgotten, tmp_path):
 
 
 def test_progressive_pictures_are_edited_too(forgotten):
-    data = drawing.jpeg(progressive=True, lat=48.2, lon=16.37)
+    data = drawn_pictures.jpeg(progressive=True, lat=48.2, lon=16.37)
     edited = forgotten(data)
     assert edited is not None
     assert ImageChops.difference(pixels(edited), pixels(data)).getbbox() is None
 
 
 def test_a_png_keeps_its_pixels(forgotten, tmp_path):
-    data = drawing.png(stuffed=True, make="Apple")
+    data = drawn_pictures.png(stuffed=True, make="Apple")
     edited = forgotten(data)
     assert edited is not None
     read = exif.read(tmp_path / "into")
@@ -180,11 +185,11 @@ def test_a_png_keeps_its_pixels(forgotten, tmp_path):
 @pytest.mark.parametrize(
     "data",
     [
-        drawing.jpeg(exif=b""),
-        drawing.png(exif=b""),
-        drawing.jpeg(),
-        drawing.heic(),
-        drawing.heic() + box(b"free", bytes(20)),
+        drawn_pictures.jpeg(exif=b""),
+        drawn_pictures.png(exif=b""),
+        drawn_pictures.jpeg(),
+        drawn_pictures.heic(),
+        drawn_pictures.heic() + box(b"free", bytes(20)),
         WITH_XMP,
     ],
     ids=["bare jpeg", "bare png", "jpeg", "heic", "heic with a gap", "heic with harmless xmp"],
@@ -202,19 +207,23 @@ def twice(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     "data",
     [
-        drawing.heic() + box(b"mpvd", FILM),
-        drawing.heic() + FILM,
-        drawing.heic() + box(b"mdat", FILM),
-        drawing.heic() + box(b"mdat", WIDE_XMP),
-        drawing.heic() + box(b"free", zlib.compress(WIDE_XMP)),
-        drawing.heic() + b"behind the end",
+        drawn_pictures.heic() + box(b"mpvd", FILM),
+        drawn_pictures.heic() + FILM,
+        drawn_pictures.heic() + box(b"mdat", FILM),
+        drawn_pictures.heic() + box(b"mdat", WIDE_XMP),
+        drawn_pictures.heic() + box(b"free", zlib.compress(WIDE_XMP)),
+        drawn_pictures.heic() + b"behind the end",
         WITH_XMP.replace(b"application/rdf+xml\0", b"application/rdf\0xml\0"),
-        drawing.jpeg(lat=48.2, lon=16.37) + b"\0\0\0\x18ftypmp42 a film",
-        drawing.jpeg(exif=b"II*\0\xff\xff\xff\x7f"),
-        drawing.jpeg(exif=b"no tiff at all, but who knows"),
-        drawing.jpeg(exif=drawn_exif.exif_block(lat=1, lon=2, ifd0={0x014A: (drawn_exif.LONG, 8)})),
-        drawing.jpeg(exif=drawn_exif.exif_block(ifd0={0x8769: (drawn_exif.LONG, 0x7FFFFFF0)})),
-        twice(drawing.jpeg(lat=48.2, lon=16.37, orientation=6)),
+        drawn_pictures.jpeg(lat=48.2, lon=16.37) + b"\0\0\0\x18ftypmp42 a film",
+        drawn_pictures.jpeg(exif=b"II*\0\xff\xff\xff\x7f"),
+        drawn_pictures.jpeg(exif=b"no tiff at all, but who knows"),
+        drawn_pictures.jpeg(
+            exif=drawn_exif.exif_block(lat=1, lon=2, ifd0={0x014A: (drawn_exif.LONG, 8)})
+        ),
+        drawn_pictures.jpeg(
+            exif=drawn_exif.exif_block(ifd0={0x8769: (drawn_exif.LONG, 0x7FFFFFF0)})
+        ),
+        twice(drawn_pictures.jpeg(lat=48.2, lon=16.37, orientation=6)),
     ],
     ids=[
         *("heic film", "heic user data", "heic film data"),
@@ -240,21 +249,21 @@ def test_what_is_not_understood_goes_and_the_picture_stays(forgotten, tmp_path, 
 @pytest.mark.parametrize(
     "data",
     [
-        drawing.jpeg(lat=48.2, lon=16.37)[:-2],
-        drawing.png(lat=48.2, lon=16.37)[:-20],
+        drawn_pictures.jpeg(lat=48.2, lon=16.37)[:-2],
+        drawn_pictures.png(lat=48.2, lon=16.37)[:-20],
         SCANS_APART,
-        drawing.heic().replace(b"ftypheic", b"ftypmsf1"),
+        drawn_pictures.heic().replace(b"ftypheic", b"ftypmsf1"),
     ],
     ids=["cut off", "cut off png", "metadata between scans", "a film first"],
 )
 def test_a_picture_that_is_not_understood_is_not_edited(forgotten, data):
-    with pytest.raises(originals.Unproven):
+    with pytest.raises(location.CannotRemoveLocation):
         forgotten(data)
 
 
 def test_a_directory_that_points_to_itself_ends(forgotten):
     block = drawn_exif.exif_block(lat=1, lon=2, exif={0xA005: (drawn_exif.LONG, 8)})
-    assert forgotten(drawing.jpeg(exif=block)) is not None
+    assert forgotten(drawn_pictures.jpeg(exif=block)) is not None
 
 
 @pytest.mark.skipif(not TAKEN, reason="no folder of real photos")
@@ -266,8 +275,8 @@ def test_real_photos_forget_or_say_that_they_cannot(tmp_path):
         has_place = exif.read(source).gps is not None
         located += has_place
         try:
-            changed = originals.forget_place(source, into)
-        except originals.Unproven:
+            changed = location.forget_place(source, into)
+        except location.CannotRemoveLocation:
             continue
         if not changed:
             assert not has_place, name
@@ -286,7 +295,7 @@ def test_real_photos_forget_or_say_that_they_cannot(tmp_path):
 
 
 def stage(**more):
-    return drawing.jpeg(lat=48.2082, lon=16.3738, **more)
+    return drawn_pictures.jpeg(lat=48.2082, lon=16.3738, **more)
 
 
 def forget(client, image):
@@ -335,7 +344,7 @@ def test_where_nothing_can_be_proved_the_original_goes(cleo, ada, bucket, signed
 
 @pytest.mark.django_db
 def test_a_film_that_hangs_on_it_goes_and_the_original_stays(cleo, ada, bucket, signed_in):
-    data = drawing.heic(lat=48.2, lon=16.37) + box(b"mpvd", FILM)
+    data = drawn_pictures.heic(lat=48.2, lon=16.37) + box(b"mpvd", FILM)
     image = cleo.send_and_process(data, content_type="image/heic")
     answer = forget(cleo.client, image).json()
     assert answer == {"original": "edited", "removed": ["attachments", "position"]}
@@ -378,7 +387,7 @@ def test_a_guest_may_when_the_group_is_closed(cleo, image):
 @pytest.mark.django_db
 def test_not_while_a_worker_reads_it(cleo, bucket):
     upload = cleo.send(stage())
-    processing.take(upload)
+    claims.claim(upload)
     answer = forget(cleo.client, upload.image)
     assert answer.status_code == 409
     assert answer.json()["type"] == "/problems/not-ready/"
@@ -388,7 +397,7 @@ def test_not_while_a_worker_reads_it(cleo, bucket):
 def test_what_was_forgotten_before_the_worker_came_is_not_read(cleo, ada, bucket, signed_in):
     upload = cleo.send(stage())
     assert forget(cleo.client, upload.image).json() == {"original": "none", "removed": []}
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.get()
     assert (image.version, image.latitude, image.gps_source) == (1, None, "removed")
     assert "GPS" not in image.exif
@@ -406,7 +415,7 @@ def test_what_a_person_says_later_does_not_bring_it_back(
     forget(cleo.client, upload.image)
     client, path = signed_in(ada), f"/api/v1/images/{upload.image_id}/"
     assert client.patch(path, {"location": place}).status_code == 200
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.get(pk=upload.image_id)
     assert (image.version, image.latitude) == (1, place and place["lat"])
     assert "GPS" not in str(image.exif).upper()
@@ -421,7 +430,7 @@ def test_another_file_does_not_bring_it_back(cleo, ada, image, signed_in, bucket
     ticket = client.patch(f"/api/v1/images/{image.pk}/file/", body).json()
     put(ticket["upload"], data)
     client.post(f"/api/v1/uploads/{ticket['id']}/complete/")
-    processing.process(Upload.objects.get(pk=ticket["id"]))
+    work.process(Upload.objects.get(pk=ticket["id"]))
     image = Image.objects.get()
     assert (image.version, image.latitude, image.gps_source) == (2, None, "removed")
     assert (image.original_filename, image.uploads.get(version=2).filename) == ("photo.jpg",) * 2
@@ -433,18 +442,18 @@ def test_another_file_does_not_bring_it_back(cleo, ada, image, signed_in, bucket
 @pytest.mark.django_db(transaction=True)
 def test_forgotten_while_the_worker_was_at_it(cleo, bucket, monkeypatch):
     upload = cleo.send(stage())
-    store = processing._store
+    store = work._store
 
     def store_then_forget(*args, **kwargs):
         store(*args, **kwargs)
         Image.objects.update(gps_source="removed", place_forgotten_at=timezone.now())
 
-    monkeypatch.setattr(processing, "_store", store_then_forget)
-    processing.process(upload)
+    monkeypatch.setattr(work, "_store", store_then_forget)
+    work.process(upload)
     monkeypatch.undo()
     upload.refresh_from_db()
     assert upload.status == "queued"
-    processing.process(upload)
+    work.process(upload)
     image = Image.objects.get()
     assert (image.version, image.latitude) == (1, None)
     assert get(bucket.presign_get(image.original_key, content_type="image/jpeg")).data != stage()

@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 
 from bandpics.ids import new_id
-from images import locks
+from images.models import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

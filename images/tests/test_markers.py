@@ -12,29 +12,23 @@ from django.db import connection
 from django.utils import timezone
 
 from groups.tests.factories import GroupFactory
-from images import (
-    cleanup,
-    doomed,
-    editing,
-    location,
-    mending,
-    restore_repair,
-    tasks,
-    trash,
-    versions,
-)
-from images.media import exif, keys
-from images.models import DoomedObjects, Image, Upload, Variant
-from images.tests import drawing
+from images import deletions, tasks
+from images.lifecycle import editing, forget_location, sweeper, trash
+from images.models import Image, PendingDeletion, Upload, Variant
+from images.photofile.metadata import exif
+from images.processing import versions
+from images.reconcile import repair, restored
+from images.storage import object_keys
+from images.tests import drawn_pictures
+from images.tests.guest_client import described, put
 from images.tests.refusing_store import pointed_at
-from images.tests.story import described, put
 from images.tests.test_location import SCANS_APART
 from images.tests.test_reconcile import bytes_of, counts, forget, reconcile, run_tasks, stored
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
-TABLES = (Image, Upload, Variant, DoomedObjects)
-DATA = drawing.jpeg(width=1200, height=800, seed=400, lat=48.2082, lon=16.3738)
+TABLES = (Image, Upload, Variant, PendingDeletion)
+DATA = drawn_pictures.jpeg(width=1200, height=800, seed=400, lat=48.2082, lon=16.3738)
 
 
 class Dump:
@@ -61,7 +55,7 @@ class Dump:
 @pytest.fixture
 def whole(cleo, bucket):
     """A photo nothing is wrong with: else both sides would look like strangers."""
-    return cleo.send_and_process(drawing.jpeg(seed=100))
+    return cleo.send_and_process(drawn_pictures.jpeg(seed=100))
 
 
 @pytest.fixture
@@ -86,7 +80,7 @@ def forget_it(cleo, photo) -> None:
 
 
 def marks_of(bucket, photo) -> set[str]:
-    return stored(bucket) & set(keys.markers(photo.pk))
+    return stored(bucket) & set(object_keys.markers(photo.pk))
 
 
 def assert_holds_no_place(bucket, tmp_path, photo) -> None:
@@ -134,7 +128,7 @@ def test_so_it_is_where_only_the_original_of_then_was_copied(cleo, photo, bucket
 def test_an_original_that_went_with_its_place_is_not_called_lost(cleo, whole, bucket):
     photo = cleo.send_and_process(SCANS_APART)
     dump = Dump()
-    assert location.forget(photo.pk).original == location.Original.DROPPED
+    assert forget_location.forget(photo.pk).original == forget_location.Original.DROPPED
     dump.restore()
     assert reconcile("--fix")[0] == 0
     photo.refresh_from_db()
@@ -264,7 +258,7 @@ def test_a_purged_photo_leaves_no_marker_and_does_not_come_back(cleo, photo, buc
     tasks.update_trashed_marker(str(photo.pk))
     assert marks_of(bucket, photo) == set()
     dump.restore()
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.filter(pk=photo.pk).exists()
     assert_all_is_well()
 
@@ -317,13 +311,13 @@ def test_replaced_after_it_was_forgotten_the_new_file_has_no_place_either(
 ):
     dump = Dump()
     forget_it(cleo, photo)
-    data = drawing.jpeg(width=900, height=700, seed=401, lat=47.0, lon=15.0)
+    data = drawn_pictures.jpeg(width=900, height=700, seed=401, lat=47.0, lon=15.0)
     ticket = host.patch(f"/api/v1/images/{photo.pk}/file/", described(data)).json()
     ticket = ticket["uploads"][0] if "uploads" in ticket else ticket
     put(ticket["upload"], data)
     host.post(f"/api/v1/uploads/{ticket['id']}/complete/")
     tasks.process_upload(ticket["id"])
-    versions.retire(photo.pk)
+    versions.purge_old_versions(photo.pk)
     assert marks_of(bucket, photo) == {f"forgotten/{photo.pk}"}
     dump.restore()
     for _ in range(2):
@@ -339,7 +333,7 @@ def test_with_its_group_the_markers_go(cleo, photo, bucket, host, group):
     trash_it(host, photo)
     group.delete()
     assert stored(bucket) == set()
-    assert not DoomedObjects.objects.exists()
+    assert not PendingDeletion.objects.exists()
 
 
 def test_what_is_noted_of_a_photo_that_stays_takes_no_marker(cleo, photo, bucket, team):
@@ -347,7 +341,7 @@ def test_what_is_noted_of_a_photo_that_stays_takes_no_marker(cleo, photo, bucket
     photo.refresh_from_db()
     editing.move(photo, GroupFactory(team=team), {}, expected={})
     Upload.objects.filter(pk=photo.pk).delete()  # its trigger notes everything of it
-    doomed.remove([photo.pk])
+    deletions.execute([photo.pk])
     assert marks_of(bucket, photo) == {f"forgotten/{photo.pk}"}
 
 
@@ -360,7 +354,7 @@ def test_markers_are_neither_foreign_nor_orphans_and_lost_ones_are_written(
     forget_it(cleo, photo)
     trash_it(host, photo)
     assert_all_is_well()
-    marks = set(keys.markers(photo.pk))
+    marks = set(object_keys.markers(photo.pk))
     bucket.delete_keys(marks)
     code, report = reconcile()
     assert (code, counts(report)) == (1, {"marker-missing": 2})
@@ -385,9 +379,9 @@ def test_what_people_decide_meanwhile_is_not_undone(photo, bucket, host):
     dump = Dump()
     trash_it(host, photo)
     dump.restore()
-    bucket.delete_keys([keys.trashed(photo.pk)])
-    assert restore_repair.trash_again(photo.pk) is False
-    assert restore_repair.forget_again(photo.pk) is False
+    bucket.delete_keys([object_keys.trashed(photo.pk)])
+    assert restored.trash_again(photo.pk) is False
+    assert restored.forget_again(photo.pk) is False
     photo.refresh_from_db()
     assert (photo.trashed_at, photo.place_forgotten_at) == (None, None)
-    assert mending.is_there(photo.original_key)
+    assert repair.is_there(photo.original_key)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from images.tests import drawing
+from images.tests import drawn_pictures
 from images.tests.chaos import Sender, World
 
 # Sixteen threads that each hold a little, as those of a decoder do.
@@ -48,7 +48,7 @@ def test_a_plain_worker_takes_a_phone_s_200_megapixels_as_heic(tmp_path, monkeyp
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     world = World(tmp_path, application="bandpics")
     try:
-        upload = Sender(world).send("large.heic", drawing.heic_of_tiles(16320, 12240))
+        upload = Sender(world).send("large.heic", drawn_pictures.heic_of_tiles(16320, 12240))
         world.until(lambda: world.row(upload).is_at_its_end, seconds=90)
         assert (world.row(upload).status, world.row(upload).attempt) == ("done", 1)
     finally:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from images.tests import drawing
-from images.tests.story import described, put
+from images.tests import drawn_pictures
+from images.tests.guest_client import described, put
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "mirror.py"
 PHOTOS, WAIT_SECONDS = 200, 120
@@ -74,7 +74,7 @@ def ends(stop):
 
 
 def photo(number: int) -> bytes:
-    return drawing.jpeg(seed=1000 + number, width=48, height=32)
+    return drawn_pictures.jpeg(seed=1000 + number, width=48, height=32)
 
 
 @pytest.mark.xdist_group("stack")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
-from bandpics.users import keys as api_keys
+from bandpics.users import api_keys
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest, send_as_member
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawing.jpeg())
+    return cleo.send_and_process(drawn_pictures.jpeg())
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def address(image):
 
 
 def test_photos_of_guests_wait_unless_their_link_is_trusted(cleo, ben, group, signed_in):
-    assert cleo.send_and_process(drawing.jpeg(seed=1)).moderation == "pending"
+    assert cleo.send_and_process(drawn_pictures.jpeg(seed=1)).moderation == "pending"
     trusted = Guest(InvitationFactory(group=group, trusted=True))
-    assert trusted.send_and_process(drawing.jpeg(seed=2)).moderation == "approved"
-    own = send_as_member(signed_in(ben), group, drawing.jpeg(seed=3))
+    assert trusted.send_and_process(drawn_pictures.jpeg(seed=2)).moderation == "approved"
+    own = send_as_member(signed_in(ben), group, drawn_pictures.jpeg(seed=3))
     assert own.moderation == "approved"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from images import tasks, uploads
-from images.media.storage import ObjectMissing
+from images import tasks
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import put
+from images.storage.objects import ObjectMissing
+from images.tests import drawn_pictures
+from images.tests.guest_client import put
+from images.uploads import transfer
 
 pytestmark = pytest.mark.django_db
 DATA = bytes(range(256)) * 100  # 25,600 bytes: parts of 10,000, 10,000 and 5,600
@@ -108,8 +109,8 @@ def test_two_first_signatures_open_one_multipart(cleo, bucket):
     cleo.announce_one(DATA)
     first = Upload.objects.get()
     second = Upload.objects.get()
-    uploads.sign_part(first, number=1)
-    uploads.sign_part(second, number=2)
+    transfer.sign_part(first, number=1)
+    transfer.sign_part(second, number=2)
     assert first.multipart_id == second.multipart_id == Upload.objects.get().multipart_id
 
 
@@ -180,7 +181,7 @@ def test_cancelling_drops_the_parts(cleo, bucket):
 
 
 def test_a_large_photo_goes_all_the_way(cleo, bucket):
-    data = drawing.jpeg(width=2400, height=1600, taken_at="2026:06:21 21:30:00")
+    data = drawn_pictures.jpeg(width=2400, height=1600, taken_at="2026:06:21 21:30:00")
     assert len(data) > 16_000
     ticket = cleo.announce_one(data)
     for number in range(1, ticket["multipart"]["part_count"] + 1):

@@ -14,8 +14,10 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
-from images.media import containers, exif, heif, jpeg, originals, tiff_page
-from images.tests import drawing, drawn_exif, drawn_metadata, drawn_profiles
+from images.photofile import location
+from images.photofile.containers import heif_items, jpeg, tiff_pages
+from images.photofile.metadata import blocks, exif
+from images.tests import drawn_exif, drawn_metadata, drawn_pictures, drawn_profiles
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 from images.tests.test_containers import box, heif_file
 
@@ -41,7 +43,7 @@ def forget(tmp_path: Path) -> Callable[[bytes], bytes | None]:
     def forgotten(data: bytes) -> bytes | None:
         source, into = tmp_path / "source", tmp_path / "into"
         source.write_bytes(data)
-        changed = originals.forget_place(source, into)
+        changed = location.forget_place(source, into)
         return into.read_bytes() if changed else None
 
     return forgotten
@@ -49,7 +51,7 @@ def forget(tmp_path: Path) -> Callable[[bytes], bytes | None]:
 
 def pixels(data: bytes, path: Path) -> Image.Image:
     path.write_bytes(data)
-    if containers.kind(data[:12]) == containers.HEIF and b"av01" not in data:
+    if blocks.kind(data[:12]) == blocks.HEIF and b"av01" not in data:
         return pillow_heif.open_heif(path).to_pillow().convert("RGB")
     return Image.open(path).convert("RGB")
 
@@ -144,7 +146,7 @@ def test_a_tiff_keeps_its_length_its_strips_and_its_camera(
 
 def test_every_page_of_a_tiff_forgets(forget: Callable[[bytes], bytes | None], tmp_path: Path):
     path = tmp_path / "pages"
-    pages = [drawing.picture(width=60, height=40, seed=seed) for seed in range(3)]
+    pages = [drawn_pictures.picture(width=60, height=40, seed=seed) for seed in range(3)]
     for page in pages:
         page.info.clear()
     gps = Image.Exif()
@@ -170,7 +172,7 @@ def test_every_page_of_a_tiff_forgets(forget: Callable[[bytes], bytes | None], t
 
 
 def test_an_animation_keeps_its_frames(forget: Callable[[bytes], bytes | None], tmp_path: Path):
-    frames = [drawing.picture(width=60, height=40, seed=seed) for seed in range(3)]
+    frames = [drawn_pictures.picture(width=60, height=40, seed=seed) for seed in range(3)]
     path = tmp_path / "frames"
     frames[0].save(path, "WEBP", save_all=True, append_images=frames[1:], lossless=True,
                    exif=LOCATED, xmp=packet(PLACE))  # fmt: skip
@@ -189,7 +191,9 @@ def extended(document: bytes) -> bytes:
     """Segments of extended XMP."""
     head = jpeg.XMP_MORE_START + b"0" * 32
     return b"".join(
-        drawing.segment(0xE1, head + struct.pack(">LL", len(document), at) + document[at : at + 99])
+        drawn_pictures.segment(
+            0xE1, head + struct.pack(">LL", len(document), at) + document[at : at + 99]
+        )
         for at in range(0, len(document), 99)
     )
 
@@ -252,22 +256,22 @@ UNPROVEN = {
 
 @pytest.mark.parametrize("name", UNPROVEN)
 def test_what_cannot_be_proved_is_not_edited(forget: Callable[[bytes], bytes | None], name: str):
-    with pytest.raises(originals.Unproven):
+    with pytest.raises(location.CannotRemoveLocation):
         forget(UNPROVEN[name])
 
 
 def test_a_gif_of_too_many_blocks_is_not_edited(forget: Callable[[bytes], bytes | None]):
     data = drawn_metadata.gif(xmp=packet(PLACE))
     start = data.index(b"!\xff")
-    with pytest.raises(originals.Unproven):
-        forget(data[:start] + b"!\x05\0" * containers.MAX_GIF_BLOCKS + data[start:])
+    with pytest.raises(location.CannotRemoveLocation):
+        forget(data[:start] + b"!\x05\0" * blocks.MAX_GIF_BLOCKS + data[start:])
 
 
 @pytest.mark.parametrize(
     "xmp",
     [
         packet(PLACE, body="<dc:rights>me</dc:rights>" * 60_000),
-        packet(body=" " * containers.MAX_XMP_BYTES + "<p>GPS 48.2 16.4</p>"),
+        packet(body=" " * blocks.MAX_XMP_BYTES + "<p>GPS 48.2 16.4</p>"),
     ],
     ids=["place first", "place behind what is read"],
 )
@@ -295,7 +299,7 @@ def test_a_frame_of_a_webp_of_many_chunks_is_not_walked(forget: Callable[[bytes]
     data = drawn_metadata.webp(exif=LOCATED)
     frame = bytes(16) + (b"ALPH" + bytes(4)) * 9
     chunks = data[12:] + b"ANMF" + struct.pack("<L", len(frame)) + frame
-    with pytest.raises(originals.Unproven):
+    with pytest.raises(location.CannotRemoveLocation):
         forget(b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks)
 
 
@@ -327,11 +331,11 @@ def test_what_no_item_of_a_heif_refers_to_is_blanked(forget: Callable[[bytes], b
 def test_a_heif_of_too_many_boxes_or_items_is_not_edited(forget: Callable[[bytes], bytes | None]):
     assert forget(HEIC + box(b"free", b"") * 100) is not None
     head = int.from_bytes(HEIC[:4])
-    with pytest.raises(originals.Unproven):
-        forget(HEIC[:head] + box(b"free", b"") * heif.MAX_BOXES + HEIC[head:])
-    assert forget(heif_of_packets(heif.MAX_EXTENTS)) is not None
-    with pytest.raises(originals.Unproven):
-        forget(heif_of_packets(heif.MAX_EXTENTS + 1))
+    with pytest.raises(location.CannotRemoveLocation):
+        forget(HEIC[:head] + box(b"free", b"") * heif_items.MAX_BOXES + HEIC[head:])
+    assert forget(heif_of_packets(heif_items.MAX_EXTENTS)) is not None
+    with pytest.raises(location.CannotRemoveLocation):
+        forget(heif_of_packets(heif_items.MAX_EXTENTS + 1))
 
 
 def heif_of_packets(count: int) -> bytes:
@@ -342,7 +346,7 @@ def heif_of_packets(count: int) -> bytes:
     infes = picture + b"".join(
         box(
             b"infe",
-            b"\2\0\0\0" + struct.pack(">HH4s", n, 0, b"mime") + b"\0" + heif.XMP_TYPE + b"\0",
+            b"\2\0\0\0" + struct.pack(">HH4s", n, 0, b"mime") + b"\0" + heif_items.XMP_TYPE + b"\0",
         )
         for n in range(count - 1)
     )
@@ -369,24 +373,24 @@ def test_a_large_original_is_not_held_in_memory(name: str, tmp_path: Path):
     elif name == "tiff":
         data += b"\1" * large
     else:
-        comments = drawing.segment(0xEC, b"\1" * 65_000) * (large // 65_000)
+        comments = drawn_pictures.segment(0xEC, b"\1" * 65_000) * (large // 65_000)
         data = data[:-2] + b"\1" * large + data[-2:]
         data = data[:2] + comments + data[2:]
     source, into = tmp_path / "source", tmp_path / "into"
     source.write_bytes(data)
     tracemalloc.start()
-    assert originals.forget_place(source, into)
+    assert location.forget_place(source, into)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8_000_000
 
 
 def test_a_jpeg_of_too_many_segments_is_not_edited(forget: Callable[[bytes], bytes | None]):
-    data = drawing.jpeg(width=60, height=40, exif=LOCATED, progressive=True)
+    data = drawn_pictures.jpeg(width=60, height=40, exif=LOCATED, progressive=True)
     scan = data.rindex(b"\xff\xda")
     table = b"\xff\xdd\0\4\0\0"
     assert forget(data[:scan] + table * 100 + data[scan:]) is not None
-    with pytest.raises(originals.Unproven):
+    with pytest.raises(location.CannotRemoveLocation):
         forget(data[:scan] + table * jpeg.MAX_SEGMENTS + data[scan:])
 
 
@@ -395,7 +399,7 @@ def test_fill_bytes_before_a_segment_are_bounded(forget: Callable[[bytes], bytes
     assert forget(data[:2] + b"\xff" * 1000 + data[2:]) is not None
     many = data[:2] + b"\xff" * 20_000_000 + data[2:]
     started = time.process_time()
-    with pytest.raises(originals.Unproven):
+    with pytest.raises(location.CannotRemoveLocation):
         forget(many)
     assert time.process_time() - started < 0.5
 
@@ -438,12 +442,12 @@ def test_a_tiff_whose_strips_lie_at_one_place_ends(
         if is_edited:
             assert forget(data) is not None
         else:
-            with pytest.raises(originals.Unproven, match="overlap"):
+            with pytest.raises(location.CannotRemoveLocation, match="overlap"):
                 forget(data)
 
 
 def test_a_tiff_of_too_many_strips_is_not_edited(forget: Callable[[bytes], bytes | None]):
-    for count, is_edited in ((1000, True), (tiff_page.MAX_PARTS + 1, False)):
+    for count, is_edited in ((1000, True), (tiff_pages.MAX_PARTS + 1, False)):
         tags: drawn_exif.Tags = {
             0x0103: (drawn_exif.SHORT, 8),
             0x0111: (drawn_exif.LONG, [0] * count),
@@ -454,7 +458,7 @@ def test_a_tiff_of_too_many_strips_is_not_edited(forget: Callable[[bytes], bytes
         if is_edited:
             assert forget(data) is not None
         else:
-            with pytest.raises(originals.Unproven, match="more parts"):
+            with pytest.raises(location.CannotRemoveLocation, match="more parts"):
                 forget(data)
 
 
@@ -464,7 +468,7 @@ def test_a_second_exif_is_left_out(forget: Callable[[bytes], bytes | None], name
     other = drawn_exif.exif_block(make="Other")
     data = WITH_EXIF[name](exif=drawn_exif.exif_block(), xmp=HARMLESS)
     if name == "png":
-        before = data[:-12] + drawing.chunk(b"eXIf", other) * 100 + data[-12:]
+        before = data[:-12] + drawn_pictures.chunk(b"eXIf", other) * 100 + data[-12:]
     else:
         chunks = data[12:] + (b"EXIF" + struct.pack("<L", len(other)) + other) * 100
         before = b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks
@@ -481,7 +485,7 @@ def test_a_png_that_claims_more_than_there_is_is_not_edited(
     data = drawn_metadata.png(exif=LOCATED)
     claims = data[:-12] + b"\xff\xff\xff\xffIDAT" + bytes(cut_off)
     tracemalloc.start()
-    with pytest.raises(originals.Unproven):
+    with pytest.raises(location.CannotRemoveLocation):
         forget(claims)
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
@@ -491,13 +495,13 @@ def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None
     data = bytearray(drawn_metadata.tiff(gps=GPS))
     (count,) = struct.unpack_from("<H", data, 8)
     struct.pack_into("<L", data, 8 + 2 + 12 * count, 8)
-    with pytest.raises(originals.Unproven):
+    with pytest.raises(location.CannotRemoveLocation):
         forget(bytes(data))
 
 
 def test_the_dump_of_a_forgotten_place_says_nothing_of_it():
     read = exif.parse(LOCATED, packet(PLACE | {"xmp:CreateDate": "2026-06-21T21:30:00"}))
-    dump = originals.dump_without_place(read.raw)
+    dump = location.dump_without_place(read.raw)
     assert "GPS" not in json.dumps(dump)
     assert dump["XMP"] == {"xmp:CreateDate": "2026-06-21T21:30:00"}
 

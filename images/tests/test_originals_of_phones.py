@@ -11,11 +11,13 @@ import pytest
 from PIL import Image as Picture
 from PIL import ImageChops
 
-from images.media import exif, heif, originals
 from images.models import Image
-from images.tests import drawing, drawn_phones, test_forgotten_texts
+from images.photofile import location
+from images.photofile.containers import heif_items
+from images.photofile.metadata import exif
+from images.tests import drawn_phones, drawn_pictures, test_forgotten_texts
 from images.tests.drawn_phones import GAIN_MAP, PHONES
-from images.tests.story import get
+from images.tests.guest_client import get
 from images.tests.test_forgotten_texts import check_that_nothing_tells, left
 from images.tests.test_originals import EXIFTOOL, pixels, told
 
@@ -66,7 +68,7 @@ def test_an_auxiliary_picture_stays_with_what_says_how_to_draw_it(
     assert GAIN_MAP in after
     opened = pillow_heif.open_heif(tmp_path / "into")
     assert len(opened.info["depth_images"]) == 1
-    pictures = [item for item in heif.items(after) if item.kind == b"hvc1"]
+    pictures = [item for item in heif_items.items(after) if item.kind == b"hvc1"]
     for item in pictures:
         assert item.read(after, max_bytes=10**6) == item.read(data, max_bytes=10**6)
     assert len(pictures) == 2
@@ -93,7 +95,7 @@ def test_the_original_of_a_phone_is_edited_and_what_went_is_said(cleo, ada, buck
 
 # --- The proof ------------------------------------------------------------------------------
 
-LOCATED = drawing.jpeg(lat=48.2082, lon=16.3738, orientation=6)
+LOCATED = drawn_pictures.jpeg(lat=48.2082, lon=16.3738, orientation=6)
 
 
 def keep_everything(source, into, _):
@@ -108,21 +110,22 @@ def leave(data: bytes):
 
 
 def with_packet(document: bytes) -> bytes:
-    plain = drawing.jpeg(orientation=6)
-    segment = drawing.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + document)
+    plain = drawn_pictures.jpeg(orientation=6)
+    segment = drawn_pictures.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + document)
     return plain[:2] + segment + plain[2:]
 
 
 CARELESS = {
     "leaves GPS": keep_everything,
     "leaves a GPS directory without a position": leave(
-        drawing.jpeg(orientation=6, gps={0x1B: (7, b"ASCII\0\0\0cell")})
+        drawn_pictures.jpeg(orientation=6, gps={0x1B: (7, b"ASCII\0\0\0cell")})
     ),
     "leaves XMP": leave(with_packet(test_forgotten_texts.PACKETS["w3c position"])),
-    "leaves a text": leave(drawing.jpeg(orientation=6, ifd0={0x010E: (2, "48.2082,16.3738")})),
-    "turns the picture": leave(drawing.jpeg(orientation=6).replace(
+    "leaves a text": leave(
+        drawn_pictures.jpeg(orientation=6, ifd0={0x010E: (2, "48.2082,16.3738")})),
+    "turns the picture": leave(drawn_pictures.jpeg(orientation=6).replace(
         b"\x12\1\3\0\1\0\0\0\6", b"\x12\1\3\0\1\0\0\0\1")),
-    "changes the pixels": leave(drawing.jpeg(orientation=6, seed=1)),
+    "changes the pixels": leave(drawn_pictures.jpeg(orientation=6, seed=1)),
 }  # fmt: skip
 
 
@@ -130,14 +133,16 @@ CARELESS = {
 def test_what_a_careless_editor_leaves_is_found(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    _, digest = originals._EDITORS["jpeg"]
+    _, digest = location._EDITORS["jpeg"]
     source, into = tmp_path / "source", tmp_path / "into"
     source.write_bytes(LOCATED)
-    monkeypatch.setitem(originals._EDITORS, "jpeg", (leave(drawing.jpeg(orientation=6)), digest))
-    assert originals.forget_place(source, into)
-    monkeypatch.setitem(originals._EDITORS, "jpeg", (CARELESS[name], digest))
-    with pytest.raises(originals.Unproven):
-        originals.forget_place(source, into)
+    monkeypatch.setitem(
+        location._EDITORS, "jpeg", (leave(drawn_pictures.jpeg(orientation=6)), digest)
+    )
+    assert location.forget_place(source, into)
+    monkeypatch.setitem(location._EDITORS, "jpeg", (CARELESS[name], digest))
+    with pytest.raises(location.CannotRemoveLocation):
+        location.forget_place(source, into)
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from groups.models import Group
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest, described
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, described
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -21,7 +21,7 @@ PLACE = {"location": {"lat": 48.2082, "lon": 16.3738}}
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawing.jpeg(seed=1))
+    return cleo.send_and_process(drawn_pictures.jpeg(seed=1))
 
 
 def address(image, more=""):
@@ -56,7 +56,7 @@ def test_a_guest_pins_a_place_where_the_photo_has_none(cleo, image):
 
 
 def test_a_guest_does_not_overwrite_what_the_photo_says(cleo):
-    image = cleo.send_and_process(drawing.jpeg(lat=1.5, lon=2.5))
+    image = cleo.send_and_process(drawn_pictures.jpeg(lat=1.5, lon=2.5))
     answer = cleo.client.patch(address(image), {**PLACE, "caption": "x"})
     assert answer.status_code == 409
     assert answer.json()["type"].endswith("/problems/place-from-photo/")
@@ -81,7 +81,7 @@ def test_nothing_of_another_guest_s_photo(image, group):
 def test_of_a_shared_link_only_the_device_that_sent_it(group):
     link = InvitationFactory(group=group, kind="shared", email="", name="")
     mine, other, none = Guest(link), Guest(link, device="f" * 32), Guest(link, device="")
-    image = mine.send_and_process(drawing.jpeg(seed=2))
+    image = mine.send_and_process(drawn_pictures.jpeg(seed=2))
     assert mine.client.patch(address(image), PLACE).status_code == 200
     for guest in (other, none):
         assert guest.client.patch(address(image), PLACE).status_code == 404
@@ -91,7 +91,7 @@ def test_of_a_shared_link_only_the_device_that_sent_it(group):
 def test_without_a_device_nobody_is_told_of_a_place(group):
     """Those who hold the link without one share their uploads; they do not share their lives."""
     nobody = Guest(InvitationFactory(group=group, kind="shared", email="", name=""), device="")
-    image = nobody.send_and_process(drawing.jpeg(lat=1.5, lon=2.5))
+    image = nobody.send_and_process(drawn_pictures.jpeg(lat=1.5, lon=2.5))
     assert line_of(nobody, image)["photo"] is None
 
 
@@ -159,7 +159,7 @@ def page_of(guest, image):
 
 def test_the_page_of_a_shared_link_is_the_same_for_every_id(client, group):
     guest = Guest(InvitationFactory(group=group, kind="shared", email="", name=""))
-    image = guest.send_and_process(drawing.jpeg(seed=3), filename="secret name.jpg")
+    image = guest.send_and_process(drawn_pictures.jpeg(seed=3), filename="secret name.jpg")
     answer = client.get(page_of(guest, image))
     assert answer.status_code == 200
     assert "secret name" not in answer.content.decode()
@@ -183,7 +183,7 @@ def test_the_plain_form_saves_a_place(client, cleo, image):
 
 
 def test_the_plain_form_obeys_the_same_rules(client, cleo, image):
-    known = cleo.send_and_process(drawing.jpeg(lat=1.5, lon=2.5))
+    known = cleo.send_and_process(drawn_pictures.jpeg(lat=1.5, lon=2.5))
     form = {"latitude": "48", "longitude": "16"}
     assert client.post(page_of(cleo, known), form).status_code == 409
     for wrong in ({}, {"latitude": "91", "longitude": "1"}, {"latitude": "nan", "longitude": "1"}):

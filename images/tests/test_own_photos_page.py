@@ -17,7 +17,7 @@ from PIL import Image as Picture
 from playwright.sync_api import expect
 
 from bandpics.local import addresses
-from images.tests import browsers, drawing
+from images.tests import browsers, drawn_pictures
 from images.tests.test_upload_page_browser import assert_accessible
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
@@ -64,7 +64,7 @@ def invited(api):
 
 
 def picture(name: str, size: int = 0, **more: Any) -> dict[str, Any]:
-    data = drawing.jpeg(seed=next(_seeds), width=320, height=240, **more)
+    data = drawn_pictures.jpeg(seed=next(_seeds), width=320, height=240, **more)
     return {"name": name, "mimeType": "image/jpeg", "buffer": data + bytes(size)}
 
 
@@ -215,7 +215,7 @@ def test_in_a_closed_group_what_broke_off_is_finished_and_nothing_new_taken(
 def test_a_photo_of_a_format_the_browser_cannot_show_has_a_placeholder(open_page, invited):
     page = open_page(invited()["upload_link"])
     session = slow_down(page)
-    data = drawing.heic(seed=next(_seeds), width=640, height=480, quality=95) + bytes(30_000)
+    data = drawn_pictures.heic(seed=next(_seeds), width=640, height=480, quality=95) + bytes(30_000)
     choose(page, {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": data})
     shot = wait_for(page, "IMG_1", "sending")
     frame = shot.locator(".photo-preview")

@@ -12,10 +12,10 @@ import pytest
 
 from groups.models import Group
 from groups.tests.factories import GroupFactory
-from images import pages
+from images.listing import pagination
+from images.listing.pagination import Cursor, Page
 from images.models import Image
-from images.pages import Cursor, Page
-from images.tests.albums import many, photo, refused
+from images.tests.bulk_rows import many, photo, refused
 
 pytestmark = pytest.mark.django_db
 
@@ -64,9 +64,9 @@ def flat(found):
     return list(chain.from_iterable(found))
 
 
-def in_order(ordering):
+def scanning(ordering):
     """What Postgres would say without any pages, nothing last."""
-    column, descending = pages.ORDERINGS[ordering.removeprefix("-")], ordering.startswith("-")
+    column, descending = pagination.ORDERINGS[ordering.removeprefix("-")], ordering.startswith("-")
 
     def key(image):
         value = getattr(image, column)
@@ -81,12 +81,14 @@ def in_order(ordering):
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-@pytest.mark.parametrize("ordering", [f"{sign}{name}" for name in pages.ORDERINGS for sign in "- "])
+@pytest.mark.parametrize(
+    "ordering", [f"{sign}{name}" for name in pagination.ORDERINGS for sign in "- "]
+)
 def test_pages_in_every_order_follow_without_gap_or_repeat(client_of_ben, album, ordering, limit):
     ordering = ordering.strip()
     url = f"{URL}?ordering={ordering}&limit={limit}"
     found = walk(client_of_ben, url)
-    assert flat(found) == in_order(ordering)
+    assert flat(found) == scanning(ordering)
     assert all(len(page) == limit for page in found[:-1])
 
 
@@ -103,7 +105,7 @@ def test_the_way_back_shows_the_same_pages(client_of_ben, album, ordering):
 
 
 def test_newest_comes_first_unless_told_otherwise(client_of_ben, album):
-    assert flat(walk(client_of_ben, URL)) == in_order("-sort_at")
+    assert flat(walk(client_of_ben, URL)) == scanning("-sort_at")
 
 
 def test_a_photo_that_comes_meanwhile_moves_no_page(client_of_ben, album, group):
@@ -111,7 +113,7 @@ def test_a_photo_that_comes_meanwhile_moves_no_page(client_of_ben, album, group)
     photo(group, sort_at=EVENING + timedelta(days=9))
     rest = walk(client_of_ben, first["next"])
     assert [row["id"] for row in first["results"]] + flat(rest) == [
-        pk for pk in in_order("-sort_at") if pk in {str(image.pk) for image in album}
+        pk for pk in scanning("-sort_at") if pk in {str(image.pk) for image in album}
     ]
 
 
@@ -119,7 +121,7 @@ def test_a_photo_that_goes_meanwhile_leaves_no_gap(client_of_ben, album):
     first = client_of_ben.get(f"{URL}?limit=3").json()
     Image.objects.filter(pk=first["results"][-1]["id"]).delete()
     rest = flat(walk(client_of_ben, first["next"]))
-    assert rest == in_order("-sort_at")[2:]
+    assert rest == scanning("-sort_at")[2:]
 
 
 def test_from_a_page_that_emptied_there_is_a_way_back(client_of_ben, album):
@@ -136,7 +138,7 @@ def test_a_cursor_remembers_its_order(client_of_ben, album):
     page = client_of_ben.get(f"{URL}?ordering=byte_size&limit=2").json()
     cursor = page["next"].partition("cursor=")[2].partition("&")[0]
     found = walk(client_of_ben, f"{URL}?limit=2&cursor={cursor}")
-    assert flat(found) == in_order("byte_size")[2:]
+    assert flat(found) == scanning("byte_size")[2:]
     assert refused(client_of_ben.get(f"{URL}?ordering=-sort_at&cursor={cursor}")) == {"#/cursor"}
 
 
@@ -151,7 +153,7 @@ def test_groups_are_merged_in_order(client_of_ben, album, group):
     other = GroupFactory(team=group.team)
     for minutes in (-3, 0, 4, 20):
         photo(other, sort_at=EVENING + timedelta(minutes=minutes))
-    assert flat(walk(client_of_ben, f"{URL}?limit=2")) == in_order("-sort_at")
+    assert flat(walk(client_of_ben, f"{URL}?limit=2")) == scanning("-sort_at")
 
 
 @pytest.mark.parametrize(
@@ -233,11 +235,11 @@ def test_a_cursor_survives_the_round_trip(group):
 def test_an_offset_leaves_out_and_counts(client_of_ben, album, word):
     page = client_of_ben.get(f"{URL}?limit=2&{word}=4").json()
     assert page["count"] == 7
-    assert [row["id"] for row in page["results"]] == in_order("-sort_at")[4:6]
+    assert [row["id"] for row in page["results"]] == scanning("-sort_at")[4:6]
     following = client_of_ben.get(page["next"]).json()
-    assert [row["id"] for row in following["results"]] == in_order("-sort_at")[6:]
+    assert [row["id"] for row in following["results"]] == scanning("-sort_at")[6:]
     assert following["next"] is None
-    assert flat(walk(client_of_ben, f"{URL}?limit=3&{word}=0")) == in_order("-sort_at")
+    assert flat(walk(client_of_ben, f"{URL}?limit=3&{word}=0")) == scanning("-sort_at")
     first = client_of_ben.get(client_of_ben.get(page["previous"]).json()["previous"]).json()
     assert first["previous"] is None
 
@@ -260,8 +262,8 @@ def test_beyond_the_last_there_is_nothing(client_of_ben, album):
 
 
 def test_beyond_the_largest_offset_a_cursor_goes_on(client_of_ben, album, monkeypatch):
-    monkeypatch.setattr(pages, "MAX_OFFSET", 4)
-    assert flat(walk(client_of_ben, f"{URL}?limit=2&offset=0")) == in_order("-sort_at")
+    monkeypatch.setattr(pagination, "MAX_OFFSET", 4)
+    assert flat(walk(client_of_ben, f"{URL}?limit=2&offset=0")) == scanning("-sort_at")
     answer = client_of_ben.get(f"{URL}?offset=5")
     assert refused(answer) == {"#/offset"}
     assert "cursor" in answer.json()["detail"]
@@ -305,9 +307,9 @@ def test_neither_page_nor_order_reads_the_raw_exif(client_of_ben, album, django_
 def test_a_deep_page_is_found_by_an_index(group, ordering, index):
     many(group, 4000)
     middle = Image.objects.order_by("sort_at")[2000]
-    key = pages.Ordering(ordering).key_of(middle)
+    key = pagination.Ordering(ordering).key_of(middle)
     cursor = Cursor(ordering, backwards=False, key=key, id=middle.pk)
-    page = Page("http://x/", pages.Ordering(ordering), 50, cursor=cursor)
+    page = Page("http://x/", pagination.Ordering(ordering), 50, cursor=cursor)
     groups = Group.objects.filter(team=group.team)
     plan = page.cut_of(groups, Image.objects.all()).values("pk").explain()
     assert re.search(rf"Scan (Backward )?using {index} .*\n *Index Cond: .*ROW\(", plan), plan

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from images.media.originals import pieces
+from images.photofile.containers import pieces
 
 ONE, TWO = re.compile(rb"[^\0]"), re.compile(rb"\xff[^\x00\xff]")
 

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from bandpics import limits
 from groups.models import Group
-from images import moderation, tasks
-from images.media.storage import PhotoStorage
+from images import tasks
+from images.lifecycle import moderation
 from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import put
+from images.storage.objects import PhotoStorage
+from images.tests import drawn_pictures
+from images.tests.guest_client import put
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -44,9 +45,11 @@ def post(invitation):
 
 
 def test_photos_of_the_form_go_the_way_of_all_others(post, bucket):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     answer = post(
-        photo(data), photo(drawing.png(), "crowd.png", "image/png"), uploader_name="Cleo in row 1"
+        photo(data),
+        photo(drawn_pictures.png(), "crowd.png", "image/png"),
+        uploader_name="Cleo in row 1",
     )
     assert answer.status_code == 200
     assert "2 of 2 arrived" in answer.words
@@ -65,14 +68,14 @@ def test_photos_of_the_form_go_the_way_of_all_others(post, bucket):
 
 
 def test_the_receipt_of_a_personal_link_shows_them(post, cleo):
-    post(photo(drawing.jpeg()))
+    post(photo(drawn_pictures.jpeg()))
     (line,) = cleo.receipt()
     assert (line["filename"], line["status"]) == ("stage.jpg", "queued")
 
 
 def test_what_a_browser_began_in_parts_the_form_finishes(post, cleo, bucket, settings):
     settings.MULTIPART_THRESHOLD_BYTES = settings.MULTIPART_PART_BYTES = 10_000
-    data = drawing.jpeg() + bytes(15_000)
+    data = drawn_pictures.jpeg() + bytes(15_000)
     ticket = cleo.announce_one(data)
     put(cleo.sign(ticket["id"], part=1).json(), data[:10_000])
     post(photo(data))
@@ -82,9 +85,9 @@ def test_what_a_browser_began_in_parts_the_form_finishes(post, cleo, bucket, set
 
 
 def test_the_same_photo_again_is_already_here(post):
-    post(photo(drawing.jpeg()))
+    post(photo(drawn_pictures.jpeg()))
     tasks.process_upload(str(Upload.objects.get().pk))
-    again = post(photo(drawing.jpeg()))
+    again = post(photo(drawn_pictures.jpeg()))
     assert "1 of 1 arrived" in again.words
     assert '<p class="photo-state">Already here</p>' in again.words
     assert Image.objects.count() == 1
@@ -92,7 +95,7 @@ def test_the_same_photo_again_is_already_here(post):
 
 def test_each_file_has_its_own_outcome_in_words(post):
     answer = post(
-        photo(drawing.jpeg()),
+        photo(drawn_pictures.jpeg()),
         photo(b"my notes", "notes.jpg"),
         photo(b"", "empty.jpg"),
         photo(b"%PDF-1.7 ", "plan.pdf", "application/pdf"),
@@ -119,7 +122,9 @@ def test_without_a_photo_it_asks_for_one(post):
 
 def test_what_has_room_is_taken_and_the_rest_is_told(post, invitation):
     Invitation.objects.filter(pk=invitation.pk).update(max_files=1)
-    answer = post(photo(drawing.jpeg(seed=1)), photo(drawing.jpeg(seed=2), "second.jpg"))
+    answer = post(
+        photo(drawn_pictures.jpeg(seed=1)), photo(drawn_pictures.jpeg(seed=2), "second.jpg")
+    )
     assert answer.status_code == 200
     assert "1 of 2 arrived" in answer.words
     assert "The link is full: there was no room for it." in answer.words
@@ -129,14 +134,14 @@ def test_what_has_room_is_taken_and_the_rest_is_told(post, invitation):
 
 def test_a_full_link_takes_nothing(post, invitation):
     Invitation.objects.filter(pk=invitation.pk).update(max_files=1, used_files=1)
-    answer = post(photo(drawing.jpeg()))
+    answer = post(photo(drawn_pictures.jpeg()))
     assert (answer.status_code, Image.objects.count()) == (403, 0)
     assert "This link is full" in answer.words
 
 
 def test_a_closed_group_takes_nothing(post, group):
     Group.objects.filter(pk=group.pk).update(closes_at=timezone.now())
-    answer = post(photo(drawing.jpeg()))
+    answer = post(photo(drawn_pictures.jpeg()))
     assert (answer.status_code, Image.objects.count()) == (403, 0)
     assert "has closed this group" in answer.words
 
@@ -147,7 +152,7 @@ def test_a_closed_group_takes_nothing(post, group):
 )
 def test_a_dead_link_takes_nothing(post, invitation, change, says):
     Invitation.objects.filter(pk=invitation.pk).update(**dict.fromkeys(change, timezone.now()))
-    answer = post(photo(drawing.jpeg()))
+    answer = post(photo(drawn_pictures.jpeg()))
     assert (answer.status_code, Image.objects.count()) == (403, 0)
     assert says in answer.words
 
@@ -161,8 +166,8 @@ def test_guessing_by_the_form_is_slowed_down_as_everywhere(post, settings):
 def test_a_link_has_only_so_many_tries(post, settings):
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "invitation": "1/minute"}
     limits.forget()
-    assert post(photo(drawing.jpeg())).status_code == 200
-    answer = post(photo(drawing.jpeg(seed=2)))
+    assert post(photo(drawn_pictures.jpeg())).status_code == 200
+    answer = post(photo(drawn_pictures.jpeg(seed=2)))
     assert answer.status_code == 429
     assert int(answer["Retry-After"]) > 0
     assert Image.objects.count() == 1
@@ -188,7 +193,7 @@ def test_a_form_that_is_too_large_is_refused_unread(invitation, settings):
 
 
 def test_one_photo_that_is_too_large_does_not_keep_the_others_out(post, settings):
-    small, large = drawing.jpeg(), drawing.jpeg() + bytes(50_000)
+    small, large = drawn_pictures.jpeg(), drawn_pictures.jpeg() + bytes(50_000)
     settings.UPLOAD_MAX_BYTES = len(small)
     answer = post(photo(small), photo(large, "large.jpg"))
     assert "1 of 2 arrived" in answer.words
@@ -197,7 +202,7 @@ def test_one_photo_that_is_too_large_does_not_keep_the_others_out(post, settings
 
 def test_more_files_than_one_form_may_have_are_told_so(post, settings):
     settings.DATA_UPLOAD_MAX_NUMBER_FILES = 2
-    answer = post(*[photo(drawing.jpeg(seed=n)) for n in range(3)])
+    answer = post(*[photo(drawn_pictures.jpeg(seed=n)) for n in range(3)])
     assert answer.status_code == 400
     assert "Please send up to 2 photos at once." in answer.words
 
@@ -216,9 +221,9 @@ def test_a_broken_form_is_told_so(invitation):
 def test_a_store_that_is_away_loses_nothing(post, invitation, monkeypatch, settings):
     options = {**settings.STORAGES["default"]["OPTIONS"], "endpoint_url": "http://127.0.0.1:1"}
     away = PhotoStorage(**options)
-    monkeypatch.setattr("images.ingest.photo_storage", lambda: away)
-    monkeypatch.setattr("images.uploads.photo_storage", lambda: away)
-    answer = post(photo(drawing.jpeg()))
+    monkeypatch.setattr("images.uploads.server_upload.photo_storage", lambda: away)
+    monkeypatch.setattr("images.uploads.transfer.photo_storage", lambda: away)
+    answer = post(photo(drawn_pictures.jpeg()))
     assert answer.status_code == 422
     assert "The photo store does not answer." in answer.words
 
@@ -226,7 +231,7 @@ def test_a_store_that_is_away_loses_nothing(post, invitation, monkeypatch, setti
 def test_large_photos_are_spooled_and_hostile_names_are_only_captions(post, settings):
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 1000
     answer = post(
-        photo(drawing.jpeg(), "<script>alert(1)</script>.jpg", "text/html"),
+        photo(drawn_pictures.jpeg(), "<script>alert(1)</script>.jpg", "text/html"),
         uploader_name="C" * 500 + "\0",
     )
     assert answer.status_code == 200
@@ -238,7 +243,7 @@ def test_large_photos_are_spooled_and_hostile_names_are_only_captions(post, sett
 
 def test_guests_of_a_shared_link_are_taken_at_their_word(post, group):
     shared = InvitationFactory(group=group, kind="shared", email="", name="Poster")
-    answer = post(photo(drawing.jpeg()), link=shared.upload_link, uploader_name="Gus")
+    answer = post(photo(drawn_pictures.jpeg()), link=shared.upload_link, uploader_name="Gus")
     assert answer.status_code == 200
     assert 'value="Gus"' in answer.words
     assert Image.objects.get().uploader_name == "Gus"
@@ -274,7 +279,7 @@ SHARED = {"kind": "shared", "email": "", "name": ""}
 def test_who_comes_back_without_javascript_is_told_what_became_of_it(browser, link):
     visit = browser(**link)
     assert visit() == ""
-    visit(photo(drawing.jpeg()), photo(b"\xff\xd8\xff no more", "cut.jpg"))
+    visit(photo(drawn_pictures.jpeg()), photo(b"\xff\xd8\xff no more", "cut.jpg"))
     assert "stage.jpg" in visit()
     assert visit().count("Arrived, being processed") == 2
     for upload in Upload.objects.all():
@@ -291,7 +296,7 @@ def test_another_browser_with_the_same_shared_link_sees_none_of_it(group, browse
     link = InvitationFactory(group=group, **SHARED)
     path = urlsplit(link.upload_link).path
     mine, other = Client(), Client()
-    mine.post(path, {"files": [photo(drawing.jpeg())]})
+    mine.post(path, {"files": [photo(drawn_pictures.jpeg())]})
     assert b"<noscript>" in mine.get(path).content
     assert b"<noscript>" not in other.get(path).content
     other.cookies["bandpics-device"] = "made up; or worse"
@@ -300,7 +305,7 @@ def test_another_browser_with_the_same_shared_link_sees_none_of_it(group, browse
 
 def test_the_device_of_the_form_is_for_this_link_alone_and_for_no_script(browser):
     visit = browser(**SHARED)
-    visit(photo(drawing.jpeg()))
+    visit(photo(drawn_pictures.jpeg()))
     cookie = visit.cookies["bandpics-device"]
     assert cookie["path"].startswith("/i/")
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
@@ -308,6 +313,6 @@ def test_the_device_of_the_form_is_for_this_link_alone_and_for_no_script(browser
 
 def test_an_expired_link_shows_it_too(group, browser):
     visit = browser()
-    visit(photo(drawing.jpeg()))
+    visit(photo(drawn_pictures.jpeg()))
     Invitation.objects.update(expires_at=timezone.now())
     assert "stage.jpg" in visit()

@@ -12,8 +12,8 @@ from django.db import connections
 from bandpics import health
 from bandpics.api import problems
 from bandpics.api.views import PROBLEMS
-from images import cleanup
-from images.media import storage
+from images.lifecycle import sweeper
+from images.storage import objects
 
 
 def _subclasses(of):
@@ -23,7 +23,7 @@ def _subclasses(of):
 
 
 def test_every_slug_has_its_explanation():
-    for module in ["images.api", "invitations.authentication"]:
+    for module in ["images.api", "invitations.api.authentication"]:
         import_module(module)
     slugs = {each.slug for each in _subclasses(problems.Problem)}
     slugs |= {slug for slug, _ in problems._BY_STATUS.values()}
@@ -55,7 +55,7 @@ def test_it_says_how_long_ago_somebody_swept(client):
         assert answer.status_code == 200  # the web itself is well
         store.delete(health.SWEPT)
     assert client.get("/readyz").json()["seconds_since_sweep"] is None
-    cleanup.sweep()
+    sweeper.sweep()
     assert client.get("/readyz").json()["seconds_since_sweep"] in {0, 1, 2}
 
 
@@ -68,7 +68,7 @@ def test_without_redis_it_is_ready_and_says_so(client, settings):
 
 @pytest.mark.django_db
 def test_a_store_that_is_away_is_said_until_it_is_back(client, s3_proxy, monkeypatch):
-    monkeypatch.setattr(storage, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(objects, "PAUSE_SECONDS", 0.0)
     s3_proxy.down()
     answer = client.get("/readyz")
     assert (answer.status_code, said(answer)) == (200, WELL | {"storage": "unavailable"})

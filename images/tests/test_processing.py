@@ -14,11 +14,13 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from images import processing, tasks
-from images.media import bare, rendering
+from images import tasks
 from images.models import Image, Upload, Variant
-from images.tests import drawing, drawn_exif
-from images.tests.story import Guest, get
+from images.photofile import rendering
+from images.photofile.rendering import verify
+from images.processing import claims, outcomes, work
+from images.tests import drawn_exif, drawn_pictures
+from images.tests.guest_client import Guest, get
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -34,7 +36,7 @@ STAGE = {
 
 
 def test_a_photo_becomes_done_with_its_date_place_and_camera(cleo):
-    data = drawing.jpeg(width=1200, height=800, orientation=6, **STAGE)
+    data = drawn_pictures.jpeg(width=1200, height=800, orientation=6, **STAGE)
 
     image = cleo.send_and_process(data)
 
@@ -56,7 +58,7 @@ def test_a_photo_becomes_done_with_its_date_place_and_camera(cleo):
 
 
 def test_without_metadata_a_photo_is_sorted_by_its_upload(cleo):
-    image = cleo.send_and_process(drawing.png(exif=b""), content_type="image/png")
+    image = cleo.send_and_process(drawn_pictures.png(exif=b""), content_type="image/png")
     upload = Upload.objects.get()
     assert image.status == "done"
     assert image.taken_at is None
@@ -66,7 +68,7 @@ def test_without_metadata_a_photo_is_sorted_by_its_upload(cleo):
 
 
 def test_the_bucket_holds_the_untouched_original_and_bare_variants(cleo, bucket, tmp_path):
-    data = drawing.jpeg(stuffed=True, **STAGE)
+    data = drawn_pictures.jpeg(stuffed=True, **STAGE)
     image = cleo.send_and_process(data)
 
     found = {stored.key for stored in bucket.list_keys("")}
@@ -77,22 +79,22 @@ def test_the_bucket_holds_the_untouched_original_and_bare_variants(cleo, bucket,
     assert (tmp_path / "original").read_bytes() == data
     for variant in image.variants.all():
         bucket.download(variant.key, tmp_path / variant.name)
-        bare.prove(tmp_path / variant.name)
+        verify.assert_metadata_free(tmp_path / variant.name)
         assert (tmp_path / variant.name).stat().st_size == variant.byte_size
 
 
 @pytest.mark.parametrize(
     ("data", "content_type"),
     [
-        (drawing.heic(), "image/heic"),
-        (drawing.png(), "image/png"),
-        (drawing.jpeg(), "image/jpeg"),
-        (drawing.webp(), "image/webp"),
-        (drawing.avif(), "image/avif"),
-        (drawing.tiff_file(), "image/tiff"),
-        (drawing.gif(frames=3), "image/gif"),
-        (drawing.bmp(), "image/bmp"),
-        (drawing.mpo(), "image/jpeg"),
+        (drawn_pictures.heic(), "image/heic"),
+        (drawn_pictures.png(), "image/png"),
+        (drawn_pictures.jpeg(), "image/jpeg"),
+        (drawn_pictures.webp(), "image/webp"),
+        (drawn_pictures.avif(), "image/avif"),
+        (drawn_pictures.tiff_file(), "image/tiff"),
+        (drawn_pictures.gif(frames=3), "image/gif"),
+        (drawn_pictures.bmp(), "image/bmp"),
+        (drawn_pictures.mpo(), "image/jpeg"),
     ],
     ids=["heic", "png", "jpeg", "webp", "avif", "tiff", "gif", "bmp", "mpo"],
 )
@@ -115,15 +117,15 @@ def test_the_bytes_tell_the_type_whatever_was_declared(cleo, bucket, data, conte
         (b"PK\3\4" + bytes(100), "unsupported-format"),
         (b"II*\0\x10\0\0\0CR\2\0", "unsupported-format"),
         (b"GIF89a" + bytes(100), "damaged"),
-        (drawing.webp()[:2000], "damaged"),
-        (drawing.avif()[:2000], "damaged"),
-        (drawing.tiff_file()[:2000], "damaged"),
-        (drawing.gif()[:2000], "damaged"),
-        (drawing.bmp()[:2000], "damaged"),
-        (drawing.webp_of_one_colour(16383, 16383), "too-many-pixels"),
-        (drawing.jpeg()[:2000], "damaged"),
-        (drawing.png()[:1000], "damaged"),
-        (drawing.heic()[:2000], "damaged"),
+        (drawn_pictures.webp()[:2000], "damaged"),
+        (drawn_pictures.avif()[:2000], "damaged"),
+        (drawn_pictures.tiff_file()[:2000], "damaged"),
+        (drawn_pictures.gif()[:2000], "damaged"),
+        (drawn_pictures.bmp()[:2000], "damaged"),
+        (drawn_pictures.webp_of_one_colour(16383, 16383), "too-many-pixels"),
+        (drawn_pictures.jpeg()[:2000], "damaged"),
+        (drawn_pictures.png()[:1000], "damaged"),
+        (drawn_pictures.heic()[:2000], "damaged"),
     ],
 )
 def test_a_bad_picture_fails_kindly_and_leaves_nothing_behind(
@@ -144,7 +146,7 @@ def test_a_bad_picture_fails_kindly_and_leaves_nothing_behind(
 
 
 def test_the_same_bytes_from_somebody_else_are_kept_once(cleo, group, bucket):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     kept = cleo.send_and_process(data)
     invitation = InvitationFactory(group=group)
     other = Guest(invitation)
@@ -161,7 +163,7 @@ def test_the_same_bytes_from_somebody_else_are_kept_once(cleo, group, bucket):
 
 
 def test_the_same_bytes_in_another_group_are_another_photo(cleo):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     cleo.send_and_process(data)
     other = Guest(InvitationFactory())
     assert other.send_and_process(data).status == "done"
@@ -169,11 +171,11 @@ def test_the_same_bytes_in_another_group_are_another_photo(cleo):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_same_bytes_processed_at_once_are_kept_once(group, bucket):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     guests = [Guest(InvitationFactory(group=group)) for _ in range(4)]
     waiting = [guest.send(data) for guest in guests]
 
-    _at_once([lambda upload=upload: processing.process(upload) for upload in waiting])
+    _at_once([lambda upload=upload: work.process(upload) for upload in waiting])
 
     statuses = sorted(Upload.objects.values_list("status", flat=True))
     assert statuses == ["done", "duplicate", "duplicate", "duplicate"]
@@ -186,62 +188,62 @@ def test_the_same_bytes_processed_at_once_are_kept_once(group, bucket):
 
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_at_once_finish_a_photo_once(cleo):
-    upload = cleo.send(drawing.jpeg())
-    _at_once([lambda: processing.process(upload) for _ in range(5)])
+    upload = cleo.send(drawn_pictures.jpeg())
+    _at_once([lambda: work.process(upload) for _ in range(5)])
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("done", 1)
     assert Variant.objects.count() == 5
 
 
 def test_a_claimed_upload_is_not_claimed_again_before_its_lease_ends(cleo):
-    upload = cleo.send(drawing.jpeg())
-    assert processing.take(upload)
-    assert processing.take(upload) is None
+    upload = cleo.send(drawn_pictures.jpeg())
+    assert claims.claim(upload)
+    assert claims.claim(upload) is None
     Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    claim = processing.take(upload)
+    claim = claims.claim(upload)
     assert claim is not None
     assert claim.attempt == 2
 
 
 def test_a_worker_that_was_slow_changes_nothing(cleo):
-    upload = cleo.send(drawing.jpeg())
-    slow = processing.take(upload)
+    upload = cleo.send(drawn_pictures.jpeg())
+    slow = claims.claim(upload)
     Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    quick = processing.take(upload)
+    quick = claims.claim(upload)
 
     assert slow is not None
     assert quick is not None
-    assert processing.give_back(slow) is False
-    with pytest.raises(processing.ClaimLost):
-        processing._work(slow)
-    processing._work(quick)
+    assert claims.release(slow) is False
+    with pytest.raises(claims.ClaimLost):
+        work._work(slow)
+    work._work(quick)
     upload.refresh_from_db()
     assert upload.status == "done"
 
 
 def test_the_lease_is_renewed_while_a_worker_lives(cleo, monkeypatch):
-    monkeypatch.setattr(processing, "LEASE_RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(claims, "LEASE_RENEWAL_SECONDS", 0.05)
     renewed = []
-    upload = cleo.send(drawing.jpeg())
-    claim = processing.take(upload)
+    upload = cleo.send(drawn_pictures.jpeg())
+    claim = claims.claim(upload)
     assert claim is not None
     real = claim.rows
     object.__setattr__(claim, "rows", lambda: renewed.append(1) or real())
-    with processing._kept_alive(claim):
+    with claims.renewed_lease(claim):
         threading.Event().wait(0.5)
     assert len(renewed) >= 2
 
 
 def test_after_three_silent_ends_a_photo_fails_and_its_bytes_stay(cleo, bucket):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     for attempt in range(1, 4):
-        claim = processing.take(upload)
+        claim = claims.claim(upload)
         assert claim is not None
         assert claim.attempt == attempt
         Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert processing.take(upload) is None
+    assert claims.claim(upload) is None
 
-    assert processing.bury_crashed() == 1
+    assert outcomes.fail_crashed() == 1
 
     upload.refresh_from_db()
     assert (upload.status, upload.failure) == ("failed", "crashed")
@@ -253,7 +255,7 @@ def test_an_error_nobody_expected_counts_and_ends_after_three(cleo, monkeypatch)
         raise MemoryError
 
     monkeypatch.setattr(rendering, "render", explode)
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     for status in ["queued", "queued", "failed"]:
         tasks.process_upload(str(upload.pk))
         upload.refresh_from_db()
@@ -267,29 +269,29 @@ def test_an_error_nobody_expected_counts_and_ends_after_three(cleo, monkeypatch)
 def test_text_longer_than_its_column_never_keeps_a_photo_from_being_done(cleo):
     version = (drawn_exif.UNDEFINED, b"0230-and-more-text")
     exif = drawn_exif.exif_block(make="M" * 500, exif={0x9000: version})
-    image = cleo.send_and_process(drawing.jpeg(exif=exif))
+    image = cleo.send_and_process(drawn_pictures.jpeg(exif=exif))
     assert image.status == "done"
     assert len(image.exif_version) <= 10
 
 
 def test_an_upload_that_ends_without_a_photo_leaves_nothing_at_the_final_keys(cleo, bucket):
     """A worker died after it had stored everything, thrice."""
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     for _ in range(3):
-        claim = processing.take(upload)
+        claim = claims.claim(upload)
         source = bucket_file(bucket, upload)
         header = rendering.inspect(source)
-        processing._store(claim, source, header=header, renderings=[])
+        work._store(claim, source, header=header, renderings=[])
         Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert len(list(bucket.list_keys(""))) == 2
-    processing.bury_crashed()
+    outcomes.fail_crashed()
     assert [found.key for found in bucket.list_keys("")] == [upload.incoming_key]
 
 
 def test_a_wrong_count_does_not_keep_an_upload_from_ending(cleo, invitation):
     upload = cleo.send(b"not a picture")
     Invitation.objects.update(used_files=0, used_bytes=0)
-    processing.process(upload)
+    work.process(upload)
     upload.refresh_from_db()
     assert upload.status == "failed"
 
@@ -305,8 +307,8 @@ def test_a_photo_deleted_while_it_is_processed_leaves_no_object(
     cleo, group, bucket, monkeypatch, when
 ):
     """Before, or after, its objects are written."""
-    upload = cleo.send(drawing.jpeg())
-    store = processing._store
+    upload = cleo.send(drawn_pictures.jpeg())
+    store = work._store
 
     def store_and_lose(*args, **kwargs):
         if when == "before":
@@ -315,16 +317,16 @@ def test_a_photo_deleted_while_it_is_processed_leaves_no_object(
         if when == "after":
             group.delete()
 
-    monkeypatch.setattr(processing, "_store", store_and_lose)
-    processing.process(upload)
+    monkeypatch.setattr(work, "_store", store_and_lose)
+    work.process(upload)
     assert not Image.objects.exists()
     assert list(bucket.list_keys("")) == []
 
 
 def test_a_replayed_put_changes_nothing_that_is_shown(cleo, bucket, tmp_path):
-    data = drawing.jpeg(seed=1)
+    data = drawn_pictures.jpeg(seed=1)
     image = cleo.send_and_process(data)
-    (tmp_path / "other").write_bytes(drawing.jpeg(seed=2))
+    (tmp_path / "other").write_bytes(drawn_pictures.jpeg(seed=2))
     bucket.put_file(f"incoming/{image.pk}", tmp_path / "other", content_type="image/jpeg")
     tasks.process_upload(str(image.pk))
     url = bucket.presign_get(image.original_key, content_type="image/jpeg")
@@ -353,7 +355,7 @@ def _at_once(jobs) -> None:
 
 def test_time_is_the_databases(cleo):
     """A worker whose own clock is wrong must not steal or lose leases."""
-    upload = cleo.send(drawing.jpeg())
-    processing.take(upload)
+    upload = cleo.send(drawn_pictures.jpeg())
+    claims.claim(upload)
     left = Upload.objects.annotate(now=Now()).get()
-    assert timedelta(seconds=10) < left.lease_until - left.now <= processing.LEASE
+    assert timedelta(seconds=10) < left.lease_until - left.now <= claims.LEASE

@@ -13,13 +13,13 @@ import redis
 from celery import current_app
 from django.conf import settings as live_settings
 
-from bandpics import roles
+from bandpics import entrypoint
 from bandpics.ids import new_id
 from bandpics.local.environment import PRETENDED, PROJECT
-from images import doorbell
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import Guest
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
+from images.uploads import queue
 from invitations.tests.factories import InvitationFactory
 
 ASK = """
@@ -103,12 +103,12 @@ def served(count: int) -> list[str]:
     """The ids a worker takes from the queue, in its order."""
     ids = []
     with current_app.connection_for_read() as connection:
-        queue = connection.SimpleQueue(live_settings.CELERY_TASK_DEFAULT_QUEUE)
+        simple_queue = connection.SimpleQueue(live_settings.CELERY_TASK_DEFAULT_QUEUE)
         for _ in range(count):
-            message = queue.get(timeout=5)
+            message = simple_queue.get(timeout=5)
             ids.append(message.payload[0][0])
             message.ack()
-        queue.close()
+        simple_queue.close()
     return ids
 
 
@@ -116,7 +116,7 @@ def served(count: int) -> list[str]:
 def test_first_come_first_served(broker):
     rung = [new_id() for _ in range(5)]
     for upload_id in rung:
-        doorbell.ring(upload_id)
+        queue.enqueue(upload_id)
     assert served(5) == [str(upload_id) for upload_id in rung]
 
 
@@ -124,30 +124,30 @@ def test_first_come_first_served(broker):
 @pytest.mark.usefixtures("bucket")
 def test_somebodys_first_photo_does_not_wait_behind_anothers_hundreds(cleo, broker, group):
     """Of those who have little waiting before those who have much; each in the order they came."""
-    many = [str(cleo.send(drawing.jpeg(width=8, height=8, seed=n)).pk) for n in range(52)]
+    many = [str(cleo.send(drawn_pictures.jpeg(width=8, height=8, seed=n)).pk) for n in range(52)]
     mias = Guest(InvitationFactory(group=group, name="Mia", email="mia@example.org"))
-    first = str(mias.send(drawing.jpeg(width=8, height=8, seed=99)).pk)
-    assert doorbell.rings_waiting() == 53
+    first = str(mias.send(drawn_pictures.jpeg(width=8, height=8, seed=99)).pk)
+    assert queue.depth() == 53
     assert served(53) == [*many[:5], first, *many[5:50], *many[50:]]
     # What was served is no more waiting.
     Upload.objects.filter(pk__in=many).update(status=Upload.Status.DISCARDED)
-    again = cleo.send(drawing.jpeg(width=8, height=8, seed=100))
+    again = cleo.send(drawn_pictures.jpeg(width=8, height=8, seed=100))
     assert broker.llen("images") == 1  # the first of four lists
     assert served(1) == [str(again.pk)]
 
 
 def test_the_operator_says_how_many_at_a_time():
-    words = roles.command("worker", [], {"WORKER_PROCESSES": "1"})
+    words = entrypoint.command("worker", [], {"WORKER_PROCESSES": "1"})
     assert words[words.index("--concurrency") + 1] == "1"
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many", "1.5"])
 def test_a_number_of_processes_that_is_none_is_refused(count):
     with pytest.raises(SystemExit, match="WORKER_PROCESSES must be a number from 1"):
-        roles.command("worker", [], {"WORKER_PROCESSES": count})
+        entrypoint.command("worker", [], {"WORKER_PROCESSES": count})
     with pytest.raises(SystemExit, match="WEB_PROCESSES"):
-        roles.command("web", [], {"WEB_PROCESSES": count})
+        entrypoint.command("web", [], {"WEB_PROCESSES": count})
 
 
 def test_the_consumer_of_events_is_a_role():
-    assert roles.command("events", [], {}) == ["python", "manage.py", "consume_storage_events"]
+    assert entrypoint.command("events", [], {}) == ["python", "manage.py", "consume_storage_events"]

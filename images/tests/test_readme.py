@@ -12,7 +12,7 @@ import pytest
 import urllib3
 
 from bandpics.ids import new_id
-from images.tests import drawing
+from images.tests import drawn_pictures
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -52,8 +52,8 @@ def walk(running_stack, tmp_path):
 
 
 def test_the_walk_through_the_api_works_as_written_and_again(walk, tmp_path):
-    stage = drawing.jpeg(seed=71, taken_at="2026:06:21 21:30:00")
-    other = drawing.jpeg(seed=72)
+    stage = drawn_pictures.jpeg(seed=71, taken_at="2026:06:21 21:30:00")
+    other = drawn_pictures.jpeg(seed=72)
     for status in ("done", "duplicate"):
         run = walk(stage=stage, other=other)
         assert run.returncode == 0, run.stdout + run.stderr

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from images import moderation, tasks
+from images import tasks
 from images.api import uploads
-from images.tests import drawing
-from images.tests.story import Guest
+from images.lifecycle import moderation
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -39,28 +40,28 @@ def news(cleo, monkeypatch):
 
 def test_each_step_of_a_photo_is_news_once(cleo, news):
     assert news() == {}
-    cleo.send_and_process(drawing.jpeg(seed=1), filename="old.jpg")
+    cleo.send_and_process(drawn_pictures.jpeg(seed=1), filename="old.jpg")
     assert news() == {"old.jpg": "done"}
     assert news() == {}
-    ticket = cleo.announce_one(drawing.jpeg(seed=2), filename="new.jpg")
+    ticket = cleo.announce_one(drawn_pictures.jpeg(seed=2), filename="new.jpg")
     assert news() == {"new.jpg": "pending"}
     assert cleo.client.delete(f"/api/v1/uploads/{ticket['id']}/").status_code == 204
     assert news() == {"new.jpg": "discarded"}
-    upload = cleo.send(drawing.jpeg(seed=3), filename="third.jpg")
+    upload = cleo.send(drawn_pictures.jpeg(seed=3), filename="third.jpg")
     assert news() == {"third.jpg": "queued"}
     tasks.process_upload(str(upload.pk))
     assert news() == {"third.jpg": "done"}
     bad = cleo.send(b"no picture at all", filename="bad.jpg")
     tasks.process_upload(str(bad.pk))
     assert news() == {"bad.jpg": "failed"}
-    again = cleo.send(drawing.jpeg(seed=3), filename="again.jpg", sha256="")
+    again = cleo.send(drawn_pictures.jpeg(seed=3), filename="again.jpg", sha256="")
     tasks.process_upload(str(again.pk))
     assert news() == {"again.jpg": "duplicate"}
     assert news() == {}
 
 
 def test_so_is_what_becomes_of_it_later(cleo, news):
-    image = cleo.send_and_process(drawing.jpeg(), filename="stage.jpg")
+    image = cleo.send_and_process(drawn_pictures.jpeg(), filename="stage.jpg")
     news()
     address = f"/api/v1/images/{image.pk}/"
     changes = [
@@ -77,7 +78,7 @@ def test_so_is_what_becomes_of_it_later(cleo, news):
 
 def test_the_last_seconds_come_again(cleo):
     """A row that was being written while the answer before was read."""
-    cleo.send(drawing.jpeg())
+    cleo.send(drawn_pictures.jpeg())
     since = ask(cleo)["next_updated_since"]
     assert len(ask(cleo, since)["results"]) == 1
 
@@ -97,7 +98,7 @@ def test_nonsense_is_refused_by_name(cleo):
 
 
 def test_the_sender_of_a_rejected_photo_is_told_and_told_why(cleo):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     (line,) = cleo.receipt()
     assert line["rejection"] is None
     moderation.decide(image, moderation.REJECT, reason="Somebody on it asked us")
@@ -112,6 +113,6 @@ def test_the_sender_of_a_rejected_photo_is_told_and_told_why(cleo):
 def test_whoever_only_knows_its_id_is_not(group):
     """Without a device nobody can be told from another who holds the link."""
     nobody = Guest(InvitationFactory(group=group, kind="shared", email="", name=""), device="")
-    image = nobody.send_and_process(drawing.jpeg())
+    image = nobody.send_and_process(drawn_pictures.jpeg())
     moderation.decide(image, moderation.REJECT, reason="Between us")
     assert nobody.client.get(f"/api/v1/uploads/{image.pk}/").json()["rejection"] is None

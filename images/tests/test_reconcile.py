@@ -15,10 +15,12 @@ from django.db.models import F
 from django.utils import timezone
 
 from groups.tests.factories import GroupFactory
-from images import cleanup, locks, reconciliation, tasks
-from images.models import Image, Upload, Variant
-from images.tests import drawing
-from images.tests.story import put
+from images import tasks
+from images.lifecycle import sweeper
+from images.models import Image, Upload, Variant, locks
+from images.reconcile import compare
+from images.tests import drawn_pictures
+from images.tests.guest_client import put
 
 pytestmark = pytest.mark.django_db
 
@@ -59,12 +61,12 @@ def run_tasks() -> None:
 @pytest.fixture
 def whole(cleo, bucket):
     """A photo nothing is wrong with: else both sides would look like strangers."""
-    return cleo.send_and_process(drawing.jpeg(seed=100))
+    return cleo.send_and_process(drawn_pictures.jpeg(seed=100))
 
 
 @pytest.fixture
 def photo(cleo, whole):
-    return cleo.send_and_process(drawing.jpeg(width=1200, height=800, seed=101))
+    return cleo.send_and_process(drawn_pictures.jpeg(width=1200, height=800, seed=101))
 
 
 def test_all_is_well(photo, bucket):
@@ -169,7 +171,7 @@ def test_without_the_original_sizes_are_made_of_the_largest(photo, bucket):
 def test_a_photo_of_which_nothing_is_left_fails_and_can_be_sent_again(
     cleo, photo, bucket, invitation
 ):
-    data = drawing.jpeg(width=1200, height=800, seed=101)
+    data = drawn_pictures.jpeg(width=1200, height=800, seed=101)
     invitation.refresh_from_db()
     used = invitation.used_files
     keys = [photo.original_key, *photo.variants.values_list("key", flat=True)]
@@ -189,9 +191,9 @@ def test_a_photo_of_which_nothing_is_left_fails_and_can_be_sent_again(
 
 
 def test_duplicates_of_a_lost_photo_are_told_so(photo, bucket, group, ada, signed_in):
-    from images.tests.story import send_as_member
+    from images.tests.guest_client import send_as_member
 
-    data = drawing.jpeg(width=1200, height=800, seed=101)
+    data = drawn_pictures.jpeg(width=1200, height=800, seed=101)
     twin = send_as_member(signed_in(ada), group, data)
     assert twin.status == "duplicate"
     bucket.delete_keys([photo.original_key, *photo.variants.values_list("key", flat=True)])
@@ -201,7 +203,7 @@ def test_duplicates_of_a_lost_photo_are_told_so(photo, bucket, group, ada, signe
 
 
 def test_a_queued_photo_whose_bytes_are_gone_fails(cleo, whole, bucket, invitation):
-    upload = cleo.send(drawing.jpeg(seed=102))
+    upload = cleo.send(drawn_pictures.jpeg(seed=102))
     bucket.delete_keys([upload.incoming_key])
     code, report = reconcile("--fix")
     assert (code, counts(report)) == (0, {"incoming-missing": 1})
@@ -212,7 +214,7 @@ def test_a_queued_photo_whose_bytes_are_gone_fails(cleo, whole, bucket, invitati
 
 
 def test_bytes_that_arrived_unreported_are_accepted(cleo, whole, bucket):
-    data = drawing.jpeg(seed=103)
+    data = drawn_pictures.jpeg(seed=103)
     ticket = cleo.announce_one(data)
     put(ticket["upload"], data)
     code, report = reconcile("--fix")
@@ -254,7 +256,7 @@ def test_what_is_on_its_way_is_too_young_to_judge_too(cleo, whole, bucket, setti
     put(cleo.sign(forgotten["id"], part=1).json(), bytes(10_000))
     Upload.objects.filter(pk=forgotten["id"]).update(multipart_id=None)
     settings.MULTIPART_THRESHOLD_BYTES = 10_000_000
-    data = drawing.jpeg(seed=103)
+    data = drawn_pictures.jpeg(seed=103)
     put(cleo.announce_one(data)["upload"], data)  # arrived, and nobody said so
     code, report = reconcile("--fix", "--grace", "60")
     assert (code, report["differences"], report["too_young"]) == (1, {}, 2)
@@ -365,7 +367,7 @@ def test_a_replacement_an_older_database_does_not_know_is_shown_again(
 ):
     """The record says version 1, the bucket has version 2 only."""
     old_rows = list(photo.variants.all())
-    data = drawing.jpeg(width=900, height=700, seed=105)
+    data = drawn_pictures.jpeg(width=900, height=700, seed=105)
     answer = signed_in(ada).patch(
         f"/api/v1/images/{photo.pk}/file/",
         {"filename": "x.jpg", "content_type": "image/jpeg", "size": len(data)},
@@ -391,7 +393,7 @@ def test_a_replacement_an_older_database_does_not_know_is_shown_again(
 
     image = Image.objects.with_status().get(pk=photo.pk)
     assert (image.status, image.version, image.width) == ("done", 2, 900)
-    cleanup.sweep()
+    sweeper.sweep()
     assert reconcile()[0] == 0
 
 
@@ -426,7 +428,7 @@ def test_the_last_copy_of_a_photo_whose_group_is_gone_is_kept_for_a_month(
     code, report = reconcile("--fix")
     assert (code, counts(report)) == (1, {"photo-without-row": 1})
     assert other in stored(bucket)
-    monkeypatch.setattr(reconciliation, "ORIGINALS_GRACE", timedelta(seconds=-5))
+    monkeypatch.setattr(compare, "ORIGINALS_GRACE", timedelta(seconds=-5))
     code, report = reconcile("--fix")
     assert code == 0, report
     assert other not in stored(bucket)
@@ -486,7 +488,7 @@ def test_a_photo_somebody_is_at_is_left_for_the_next_time(photo, bucket):
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_runs_at_a_time(photo):
-    with cleanup.alone(reconciliation.LOCK):
+    with sweeper.alone(compare.LOCK):
         errors: list[str] = []
 
         def run() -> None:
@@ -518,7 +520,7 @@ def test_while_photos_arrive_nothing_is_lost(cleo, whole, bucket):
     def ingest(number: int) -> None:
         try:
             for turn in range(4):
-                data = drawing.jpeg(seed=200 + number * 10 + turn)
+                data = drawn_pictures.jpeg(seed=200 + number * 10 + turn)
                 ticket = cleo.announce_one(data)
                 assert put(ticket["upload"], data).status == 200
                 # Perhaps the comparison was quicker: 200, or 202.

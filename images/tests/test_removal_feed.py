@@ -8,14 +8,14 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory
-from images import cleanup
+from images.lifecycle import sweeper
 from images.models import Image, Tombstone
-from images.tests import albums, drawing
-from images.tests.albums import refused
-from images.tests.story import Guest
+from images.tests import bulk_rows, drawn_pictures
+from images.tests.bulk_rows import refused
+from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -30,7 +30,7 @@ def host(ada, signed_in):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawing.jpeg())
+    return cleo.send_and_process(drawn_pictures.jpeg())
 
 
 @pytest.fixture
@@ -58,7 +58,9 @@ def move(client, image, group):
 
 
 def bound_to(user, *groups):
-    _, key = keys.issue(user, name="x", scopes=["read"], group_ids=[group.pk for group in groups])
+    _, key = api_keys.issue(
+        user, name="x", scopes=["read"], group_ids=[group.pk for group in groups]
+    )
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
     return client
@@ -68,7 +70,7 @@ def purge_everything_trashed():
     long_ago = timezone.now() - timedelta(days=31)
     Image.objects.trashed().update(trashed_at=long_ago)
     Group.objects.exclude(trashed_at=None).update(trashed_at=long_ago)
-    cleanup.sweep()
+    sweeper.sweep()
 
 
 # --- What is in it --------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def test_what_was_restored_is_not_gone_but_changed(host, ben, image, signed_in):
     assert host.post(f"{URL}{image.pk}/restore/").status_code == 200
     client = signed_in(ben)
     assert gone(client) == []
-    assert albums.ids(client.get(URL, {"updated_since": before})) == [str(image.pk)]
+    assert bulk_rows.ids(client.get(URL, {"updated_since": before})) == [str(image.pk)]
 
 
 def test_photos_of_a_trashed_group_are_gone_and_come_back_with_it(
@@ -118,7 +120,7 @@ def test_photos_of_a_trashed_group_are_gone_and_come_back_with_it(
     before = timezone.now().isoformat()
     host.post(f"{path}restore/")
     assert gone(client) == []
-    assert albums.ids(client.get(URL, {"updated_since": before})) == [str(image.pk)]
+    assert bulk_rows.ids(client.get(URL, {"updated_since": before})) == [str(image.pk)]
 
 
 @pytest.mark.parametrize("what", ["photo", "group"])
@@ -156,14 +158,14 @@ def test_what_was_moved_is_gone_for_who_does_not_see_it_there(
 
 
 def test_a_key_for_some_groups_is_told_of_those(host, ben, group, image, elsewhere, cleo):
-    other = Guest(InvitationFactory(group=elsewhere)).send_and_process(drawing.jpeg(seed=2))
+    other = Guest(InvitationFactory(group=elsewhere)).send_and_process(drawn_pictures.jpeg(seed=2))
     trash(host, image)
     trash(host, other)
     assert gone(bound_to(ben, group)) == [str(image.pk)]
     assert gone(bound_to(ben, group, elsewhere)) == [str(image.pk), str(other.pk)]
     purge_everything_trashed()
     assert gone(bound_to(ben, group)) == [str(image.pk)]
-    third = cleo.send_and_process(drawing.jpeg(seed=3))
+    third = cleo.send_and_process(drawn_pictures.jpeg(seed=3))
     host.delete(f"/api/v1/groups/{group.pk}/")
     assert gone(bound_to(ben, elsewhere)) == [str(other.pk)]
     assert str(third.pk) in gone(bound_to(ben, group))
@@ -171,7 +173,7 @@ def test_a_key_for_some_groups_is_told_of_those(host, ben, group, image, elsewhe
 
 def test_guests_are_told_of_their_own_and_of_what_the_gallery_showed(host, group, cleo, image):
     emil = Guest(InvitationFactory(group=group, name="Emil"))
-    unapproved = cleo.send_and_process(drawing.jpeg(seed=2))
+    unapproved = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
     Group.objects.update(visibility="gallery")
     Image.objects.filter(pk=image.pk).update(moderation="approved")
     trash(host, image)
@@ -204,9 +206,9 @@ def test_pages_of_all_kinds_follow_each_other_by_time(host, ben, group, elsewher
     """Of many removals, some at the very same time, each is on one page, once."""
     now = timezone.now()
     for number in range(4):
-        albums.photo(elsewhere)
-        albums.photo(group, trashed_at=now - timedelta(days=number // 2))
-        Image.objects.filter(pk=albums.photo(group).pk).delete()
+        bulk_rows.photo(elsewhere)
+        bulk_rows.photo(group, trashed_at=now - timedelta(days=number // 2))
+        Image.objects.filter(pk=bulk_rows.photo(group).pk).delete()
     host.delete(f"/api/v1/groups/{elsewhere.pk}/")
     client, seen = signed_in(ben), []
     everything = gone(client, limit=200)
@@ -228,7 +230,7 @@ def test_pages_of_all_kinds_follow_each_other_by_time(host, ben, group, elsewher
 
 
 def test_it_is_narrowed_by_group_and_ids_and_by_nothing_else(host, group, elsewhere, ben):
-    one, other = albums.photo(group), albums.photo(elsewhere)
+    one, other = bulk_rows.photo(group), bulk_rows.photo(elsewhere)
     for image in (one, other):
         trash(host, image)
     assert gone(host, group=str(group.pk)) == [str(one.pk)]
@@ -246,8 +248,8 @@ def test_tombstones_are_forgotten_after_a_year(host, image, settings):
     purge_everything_trashed()
     assert gone(host) == [str(image.pk)]
     Tombstone.objects.update(removed_at=timezone.now() - timedelta(days=399))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Tombstone.objects.exists()
     Tombstone.objects.update(removed_at=timezone.now() - timedelta(days=401))
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Tombstone.objects.exists()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image, ImageChops
 
-from images.media import formats, pixels, rendering, variants
-from images.tests import drawing, drawn_profiles
-from images.tests.drawing import BLUE, GREEN, RED, YELLOW
+from images.photofile import formats, rendering, variants
+from images.photofile.rendering import decode
+from images.tests import drawn_pictures, drawn_profiles
+from images.tests.drawn_pictures import BLUE, GREEN, RED, YELLOW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 Colour = tuple[int, int, int]
 
 CAN_BE_TURNED = [
-    *(drawing.jpeg, drawing.png, drawing.heic),
-    *(drawing.webp, drawing.avif, drawing.tiff_file),
+    *(drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic),
+    *(drawn_pictures.webp, drawn_pictures.avif, drawn_pictures.tiff_file),
 ]
-EVERY_FORMAT = [*CAN_BE_TURNED, drawing.gif, drawing.bmp]
+EVERY_FORMAT = [*CAN_BE_TURNED, drawn_pictures.gif, drawn_pictures.bmp]
 
 
 def render(data: bytes, folder: Path) -> dict[str, rendering.Rendered]:
@@ -86,7 +87,7 @@ def test_the_header_tells_the_upright_size(draw: Any, orientation: int, tmp_path
 
 @pytest.mark.parametrize("orientation", [None, 0, 9])
 def test_an_unknown_orientation_turns_nothing(orientation: int | None, tmp_path: Path):
-    variant = render(drawing.jpeg(width=900, height=600, orientation=orientation), tmp_path)
+    variant = render(drawn_pictures.jpeg(width=900, height=600, orientation=orientation), tmp_path)
     assert_close(corners(variant["thumb"].path), [RED, GREEN, BLUE, YELLOW], tolerance=12)
 
 
@@ -117,7 +118,9 @@ def test_the_fullsize_rule(source: variants.Size, fullsize: variants.Size):
     assert rendering.target_size(source, variants.FULLSIZE) == fullsize
 
 
-@pytest.mark.parametrize("draw", [drawing.jpeg, drawing.png, drawing.tiff_file, drawing.bmp])
+@pytest.mark.parametrize(
+    "draw", [drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.tiff_file, drawn_pictures.bmp]
+)
 @pytest.mark.parametrize(
     "size",
     [(1, 1), (100, 50), (2049, 64), (4032, 64), (4033, 67), (9000, 8), (1, 65500), (65500, 1)],
@@ -138,7 +141,7 @@ def test_files_have_the_size_of_the_rule(draw: Any, size: variants.Size, tmp_pat
 
 def test_only_the_wanted_sizes_are_written(tmp_path: Path):
     path = tmp_path / "photo"
-    path.write_bytes(drawing.jpeg(width=900, height=600))
+    path.write_bytes(drawn_pictures.jpeg(width=900, height=600))
     header = rendering.inspect(path)
     into = tmp_path / "out"
     into.mkdir()
@@ -177,10 +180,10 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path):
 
 def test_shrinking_agrees_with_pillow():
     """The resizer works on Pillow's memory; an upgrade of either must not tear that apart."""
-    picture = drawing.picture(width=640, height=480)
+    picture = drawn_pictures.picture(width=640, height=480)
     for mode in ("RGB", "L", "CMYK", "RGBA"):
         source = picture.convert(mode)
-        ours = pixels.shrunk(source, (200, 150))
+        ours = decode.shrunk(source, (200, 150))
         pillows = source.resize((200, 150), Image.Resampling.LANCZOS)
         assert ours.mode == mode
         difference = [abs(a - b) for a, b in zip(ours.tobytes(), pillows.tobytes(), strict=True)]
@@ -193,11 +196,11 @@ def test_shrinking_agrees_with_pillow():
 def test_shrinking_by_bands_is_shrinking(
     mode: str, size: variants.Size, monkeypatch: pytest.MonkeyPatch
 ):
-    picture = drawing.picture(width=size[0], height=size[1]).convert(mode)
-    at_once = pixels.shrunk(picture, rendering.target_size(size, variants.FULLSIZE))
+    picture = drawn_pictures.picture(width=size[0], height=size[1]).convert(mode)
+    at_once = decode.shrunk(picture, rendering.target_size(size, variants.FULLSIZE))
     data = memoryview(picture.tobytes())
-    rows = pixels._Rows(data, mode, size, len(data) // size[1])
-    monkeypatch.setattr(pixels, "_BAND_PIXELS", 1_000_000)
+    rows = decode._Rows(data, mode, size, len(data) // size[1])
+    monkeypatch.setattr(decode, "_BAND_PIXELS", 1_000_000)
     by_bands = rows.shrunk(variants.FULLSIZE)
     assert by_bands.mode == mode
     assert by_bands.size == at_once.size
@@ -206,9 +209,9 @@ def test_shrinking_by_bands_is_shrinking(
 
 
 def test_bands_fit_into_a_picture_of_any_height(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pixels, "_BAND_PIXELS", 4000)
+    monkeypatch.setattr(decode, "_BAND_PIXELS", 4000)
     for height in [5760, *range(2100, 12_000, 37)]:
-        rows = pixels._Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
+        rows = decode._Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
         small = rows.shrunk(variants.FULLSIZE)
         assert small.size == rendering.target_size((8, height), variants.FULLSIZE)
 
@@ -250,7 +253,7 @@ P3_TO_SRGB = ((1.22494, -0.22494, 0), (-0.04206, 1.04206, 0), (-0.01964, -0.0786
 ADOBE_TO_SRGB = ((1.39836, -0.39836, 0), (0, 1, 0), (0, -0.04293, 1.04293))
 
 
-@pytest.mark.parametrize("draw", [drawing.jpeg, drawing.png, drawing.heic])
+@pytest.mark.parametrize("draw", [drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic])
 @pytest.mark.parametrize(
     ("icc", "gamma", "matrix"),
     [
@@ -265,7 +268,7 @@ def test_wide_colours_become_srgb(
     assert max(abs(a - b) for a, b in zip(expected[0], PATCHES[0], strict=True)) > 15
     rendered = render(
         draw(image=patches(), icc=icc, quality=95)
-        if draw is not drawing.png
+        if draw is not drawn_pictures.png
         else draw(image=patches(), icc=icc),
         tmp_path,
     )
@@ -277,12 +280,14 @@ def test_wide_colours_become_srgb(
     "icc", [None, drawn_profiles.srgb(), drawn_profiles.srgb("of somebody"), b"broken", b"\0" * 200]
 )
 def test_srgb_and_unusable_profiles_change_nothing(icc: bytes | None, tmp_path: Path):
-    rendered = render(drawing.jpeg(image=patches(), icc=icc, quality=95), tmp_path)
+    rendered = render(drawn_pictures.jpeg(image=patches(), icc=icc, quality=95), tmp_path)
     assert_close(corners(rendered["fullsize"].path), PATCHES, tolerance=6)
 
 
 def test_a_profile_of_other_channels_changes_nothing(tmp_path: Path):
-    rendered = render(drawing.jpeg(image=patches("L"), icc=drawn_profiles.display_p3()), tmp_path)
+    rendered = render(
+        drawn_pictures.jpeg(image=patches("L"), icc=drawn_profiles.display_p3()), tmp_path
+    )
     grey = [patches("L").getpixel(xy) for xy in ((50, 50), (350, 50), (50, 350), (350, 350))]
     assert_close(corners(rendered["fullsize"].path), [(g, g, g) for g in grey], tolerance=4)
 
@@ -298,9 +303,9 @@ def _png(width: int, height: int, *, depth: int, colour_type: int, rows: bytes) 
     head = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
-        + drawing.chunk(b"IHDR", head)
-        + drawing.chunk(b"IDAT", zlib.compress(rows))
-        + drawing.chunk(b"IEND", b"")
+        + drawn_pictures.chunk(b"IHDR", head)
+        + drawn_pictures.chunk(b"IDAT", zlib.compress(rows))
+        + drawn_pictures.chunk(b"IEND", b"")
     )
 
 
@@ -328,7 +333,7 @@ PALE_GREYS: list[Colour] = [tuple((level * 128 + 255 * 127) // 255 for level in 
 
 KINDS = {
     "grey JPEG": (_file(patches("L"), "JPEG"), GREYS),
-    "progressive JPEG": (drawing.jpeg(image=patches(), progressive=True), PATCHES),
+    "progressive JPEG": (drawn_pictures.jpeg(image=patches(), progressive=True), PATCHES),
     "4:4:4 JPEG": (_file(patches(), "JPEG", subsampling=0), PATCHES),
     "CMYK JPEG": (_file(patches("CMYK"), "JPEG", quality=95), PATCHES),
     "grey PNG": (_file(patches("L"), "PNG"), GREYS),
@@ -342,8 +347,8 @@ KINDS = {
         _file(patches("L").point(lambda level: 255 * (level > 100)).convert("1"), "PNG"),
         [(255 * (g > 100),) * 3 for g, *_ in GREYS],
     ),
-    "transparent HEIC": (drawing.heic(image=_shown_on_white(patches()), quality=95), PALE),
-    "grey HEIC": (drawing.heic(image=patches("L"), quality=95), GREYS),
+    "transparent HEIC": (drawn_pictures.heic(image=_shown_on_white(patches()), quality=95), PALE),
+    "grey HEIC": (drawn_pictures.heic(image=patches("L"), quality=95), GREYS),
 }
 
 
@@ -362,5 +367,5 @@ def test_what_is_transparent_does_not_bleed_its_hidden_colour(tmp_path: Path):
 
 def test_the_type_is_that_of_the_bytes(tmp_path: Path):
     path = tmp_path / "photo.jpg"
-    path.write_bytes(drawing.heic(width=90, height=60))
+    path.write_bytes(drawn_pictures.heic(width=90, height=60))
     assert rendering.inspect(path).format is formats.HEIC

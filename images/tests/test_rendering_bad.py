@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from images.media import exif, rendering
-from images.tests import drawing, real_photos
+from images.photofile import rendering
+from images.photofile.metadata import exif
+from images.tests import drawn_pictures, real_photos
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DRAW = [
-    *(drawing.jpeg, drawing.png, drawing.heic, drawing.webp),
-    *(drawing.avif, drawing.tiff_file, drawing.gif, drawing.bmp),
+    *(drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic, drawn_pictures.webp),
+    *(drawn_pictures.avif, drawn_pictures.tiff_file, drawn_pictures.gif, drawn_pictures.bmp),
 ]
 
 
@@ -78,7 +79,7 @@ def with_jpeg_size(data: bytes, width: int, height: int, marker: bytes) -> bytes
 
 def with_png_size(data: bytes, width: int, height: int) -> bytes:
     head = width.to_bytes(4) + height.to_bytes(4) + data[24:29]
-    return data[:8] + drawing.chunk(b"IHDR", head) + data[33:]
+    return data[:8] + drawn_pictures.chunk(b"IHDR", head) + data[33:]
 
 
 def with_heic_size(data: bytes, width: int, height: int) -> bytes:
@@ -92,10 +93,10 @@ def one_scan_per_component(data: bytes) -> bytes:
     return data[:at] + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + data[at + 14 :]
 
 
-BASELINE = drawing.jpeg(width=60, height=40)
-PROGRESSIVE = drawing.jpeg(width=60, height=40, progressive=True)
-PNG = drawing.png(width=60, height=40)
-HEIC = drawing.heic(width=64, height=64)
+BASELINE = drawn_pictures.jpeg(width=60, height=40)
+PROGRESSIVE = drawn_pictures.jpeg(width=60, height=40, progressive=True)
+PNG = drawn_pictures.png(width=60, height=40)
+HEIC = drawn_pictures.heic(width=64, height=64)
 
 TOO_MANY = {
     "baseline JPEG": with_jpeg_size(BASELINE, 65000, 65000, b"\xc0"),
@@ -138,10 +139,10 @@ def test_a_jpeg_of_a_thousand_scans_is_refused(tmp_path: Path):
 
 
 BETWEEN_SCANS = {
-    "a comment": drawing.segment(0xFE, b"\xff\xd9"),
-    "a table": drawing.segment(0xC4, b"\x13\0\2" + bytes(14) + b"\xff\xd9"),
-    "an application's": drawing.segment(0xE5, b"\xff\xd9" * 1000),
-    "junk and fill bytes": b"\0\0\xff\xff" + drawing.segment(0xFE, b"\xff\xd9"),
+    "a comment": drawn_pictures.segment(0xFE, b"\xff\xd9"),
+    "a table": drawn_pictures.segment(0xC4, b"\x13\0\2" + bytes(14) + b"\xff\xd9"),
+    "an application's": drawn_pictures.segment(0xE5, b"\xff\xd9" * 1000),
+    "junk and fill bytes": b"\0\0\xff\xff" + drawn_pictures.segment(0xFE, b"\xff\xd9"),
     "what decoders search on behind": b"\xff\5\xff\xff",
 }
 
@@ -161,7 +162,7 @@ def test_an_end_that_is_none_does_not_end_the_count_of_scans(between: bytes, tmp
 
 def test_scans_behind_the_end_or_in_a_comment_do_not_count(tmp_path: Path):
     scan = PROGRESSIVE.rindex(b"\xff\xda")
-    comment = drawing.segment(0xFE, b"\xff\xda\0\2" * 1000)
+    comment = drawn_pictures.segment(0xFE, b"\xff\xda\0\2" * 1000)
     path = tmp_path / "photo"
     path.write_bytes(PROGRESSIVE[:scan] + comment + PROGRESSIVE[scan:] + PROGRESSIVE[scan:-2] * 400)
     assert len(render(path)) == 5
@@ -169,7 +170,7 @@ def test_scans_behind_the_end_or_in_a_comment_do_not_count(tmp_path: Path):
 
 def test_millions_of_segments_between_scans_are_not_walked(tmp_path: Path):
     scan = PROGRESSIVE.rindex(b"\xff\xda")
-    comments = drawing.segment(0xFE, b"") * 3_000_000
+    comments = drawn_pictures.segment(0xFE, b"") * 3_000_000
     started = time.process_time()
     assert refusal(PROGRESSIVE[:scan] + comments + PROGRESSIVE[scan:], tmp_path) == "damaged"
     assert time.process_time() - started < 0.5
@@ -189,8 +190,8 @@ def test_a_picture_without_pixels_is_damaged(data: bytes, tmp_path: Path):
 
 def test_metadata_beyond_measure_does_not_reach_the_decoder(tmp_path: Path):
     """Pillow alone would keep every one of these, and multiply the EXIF by its entries."""
-    picture = drawing.jpeg(width=300, height=200)
-    noise = b"".join(drawing.segment(0xE5, b"\0" * 60_000) for _ in range(300))
+    picture = drawn_pictures.jpeg(width=300, height=200)
+    noise = b"".join(drawn_pictures.segment(0xE5, b"\0" * 60_000) for _ in range(300))
     path = tmp_path / "photo.jpg"
     path.write_bytes(picture[:2] + noise + picture[2:])
     assert len(render(path)) == 5
@@ -206,7 +207,7 @@ def test_a_missing_file_is_not_a_bad_picture(tmp_path: Path):
 
 def test_a_file_that_goes_missing_is_not_a_bad_picture(tmp_path: Path):
     path = tmp_path / "photo"
-    path.write_bytes(drawing.jpeg(width=60, height=40))
+    path.write_bytes(drawn_pictures.jpeg(width=60, height=40))
     header = rendering.inspect(path)
     path.unlink()
     with pytest.raises(FileNotFoundError):
@@ -215,7 +216,7 @@ def test_a_file_that_goes_missing_is_not_a_bad_picture(tmp_path: Path):
 
 def test_a_missing_folder_is_not_a_bad_picture(tmp_path: Path):
     path = tmp_path / "photo"
-    path.write_bytes(drawing.jpeg(width=60, height=40))
+    path.write_bytes(drawn_pictures.jpeg(width=60, height=40))
     header = rendering.inspect(path)
     with pytest.raises(FileNotFoundError):
         rendering.render(path, header=header, into=tmp_path / "gone")
@@ -241,7 +242,7 @@ except MemoryError:
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory the way Linux does")
 def test_a_lack_of_memory_is_not_a_bad_picture(tmp_path: Path):
     path = tmp_path / "photo"
-    path.write_bytes(drawing.png(width=6000, height=4000))
+    path.write_bytes(drawn_pictures.png(width=6000, height=4000))
     command = [sys.executable, "-c", OUT_OF_MEMORY, str(path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.stdout.strip() == "MemoryError", answer.stderr
@@ -250,7 +251,7 @@ def test_a_lack_of_memory_is_not_a_bad_picture(tmp_path: Path):
 def test_a_time_limit_is_not_a_bad_picture(tmp_path: Path):
     """Celery raises it in the midst of decoding, as this alarm does."""
     path = tmp_path / "photo"
-    path.write_bytes(drawing.png(width=3000, height=2000))
+    path.write_bytes(drawn_pictures.png(width=3000, height=2000))
     header = rendering.inspect(path)
 
     def ring(*_: object) -> None:

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from images import processing, tasks
-from images.media import bare, jpeg, rendering, variants
-from images.tests import drawing, real_photos
-from images.tests.drawing import SECRET, segment
+from images import tasks
+from images.photofile import rendering, variants
+from images.photofile.containers import jpeg
+from images.photofile.rendering import verify
+from images.processing import claims
+from images.tests import drawn_pictures, real_photos
+from images.tests.drawn_pictures import SECRET, segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from images.media.storage import PhotoStorage
-    from images.tests.story import Guest
+    from images.storage.objects import PhotoStorage
+    from images.tests.guest_client import Guest
 
 EXIFTOOL = shutil.which("exiftool")
 
@@ -64,21 +67,21 @@ def test_exiftool_is_installed_where_tests_decide():
 
 
 WITH_EXIF = [
-    *(drawing.jpeg, drawing.png, drawing.heic),
-    *(drawing.webp, drawing.avif, drawing.tiff_file),
+    *(drawn_pictures.jpeg, drawn_pictures.png, drawn_pictures.heic),
+    *(drawn_pictures.webp, drawn_pictures.avif, drawn_pictures.tiff_file),
 ]
 
 
-@pytest.mark.parametrize("draw", [*WITH_EXIF, drawing.gif, drawing.bmp])
+@pytest.mark.parametrize("draw", [*WITH_EXIF, drawn_pictures.gif, drawn_pictures.bmp])
 def test_no_variant_of_a_stuffed_file_carries_anything(draw: Any, tmp_path: Path):
     source = tmp_path / "original"
     extra = {"orientation": 6} if draw in WITH_EXIF else {}
     source.write_bytes(draw(width=900, height=600, stuffed=True, **extra))
-    assert source.read_bytes().count(SECRET) >= (3 if draw is not drawing.bmp else 1)
+    assert source.read_bytes().count(SECRET) >= (3 if draw is not drawn_pictures.bmp else 1)
     rendered = render(source, tmp_path)
     for variant in rendered:
         assert SECRET not in variant.path.read_bytes()
-        bare.prove(variant.path)
+        verify.assert_metadata_free(variant.path)
     if EXIFTOOL:
         found = leaks(source, *(variant.path for variant in rendered))
         told = found.pop(str(source))
@@ -120,19 +123,19 @@ def test_a_size_that_carries_more_than_pixels_is_not_handed_on(
     size: str, tmp_path: Path, careless_writer: Callable[[str], None]
 ):
     source = tmp_path / "original"
-    source.write_bytes(drawing.jpeg(width=3000, height=2000))
+    source.write_bytes(drawn_pictures.jpeg(width=3000, height=2000))
     careless_writer(size)
-    with pytest.raises(bare.NotBare):
+    with pytest.raises(verify.MetadataFound):
         render(source, tmp_path)
 
 
 def test_a_worker_shows_nothing_that_carries_more_than_pixels(
     cleo: Guest, bucket: PhotoStorage, careless_writer: Callable[[str], None]
 ):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     careless_writer("thumb")
-    for _ in range(processing.MAX_ATTEMPTS):
-        with contextlib.suppress(bare.NotBare):
+    for _ in range(claims.MAX_ATTEMPTS):
+        with contextlib.suppress(verify.MetadataFound):
             tasks.process_upload(str(upload.pk))
     upload.refresh_from_db()
     assert (upload.status, upload.failure) == ("failed", "crashed")
@@ -143,7 +146,7 @@ def test_a_worker_shows_nothing_that_carries_more_than_pixels(
 @pytest.fixture
 def rendered(tmp_path: Path) -> Path:
     source = tmp_path / "original"
-    source.write_bytes(drawing.jpeg(width=300, height=200))
+    source.write_bytes(drawn_pictures.jpeg(width=300, height=200))
     return render(source, tmp_path)[0].path
 
 
@@ -174,17 +177,17 @@ TAMPERED = {
     "half a head": lambda data: data[:100],
     "only a start": lambda data: data[:2],
     "nothing": lambda data: b"",
-    "a PNG": lambda data: drawing.png(width=10, height=10),
-    "a progressive JPEG": lambda data: drawing.jpeg(
+    "a PNG": lambda data: drawn_pictures.png(width=10, height=10),
+    "a progressive JPEG": lambda data: drawn_pictures.jpeg(
         exif=b"", width=90, height=60, progressive=True
     ),
-    "a source": lambda data: drawing.jpeg(width=90, height=60),
+    "a source": lambda data: drawn_pictures.jpeg(width=90, height=60),
 }
 
 
 @pytest.mark.parametrize("name", TAMPERED)
 def test_a_file_that_carries_more_than_pixels_is_not_bare(name: str, rendered: Path):
-    bare.prove(rendered)
+    verify.assert_metadata_free(rendered)
     rendered.write_bytes(TAMPERED[name](rendered.read_bytes()))
-    with pytest.raises(bare.NotBare):
-        bare.prove(rendered)
+    with pytest.raises(verify.MetadataFound):
+        verify.assert_metadata_free(rendered)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from images.media import bad_picture, rendering, webp
-from images.tests import drawing, drawn_exif
+from images.photofile import bad_picture, rendering
+from images.photofile.containers import webp
+from images.tests import drawn_exif, drawn_pictures
 from images.tests.drawn_exif import LONG, SHORT
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def with_size_in_ispe(data: bytes, width: int, height: int) -> bytes:
 
 def webp_canvas(width: int, height: int) -> bytes:
     """A small picture on a canvas of another size."""
-    still = drawing.webp_of_one_colour(10, 10)[12:]
+    still = drawn_pictures.webp_of_one_colour(10, 10)[12:]
     extended = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     chunks = b"VP8X" + struct.pack("<L", 10) + extended + still
     return b"RIFF" + struct.pack("<L", len(chunks) + 4) + b"WEBP" + chunks
@@ -111,18 +112,18 @@ def webp_canvas(width: int, height: int) -> bytes:
 def png_header(width: int, height: int) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
     packed = zlib.compress(bytes(1_000_000))
-    body = drawing.chunk(b"IHDR", head) + drawing.chunk(b"IDAT", packed)
-    return b"\x89PNG\r\n\x1a\n" + body + drawing.chunk(b"IEND", b"")
+    body = drawn_pictures.chunk(b"IHDR", head) + drawn_pictures.chunk(b"IDAT", packed)
+    return b"\x89PNG\r\n\x1a\n" + body + drawn_pictures.chunk(b"IEND", b"")
 
 
 TOO_MANY = {
-    "webp": drawing.webp_of_one_colour(16383, 16383),
-    "webp a little": drawing.webp_of_one_colour(8001, 8001),
+    "webp": drawn_pictures.webp_of_one_colour(16383, 16383),
+    "webp a little": drawn_pictures.webp_of_one_colour(8001, 8001),
     "webp canvas": webp_canvas(16384, 16384),
     "webp canvas of 2^48": webp_canvas(2**24, 2**24),
-    "avif": with_size_in_ispe(drawing.avif(width=64, height=64), 16000, 16000),
-    "avif of 2^62": with_size_in_ispe(drawing.avif(width=64, height=64), 2**31, 2**31),
-    "heic": with_size_in_ispe(drawing.heic(width=64, height=64), 16000, 16000),
+    "avif": with_size_in_ispe(drawn_pictures.avif(width=64, height=64), 16000, 16000),
+    "avif of 2^62": with_size_in_ispe(drawn_pictures.avif(width=64, height=64), 2**31, 2**31),
+    "heic": with_size_in_ispe(drawn_pictures.heic(width=64, height=64), 16000, 16000),
     "tiff": tiff_header(65535, 65535),
     "tiff of 2^62": tiff_header(2**31, 2**31),
     "tiff tile": tiff_header(100, 100, tags={322: (LONG, 2**16), 323: (LONG, 2**16)}),
@@ -149,7 +150,7 @@ def test_pixels_beyond_the_budget_cost_neither_time_nor_memory(tmp_path: Path):
 
 
 def png_with(*chunks: bytes) -> bytes:
-    data = drawing.png(width=300, height=200)
+    data = drawn_pictures.png(width=300, height=200)
     return data[:33] + b"".join(chunks) + data[33:]
 
 
@@ -159,7 +160,7 @@ def zeros(megabytes: int) -> bytes:
 
 def webp_of_frames(count: int) -> bytes:
     frame = bytes(6) + (299).to_bytes(3, "little") + (199).to_bytes(3, "little") + b"\x64\0\0\0"
-    frame += drawing.webp_of_one_colour(300, 200)[12:]
+    frame += drawn_pictures.webp_of_one_colour(300, 200)[12:]
     canvas = (299).to_bytes(3, "little") + (199).to_bytes(3, "little")
     chunks = b"VP8X" + struct.pack("<L", 10) + b"\x02\0\0\0" + canvas
     chunks += b"ANIM" + struct.pack("<L", 6) + bytes(6)
@@ -176,13 +177,13 @@ def webp_of_empty_frames(count: int, chunks: int, *, depth: int = 1) -> bytes:
 
 
 def gif_of_frames(count: int) -> bytes:
-    data = drawing.gif(width=300, height=200)
+    data = drawn_pictures.gif(width=300, height=200)
     frame = data.index(b",\0\0\0\0")
     return data[:frame] + data[frame:-1] * count + b";"
 
 
 def tiff_of_pages(count: int) -> bytes:
-    data = drawing.tiff_file(width=300, height=200)
+    data = drawn_pictures.tiff_file(width=300, height=200)
     (entries,) = struct.unpack_from("<H", data, 8)
     pages = b""
     for _ in range(count):
@@ -194,7 +195,7 @@ def tiff_of_pages(count: int) -> bytes:
 
 def tiff_of_tags(count: int) -> bytes:
     """Each claims the same megabyte."""
-    data = drawing.tiff_file(width=300, height=200)
+    data = drawn_pictures.tiff_file(width=300, height=200)
     (entries,) = struct.unpack_from("<H", data, 8)
     directory = data[10 : 10 + 12 * entries]
     at = len(data)
@@ -210,22 +211,26 @@ def much_besides() -> dict[str, tuple[bytes, str]]:
     """Files by name, and what is to become of each."""
     return {
         "text of a gigabyte": (
-            png_with(*[drawing.chunk(b"zTXt", b"a\0\0" + zeros(20))] * 50),
+            png_with(*[drawn_pictures.chunk(b"zTXt", b"a\0\0" + zeros(20))] * 50),
             "300x200",
         ),
         "profile of a gigabyte": (
-            png_with(drawing.chunk(b"iCCP", b"a\0\0" + zeros(100))),
+            png_with(drawn_pictures.chunk(b"iCCP", b"a\0\0" + zeros(100))),
             "300x200",
         ),
         "300 profiles": (
-            png_with(drawing.chunk(b"iCCP", b"a\0\0" + zeros(5)) * 300),
+            png_with(drawn_pictures.chunk(b"iCCP", b"a\0\0" + zeros(5)) * 300),
             "300x200",
         ),
-        "a million chunks": (png_with(drawing.chunk(b"juNk", b"") * 1_000_000), "damaged"),
+        "a million chunks": (png_with(drawn_pictures.chunk(b"juNk", b"") * 1_000_000), "damaged"),
         "apng of 3000 frames": (
             png_with(
-                drawing.chunk(b"acTL", struct.pack(">II", 3000, 0)),
-                *[drawing.chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 300, 200, 0, 0, 1, 1, 0, 0))]
+                drawn_pictures.chunk(b"acTL", struct.pack(">II", 3000, 0)),
+                *[
+                    drawn_pictures.chunk(
+                        b"fcTL", struct.pack(">IIIIIHHBB", 0, 300, 200, 0, 0, 1, 1, 0, 0)
+                    )
+                ]
                 * 3000,
             ),
             "300x200",
@@ -233,7 +238,7 @@ def much_besides() -> dict[str, tuple[bytes, str]]:
         "webp of 3000 frames": (webp_of_frames(3000), "300x200"),
         "webp of a million chunks": (
             (lambda data: data + (b"junk" + bytes(4)) * 1_000_000)(
-                drawing.webp(width=300, height=200)
+                drawn_pictures.webp(width=300, height=200)
             ),
             "damaged",
         ),
@@ -248,8 +253,8 @@ def much_besides() -> dict[str, tuple[bytes, str]]:
         "tiff of 1000 tags of a megabyte": (tiff_of_tags(1000), "300x200"),
         "tiff of 65535 tags": (tiff_of_tags(65535), "damaged"),
         "jpeg of 100000 segments": (
-            (lambda data: data[:2] + drawing.segment(0xE5, b"") * 100_000 + data[2:])(
-                drawing.jpeg(width=300, height=200)
+            (lambda data: data[:2] + drawn_pictures.segment(0xE5, b"") * 100_000 + data[2:])(
+                drawn_pictures.jpeg(width=300, height=200)
             ),
             "damaged",
         ),
@@ -326,7 +331,7 @@ def tiff_of_planes(size: tuple[int, int], data: bytes, *, byte_sizes_told: bool 
 
 def jpeg_of_scans(width: int, height: int, count: int, *, mode: str = "RGB") -> bytes:
     """Progressive; the last scan stands there again and again."""
-    picture = drawing.picture(width=width, height=height).convert(mode)
+    picture = drawn_pictures.picture(width=width, height=height).convert(mode)
     data = saved(picture, "JPEG", progressive=True, subsampling=0)
     last = data.rindex(b"\xff\xda")
     more = count - data.count(b"\xff\xda")
@@ -339,7 +344,7 @@ def test_scans_and_padding_within_a_tiff_are_bounded_by_its_header(tmp_path: Pat
     tile = jpeg_of_scans(512, 512, 90)
     square = jpeg_of_scans(3840, 3840, 90)
     plane = jpeg_of_scans(1000, 1000, 90, mode="L")
-    end_in_a_comment = drawing.segment(0xFE, b"\xff\xd9")
+    end_in_a_comment = drawn_pictures.segment(0xFE, b"\xff\xd9")
     air = zlib.compress(bytes(16 * 1_000_000 * 3), 9)
     expected = {
         "strips": (
@@ -397,11 +402,11 @@ def test_scans_and_padding_within_a_tiff_are_bounded_by_its_header(tmp_path: Pat
 def test_a_decoder_that_asks_for_more_than_a_photo_needs_gets_nothing(tmp_path: Path):
     """64 megapixels take more than is granted here. Some decoders say so, others say "broken"."""
     files = {
-        "photo": drawing.jpeg(width=900, height=600),
-        "webp": drawing.webp_of_one_colour(8000, 8000),
+        "photo": drawn_pictures.jpeg(width=900, height=600),
+        "webp": drawn_pictures.webp_of_one_colour(8000, 8000),
         "png": saved(one_colour(8000, 8000), "PNG", compress_level=1),
-        "heic": drawing.heic_of_tiles(8000, 8000),
-        "next photo": drawing.webp(width=900, height=600),
+        "heic": drawn_pictures.heic_of_tiles(8000, 8000),
+        "next photo": drawn_pictures.webp(width=900, height=600),
     }
     # Less than any of them needs to decode: what is refused later, at resizing, ends the process.
     told = outcomes(files, tmp_path, growth=150 * 1024 * 1024)
@@ -418,7 +423,7 @@ def test_a_picture_larger_than_its_boxes_say_is_not_decoded_beyond_the_bound(tmp
             "avif": re.sub(
                 rb"(?<=ispe\0\0\0\0).{8}",
                 struct.pack(">II", 64, 64),
-                drawing.avif(width=2048, height=2048),
+                drawn_pictures.avif(width=2048, height=2048),
                 flags=re.DOTALL,
             )
         },
@@ -433,7 +438,7 @@ def test_a_picture_larger_than_its_boxes_say_is_not_decoded_beyond_the_bound(tmp
 
 
 def one_colour(width: int, height: int) -> Image.Image:
-    return Image.new("RGB", (width, height), drawing.BLUE)
+    return Image.new("RGB", (width, height), drawn_pictures.BLUE)
 
 
 def saved(image: Image.Image, format_: str, **options: Any) -> bytes:
@@ -447,8 +452,8 @@ def test_a_phone_s_200_megapixels_are_taken(tmp_path: Path):
     files = {
         "200 MP": saved(one_colour(16320, 12240), "JPEG"),
         "panorama": saved(one_colour(16383, 3500), "JPEG"),
-        "webp panorama": drawing.webp_of_one_colour(16383, 1000),
-        "65 MP HEIC": drawing.heic_of_tiles(8064, 8064),
+        "webp panorama": drawn_pictures.webp_of_one_colour(16383, 1000),
+        "65 MP HEIC": drawn_pictures.heic_of_tiles(8064, 8064),
     }
     told = outcomes(files, tmp_path)
     assert {name: outcome for name, (outcome, _, _) in told.items()} == {
@@ -464,39 +469,49 @@ def test_a_phone_s_200_megapixels_are_taken(tmp_path: Path):
 
 def test_the_header_of_a_phone_s_200_megapixels_as_heic_is_within_the_budget(tmp_path: Path):
     path = tmp_path / "photo.heic"
-    path.write_bytes(drawing.heic_of_tiles(16320, 12240))
+    path.write_bytes(drawn_pictures.heic_of_tiles(16320, 12240))
     header = rendering.inspect(path)
     assert (header.width, header.height) == (16320, 12240)
 
 
 LARGEST: dict[str, Callable[[], bytes]] = {
     "progressive JPEG": lambda: saved(
-        drawing.picture(width=7990, height=7990), "JPEG", progressive=True, subsampling=0
+        drawn_pictures.picture(width=7990, height=7990), "JPEG", progressive=True, subsampling=0
     ),
     "progressive CMYK": lambda: saved(
-        drawing.picture(width=7990, height=7990).convert("CMYK"), "JPEG", progressive=True
+        drawn_pictures.picture(width=7990, height=7990).convert("CMYK"), "JPEG", progressive=True
     ),
     "transparent PNG": lambda: saved(
-        drawing.picture(width=7990, height=7990).convert("RGBA"), "PNG", compress_level=1
+        drawn_pictures.picture(width=7990, height=7990).convert("RGBA"), "PNG", compress_level=1
     ),
     "transparent WebP": lambda: saved(
-        drawing.picture(width=7990, height=7990).convert("RGBA"), "WEBP", quality=50, method=0
+        drawn_pictures.picture(width=7990, height=7990).convert("RGBA"),
+        "WEBP",
+        quality=50,
+        method=0,
     ),
     "transparent AVIF": lambda: saved(
-        drawing.picture(width=7990, height=7990).convert("RGBA"), "AVIF", speed=10, quality=40
+        drawn_pictures.picture(width=7990, height=7990).convert("RGBA"),
+        "AVIF",
+        speed=10,
+        quality=40,
     ),
     "transparent TIFF": lambda: saved(
-        drawing.picture(width=7990, height=7990).convert("RGBA"), "TIFF", compression="tiff_lzw"
+        drawn_pictures.picture(width=7990, height=7990).convert("RGBA"),
+        "TIFF",
+        compression="tiff_lzw",
     ),
     "CMYK TIFF": lambda: saved(
-        drawing.picture(width=7990, height=7990).convert("CMYK"), "TIFF", compression="tiff_lzw"
+        drawn_pictures.picture(width=7990, height=7990).convert("CMYK"),
+        "TIFF",
+        compression="tiff_lzw",
     ),
     "GIF": lambda: saved(
-        drawing.picture(width=7990, height=7990).quantize(16), "GIF", transparency=3
+        drawn_pictures.picture(width=7990, height=7990).quantize(16), "GIF", transparency=3
     ),
-    "BMP": lambda: saved(drawing.picture(width=7990, height=7990), "BMP"),
-    "200 MP HEIC": lambda: drawing.heic_of_tiles(16320, 12240),
-    "50 MP HIF": lambda: drawing.heic(width=8640, height=5760, quality=40),
+    "BMP": lambda: saved(drawn_pictures.picture(width=7990, height=7990), "BMP"),
+    "200 MP HEIC": lambda: drawn_pictures.heic_of_tiles(16320, 12240),
+    "50 MP HIF": lambda: drawn_pictures.heic(width=8640, height=5760, quality=40),
 }
 
 

@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops, ImageCms
 
-from images.tests import drawing, drawn_exif, drawn_phones, drawn_profiles
+from images.tests import drawn_exif, drawn_phones, drawn_pictures, drawn_profiles
 from images.tests.test_rendering import (
     ADOBE_TO_SRGB,
     GREYS,
@@ -180,7 +180,7 @@ def pages() -> bytes:
 
 
 def with_cicp(data: bytes, *points: int) -> bytes:
-    return data[:33] + drawing.chunk(b"cICP", bytes(points)) + data[33:]
+    return data[:33] + drawn_pictures.chunk(b"cICP", bytes(points)) + data[33:]
 
 
 # A profile counts for more than code points in HEIF (MIAF, 7.3.6.4), and for less in PNG.
@@ -198,7 +198,7 @@ def heic_with_both(points: tuple[int, int], icc: bytes, *, is_profile_first: boo
 
 
 def png_with_both(points: tuple[int, int], icc: bytes) -> bytes:
-    return with_cicp(drawing.png(image=patches(), icc=icc), *points, 0, 1)
+    return with_cicp(drawn_pictures.png(image=patches(), icc=icc), *points, 0, 1)
 
 
 WITH_BOTH: dict[str, tuple[bytes, Any]] = {
@@ -209,7 +209,11 @@ WITH_BOTH: dict[str, tuple[bytes, Any]] = {
     },
     **{
         f"AVIF, {name}": (
-            tagged(drawing.avif(image=patches(), icc=icc), primaries=points[0], transfer=points[1]),
+            tagged(
+                drawn_pictures.avif(image=patches(), icc=icc),
+                primaries=points[0],
+                transfer=points[1],
+            ),
             expected,
         )
         for name, (points, icc, expected) in BESIDE.items()
@@ -226,26 +230,32 @@ BLACK_AND_WHITE = patches("L").point(lambda level: 255 * (level > 100)).convert(
 BLACK_OR_WHITE = [(255 * (g > 100),) * 3 for g, *_ in GREYS]
 
 KINDS: dict[str, tuple[bytes, Any]] = {
-    "WebP": (drawing.webp(image=patches(), quality=95), PATCHES),
-    "lossless WebP": (drawing.webp(image=patches(), lossless=True), PATCHES),
+    "WebP": (drawn_pictures.webp(image=patches(), quality=95), PATCHES),
+    "lossless WebP": (drawn_pictures.webp(image=patches(), lossless=True), PATCHES),
     "transparent WebP": (_file(_shown_on_white(patches()), "WEBP", quality=95), PALE),
     "lossless transparent WebP": (_file(_shown_on_white(patches()), "WEBP", lossless=True), PALE),
-    "WebP, P3": (drawing.webp(image=patches(), icc=drawn_profiles.display_p3(), quality=95), P3),
-    "AVIF": (drawing.avif(image=patches()), PATCHES),
+    "WebP, P3": (
+        drawn_pictures.webp(image=patches(), icc=drawn_profiles.display_p3(), quality=95),
+        P3,
+    ),
+    "AVIF": (drawn_pictures.avif(image=patches()), PATCHES),
     "AVIF, 4:4:4": (_file(patches(), "AVIF", subsampling="4:4:4"), PATCHES),
     "AVIF of 10 bits": (AVIF_OF_10_BITS, PATCHES),
     "transparent AVIF": (_file(_shown_on_white(patches()), "AVIF", quality=90), PALE),
     "grey AVIF": (_file(patches("L"), "AVIF", quality=90), GREYS),
-    "AVIF, P3 by profile": (drawing.avif(image=patches(), icc=drawn_profiles.display_p3()), P3),
+    "AVIF, P3 by profile": (
+        drawn_pictures.avif(image=patches(), icc=drawn_profiles.display_p3()),
+        P3,
+    ),
     "AVIF, P3 by code points": (tagged(AVIF_OF_10_BITS, primaries=12, transfer=13), P3),
     "AVIF, BT.2020": (tagged(AVIF_OF_10_BITS, primaries=9, transfer=1), BT2020),
     "AVIF, code points of nothing": (tagged(AVIF_OF_10_BITS, primaries=2, transfer=2), PATCHES),
     "HEIC of 10 bits": (heic_of_10_bits(patches()), PATCHES),
     "HEIC, P3 by code points": (
-        tagged(drawing.heic(image=patches(), quality=95), primaries=12, transfer=13),
+        tagged(drawn_pictures.heic(image=patches(), quality=95), primaries=12, transfer=13),
         P3,
     ),
-    "PNG, P3 by code points": (with_cicp(drawing.png(image=patches()), 12, 13, 0, 1), P3),
+    "PNG, P3 by code points": (with_cicp(drawn_pictures.png(image=patches()), 12, 13, 0, 1), P3),
     "APNG": (apng(), PATCHES),
     "16 bit transparent PNG": (_deep_png(_shown_on_white(patches()), colour_type=6), PALE),
     "16 bit grey transparent PNG": (
@@ -255,7 +265,7 @@ KINDS: dict[str, tuple[bytes, Any]] = {
     "TIFF": (_file(patches(), "TIFF"), PATCHES),
     "TIFF, LZW": (_file(patches(), "TIFF", compression="tiff_lzw"), PATCHES),
     "TIFF, JPEG": (_file(patches(), "TIFF", compression="jpeg", quality=95), PATCHES),
-    "TIFF, other way round": (drawing.tiff_file(image=patches(), endian=">"), PATCHES),
+    "TIFF, other way round": (drawn_pictures.tiff_file(image=patches(), endian=">"), PATCHES),
     "TIFF, CMYK": (_file(patches("CMYK"), "TIFF", compression="tiff_lzw"), PATCHES),
     "JPEG, CMYK by profile": (
         _file(inks(), "JPEG", quality=95, icc_profile=drawn_profiles.cmyk()),
@@ -274,25 +284,25 @@ KINDS: dict[str, tuple[bytes, Any]] = {
     "TIFF, transparent": (_file(_shown_on_white(patches()), "TIFF"), PALE),
     "TIFF, fax": (_file(BLACK_AND_WHITE, "TIFF", compression="group4"), BLACK_OR_WHITE),
     "TIFF, Adobe RGB": (
-        drawing.tiff_file(image=patches(), icc=drawn_profiles.adobe_rgb()),
+        drawn_pictures.tiff_file(image=patches(), icc=drawn_profiles.adobe_rgb()),
         [in_srgb(colour, 2.19921875, ADOBE_TO_SRGB) for colour in PATCHES],
     ),
     "TIFF of three pages": (pages(), PATCHES),
-    "GIF": (drawing.gif(image=patches()), PATCHES),
+    "GIF": (drawn_pictures.gif(image=patches()), PATCHES),
     "GIF, grey": (_file(patches("L"), "GIF"), GREYS),
     "GIF of three frames": (
-        drawing.gif(image=patches().quantize(16).convert("RGB"), frames=3),
+        drawn_pictures.gif(image=patches().quantize(16).convert("RGB"), frames=3),
         PATCHES,
     ),
     "transparent GIF": (gif_with_transparency(), [WHITE, *PATCHES[1:]]),
-    "BMP": (drawing.bmp(image=patches()), PATCHES),
+    "BMP": (drawn_pictures.bmp(image=patches()), PATCHES),
     "BMP, from the top": (bmp_of_runs(from_the_top=True), PATCHES),
     "BMP, run lengths": (bmp_of_runs(), PATCHES),
     "BMP, palette": (_file(patches().quantize(16), "BMP"), PATCHES),
     "BMP, grey": (_file(patches("L"), "BMP"), GREYS),
     "BMP, black and white": (_file(BLACK_AND_WHITE, "BMP"), BLACK_OR_WHITE),
     "BMP of 32 bits": (_file(patches("RGBA"), "BMP"), PATCHES),
-    "MPO": (drawing.mpo(image=patches(), quality=95), PATCHES),
+    "MPO": (drawn_pictures.mpo(image=patches(), quality=95), PATCHES),
     **WITH_BOTH,
 }
 
@@ -330,7 +340,7 @@ def test_hdr_keeps_its_middle_tones_and_its_highlights(tmp_path: Path):
     image = Image.new("RGB", (400, 400))
     for index, level in enumerate(levels):
         image.paste((level,) * 3, (200 * (index % 2), 200 * (index // 2), 400, 400))
-    data = tagged(drawing.heic(image=image, quality=95), primaries=9, transfer=16)
+    data = tagged(drawn_pictures.heic(image=image, quality=95), primaries=9, transfer=16)
     black, grey, paper, light = (
         red for red, *_ in corners(render(data, tmp_path)["fullsize"].path)
     )

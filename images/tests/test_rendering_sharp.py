@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
-from images.media import rendering
-from images.media.variants import Spec, target_size
-from images.tests import drawing
+from images.photofile import rendering
+from images.photofile.variants import Spec, target_size
+from images.tests import drawn_pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,13 +50,21 @@ def rendered(data: bytes, folder: Path) -> dict[str, Image.Image]:
 @pytest.mark.parametrize(
     ("draw", "long_edge"),
     [
-        *((drawing.jpeg, edge) for edge in SOURCES),
-        *((draw, 960) for draw in (drawing.png, drawing.heic, drawing.webp, drawing.avif)),
+        *((drawn_pictures.jpeg, edge) for edge in SOURCES),
+        *(
+            (draw, 960)
+            for draw in (
+                drawn_pictures.png,
+                drawn_pictures.heic,
+                drawn_pictures.webp,
+                drawn_pictures.avif,
+            )
+        ),
     ],
 )
 def test_lines_stay_lines(draw: Any, long_edge: int, tmp_path: Path):
     source = lines(long_edge)
-    options = {} if draw is drawing.png else {"quality": 95}
+    options = {} if draw is drawn_pictures.png else {"quality": 95}
     found = rendered(draw(image=source, **options), tmp_path)
     for spec in SPECS:
         size = target_size(source.size, spec)
@@ -71,8 +79,8 @@ def test_lines_stay_lines(draw: Any, long_edge: int, tmp_path: Path):
 
 def test_a_photo_is_as_its_reference(tmp_path: Path):
     """Detail of every size, against Pillow's own resampling of all pixels."""
-    source = drawing.detailed(width=960, height=720).filter(ImageFilter.GaussianBlur(1))
-    found = rendered(drawing.jpeg(image=source, quality=95), tmp_path)
+    source = drawn_pictures.detailed(width=960, height=720).filter(ImageFilter.GaussianBlur(1))
+    found = rendered(drawn_pictures.jpeg(image=source, quality=95), tmp_path)
     for spec in SPECS:
         reference = source.resize(target_size(source.size, spec), Image.Resampling.LANCZOS)
         seen, wanted = (one.convert("L") for one in (found[spec.name], reference))

@@ -11,10 +11,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
-from images import cleanup, locks, processing, tasks, uploads, versions
-from images.models import Image, Upload, Variant
-from images.tests import drawing
-from images.tests.story import Guest, described, get, put, send_as_member
+from images import tasks
+from images.lifecycle import sweeper
+from images.models import Image, Upload, Variant, locks
+from images.processing import versions, work
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, described, get, put, send_as_member
+from images.uploads import announce
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -22,11 +25,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def old(**more):
-    return drawing.jpeg(seed=1, lat=48.2, lon=16.37, **more)
+    return drawn_pictures.jpeg(seed=1, lat=48.2, lon=16.37, **more)
 
 
 def new(**more):
-    return drawing.png(seed=2, make="Other", **more)
+    return drawn_pictures.png(seed=2, make="Other", **more)
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def test_a_person_s_time_and_place_outlive_the_file(host, image):
     host.patch(
         f"/api/v1/images/{image.pk}/", {"taken_at": "2020-01-01T00:00:00Z", "location": place}
     )
-    processing.process(replace(host, image, old(make="Other")))
+    work.process(replace(host, image, old(make="Other")))
     image = Image.objects.get()
     assert (image.version, image.camera_make) == (2, "Other")
     assert (image.latitude, image.taken_at.year) == (1, 2020)
@@ -106,7 +109,7 @@ def test_a_person_s_time_and_place_outlive_the_file(host, image):
 
 def test_a_photo_that_failed_gets_another_file(cleo, host):
     image = cleo.send_and_process(b"not a picture")
-    processing.process(replace(host, image, new()))
+    work.process(replace(host, image, new()))
     assert Image.objects.with_status().get().status == "done"
 
 
@@ -119,7 +122,7 @@ def test_announcing_the_same_replacement_twice_is_one(host, image):
 
 
 def test_the_quota_of_the_link_counts_the_newest_file(host, image, invitation):
-    processing.process(replace(host, image, new()))
+    work.process(replace(host, image, new()))
     invitation.refresh_from_db()
     assert (invitation.used_files, invitation.used_bytes) == (1, len(new()))
 
@@ -140,7 +143,7 @@ def test_who_may_replace(client, cleo, ben, vera, dora, group, image, signed_in)
 
 def test_what_a_member_sends_does_not_hang_on_the_guest_s_link(host, image):
     Invitation.objects.update(revoked_at=timezone.now())
-    processing.process(replace(host, image, new()))
+    work.process(replace(host, image, new()))
     assert Image.objects.get().version == 2
 
 
@@ -184,7 +187,7 @@ def test_a_client_id_of_another_photo_is_refused(host, group, ada, image):
 
 def test_a_new_file_that_is_no_picture_changes_nothing(host, image, invitation, bucket):
     before = {found.key for found in bucket.list_keys("")}
-    processing.process(replace(host, image, b"not a picture"))
+    work.process(replace(host, image, b"not a picture"))
     body = host.get(f"/api/v1/images/{image.pk}/").json()
     assert (body["status"], body["failure"], body["format"]) == ("failed", "not-an-image", "jpeg")
     assert get(body["variants"]["thumb"]["url"]).status == 200
@@ -229,10 +232,10 @@ def statuses(client, image) -> set[str]:
 
 
 def test_an_older_replacement_never_goes_back(host, image, bucket):
-    second = replace(host, image, drawing.png(seed=2))
-    third = replace(host, image, drawing.png(seed=3))
-    processing.process(third)
-    processing.process(second)
+    second = replace(host, image, drawn_pictures.png(seed=2))
+    third = replace(host, image, drawn_pictures.png(seed=3))
+    work.process(third)
+    work.process(second)
     second.refresh_from_db()
     assert second.status == "discarded"
     now = Image.objects.with_status().get()
@@ -241,18 +244,18 @@ def test_an_older_replacement_never_goes_back(host, image, bucket):
 
 
 def test_an_older_one_that_was_half_way_never_goes_back(host, image, bucket, monkeypatch):
-    second = replace(host, image, drawing.png(seed=2))
-    third = replace(host, image, drawing.png(seed=3))
-    store = processing._store
+    second = replace(host, image, drawn_pictures.png(seed=2))
+    third = replace(host, image, drawn_pictures.png(seed=3))
+    store = work._store
 
     def store_then_lose_the_race(*args, **kwargs):
         store(*args, **kwargs)
-        monkeypatch.setattr(processing, "_store", store)
-        processing.process(third)
+        monkeypatch.setattr(work, "_store", store)
+        work.process(third)
 
-    monkeypatch.setattr(processing, "_store", store_then_lose_the_race)
-    processing.process(second)
-    processing.process(second)
+    monkeypatch.setattr(work, "_store", store_then_lose_the_race)
+    work.process(second)
+    work.process(second)
     second.refresh_from_db()
     assert second.status == "discarded"
     assert Image.objects.get().version == 3
@@ -288,12 +291,12 @@ def test_the_oldest_duplicate_inherits_what_is_replaced(host, image, doras_guest
     second = Guest(InvitationFactory(group=group)).send_and_process(old())
     assert (first.status, second.status) == ("duplicate", "duplicate")
 
-    processing.process(replace(host, image, new()))
+    work.process(replace(host, image, new()))
 
     heir = Upload.objects.get(image=first)
     assert (heir.status, heir.duplicate_of) == ("queued", None)
     assert Upload.objects.get(image=second).duplicate_of == first
-    processing.process(heir)
+    work.process(heir)
     shown = Image.objects.with_status().get(pk=first.pk)
     assert (shown.status, shown.uploader_name) == ("done", "Emil")
     original = bucket.presign_get(shown.original_key, content_type="image/jpeg")
@@ -303,9 +306,9 @@ def test_the_oldest_duplicate_inherits_what_is_replaced(host, image, doras_guest
 
 
 def test_duplicates_of_the_new_file_stay_where_they_are(host, image, doras_guest):
-    processing.process(replace(host, image, new()))
+    work.process(replace(host, image, new()))
     later = doras_guest.send_and_process(new(), content_type="image/png")
-    versions.retire(image.pk)
+    versions.purge_old_versions(image.pk)
     assert later.status == "duplicate"
     assert Upload.objects.get(image=later).duplicate_of == image
 
@@ -318,18 +321,18 @@ def test_each_of_two_old_versions_goes_to_its_own_duplicate(
     def crash(*_):
         raise locks.Busy
 
-    monkeypatch.setattr(versions, "retire", crash)
-    processing.process(replace(host, image, new()))
+    monkeypatch.setattr(versions, "purge_old_versions", crash)
+    work.process(replace(host, image, new()))
     third = Guest(InvitationFactory(group=group))
     second = third.send_and_process(new(), content_type="image/png")
     assert (first.status, second.status) == ("duplicate", "duplicate")
-    processing.process(replace(host, image, drawing.png(seed=3)))
+    work.process(replace(host, image, drawn_pictures.png(seed=3)))
     monkeypatch.undo()
 
-    cleanup.sweep()
+    sweeper.sweep()
 
     for heir, data in [(first, old()), (second, new())]:
-        processing.process(Upload.objects.get(image=heir))
+        work.process(Upload.objects.get(image=heir))
         shown = Image.objects.with_status().get(pk=heir.pk)
         assert shown.status == "done"
         url = bucket.presign_get(shown.original_key, content_type=shown.content_type)
@@ -344,14 +347,14 @@ def test_a_crash_before_the_heir_has_its_bytes_is_made_good(
     def crash(*_):
         raise locks.Busy
 
-    monkeypatch.setattr(versions, "retire", crash)
-    processing.process(replace(host, image, new()))
+    monkeypatch.setattr(versions, "purge_old_versions", crash)
+    work.process(replace(host, image, new()))
     monkeypatch.undo()
     assert Upload.objects.get(image=heir).status == "duplicate"
 
-    cleanup.sweep()
+    sweeper.sweep()
 
-    processing.process(Upload.objects.get(image=heir))
+    work.process(Upload.objects.get(image=heir))
     assert Image.objects.with_status().get(pk=heir.pk).status == "done"
     assert not Variant.objects.filter(image=image, version=1).exists()
 
@@ -359,27 +362,27 @@ def test_a_crash_before_the_heir_has_its_bytes_is_made_good(
 def test_a_full_link_does_not_make_its_receipt_untrue(host, image, doras_guest):
     heir = doras_guest.send_and_process(old())
     Invitation.objects.filter(pk=doras_guest.invitation.pk).update(max_files=0, max_bytes=0)
-    processing.process(replace(host, image, new()))
-    processing.process(Upload.objects.get(image=heir))
+    work.process(replace(host, image, new()))
+    work.process(Upload.objects.get(image=heir))
     assert Image.objects.with_status().get(pk=heir.pk).status == "done"
 
 
 def test_a_twin_that_was_replaced_meanwhile_is_no_twin(host, image, doras_guest, monkeypatch):
     """The duplicate is found, and its twin goes before it is written down."""
     upload = doras_guest.send(old())
-    done_twin = processing._done_twin
+    done_twin = work._done_twin
 
     def find_then_replace(*args):
         found = done_twin(*args)
-        monkeypatch.setattr(processing, "_done_twin", done_twin)
+        monkeypatch.setattr(work, "_done_twin", done_twin)
         Image.objects.filter(pk=image.pk).update(sha256="f" * 64)
         return found
 
-    monkeypatch.setattr(processing, "_done_twin", find_then_replace)
-    processing.process(upload)
+    monkeypatch.setattr(work, "_done_twin", find_then_replace)
+    work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)
-    processing.process(upload)
+    work.process(upload)
     upload.refresh_from_db()
     assert upload.status == "done"
 
@@ -391,7 +394,7 @@ def test_a_crashed_replacement_can_be_tried_again(host, image):
     )
     assert host.post(f"/api/v1/images/{image.pk}/retry/").status_code == 202
     upload.refresh_from_db()
-    processing.process(upload)
+    work.process(upload)
     assert Image.objects.get().version == 2
 
 
@@ -401,7 +404,7 @@ def test_a_crashed_replacement_can_be_tried_again(host, image):
 def test_bytes_that_were_replaced_can_be_sent_again(host, group):
     first = send_as_member(host, group, old())
     tasks.process_upload(str(replace(host, first, new()).pk))
-    cleanup.sweep()
+    sweeper.sweep()
     again = send_as_member(host, group, old())
     assert again.pk != first.pk
     assert (again.status, Image.objects.ready().count()) == ("done", 2)
@@ -435,8 +438,8 @@ def test_of_two_who_replace_what_they_saw_the_second_is_told(host, image):
 
 
 def test_who_was_quicker_meanwhile_wins(image):
-    file = uploads.Announced(filename="a.png", content_type="image/png", byte_size=1)
+    file = announce.Announced(filename="a.png", content_type="image/png", byte_size=1)
     stale = {"updated_at": image.updated_at - timedelta(seconds=1)}
-    with pytest.raises(uploads.ChangedMeanwhile):
-        uploads.replace(image, file, sender_key="user:1:x", expected=stale)
+    with pytest.raises(announce.ChangedMeanwhile):
+        announce.replace(image, file, sender_key="user:1:x", expected=stale)
     assert image.uploads.count() == 1

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bandpics.local.fault_proxy import SLOW_DOWN
-from images.media import requests
-from images.media.storage import ObjectMissing, StorageUnavailable, photo_storage
+from bandpics.testing.fault_proxy import SLOW_DOWN
+from images.storage import requests
+from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from images.media import exif, keys
-from images.tests import drawing
+from images.photofile.metadata import exif
+from images.storage import object_keys
+from images.tests import drawn_pictures
 from images.tests.backups import Backup, reconcile
 from images.tests.chaos import Sender, World
 
@@ -30,7 +31,7 @@ def world(tmp_path):
 
 def photos(prefix: str, *, seed: int) -> dict[str, bytes]:
     return {
-        f"{prefix}-{n}.jpg": drawing.jpeg(
+        f"{prefix}-{n}.jpg": drawn_pictures.jpeg(
             width=1800, height=1200, seed=seed + n, lat=48.2082, lon=16.3738
         )
         for n in range(PHOTOS // 3)
@@ -63,7 +64,8 @@ def test_every_photo_of_the_copy_is_done_and_what_people_decided_holds(world, tm
     for upload_id in trashed:
         host.ask("DELETE", f"/images/{upload_id}/")
     world.until(
-        lambda: set(world.stored()) >= {f"{keys.TRASHED}{one}" for one in trashed}, seconds=20
+        lambda: set(world.stored()) >= {f"{object_keys.TRASHED}{one}" for one in trashed},
+        seconds=20,
     )
     third = sender.send_all(photos("after", seed=22_000))
     third[0].result()

@@ -10,11 +10,13 @@ from django.db.models import F
 from django.utils import timezone
 
 from groups.tests.factories import GroupFactory
-from images import cleanup, doomed, editing, processing, tasks, trash
-from images.media.storage import ObjectMissing
-from images.models import DoomedObjects, Image, Upload, Variant
-from images.tests import drawing
-from images.tests.story import Guest, described, put
+from images import deletions, tasks
+from images.lifecycle import editing, sweeper, trash
+from images.models import Image, PendingDeletion, Upload, Variant
+from images.processing import work
+from images.storage.objects import ObjectMissing
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, described, put
 from images.tests.test_reconcile import reconcile
 from invitations.tests.factories import InvitationFactory
 
@@ -34,7 +36,7 @@ HOLDINGS = {
     "all sizes": (SIZES, True),
     "small sizes": (["thumb", "small"], False),
 }
-DATA = drawing.jpeg(width=1200, height=800, seed=300)
+DATA = drawn_pictures.jpeg(width=1200, height=800, seed=300)
 
 
 def as_dumped(photo: Image, status: str, **changes) -> Upload:
@@ -69,7 +71,7 @@ def let_time_pass() -> None:
         created_at=F("created_at") - day,
         queued_at=F("queued_at") - day,
         lease_until=F("lease_until") - day,
-        looked_at=None,
+        last_checked_at=None,
     )
 
 
@@ -77,7 +79,7 @@ def sweep_and_work() -> None:
     """As beat, the sweeper and the workers do, for as long as anything moves."""
     for _ in range(4):
         let_time_pass()
-        cleanup.sweep()
+        sweeper.sweep()
         for upload in Upload.objects.filter(status__in=["queued", "processing"]):
             tasks.process_upload(str(upload.pk))
 
@@ -108,7 +110,7 @@ def is_there(bucket, key: str) -> bool:
 @pytest.fixture
 def whole(cleo, bucket):
     """A photo nothing is wrong with: else both sides would look like strangers."""
-    return cleo.send_and_process(drawing.jpeg(seed=100))
+    return cleo.send_and_process(drawn_pictures.jpeg(seed=100))
 
 
 @pytest.fixture
@@ -221,7 +223,7 @@ def test_a_duplicate_that_had_inherited_its_bytes_is_done(photo, whole, bucket, 
     Upload.objects.create(**upload)
     Variant.objects.bulk_create(Variant(**one) for one in variants)
     Upload.objects.filter(pk=other.pk).update(duplicate_of=photo)
-    DoomedObjects.objects.all().delete()
+    PendingDeletion.objects.all().delete()
 
     mend_and_work()
     assert state_of(other) == "done"
@@ -252,7 +254,7 @@ def test_so_it_does_to_one_whose_original_was_noted_as_lost(photo, whole, bucket
 
 @pytest.mark.parametrize("change", ["purged", "replaced"])
 def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkeypatch, change):
-    find_twin = processing._done_twin
+    find_twin = work._done_twin
 
     def find_and_change(*args):
         twin = find_twin(*args)
@@ -260,17 +262,17 @@ def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkey
             Image.objects.filter(pk=photo.pk).delete()
         else:
             Image.objects.filter(pk=photo.pk).update(sha256="0" * 64)
-        monkeypatch.setattr(processing, "_done_twin", find_twin)
+        monkeypatch.setattr(work, "_done_twin", find_twin)
         return twin
 
     bucket.delete_keys([photo.original_key])
     upload = Guest(InvitationFactory(group=group)).send(DATA)
-    monkeypatch.setattr(processing, "_done_twin", find_and_change)
-    processing.process(upload)
+    monkeypatch.setattr(work, "_done_twin", find_and_change)
+    work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)
     assert not is_there(bucket, photo.original_key)
-    processing.process(upload)
+    work.process(upload)
     upload.refresh_from_db()
     assert upload.status == "done"
 
@@ -279,7 +281,7 @@ def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkey
 def test_moved_since_it_is_brought_home_and_finished(photo, bucket, team, tmp_path, status):
     other = GroupFactory(team=team)
     editing.move(photo, other, {}, expected={})
-    doomed.remove([photo.pk])
+    deletions.execute([photo.pk])
     assert not is_there(bucket, photo.original_key)
     as_dumped(photo, status, failure="crashed" if status == "failed" else "")
     Image.objects.filter(pk=photo.pk).update(group=photo.group_id)
@@ -314,7 +316,7 @@ def test_an_original_no_library_reads_any_more_stays(photo, bucket, tmp_path):
 
 def test_an_original_that_ends_every_attempt_stays(photo, bucket, monkeypatch):
     as_dumped(photo, "queued")
-    monkeypatch.setattr(processing.rendering, "render", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(work.rendering, "render", lambda *_, **__: 1 / 0)
     sweep_and_work()
     assert state_of(photo) == "failed"
     assert is_there(bucket, photo.original_key)
@@ -323,21 +325,21 @@ def test_an_original_that_ends_every_attempt_stays(photo, bucket, monkeypatch):
 def test_a_place_forgotten_while_it_is_finished_costs_no_original(photo, bucket, monkeypatch):
     """Its worker begins again, and what it begins with must be there."""
     as_dumped(photo, "queued")
-    render = processing.rendering.render
+    render = work.rendering.render
 
     def forget_meanwhile(*args, **kwargs):
-        monkeypatch.setattr(processing.rendering, "render", render)
+        monkeypatch.setattr(work.rendering, "render", render)
         Image.objects.filter(pk=photo.pk).update(place_forgotten_at=timezone.now())
         return render(*args, **kwargs)
 
-    monkeypatch.setattr(processing.rendering, "render", forget_meanwhile)
+    monkeypatch.setattr(work.rendering, "render", forget_meanwhile)
     sweep_and_work()
     assert state_of(photo) == "done"
     assert is_there(bucket, photo.original_key)
 
 
 def test_a_replacement_the_dump_has_only_announced_is_shown(photo, bucket, ada, signed_in):
-    data = drawing.jpeg(width=900, height=700, seed=301)
+    data = drawn_pictures.jpeg(width=900, height=700, seed=301)
     ticket = (
         signed_in(ada).patch(f"/api/v1/images/{photo.pk}/file/", described(data), "json").json()
     )

@@ -8,18 +8,19 @@ import pytest
 from django.db.models import F
 
 from groups.models import Group
-from images import cleanup, processing
-from images.media.storage import ObjectMissing
+from images.lifecycle import sweeper
 from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import described, get, put
+from images.processing import work
+from images.storage.objects import ObjectMissing
+from images.tests import drawn_pictures
+from images.tests.guest_client import described, get, put
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def image(cleo, bucket):
-    return cleo.send_and_process(drawing.jpeg())
+    return cleo.send_and_process(drawn_pictures.jpeg())
 
 
 def processed(days_ago: int) -> None:
@@ -29,11 +30,11 @@ def processed(days_ago: int) -> None:
 def test_an_original_goes_after_its_days_and_the_variants_stay(image, bucket, ada, signed_in):
     Group.objects.update(retain_originals_days=7)
     processed(days_ago=6)
-    cleanup.sweep()
+    sweeper.sweep()
     assert bucket.head(image.original_key)
 
     processed(days_ago=2)
-    cleanup.sweep()
+    sweeper.sweep()
     with pytest.raises(ObjectMissing):
         bucket.head(image.original_key)
     assert Image.objects.get().original_dropped_at
@@ -47,7 +48,7 @@ def test_an_original_goes_after_its_days_and_the_variants_stay(image, bucket, ad
 
 def test_without_the_policy_it_stays(image, bucket):
     processed(days_ago=3000)
-    cleanup.sweep()
+    sweeper.sweep()
     assert bucket.head(image.original_key)
     assert Image.objects.get().original_dropped_at is None
 
@@ -56,7 +57,7 @@ def test_a_crash_before_the_record_tells_is_made_good(image, bucket):
     Group.objects.update(retain_originals_days=0)
     processed(days_ago=1)
     bucket.delete_keys([image.original_key])
-    cleanup.sweep()
+    sweeper.sweep()
     assert Image.objects.get().original_dropped_at
 
 
@@ -64,17 +65,17 @@ def test_the_days_of_a_new_file_begin_anew(image, bucket, ada, signed_in):
     """A photo replaced late keeps the original that came last."""
     Group.objects.update(retain_originals_days=7)
     processed(days_ago=6)
-    host, data = signed_in(ada), drawing.jpeg(seed=2)
+    host, data = signed_in(ada), drawn_pictures.jpeg(seed=2)
     ticket = host.patch(f"/api/v1/images/{image.pk}/file/", described(data)).json()
     put(ticket["upload"], data)
     assert host.post(f"/api/v1/uploads/{ticket['id']}/complete/").status_code == 202
-    processing.process(Upload(pk=ticket["id"]))
+    work.process(Upload(pk=ticket["id"]))
     Upload.objects.filter(version=1).update(finished_at=F("finished_at") - timedelta(days=2))
-    cleanup.sweep()
+    sweeper.sweep()
     replaced = Image.objects.get()
     assert (replaced.version, replaced.original_dropped_at) == (2, None)
     assert bucket.head(replaced.original_key)
 
     processed(days_ago=8)
-    cleanup.sweep()
+    sweeper.sweep()
     assert Image.objects.get().original_dropped_at

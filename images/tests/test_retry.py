@@ -9,12 +9,13 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from groups.models import Group
-from images import processing, tasks
+from images import tasks
 from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import Guest
+from images.processing import claims, outcomes, work
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -23,11 +24,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 @pytest.fixture
 def crashed(cleo):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     for _ in range(3):
-        processing.take(upload)
+        claims.claim(upload)
         Upload.objects.update(lease_until=F("lease_until") - timedelta(minutes=1))
-    processing.bury_crashed()
+    outcomes.fail_crashed()
     upload.refresh_from_db()
     assert upload.failure == "crashed"
     return upload
@@ -45,7 +46,7 @@ def test_a_crashed_photo_is_processed_once_more(ada, address, crashed, invitatio
     assert answer.status_code == 202, answer.json()
     assert answer.json()["status"] == "queued"
     invitation.refresh_from_db()
-    assert (invitation.used_files, invitation.used_bytes) == (1, len(drawing.jpeg()))
+    assert (invitation.used_files, invitation.used_bytes) == (1, len(drawn_pictures.jpeg()))
     crashed.refresh_from_db()
     assert (crashed.attempt, crashed.failure) == (0, "")
     tasks.process_upload(str(crashed.pk))
@@ -53,7 +54,7 @@ def test_a_crashed_photo_is_processed_once_more(ada, address, crashed, invitatio
 
 
 def test_a_key_that_may_not_read_retries_and_is_told_no_more(ada, address, crashed):
-    _, key = keys.issue(ada, name="script", scopes=["upload"])
+    _, key = api_keys.issue(ada, name="script", scopes=["upload"])
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
     for _ in range(2):
@@ -67,23 +68,22 @@ def test_a_claim_from_before_closes_nothing_of_the_new_one(cleo, address, crashe
     """A worker that was thought dead since the first round is at it still."""
     round_before = _claims_so_far(crashed)
     assert cleo.client.post(address).status_code == 202
-    successor = processing.take(crashed)
+    successor = claims.claim(crashed)
     assert successor is not None
     assert successor.attempt == 1
     for late in round_before:
-        assert processing.give_back(late) is False
-        assert processing._end(late, Upload.Status.FAILED, failure="damaged") is False
-        with pytest.raises(processing.ClaimLost):
-            processing._work(late)
+        assert claims.release(late) is False
+        assert outcomes.end_upload(late, Upload.Status.FAILED, failure="damaged") is False
+        with pytest.raises(claims.ClaimLost):
+            work._work(late)
     assert bucket.head(crashed.incoming_key)
-    processing._work(successor)
+    work._work(successor)
     assert Image.objects.with_status().get().status == "done"
 
 
-def _claims_so_far(upload: Upload) -> list[processing.Claim]:
+def _claims_so_far(upload: Upload) -> list[claims.Claim]:
     return [
-        processing.Claim(upload, attempt=number, number=number, started_at=0.0)
-        for number in (1, 2, 3)
+        claims.Claim(upload, attempt=number, number=number, started_at=0.0) for number in (1, 2, 3)
     ]
 
 
@@ -128,6 +128,6 @@ def test_bytes_that_are_gone_cannot_be_tried(cleo, address, crashed, bucket):
 
 
 def test_what_did_not_fail_is_not_tried(cleo):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     answer = cleo.client.post(f"/api/v1/images/{image.pk}/retry/")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/cannot-retry/")

@@ -8,15 +8,15 @@ from datetime import timedelta
 import pytest
 import urllib3
 
-from images.media.storage import ObjectMissing
-from images.tests import drawing
-from images.tests.story import put
+from images.storage.objects import ObjectMissing
+from images.tests import drawn_pictures
+from images.tests.guest_client import put
 
 pytestmark = pytest.mark.django_db
 
 
 def test_the_announced_bytes_arrive_in_quarantine(cleo, bucket):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     assert put(ticket["upload"], data).status == 200
     assert bucket.head(f"incoming/{ticket['id']}").byte_size == len(data)
@@ -62,7 +62,7 @@ def test_a_browser_may_put_from_our_page(cleo, bucket, settings):
 
 
 def test_signing_is_for_pending_uploads_only(cleo, bucket):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     answer = cleo.sign(str(upload.pk))
     assert answer.status_code == 409
     assert answer.json()["type"] == "/problems/upload-not-pending/"

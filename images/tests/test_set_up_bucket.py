@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management import CommandError, call_command
 
-from images.media.storage import photo_storage
+from images.storage.objects import photo_storage
 
 
 @pytest.fixture

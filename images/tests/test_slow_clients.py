@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from images.tests import drawing
-from images.tests.story import described, put
+from images.tests import drawn_pictures
+from images.tests.guest_client import described, put
 
 pytestmark = pytest.mark.xdist_group("stack")
 
@@ -84,7 +84,7 @@ def server(running_stack):
 
 
 def guest_sends_a_photo(server, seed):
-    data = drawing.jpeg(seed=seed)
+    data = drawn_pictures.jpeg(seed=seed)
     (ticket,) = server.api("POST", "uploads/", files=[described(data)])["uploads"]
     assert put(ticket["upload"], data).status == 200
     server.api("POST", f"uploads/{ticket['id']}/complete/")

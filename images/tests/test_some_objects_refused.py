@@ -9,11 +9,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from images import cleanup, processing
-from images.media import storage, variants
-from images.media.storage import StorageUnavailable, photo_storage
+from images.lifecycle import sweeper
 from images.models import Image, Upload, Variant
-from images.tests import drawing
+from images.photofile import variants
+from images.processing import work
+from images.storage import objects
+from images.storage.objects import StorageUnavailable, photo_storage
+from images.tests import drawn_pictures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
@@ -25,15 +27,15 @@ ANSWER = """<?xml version="1.0" encoding="UTF-8"?>
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_photo_is_done_once_all_of_it_is_written(cleo, s3_proxy, kind):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     refused = s3_proxy.answer(403, matching=f"^PUT /[^/]+/[^/]+/{kind}/", times=None)
     with pytest.raises(StorageUnavailable):
-        processing.process(upload)
+        work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt, refused.hits) == ("queued", 0, 1)
     assert not Variant.objects.exists()
     refused.lift()
-    processing.process(upload)
+    work.process(upload)
     upload.refresh_from_db()
     assert upload.status == "done"
     assert len(_kept(upload.image_id)) == len(KINDS)
@@ -42,12 +44,12 @@ def test_a_photo_is_done_once_all_of_it_is_written(cleo, s3_proxy, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_written_after_the_writing_has_failed(cleo, s3_proxy, kind, monkeypatch):
     """The lock is given back then, and another may be at these objects."""
-    monkeypatch.setattr(storage, "CONFIG", storage.CONFIG | {"read_timeout": 10})
-    upload = cleo.send(drawing.jpeg())
+    monkeypatch.setattr(objects, "CONFIG", objects.CONFIG | {"read_timeout": 10})
+    upload = cleo.send(drawn_pictures.jpeg())
     s3_proxy.answer(403, matching=f"^PUT /[^/]+/[^/]+/{kind}/", times=None)
     s3_proxy.delay(0.3, matching=f"^PUT /[^/]+/[^/]+/(?!{kind})")
     with pytest.raises(StorageUnavailable):
-        processing.process(upload)
+        work.process(upload)
     s3_proxy.heal()
     written = _kept(upload.image_id)
     assert len(written) == len(KINDS) - 1
@@ -57,7 +59,7 @@ def test_nothing_is_written_after_the_writing_has_failed(cleo, s3_proxy, kind, m
 
 @pytest.fixture
 def overdue(cleo):
-    image = cleo.send_and_process(drawing.jpeg())
+    image = cleo.send_and_process(drawn_pictures.jpeg())
     Image.objects.update(trashed_at=timezone.now() - timedelta(days=99))
     return image
 
@@ -66,11 +68,11 @@ def test_a_row_stays_until_all_of_its_objects_are_gone(overdue, s3_proxy):
     """S3 answers 200 to DeleteObjects, and says within what it did not delete."""
     said = ANSWER.format(key=overdue.original_key, code="AccessDenied").encode()
     refused = s3_proxy.answer(200, XML, said, matching="^POST .*delete", times=None)
-    cleanup.sweep()
+    sweeper.sweep()
     assert refused.hits
     assert Image.objects.filter(pk=overdue.pk).exists()
     refused.lift()
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.exists()
     assert not _kept(overdue.pk)
 
@@ -78,21 +80,21 @@ def test_a_row_stays_until_all_of_its_objects_are_gone(overdue, s3_proxy):
 def test_an_object_that_was_gone_already_keeps_no_row(overdue, s3_proxy):
     said = ANSWER.format(key=overdue.original_key, code="NoSuchKey").encode()
     s3_proxy.answer(200, XML, said, matching="^POST .*delete", times=None)
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.exists()
 
 
 def test_a_refused_photo_that_crashed_holds_up_no_other_one(cleo, s3_proxy):
-    refused, *others = [cleo.send(drawing.jpeg(seed=seed)) for seed in range(3)]
+    refused, *others = [cleo.send(drawn_pictures.jpeg(seed=seed)) for seed in range(3)]
     Upload.objects.update(
         status="processing", attempt=3, lease_until=timezone.now() - timedelta(seconds=1)
     )
     fault = s3_proxy.answer(403, matching=f"^HEAD .*incoming/{refused.pk}", times=None)
-    cleanup.sweep()
+    sweeper.sweep()
     states = dict(Upload.objects.values_list("pk", "status"))
     assert states == {refused.pk: "processing", **{other.pk: "failed" for other in others}}
     fault.lift()
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get(pk=refused.pk).failure == "crashed"
 
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import Guest, described, put
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, described, put
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -94,7 +94,7 @@ def test_an_expired_link_takes_nothing_new(cleo):
     ("end", "slug"), [("close", "group-closed"), ("expire", "invitation-expired")]
 )
 def test_what_broke_off_may_still_finish_and_nothing_new_comes_in(cleo, end, slug):
-    data, more = drawing.jpeg(seed=71), drawing.jpeg(seed=72)
+    data, more = drawn_pictures.jpeg(seed=71), drawn_pictures.jpeg(seed=72)
     by_id = cleo.announce_one(data, client_id="1")
     by_hash = cleo.announce_one(more)
     begun = [described(data, client_id="1"), described(more, client_id="2")]

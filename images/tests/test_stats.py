@@ -9,9 +9,9 @@ import redis
 from django.conf import settings
 
 from groups.tests.factories import GroupFactory
-from images import stats
+from images.listing import stats
 from images.models import Upload, Variant
-from images.tests.albums import photo, refused, upload
+from images.tests.bulk_rows import photo, refused, upload
 
 pytestmark = pytest.mark.django_db
 

@@ -16,12 +16,11 @@ from django.db import connection
 from moto.server import ThreadedMotoServer
 
 from bandpics.local.environment import PROJECT
-from images import consuming
-from images.media import event_queue
-from images.media.event_queue import EventQueue
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import put
+from images.storage_events import consumer, sqs
+from images.storage_events.sqs import EventQueue
+from images.tests import drawn_pictures
+from images.tests.guest_client import put
 from images.tests.test_storage_events import told
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -31,7 +30,7 @@ PATIENCE_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
-def sqs():
+def sqs_client():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -46,31 +45,31 @@ def sqs():
 
 
 @pytest.fixture
-def queue_url(sqs, settings, monkeypatch, request):
+def queue_url(sqs_client, settings, monkeypatch, request):
     """A queue whose messages come back after a moment, and end beside it after two receipts."""
     name = str(abs(hash(request.node.nodeid)))
-    dead = sqs.create_queue(QueueName=f"dead-{name}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]
+    dead = sqs_client.create_queue(QueueName=f"dead-{name}")["QueueUrl"]
+    arn = sqs_client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]
     policy = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": 2}
-    url = sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(policy)})
+    url = sqs_client.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(policy)})
     for variable, value in KEYS.items():
         monkeypatch.setenv(variable, value)
     settings.STORAGE_EVENTS_QUEUE_URL = url["QueueUrl"]
     settings.STORAGE_EVENTS_QUEUE_REGION = "us-east-1"
-    settings.STORAGE_EVENTS_QUEUE_ENDPOINT_URL = sqs.meta.endpoint_url
-    monkeypatch.setattr(event_queue, "VISIBILITY_SECONDS", 1)
-    monkeypatch.setattr(consuming, "FIRST_PAUSE_SECONDS", 0.1)
+    settings.STORAGE_EVENTS_QUEUE_ENDPOINT_URL = sqs_client.meta.endpoint_url
+    monkeypatch.setattr(sqs, "VISIBILITY_SECONDS", 1)
+    monkeypatch.setattr(consumer, "FIRST_PAUSE_SECONDS", 0.1)
     return url["QueueUrl"]
 
 
 @pytest.fixture
-def consumer(queue_url):
+def running_consumer(queue_url):
     """Runs until the test is over."""
     stop = threading.Event()
 
     def run() -> None:
         try:
-            consuming.consume(EventQueue(wait_seconds=1), stop=stop)
+            consumer.consume(EventQueue(wait_seconds=1), stop=stop)
         finally:
             connection.close()
 
@@ -83,15 +82,15 @@ def consumer(queue_url):
 
 @pytest.fixture
 def arrived(cleo):
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     assert put(ticket["upload"], data).status == 200
     return Upload.objects.get(pk=ticket["id"])
 
 
-def left(sqs, url: str) -> int:
+def left(sqs_client, url: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    counts = sqs_client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(counts[name]) for name in names)
 
 
@@ -104,46 +103,50 @@ def until(is_so) -> None:
     raise AssertionError
 
 
-def send(sqs, url: str, *bodies: object) -> None:
+def send(sqs_client, url: str, *bodies: object) -> None:
     for body in bodies:
         text = body if isinstance(body, str) else json.dumps(body)
-        sqs.send_message(QueueUrl=url, MessageBody=text)
+        sqs_client.send_message(QueueUrl=url, MessageBody=text)
 
 
 def test_messages_are_taken_and_deleted_repeated_unknown_and_test_ones_too(
-    sqs, queue_url, consumer, arrived
+    sqs_client, queue_url, running_consumer, arrived
 ):
     test_event = {"Service": "Amazon S3", "Event": "s3:TestEvent"}
     unknown = told("incoming/0190a5e0-0000-7000-8000-000000000000")
     body = told(arrived.incoming_key)
     wrapped = {"Type": "Notification", "Message": json.dumps(body)}
-    send(sqs, queue_url, test_event, unknown, body, wrapped, body)
-    consumer.start()
-    until(lambda: left(sqs, queue_url) == 0)
+    send(sqs_client, queue_url, test_event, unknown, body, wrapped, body)
+    running_consumer.start()
+    until(lambda: left(sqs_client, queue_url) == 0)
     assert Upload.objects.get().status == "queued"
 
 
-def test_what_is_no_event_ends_in_the_dead_letter_queue(sqs, queue_url, consumer, arrived, caplog):
-    send(sqs, queue_url, "poison", told(arrived.incoming_key))
-    consumer.start()
+def test_what_is_no_event_ends_in_the_dead_letter_queue(
+    sqs_client, queue_url, running_consumer, arrived, caplog
+):
+    send(sqs_client, queue_url, "poison", told(arrived.incoming_key))
+    running_consumer.start()
     dead = queue_url.replace(queue_url.rpartition("/")[2], f"dead-{queue_url.rpartition('/')[2]}")
-    until(lambda: left(sqs, dead) == 1 and left(sqs, queue_url) == 0)
+    until(lambda: left(sqs_client, dead) == 1 and left(sqs_client, queue_url) == 0)
     assert Upload.objects.get().status == "queued"
     assert "is no storage event: It is not JSON." in caplog.text
 
 
-def test_while_the_bucket_is_away_the_message_stays(sqs, queue_url, consumer, arrived, settings):
+def test_while_the_bucket_is_away_the_message_stays(
+    sqs_client, queue_url, running_consumer, arrived, settings
+):
     there, default = settings.STORAGES, settings.STORAGES["default"]
     away = {**default["OPTIONS"], "endpoint_url": "http://127.0.0.1:1"}
     settings.STORAGES = {**there, "default": {**default, "OPTIONS": away}}
-    send(sqs, queue_url, told(arrived.incoming_key))
+    send(sqs_client, queue_url, told(arrived.incoming_key))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(consuming, "FIRST_PAUSE_SECONDS", 60.0)  # it gives up receiving meanwhile
+        patch.setattr(consumer, "FIRST_PAUSE_SECONDS", 60.0)  # it gives up receiving meanwhile
         stop, paused = threading.Event(), threading.Event()
-        patch.setattr(consuming.logger, "warning", lambda *_: paused.set())
+        patch.setattr(consumer.logger, "warning", lambda *_: paused.set())
         thread = threading.Thread(
             target=lambda: (
-                consuming.consume(EventQueue(wait_seconds=1), stop=stop),
+                consumer.consume(EventQueue(wait_seconds=1), stop=stop),
                 connection.close(),
             )
         )
@@ -151,16 +154,16 @@ def test_while_the_bucket_is_away_the_message_stays(sqs, queue_url, consumer, ar
         assert paused.wait(PATIENCE_SECONDS)
         stop.set()
         thread.join(PATIENCE_SECONDS)
-    assert left(sqs, queue_url) == 1
+    assert left(sqs_client, queue_url) == 1
     assert Upload.objects.get().status == "pending"
     settings.STORAGES = there
-    consumer.start()
+    running_consumer.start()
     until(lambda: Upload.objects.get().status == "queued")
-    until(lambda: left(sqs, queue_url) == 0)
+    until(lambda: left(sqs_client, queue_url) == 0)
 
 
-def test_the_command_runs_until_sigterm(sqs, queue_url, arrived):
-    send(sqs, queue_url, told(arrived.incoming_key))
+def test_the_command_runs_until_sigterm(sqs_client, queue_url, arrived):
+    send(sqs_client, queue_url, told(arrived.incoming_key))
     process = subprocess.Popen(
         [sys.executable, "manage.py", "consume_storage_events"],
         cwd=PROJECT,
@@ -170,14 +173,14 @@ def test_the_command_runs_until_sigterm(sqs, queue_url, arrived):
             "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0]
             + f"/{connection.settings_dict['NAME']}",
             "STORAGE_EVENTS_QUEUE_URL": queue_url,
-            "STORAGE_EVENTS_QUEUE_ENDPOINT_URL": sqs.meta.endpoint_url,
+            "STORAGE_EVENTS_QUEUE_ENDPOINT_URL": sqs_client.meta.endpoint_url,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        until(lambda: Upload.objects.get().status == "queued" and left(sqs, queue_url) == 0)
+        until(lambda: Upload.objects.get().status == "queued" and left(sqs_client, queue_url) == 0)
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
@@ -186,12 +189,14 @@ def test_the_command_runs_until_sigterm(sqs, queue_url, arrived):
     assert out.rstrip().endswith("Stopped.")
 
 
-def test_a_queue_that_is_not_there_is_waited_for(settings, queue_url, sqs, arrived, consumer):
+def test_a_queue_that_is_not_there_is_waited_for(
+    settings, queue_url, sqs_client, arrived, running_consumer
+):
     settings.STORAGE_EVENTS_QUEUE_URL = queue_url + "-none"
-    consumer.start()
+    running_consumer.start()
     settings.STORAGE_EVENTS_QUEUE_URL = queue_url
-    send(sqs, queue_url, told(arrived.incoming_key))
-    until(lambda: left(sqs, queue_url) == 0)
+    send(sqs_client, queue_url, told(arrived.incoming_key))
+    until(lambda: left(sqs_client, queue_url) == 0)
 
 
 def test_without_a_queue_the_command_says_what_to_set(settings):

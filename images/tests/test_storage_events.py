@@ -16,10 +16,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client
 
-from images import events
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import put
+from images.storage_events import events
+from images.tests import drawn_pictures
+from images.tests.guest_client import put
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
@@ -35,7 +35,7 @@ def switched_on(settings):
 @pytest.fixture
 def arrived(cleo):
     """An upload whose browser never said complete."""
-    data = drawing.jpeg()
+    data = drawn_pictures.jpeg()
     ticket = cleo.announce_one(data)
     assert put(ticket["upload"], data).status == 200
     return Upload.objects.get(pk=ticket["id"])

@@ -14,10 +14,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from bandpics.celery import app as celery_app
-from images import cleanup, processing
+from images.lifecycle import sweeper
 from images.models import Upload
-from images.tests import drawing
-from images.tests.story import put
+from images.processing import claims
+from images.tests import drawn_pictures
+from images.tests.guest_client import put
 from invitations.models import Invitation
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -39,11 +40,11 @@ def test_bytes_whose_browser_fell_silent_are_accepted(cleo, broker):
     ticket = cleo.announce_one(b"12345")
     put(ticket["upload"], b"12345")
 
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "pending"  # it may still be talking
 
     grow_old(created_at=timedelta(minutes=11))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "queued"
     assert broker.llen("images") == 1
 
@@ -51,11 +52,11 @@ def test_bytes_whose_browser_fell_silent_are_accepted(cleo, broker):
 def test_what_never_came_is_discarded_after_a_day_and_its_quota_returned(cleo, invitation):
     cleo.announce_one(b"12345")
     grow_old(created_at=timedelta(hours=23))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "pending"
 
     grow_old(created_at=timedelta(hours=2))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "discarded"
     invitation.refresh_from_db()
     assert (invitation.used_files, invitation.used_bytes) == (0, 0)
@@ -66,7 +67,7 @@ def test_bytes_that_lay_there_for_a_day_are_accepted(cleo):
     ticket = cleo.announce_one(b"12345")
     put(ticket["upload"], b"12345")
     grow_old(created_at=timedelta(hours=25))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "queued"
 
 
@@ -74,7 +75,7 @@ def test_while_the_bucket_does_not_answer_nothing_is_discarded(cleo, s3_proxy):
     cleo.announce_one(b"12345")
     grow_old(created_at=timedelta(hours=25))
     s3_proxy.down()
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "pending"
 
 
@@ -83,7 +84,7 @@ def test_parts_that_never_became_whole_are_dropped_after_a_day(cleo, bucket, set
     ticket = cleo.announce_one(bytes(15_000))
     put(cleo.sign(ticket["id"], part=1).json(), bytes(10_000))
     grow_old(created_at=timedelta(hours=25))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "discarded"
     assert list(bucket.list_keys("incoming/")) == []
 
@@ -93,88 +94,88 @@ def test_nothing_of_a_revoked_link_is_accepted(cleo, bucket):
     put(ticket["upload"], b"12345")
     Invitation.objects.update(revoked_at=timezone.now())
     grow_old(created_at=timedelta(minutes=11))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "pending"
     grow_old(created_at=timedelta(hours=25))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "discarded"
     assert list(bucket.list_keys("incoming/")) == []
 
 
 def test_redis_lost_everything_and_nothing_is_lost(cleo, broker):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     assert broker.llen("images") == 1
     broker.flushall()
 
-    cleanup.sweep()
+    sweeper.sweep()
     assert broker.llen("images") == 0  # perhaps it only waits its turn
 
     grow_old(queued_at=timedelta(minutes=2))
-    cleanup.sweep()
+    sweeper.sweep()
     assert broker.llen("images") == 1
-    cleanup.sweep()
+    sweeper.sweep()
     assert broker.llen("images") == 1  # not rung for again at once
     assert Upload.objects.get(pk=upload.pk).status == "queued"
 
 
 def test_a_backlog_is_not_rung_for_again_and_again(cleo, broker, monkeypatch):
-    monkeypatch.setattr(cleanup, "BATCH", 3)
+    monkeypatch.setattr(sweeper, "BATCH", 3)
     for n in range(5):
-        cleo.send(drawing.jpeg(width=60, height=40, seed=n))
+        cleo.send(drawn_pictures.jpeg(width=60, height=40, seed=n))
     grow_old(queued_at=timedelta(minutes=2))
-    cleanup.sweep()
+    sweeper.sweep()
     assert broker.llen("images") == 5
 
     broker.flushall()
     for expected in [3, 3]:
         grow_old(queued_at=timedelta(minutes=2))
-        cleanup.sweep()
+        sweeper.sweep()
         assert broker.llen("images") == expected
 
 
 def test_without_redis_the_sweeper_goes_on_with_what_needs_none(cleo, bucket):
-    cleo.send(drawing.jpeg())
+    cleo.send(drawn_pictures.jpeg())
     cleo.announce_one(b"12345")
     grow_old(queued_at=timedelta(minutes=2), created_at=timedelta(hours=25))
     dead = Celery("dead", broker="redis://127.0.0.1:1/0")
     dead.conf.task_publish_retry_policy = live_settings.CELERY_TASK_PUBLISH_RETRY_POLICY
     dead.set_current()
     try:
-        cleanup.sweep()
+        sweeper.sweep()
     finally:
         celery_app.set_current()
     assert sorted(Upload.objects.values_list("status", flat=True)) == ["discarded", "queued"]
 
 
 def test_a_worker_that_died_is_replaced(cleo, broker):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     broker.flushall()
-    processing.take(upload)
-    cleanup.sweep()
+    claims.claim(upload)
+    sweeper.sweep()
     assert broker.llen("images") == 0
     grow_old(lease_until=timedelta(seconds=31))
-    cleanup.sweep()
+    sweeper.sweep()
     assert broker.llen("images") == 1
 
 
 def test_three_deaths_end_it(cleo):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     for _ in range(3):
-        processing.take(upload)
+        claims.claim(upload)
         grow_old(lease_until=timedelta(seconds=31))
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().failure == "crashed"
 
 
 def test_what_never_comes_does_not_hide_what_came(cleo, monkeypatch):
-    monkeypatch.setattr(cleanup, "BATCH", 2)
+    monkeypatch.setattr(sweeper, "BATCH", 2)
     for number in range(3):
         cleo.announce_one(b"never sent %d" % number)
     ticket = cleo.announce_one(b"12345")
     put(ticket["upload"], b"12345")
     grow_old(created_at=timedelta(minutes=11))
     for _ in range(2):
-        cleanup.sweep()
+        sweeper.sweep()
     assert Upload.objects.get(pk=ticket["id"]).status == "queued"
 
 
@@ -184,19 +185,19 @@ def test_one_phase_that_breaks_does_not_stop_the_others(cleo, broker, monkeypatc
 
     cleo.announce_one(b"12345")
     grow_old(created_at=timedelta(hours=25))
-    monkeypatch.setattr(cleanup, "_ring_again", broken)
+    monkeypatch.setattr(sweeper, "_ring_again", broken)
     monkeypatch.setattr(broken, "__name__", "_ring_again")
-    cleanup.sweep()
+    sweeper.sweep()
     assert Upload.objects.get().status == "discarded"
 
 
 def test_two_sweepers_are_harmless(cleo, broker):
-    cleo.send(drawing.jpeg())
+    cleo.send(drawn_pictures.jpeg())
     broker.flushall()
     grow_old(queued_at=timedelta(minutes=2))
 
     def run() -> None:
-        cleanup.sweep()
+        sweeper.sweep()
         connection.close()
 
     threads = [threading.Thread(target=run) for _ in range(6)]

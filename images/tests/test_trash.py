@@ -9,13 +9,14 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from bandpics.users import keys as api_keys
+from bandpics.users import api_keys
 from groups.models import Group
-from images import cleanup, processing, trash
-from images.media.storage import StorageUnavailable
+from images.lifecycle import sweeper, trash
 from images.models import Image, Upload
-from images.tests import drawing
-from images.tests.story import Guest, described, get, send_as_member
+from images.processing import work
+from images.storage.objects import StorageUnavailable
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawing.jpeg())
+    return cleo.send_and_process(drawn_pictures.jpeg())
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_who_may_trash(client, ben, vera, dora, cleo, emil, group, address, sign
     assert signed_in(vera).delete(address).status_code == 403
     assert signed_in(dora).delete(address).status_code == 404
     assert emil.client.delete(address).status_code == 404
-    own = send_as_member(signed_in(ben), group, drawing.jpeg(seed=5))
+    own = send_as_member(signed_in(ben), group, drawn_pictures.jpeg(seed=5))
     assert signed_in(ben).delete(f"/api/v1/images/{own.pk}/").status_code == 204
     assert cleo.client.delete(address).status_code == 204
 
@@ -110,7 +111,7 @@ def test_what_was_changed_meanwhile_is_not_trashed(host, address):
 
 def test_the_same_bytes_may_come_again(host, emil, address):
     host.delete(address)
-    assert emil.send_and_process(drawing.jpeg()).status == "done"
+    assert emil.send_and_process(drawn_pictures.jpeg()).status == "done"
 
 
 # --- Out ------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ def test_who_may_restore(client, ben, dora, host, address, signed_in):
 
 def test_the_same_bytes_meanwhile_are_a_collision(host, emil, address):
     host.delete(address)
-    emil.send_and_process(drawing.jpeg())
+    emil.send_and_process(drawn_pictures.jpeg())
     answer = host.post(f"{address}restore/")
     assert answer.status_code == 409
     assert answer.json()["type"] == "/problems/duplicate-in-group/"
@@ -163,10 +164,10 @@ def test_nothing_comes_back_after_its_time(host, address):
 
 def test_after_thirty_days_nothing_is_left(host, cleo, address, bucket, invitation):
     host.delete(address)
-    cleanup.sweep()
+    sweeper.sweep()
     assert Image.objects.count() == 1
     wait_thirty_days()
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.exists()
     assert list(bucket.list_keys("")) == []
     invitation.refresh_from_db()
@@ -177,36 +178,36 @@ def test_the_number_of_days_is_a_setting(host, address, settings):
     settings.TRASH_LIFETIME = timedelta(days=2)
     host.delete(address)
     Image.objects.update(trashed_at=F("trashed_at") - timedelta(days=2))
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.exists()
 
 
 def test_the_oldest_duplicate_inherits_what_is_purged(host, emil, group, image, address, bucket):
-    first = emil.send_and_process(drawing.jpeg())
-    second = Guest(InvitationFactory(group=group)).send_and_process(drawing.jpeg())
+    first = emil.send_and_process(drawn_pictures.jpeg())
+    second = Guest(InvitationFactory(group=group)).send_and_process(drawn_pictures.jpeg())
     host.delete(address)
     wait_thirty_days()
 
-    cleanup.sweep()
+    sweeper.sweep()
 
     assert not Image.objects.filter(pk=image.pk).exists()
     assert Upload.objects.get(image=second).duplicate_of == first
-    processing.process(Upload.objects.get(image=first))
+    work.process(Upload.objects.get(image=first))
     shown = Image.objects.with_status().get(pk=first.pk)
     assert shown.status == "done"
     assert get(bucket.presign_get(shown.original_key, content_type="image/jpeg")).data == (
-        drawing.jpeg()
+        drawn_pictures.jpeg()
     )
 
 
 def test_a_full_link_that_inherits_takes_no_more_than_before(host, emil, address):
     """What it inherited counts: giving that back makes no room for another one."""
-    heir = emil.send_and_process(drawing.jpeg())  # "already here"
-    other = emil.send_and_process(drawing.jpeg(seed=7))
-    limits = {"max_files": 1, "max_bytes": len(drawing.jpeg(seed=7))}
+    heir = emil.send_and_process(drawn_pictures.jpeg())  # "already here"
+    other = emil.send_and_process(drawn_pictures.jpeg(seed=7))
+    limits = {"max_files": 1, "max_bytes": len(drawn_pictures.jpeg(seed=7))}
     assert host.patch(f"/api/v1/invitations/{emil.invitation.pk}/", limits).status_code == 200
     purge(host, address)
-    processing.process(Upload.objects.get(image=heir))
+    work.process(Upload.objects.get(image=heir))
     link = host.get(f"/api/v1/invitations/{emil.invitation.pk}/").json()
     assert (link["used_files"], link["max_files"], link["state"]) == (2, 1, "exhausted")
     # The host changes something else, and says the limits again.
@@ -214,52 +215,52 @@ def test_a_full_link_that_inherits_takes_no_more_than_before(host, emil, address
     assert host.patch(f"/api/v1/invitations/{emil.invitation.pk}/", body).status_code == 200
 
     purge(host, f"/api/v1/images/{heir.pk}/")
-    full = emil.announce(described(drawing.jpeg(seed=8)))
+    full = emil.announce(described(drawn_pictures.jpeg(seed=8)))
     assert full.json()["type"] == "/problems/invitation-exhausted/"
     purge(host, f"/api/v1/images/{other.pk}/")
-    assert emil.announce(described(drawing.jpeg(seed=8), size=1)).status_code == 201
+    assert emil.announce(described(drawn_pictures.jpeg(seed=8), size=1)).status_code == 201
 
 
 def purge(host, address):
     assert host.delete(address).status_code == 204
     wait_thirty_days()
-    cleanup.sweep()
+    sweeper.sweep()
 
 
 def test_an_heir_whose_bytes_are_here_already_rests_on_those(host, emil, group, image, address):
     """Two guests were told "already here"; then the host trashed it and a third sent it again."""
-    first = emil.send_and_process(drawing.jpeg())
-    second = Guest(InvitationFactory(group=group)).send_and_process(drawing.jpeg())
+    first = emil.send_and_process(drawn_pictures.jpeg())
+    second = Guest(InvitationFactory(group=group)).send_and_process(drawn_pictures.jpeg())
     host.delete(address)
-    third = Guest(InvitationFactory(group=group)).send_and_process(drawing.jpeg())
+    third = Guest(InvitationFactory(group=group)).send_and_process(drawn_pictures.jpeg())
     assert third.status == "done"
     wait_thirty_days()
-    cleanup.sweep()
-    processing.process(Upload.objects.get(image=first))
+    sweeper.sweep()
+    work.process(Upload.objects.get(image=first))
     for image in [first, second]:
         upload = Upload.objects.get(image=image)
         assert (upload.status, upload.duplicate_of) == ("duplicate", third)
 
 
 def test_without_its_original_the_largest_size_is_inherited(host, emil, image, address, bucket):
-    heir = emil.send_and_process(drawing.jpeg())
+    heir = emil.send_and_process(drawn_pictures.jpeg())
     bucket.delete_keys([image.original_key])
     Image.objects.filter(pk=image.pk).update(original_dropped_at=timezone.now())
     host.delete(address)
     wait_thirty_days()
-    cleanup.sweep()
-    processing.process(Upload.objects.get(image=heir))
+    sweeper.sweep()
+    work.process(Upload.objects.get(image=heir))
     assert Image.objects.with_status().get(pk=heir.pk).status == "done"
 
 
 def test_what_a_worker_has_is_not_purged_under_it(host, cleo, bucket):
-    upload = cleo.send(drawing.jpeg())
+    upload = cleo.send(drawn_pictures.jpeg())
     host.delete(f"/api/v1/images/{upload.image_id}/")
     wait_thirty_days()
-    cleanup.sweep()
+    sweeper.sweep()
     assert Image.objects.exists()
-    processing.process(upload)
-    cleanup.sweep()
+    work.process(upload)
+    sweeper.sweep()
     assert not Image.objects.exists()
     assert list(bucket.list_keys("")) == []
 
@@ -268,7 +269,7 @@ def test_what_never_arrived_goes_too(host, cleo, invitation):
     ticket = cleo.announce_one(b"12345")
     host.delete(f"/api/v1/images/{ticket['id']}/")
     wait_thirty_days()
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.exists()
     invitation.refresh_from_db()
     assert invitation.used_files == 0
@@ -282,26 +283,26 @@ def test_a_crash_in_the_middle_leaves_nothing_behind(host, image, address, bucke
         raise StorageUnavailable
 
     monkeypatch.setattr(trash, "_delete_rows", crash)
-    cleanup.sweep()
+    sweeper.sweep()
     assert list(bucket.list_keys("")) == []
     assert Image.objects.exists()
     assert host.post(f"{address}restore/").status_code == 404  # its objects are gone
     monkeypatch.undo()
-    cleanup.sweep()
+    sweeper.sweep()
     assert not Image.objects.exists()
 
 
 def test_a_trashed_photo_can_be_sent_again(cleo):
-    trashed = cleo.send_and_process(drawing.jpeg(seed=7))
+    trashed = cleo.send_and_process(drawn_pictures.jpeg(seed=7))
     assert cleo.client.delete(f"/api/v1/images/{trashed.pk}/").status_code == 204
-    again = cleo.send_and_process(drawing.jpeg(seed=7))
+    again = cleo.send_and_process(drawn_pictures.jpeg(seed=7))
     assert (again.pk != trashed.pk, again.status) == (True, "done")
 
 
 def test_one_photo_the_store_refuses_does_not_hold_up_the_others(
     host, cleo, image, bucket, monkeypatch
 ):
-    other = cleo.send_and_process(drawing.jpeg(seed=7))
+    other = cleo.send_and_process(drawn_pictures.jpeg(seed=7))
     for photo in (image, other):
         host.delete(f"/api/v1/images/{photo.pk}/")
     wait_thirty_days()
@@ -313,6 +314,6 @@ def test_one_photo_the_store_refuses_does_not_hold_up_the_others(
         delete_keys(doomed)
 
     monkeypatch.setattr(bucket, "delete_keys", refuse_one)
-    cleanup.sweep()
+    sweeper.sweep()
     monkeypatch.undo()
     assert list(Image.objects.all()) == [image]

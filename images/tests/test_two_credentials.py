@@ -6,8 +6,8 @@ import pytest
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from bandpics.users import keys
-from images.tests.albums import photo
+from bandpics.users import api_keys
+from images.tests.bulk_rows import photo
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,7 @@ def test_a_wrong_header_is_not_hidden_by_a_right_address(own, invitation, header
 
 
 def test_nor_may_two_right_ones_differ(ada, own, invitation):
-    _, key = keys.issue(ada, name="script", scopes=["read"])
+    _, key = api_keys.issue(ada, name="script", scopes=["read"])
     for header in (
         f"Api-Key {key}",
         f"Bearer {AccessToken.for_user(ada)}",

@@ -12,7 +12,7 @@ import re
 
 import pytest
 
-from bandpics.local.fault_proxy import CAPTIVE_PORTAL, SLOW_DOWN
+from bandpics.testing.fault_proxy import CAPTIVE_PORTAL, SLOW_DOWN
 from images.tests.bad_network import MIB, URL_SECONDS, SideBySide, row, row_once, rows_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("matrix")]

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from images.tests import drawing
+from images.tests import drawn_pictures
 from images.tests.bad_network import SideBySide, row_once, rows_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("matrix")]
@@ -34,7 +34,7 @@ def side_by_side(request, impatient_stack, tmp_path_factory):
 @pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.long)])
 @row_once
 async def test_many_photos_leave_the_page_light(guest, count):
-    drawn = drawing.jpeg(width=240, height=160, seed=guest.seed)
+    drawn = drawn_pictures.jpeg(width=240, height=160, seed=guest.seed)
     files = []
     for number in range(count):
         files.append(guest.folder / f"IMG_{number:04}.jpg")

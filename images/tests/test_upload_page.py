@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from groups.models import Group, Membership
-from images import in_app_browsers
+from images.views import in_app_browsers
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from bandpics.ids import new_id
-from images.tests import browsers, drawing
+from images.tests import browsers, drawn_pictures
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 
@@ -45,7 +45,7 @@ def files(tmp_path):
         paths = [tmp_path / name for name in names]
         for path in paths:
             seed = new_id().int % 2**31
-            data = b"my notes" if path.name.startswith("notes") else drawing.jpeg(seed=seed)
+            data = b"my notes" if path.name.startswith("notes") else drawn_pictures.jpeg(seed=seed)
             path.write_bytes(data)
         return paths
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 
 if TYPE_CHECKING:
-    from images.tests.story import Guest
+    from images.tests.guest_client import Guest
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from groups.models import Group
 from images.models import Image
-from images.tests import drawing
-from images.tests.story import Guest
+from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
 from invitations import mail
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -33,7 +33,7 @@ def emil(group):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawing.jpeg())
+    return cleo.send_and_process(drawn_pictures.jpeg())
 
 
 def says(client, invitation) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from images.media import exif, xmp
+from images.photofile.metadata import exif, xmp
 from images.tests import drawn_exif
 from images.tests.drawn_metadata import PLACE, packet
 

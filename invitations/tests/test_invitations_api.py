@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from groups.tests.factories import GroupFactory
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -45,7 +45,7 @@ def test_a_link_is_shown_to_who_may_manage_it(ada, ben, invitation, path, signed
 @pytest.mark.parametrize("scopes", [["read"], ["read", "upload", "moderate"]])
 def test_a_key_that_does_not_manage_is_shown_no_link(ada, invitation, path, scopes):
     def ask(*scopes, where):
-        _, key = keys.issue(ada, name="script", scopes=scopes)
+        _, key = api_keys.issue(ada, name="script", scopes=scopes)
         return APIClient().get(where, headers={"Authorization": f"Api-Key {key}"})
 
     for where in [INVITATIONS, path]:

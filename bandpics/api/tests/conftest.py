@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.models import Scope
 from bandpics.users.tests.factories import UserFactory
 
@@ -27,7 +27,7 @@ def key_of():
     """Makes a key and returns its row and its text."""
 
     def make(user, **about):
-        return keys.issue(user, **{"name": "script", "scopes": Scope.values, **about})
+        return api_keys.issue(user, **{"name": "script", "scopes": Scope.values, **about})
 
     return make
 

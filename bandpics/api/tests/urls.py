@@ -120,4 +120,4 @@ urlpatterns = [
     path("without-room/", page_without_room),
 ]
 
-handler500 = "bandpics.api.fallbacks.server_error"
+handler500 = "bandpics.error_handlers.server_error"

@@ -19,7 +19,8 @@ import psutil
 import pytest
 import redis
 
-from bandpics.local import addresses, environment, pytest_plugin
+from bandpics.local import addresses, environment
+from bandpics.testing import pytest_plugin
 
 
 class Up:

@@ -9,8 +9,8 @@ from uuid import uuid4
 import urllib3
 
 from bandpics.local import s3_server
-from images.media import keys
-from images.media.storage import photo_storage
+from images.storage import object_keys
+from images.storage.objects import photo_storage
 
 CLIENTS, ROUNDS = 3, 400
 
@@ -21,7 +21,7 @@ def test_no_put_fails_because_others_empty_the_folder():
     there = storage._client  # django-storages makes one for each thread
 
     def put_and_delete(_: int) -> list[int]:
-        key = keys.incoming(uuid4())
+        key = object_keys.incoming(uuid4())
         put = storage.presign_put(key, content_type="image/jpeg", byte_size=3)
         answer = http.request("PUT", put.url, headers=put.headers, body=b"abc")
         there.delete_object(Bucket=storage.bucket_name, Key=key)

@@ -13,9 +13,9 @@ import redis
 import urllib3
 from django.conf import settings
 
-from bandpics.local import fault_proxy
-from bandpics.local.fault_proxy import FaultProxy
-from images.media.storage import StorageUnavailable, photo_storage
+from bandpics.testing import fault_proxy
+from bandpics.testing.fault_proxy import FaultProxy
+from images.storage.objects import StorageUnavailable, photo_storage
 
 NO_RETRY = urllib3.Retry(total=False)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bandpics.local import messages
+from bandpics.testing import messages
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+>")
 

@@ -15,8 +15,8 @@ import pytest
 
 from bandpics.local import environment, postgres, redis_server, s3_server
 from bandpics.local.data_dir import DataDir
+from bandpics.local.diagnostics import CannotStart
 from bandpics.local.tests.conftest import is_root, refused
-from bandpics.local.trouble import CannotStart
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ import pytest
 import redis
 import urllib3
 
-from bandpics.local import environment, postgres, pytest_plugin
+from bandpics.local import environment, postgres
 from bandpics.local.tests.conftest import healthz, is_root, refused, until, worker_listens
+from bandpics.testing import pytest_plugin
 
 pytestmark = pytest.mark.xdist_group("up")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db.models import F
 
-from bandpics.local.pytest_plugin import UndecidedUpdate
+from bandpics.testing.pytest_plugin import UndecidedUpdate
 from bandpics.users.models import ApiKey, User
 
 pytestmark = pytest.mark.django_db

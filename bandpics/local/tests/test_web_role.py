@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bandpics import roles
+from bandpics import entrypoint
 from bandpics.local import addresses, environment, postgres
 
 DRAIN_SECONDS = 2
@@ -56,7 +56,7 @@ def web(**variables):
     known = {"WEB_HOST": "127.0.0.1", "WEB_PORT": str(port), "WEB_DRAIN_SECONDS": "0"}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bandpics.roles", "web"],
+            [sys.executable, "-m", "bandpics.entrypoint", "web"],
             cwd=environment.PROJECT,
             env={**os.environ, "PATH": bin_first(), **known, **variables},
             stdout=log,
@@ -156,9 +156,11 @@ def test_a_server_that_stops_loses_no_request():
 
 
 def test_a_connection_is_kept_for_longer_than_a_balancer_does():
-    words = roles.command("web", [], {})
+    words = entrypoint.command("web", [], {})
     assert int(words[words.index("--keep-alive") + 1]) > 60
-    words = roles.command("web", [], {"WEB_KEEPALIVE_SECONDS": "620", "WEB_DRAIN_SECONDS": "20"})
+    words = entrypoint.command(
+        "web", [], {"WEB_KEEPALIVE_SECONDS": "620", "WEB_DRAIN_SECONDS": "20"}
+    )
     assert words[words.index("--keep-alive") + 1] == "620"
     assert int(words[words.index("--graceful-timeout") + 1]) > 20
 
@@ -194,12 +196,12 @@ def test_where_postgres_has_too_few_connections_requests_wait(crowded_url):
 
 
 def test_each_thread_may_have_a_connection_unless_the_operator_says_less():
-    assert roles.variables("web", {"WEB_THREADS": "6"}) == {"DATABASE_POOL_SIZE": "6"}
-    assert roles.variables("web", {"WEB_THREADS": "6", "DATABASE_POOL_SIZE": "3"}) == {}
+    assert entrypoint.variables("web", {"WEB_THREADS": "6"}) == {"DATABASE_POOL_SIZE": "6"}
+    assert entrypoint.variables("web", {"WEB_THREADS": "6", "DATABASE_POOL_SIZE": "3"}) == {}
 
 
 def test_other_roles_have_no_pool_though_they_share_the_env_of_the_web_role():
-    program = [sys.executable, "-m", "bandpics.roles", "shell", "--no-imports", "-c"]
+    program = [sys.executable, "-m", "bandpics.entrypoint", "shell", "--no-imports", "-c"]
     code = "from django.db import connection; print(connection.pool)"
     result = subprocess.run(
         [*program, code],

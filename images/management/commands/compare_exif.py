@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from images.media import exiftool
+from images.photofile.metadata import exiftool
 
 if TYPE_CHECKING:
-    from images.media.exiftool import Comparison, Difference
+    from images.photofile.metadata.exiftool import Comparison, Difference
 
 
 class Command(BaseCommand):

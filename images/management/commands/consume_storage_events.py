@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from images import consuming
-from images.media.event_queue import EventQueue
+from images.storage_events import consumer
+from images.storage_events.sqs import EventQueue
 
 
 class Command(BaseCommand):
@@ -26,5 +26,5 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         self.stdout.write(f"Waiting for events in {settings.STORAGE_EVENTS_QUEUE_URL}")
-        consuming.consume(EventQueue(), stop=stop)
+        consumer.consume(EventQueue(), stop=stop)
         self.stdout.write("Stopped.")

@@ -13,14 +13,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.timezone import localtime
 
 from groups.models import Group
-from images import reconciliation
-from images.media.storage import StorageUnavailable
-from images.reconcile_report import MENDED_BY
+from images.reconcile import compare
+from images.reconcile.report import MENDED_BY
+from images.storage.objects import StorageUnavailable
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
-    from images.reconcile_report import Report
+    from images.reconcile.report import Report
 
 
 class Command(BaseCommand):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--grace",
             type=_minutes,
-            default=reconciliation.GRACE,
+            default=compare.GRACE,
             metavar="MINUTES",
             help="what is younger than this is not judged, because somebody may be at it "
             "(default: 60; 0 where nobody is)",
@@ -56,17 +56,17 @@ class Command(BaseCommand):
             if group is None:
                 raise CommandError(f"There is no group {options['group']}.")
         try:
-            report = reconciliation.reconcile(
-                reconciliation.Options(
+            report = compare.reconcile(
+                compare.Options(
                     mends=options["fix"],
                     group=group,
                     grace=options["grace"],
                     believes_empty=options["believe_empty"],
                 )
             )
-        except reconciliation.Running:
+        except compare.Running:
             raise CommandError("Another reconcile is running; wait for it.") from None
-        except reconciliation.WrongPlace:
+        except compare.WrongPlace:
             raise CommandError(
                 "Nothing of what the database names is in the bucket, or nothing in the bucket is "
                 "in the database. Nothing was changed. Check S3_BUCKET and DATABASE_URL; if they "

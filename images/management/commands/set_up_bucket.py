@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from images.media.storage import StorageUnavailable, photo_storage
+from images.storage.objects import StorageUnavailable, photo_storage
 
 
 class Command(BaseCommand):

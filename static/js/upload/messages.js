@@ -7,7 +7,7 @@ const messages = JSON.parse(here?.getElementById("messages")?.textContent ?? "{}
 const plurals = new Intl.PluralRules(language);
 const formats = {};
 
-/** The sentence of that name (images/words.py has them), with its `{places}` filled. */
+/** The sentence of that name (images/views/messages.py has them), with its `{places}` filled. */
 export function t(name, values = {}) {
   let sentence = messages[name] ?? name;
   sentence = sentence[plurals.select(values.count ?? 0)] ?? sentence.other ?? sentence;

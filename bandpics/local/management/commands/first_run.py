@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
-from bandpics.users import keys
+from bandpics.users import api_keys
 from bandpics.users.models import Scope, User
 from groups.models import Group, Membership, Team
 from invitations.models import Invitation
@@ -42,7 +42,7 @@ class Command(BaseCommand):
                     # Empty once somebody has chosen another one.
                     "admin_password": password if admin and admin.check_password(password) else "",
                     # Empty once it was revoked, or if the first start made none yet.
-                    "admin_api_key": api_key if keys.find(api_key) else "",
+                    "admin_api_key": api_key if api_keys.find(api_key) else "",
                 }
             )
         )
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 @transaction.atomic
 def _make_demo(password: str, api_key: str) -> None:
     admin = User.objects.create_superuser(email=ADMIN_EMAIL, password=password)
-    keys.issue(admin, name="First start", scopes=Scope.values, key=api_key)
+    api_keys.issue(admin, name="First start", scopes=Scope.values, key=api_key)
     team = Team.objects.create(name="The Demo Band")
     Membership.objects.create(team=team, user=admin, role=Membership.Role.OWNER)
     group = Group.objects.create(

@@ -1,0 +1,143 @@
+"""Teams and photos to measure with, made by the database itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import AutoField, GeneratedField, Model
+from django.test import Client
+
+from bandpics.users.models import User
+from groups.models import Group, Membership, Team
+from images.models import Image, Upload, Variant
+from images.photofile import variants
+from invitations.models import Invitation
+
+RAW_BYTES = 3000  # of EXIF, maker note aside: what a phone writes
+
+
+def fill(*, small: int, large: int) -> dict[str, Any]:
+    """Sessions of a member of each group, and a link to the small one."""
+    call_command("migrate", verbosity=0)
+    groups = {}
+    for name, count in (("small", small), ("large", large)):
+        team = Team.objects.create(name=f"The {name} band")
+        user = User.objects.create_user(f"{name}@example.org", "a long enough password")
+        Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
+        groups[name] = Group.objects.create(team=team, name=f"The {name} evening")
+        _add_photos(groups[name], count)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    # Apart from both, or it would fill their lists while we measure.
+    other = Group.objects.create(team=Team.objects.create(name="Others"), name="To announce to")
+    link = Invitation.objects.create(
+        group=other, kind=Invitation.Kind.PERSONAL, email="c@d.example"
+    )
+    sessions = {name: _session(f"{name}@example.org") for name in groups}
+    return {**sessions, "token": link.token}
+
+
+def _session(email: str) -> str:
+    client = Client()
+    client.force_login(User.objects.get(email=email))
+    return client.cookies["sessionid"].value
+
+
+def _add_photos(group: Group, count: int) -> None:
+    """One like any other, copied: four a minute, of one camera, somewhere in Vienna."""
+    template = Image(
+        group=group,
+        sender="user:1",
+        uploader_name="Anna",
+        version=1,
+        original_filename="IMG_0001.jpg",
+        content_type="image/jpeg",
+        byte_size=3_456_789,
+        sha256="0" * 64,
+        width=4032,
+        height=3024,
+        sort_at=datetime(2026, 6, 21, 19, 30, tzinfo=UTC),
+        utc_offset_minutes=120,
+        taken_at=datetime(2026, 6, 21, 19, 30, tzinfo=UTC),
+        taken_at_local=datetime(2026, 6, 21, 21, 30, tzinfo=UTC),
+        latitude=48.2082,
+        longitude=16.3738,
+        altitude=171.0,
+        gps_source="exif",
+        camera_make="Apple",
+        camera_model="iPhone 13 Pro Max",
+        lens_model="iPhone 13 Pro Max back triple camera 5.7mm f/1.5",
+        software="17.5",
+        iso=100,
+        focal_length=5.7,
+        aperture=1.5,
+        exposure_time=0.01,
+        orientation=6,
+        exif_version="0232",
+        exif={f"Tag{n}": f"{n * 7919:x}" * 5 for n in range(RAW_BYTES // 32)},
+        description="",
+        caption="On stage",
+    )
+    template.save()
+    upload = Upload(
+        id=template.pk,
+        image=template,
+        sender=template.sender,
+        status=Upload.Status.DONE,
+        declared_content_type=template.content_type,
+        declared_byte_size=3_456_789,
+        processing_ms=412,
+        finished_at=template.taken_at,
+    )
+    upload.save()
+    for spec in variants.ALL:
+        Variant.objects.create(
+            image=template,
+            version=1,
+            name=spec.name,
+            key=f"{group.pk}/{spec.name}/{template.pk}-1.jpg",
+            width=spec.max_edge,
+            height=spec.max_edge * 3 // 4,
+            byte_size=123_456,
+            content_type="image/jpeg",
+        )
+    _copy(
+        Image,
+        f"generate_series(1, {count - 1}) n WHERE template.id = '{template.pk}'",
+        id="uuidv7()",
+        sha256="md5(n::text) || md5(n::text)",
+        original_filename="'IMG_' || lpad(n::text, 4, '0') || '.jpg'",
+        sort_at="template.sort_at - n * interval '15 seconds'",
+        taken_at="template.taken_at - n * interval '15 seconds'",
+    )
+    others = (
+        f"images_image image WHERE image.group_id = '{group.pk}' AND image.id <> '{template.pk}'"
+        f" AND template.image_id = '{template.pk}'"
+    )
+    _copy(Upload, others, id="image.id", image_id="image.id")
+    _copy(
+        Variant,
+        others,
+        image_id="image.id",
+        key=f"'{group.pk}/' || template.name || '/' || image.id || '-1.jpg'",
+    )
+
+
+def _copy(model: type[Model], source: str, **columns: str) -> None:
+    """Rows like those there, with some columns anew."""
+    fields = [
+        field
+        for field in model._meta.concrete_fields
+        if not isinstance(field, AutoField | GeneratedField)
+    ]
+    names = [str(field.column) for field in fields]
+    values = [columns.get(name, f"template.{name}") for name in names]
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(names)})"  # noqa: S608 - all of it is ours
+            f" SELECT {', '.join(values)} FROM {table} template, {source}"
+        )

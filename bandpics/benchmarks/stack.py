@@ -1,0 +1,91 @@
+"""A Bandpics to measure: stores of its own, and one web process that keeps to one core."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from bandpics.local import addresses, postgres
+from bandpics.local.data_dir import DataDir
+from bandpics.local.environment import PROJECT
+from bandpics.local.stack import OWN, Stack
+from bandpics.local.supervisor import NoSignals, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETTINGS = "bandpics.benchmarks.settings"
+START_SECONDS = 30
+
+
+@contextmanager
+def stores() -> Iterator[None]:
+    """Postgres, Redis and S3, empty; their addresses are in the environment."""
+    outside = {name: value for name, value in os.environ.items() if name not in OWN}
+    with ExitStack() as last:
+        folder = last.enter_context(tempfile.TemporaryDirectory(prefix="bandpics-bench-"))
+        data_dir = DataDir(Path(folder))
+        (data_dir / "static").mkdir()
+        supervisor = Supervisor(data_dir, signals=NoSignals(), say=lambda line: None)
+        stack = Stack(data_dir, supervisor, outside=outside, host=addresses.LOOPBACK, port=8000)
+        last.callback(stack.stop)
+        stack.start_stores(postgres_settings=postgres.FORGETFUL)
+        os.environ.update(stack.variables)
+        os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+        yield
+
+
+@dataclass(frozen=True)
+class Web:
+    port: int
+    pid: int  # of the process that answers
+
+    def cpu_seconds(self) -> float:
+        """What it has used of its core so far. In nanoseconds, unlike what `ps` reads."""
+        threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+@contextmanager
+def web(*, cores: int | None = 1) -> Iterator[Web]:
+    """A gunicorn as production runs it, but with one process, on so many cores, or all."""
+    port = addresses.free_port(addresses.LOOPBACK)
+    command = [
+        *(sys.executable, "-m", "gunicorn", "bandpics.wsgi:application"),
+        *("--bind", f"{addresses.LOOPBACK}:{port}", "--no-control-socket", "--no-sendfile"),
+        *("--worker-class", "bandpics.gunicorn_worker.BufferingWorker"),
+        *("--workers", "1", "--threads", "4"),
+        *("--log-level", "error", "--keep-alive", "30"),
+    ]
+    with subprocess.Popen(command, cwd=PROJECT) as process:
+        try:
+            # Before it forks: the worker inherits them.
+            os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
+            _wait_for(f"http://{addresses.LOOPBACK}:{port}/healthz")
+            (worker,) = psutil.Process(process.pid).children()
+            yield Web(port, worker.pid)
+        finally:
+            process.terminate()
+
+
+def _wait_for(url: str) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - our own address
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return

@@ -1,0 +1,102 @@
+"""The real addresses, and beside them what they are measured against."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.urls import path
+from drf_spectacular.utils import extend_schema
+from rest_framework.pagination import CursorPagination
+
+from bandpics.urls import urlpatterns as real
+from images.api.access import PhotoView, viewer_of, visible_images
+from images.api.image_serializers import ImageSerializer
+from images.api.uploads import UploadList
+from images.storage.objects import photo_storage
+from images.uploads import transfer
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+    from rest_framework.response import Response
+
+    from images.models import Image, Upload
+    from images.storage.objects import SignedRequest
+
+
+class PlainSerializer(ImageSerializer):
+    """As anybody would write it first: a ModelSerializer, and boto3 to sign."""
+
+    def get_variants(self, image: Image) -> dict[str, Any]:
+        storage = photo_storage()
+        return {
+            row.name: {
+                "url": storage.connection.meta.client.generate_presigned_url(
+                    "get_object",
+                    Params={
+                        "Bucket": storage.bucket_name,
+                        "Key": row.key,
+                        "ResponseContentType": row.content_type,
+                        "ResponseCacheControl": "private, max-age=3600, immutable",
+                    },
+                    ExpiresIn=int(settings.DOWNLOAD_URL_LIFETIME.total_seconds()),
+                ),
+                "width": row.width,
+                "height": row.height,
+            }
+            for row in image.variant_by_name.values()
+        }
+
+
+class PlainPages(CursorPagination):
+    page_size = 50
+    ordering = ("-sort_at", "-id")
+
+
+class PlainImageList(PhotoView):
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        pages = PlainPages()
+        rows = visible_images(request).kept().with_status().with_variants()
+        page: Any = pages.paginate_queryset(rows, request)
+        json = PlainSerializer(page, many=True, context={"viewer": viewer_of(request)})
+        return pages.get_paginated_response(json.data)
+
+
+# --- Announcing without signing -------------------------------------------------------------
+
+_is_unsigned = contextvars.ContextVar("_is_unsigned", default=False)
+_sign = transfer.sign
+_signed_once: list[SignedRequest] = []
+
+
+def _sign_unless_told(upload: Upload) -> SignedRequest:
+    """As long an answer either way, but for the arithmetic."""
+    if not _is_unsigned.get():
+        return _sign(upload)
+    if not _signed_once:
+        _signed_once.append(_sign(upload))
+    return _signed_once[0]
+
+
+transfer.sign = _sign_unless_told
+
+
+class UnsignedUploadList(UploadList):
+    """The same endpoint, with one signature for all."""
+
+    @extend_schema(exclude=True)
+    def post(self, request: Request) -> Response:
+        token = _is_unsigned.set(True)
+        try:
+            return super().post(request)
+        finally:
+            _is_unsigned.reset(token)
+
+
+urlpatterns = [
+    *real,
+    path("benchmark/images/", PlainImageList.as_view()),
+    path("benchmark/uploads/", UnsignedUploadList.as_view()),
+]

@@ -1,0 +1,118 @@
+"""Bodies that are too large, or do not say how large they are: refused before a byte is read.
+
+Django and DRF read a form whole, its files onto the disk, before any view of ours is asked; for
+the CSRF token even before they know who it is from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers.wsgi import WSGIRequest
+from django.shortcuts import render
+from django.urls import Resolver404, resolve
+from rest_framework import status
+
+from bandpics import error_handlers
+from bandpics.api.parsers import BodyTooLarge, JsonParser
+from bandpics.api.problems import Problem
+from bandpics.api.views import PROBLEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
+
+View = TypeVar("View", bound="Callable[..., HttpResponseBase]")
+
+
+class LengthRequired(Problem):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    slug = "length-required"
+    title = "The body does not say how large it is"
+
+    def __init__(self) -> None:
+        super().__init__("Send a Content-Length, not `Transfer-Encoding: chunked`.")
+
+
+class BodyLimit:
+    """Middleware. Before that of CSRF, which reads forms.
+
+    A view says what it takes by `max_body_bytes(request)`; all others take as much as JSON may
+    have.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        try:
+            _refuse_unless_fitting(request, getattr(view, "cls", view))
+        except (BodyTooLarge, LengthRequired) as refusal:
+            if error_handlers.is_api(request):
+                return error_handlers.answer(refusal)
+            page = {"slug": refusal.slug, "explanation": PROBLEMS[refusal.slug]}
+            return render(request, "problem.html", page, status=refusal.status_code)
+        return None
+
+
+def takes(
+    max_body_bytes: Callable[[HttpRequest], int], *, refuses_itself: bool = False
+) -> Callable[[View], View]:
+    """For a view that is a function: how large a body it takes, and whether it is the view that
+    refuses a larger one."""
+
+    def mark(view: View) -> View:
+        view.max_body_bytes = max_body_bytes  # type: ignore[attr-defined]  # read below
+        view.refuses_itself = refuses_itself  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def is_awaited(environ: dict[str, Any]) -> bool:
+    """Whether the web server should wait for this body, before anybody is asked for an answer."""
+    try:
+        request = WSGIRequest(environ)
+        view = resolve(request.path_info).func
+        return _length(request) <= _max_bytes(request, getattr(view, "cls", view))
+    except (Resolver404, LookupError, UnicodeError, SuspiciousOperation):
+        return False
+
+
+def form_max_bytes(_: HttpRequest) -> int:
+    """Of a page whose form has files."""
+    return int(settings.FORM_MAX_BYTES)
+
+
+def is_form(request: HttpRequest) -> bool:
+    return str(request.META.get("CONTENT_TYPE")).startswith("multipart/")
+
+
+def _refuse_unless_fitting(request: HttpRequest, view: Any) -> None:
+    if "CONTENT_LENGTH" not in request.META and "HTTP_TRANSFER_ENCODING" in request.META:
+        raise LengthRequired  # Django would take the body for empty
+    limit = _max_bytes(request, view)
+    if _length(request) > limit and not getattr(view, "refuses_itself", False):
+        raise BodyTooLarge(f"This address takes bodies of up to {limit} bytes.", limit=limit)
+
+
+def _max_bytes(request: HttpRequest, view: Any) -> int:
+    if hasattr(view, "max_body_bytes"):
+        return int(view.max_body_bytes(request))
+    return JsonParser.max_bytes
+
+
+def _length(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0  # as Django reads it

@@ -1,0 +1,49 @@
+"""The ETag of a photo: which state of the row, and which answer about it.
+
+If-Match looks at the first half, the row: whatever a person or a worker changes of a photo
+changes it. If-None-Match looks at all of it: an answer holds signed URLs, which live for an hour
+or two, and a status, and what the caller may see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.utils.http import parse_etags
+
+from bandpics.api import etags
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+    from images.access.viewers import Viewer
+    from images.models import Image
+
+
+def etag(image: Image, viewer: Viewer) -> str:
+    moment = datetime.now(UTC)
+    if viewer.until is None or viewer.until > moment:  # else its URLs are of this very moment
+        moment = moment.replace(minute=0, second=0, microsecond=0)
+    answer = f"{image.status} {image.failure} {image.processed_at} {viewer} {moment}"
+    digest = hashlib.sha256(answer.encode()).hexdigest()[:16]
+    return f'{etags.etag(image)[:-1]}.{digest}"'
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the caller holds this very answer (If-None-Match: the weak comparison)."""
+    header = request.headers.get("If-None-Match")
+    return header is not None and tag in [known.removeprefix("W/") for known in parse_etags(header)]
+
+
+def expected(request: Request, image: Image) -> dict[str, Any]:
+    """What the UPDATE has to filter by. Raises etags.PreconditionFailed."""
+    header = request.headers.get("If-Match")
+    tags = ["*"] if header is None else parse_etags(header)
+    if tags == ["*"]:
+        return {}
+    rows = {tag.partition(".")[0].rstrip('"') + '"' for tag in tags}
+    if etags.etag(image) not in rows:
+        raise etags.PreconditionFailed
+    return {"updated_at": image.updated_at}

@@ -1,0 +1,204 @@
+"""Photos whose bytes come with the request, as a form or as JSON."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tempfile
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers, status
+
+from bandpics.api.problems import Problem
+from bandpics.api.unknown_names import KnownFieldsOnly
+from images.api.image_serializers import IsFinal
+from images.api.upload_serializers import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSerializer
+from images.models import Upload
+from images.photofile import formats
+from images.uploads import announce
+
+UNNAMED = "photo"
+CHUNK_LENGTH = 4 * 256 * 1024  # a multiple of four: base64 is decoded piece by piece
+_DATA_URI = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.=+-]+)*?;base64,", re.I)
+_TO_STANDARD = str.maketrans("-_", "+/", " \t\r\n")
+
+
+class TooLarge(Problem):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    slug = "too-large"
+    title = "This is larger than what is taken here"
+
+
+# --- Form -----------------------------------------------------------------------------------
+
+
+class ReplacementFormSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    file = serializers.FileField(allow_empty_file=True, use_url=False)
+
+    def validate_file(self, file: Any) -> Any:
+        refuse_bad(file, byte_size=file.size or 0, content_type=file.content_type or "")
+        return file
+
+    def opened(self) -> tuple[BinaryIO, announce.Announced]:
+        file = self.validated_data["file"]
+        return file, announce.Announced(
+            filename=(file.name or UNNAMED)[:FILENAME_LENGTH],
+            content_type=plain_type(file.content_type or ""),
+            byte_size=file.size or 0,
+            description=self.validated_data.get("description", ""),
+        )
+
+
+class PhotoFormSerializer(ReplacementFormSerializer):
+    """One file, and what it is about."""
+
+    group = serializers.UUIDField(
+        required=False, help_text="Needed by members; an invitation has its own."
+    )
+    description = serializers.CharField(
+        max_length=4000, allow_blank=True, default="", trim_whitespace=True
+    )
+    uploader_name = serializers.CharField(max_length=120, allow_blank=True, default="")
+
+
+# --- Base64 ---------------------------------------------------------------------------------
+
+
+class Base64Field(serializers.CharField):
+    """Base64, or a data: URI of it. Becomes (file, content type or empty)."""
+
+    default_error_messages = {
+        "base64": "Give the bytes of a photo in base64, or as data:image/jpeg;base64,…",
+        "padding": "This base64 is cut off or damaged: {reason}.",
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("base64")
+        uri = _DATA_URI.match(data[:200])
+        if uri is None and data[:5].lower() == "data:":
+            self.fail("base64")
+        start = uri.end() if uri else 0
+        # Leaves memory as it grows.
+        file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the caller closes it
+            max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
+        )
+        try:
+            self._decode(data, start, file)
+        except BaseException:
+            file.close()
+            raise
+        return file, uri["type"] if uri else ""
+
+    def _decode(self, data: str, start: int, file: Any) -> None:
+        rest = ""
+        for at in range(start, len(data), CHUNK_LENGTH):
+            text = rest + data[at : at + CHUNK_LENGTH].translate(_TO_STANDARD)
+            is_last = at + CHUNK_LENGTH >= len(data)
+            whole = len(text) if is_last else len(text) // 4 * 4
+            try:
+                file.write(base64.b64decode(text[:whole], validate=True))
+            except (binascii.Error, ValueError) as error:
+                self.fail("padding", reason=str(error).rstrip("."))
+            if not is_last and "=" in text[:whole]:
+                self.fail("padding", reason="it goes on behind its end")
+            rest = text[whole:]
+            if file.tell() > settings.BASE64_MAX_BYTES:
+                raise too_large_for_json()
+
+
+class PhotoInJsonSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    image = extend_schema_field(
+        {"type": "string", "format": "byte", "description": "Base64, or a data: URI."}
+    )(Base64Field)(trim_whitespace=False)
+    filename = serializers.CharField(max_length=2000, default=UNNAMED, trim_whitespace=False)
+    content_type = serializers.CharField(max_length=100, default="", allow_blank=True)
+    group = serializers.UUIDField(
+        required=False, help_text="Needed by members; an invitation has its own."
+    )
+    description = serializers.CharField(max_length=4000, allow_blank=True, default="")
+    uploader_name = serializers.CharField(max_length=120, allow_blank=True, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        file, type_in_uri = attrs["image"]
+        attrs["content_type"] = plain_type(attrs["content_type"] or type_in_uri)
+        attrs["byte_size"] = file.tell()
+        file.seek(0)
+        try:
+            refuse_bad(file, byte_size=attrs["byte_size"], content_type=attrs["content_type"])
+        except serializers.ValidationError as error:
+            file.close()
+            raise serializers.ValidationError({"image": error.detail}) from None
+        return attrs
+
+    def opened(self) -> tuple[BinaryIO, announce.Announced]:
+        data = self.validated_data
+        return data["image"][0], announce.Announced(
+            filename=data["filename"][:FILENAME_LENGTH],
+            content_type=data["content_type"],
+            byte_size=data["byte_size"],
+            description=data["description"],
+        )
+
+
+# --- Both -----------------------------------------------------------------------------------
+
+
+def plain_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def refuse_bad(file: Any, *, byte_size: int, content_type: str) -> None:
+    """What a worker would only find out later. Raises ValidationError."""
+    if not byte_size:
+        raise serializers.ValidationError("The file is empty.", code="empty")
+    if not announce.is_size_acceptable(byte_size):
+        raise too_large_for_form()
+    if not announce.is_type_acceptable(plain_type(content_type)):
+        raise serializers.ValidationError(
+            f"Only photos can be sent, not {plain_type(content_type)[:60]}. "
+            f"{formats.ACCEPTED_SENTENCE}",
+            code="unsupported-type",
+        )
+    head = file.read(formats.HEAD_BYTES)
+    file.seek(0)
+    try:
+        formats.sniff_head(head)
+    except (formats.NotAnImage, formats.UnsupportedFormat) as error:
+        raise serializers.ValidationError(str(error), code="unsupported-type") from None
+
+
+def too_large_for_form() -> TooLarge:
+    limit = int(settings.UPLOAD_MAX_BYTES)
+    return TooLarge(f"A photo may have up to {limit} bytes.", limit=limit)
+
+
+def too_large_for_json() -> TooLarge:
+    limit = int(settings.BASE64_MAX_BYTES)
+    return TooLarge(
+        f"In JSON a photo may have up to {limit} bytes. Send it as a form (multipart), or "
+        "announce it at /api/v1/uploads/.",
+        limit=limit,
+    )
+
+
+class TakenSerializer(serializers.Serializer[Upload]):
+    """Where it stands. `id` is the photo's; GET it until it `is_final`."""
+
+    id = serializers.UUIDField(source="image_id")
+    upload = serializers.UUIDField(source="pk", help_text="Its line in the receipt.")
+    status = serializers.ChoiceField(choices=Upload.Status.choices)
+    is_final = IsFinal()
+
+
+class ReplacementSerializer(AnnouncedFileSerializer):
+    """The new file, as its sender describes it. Only the size is binding."""
+
+
+class ReplacementTicketSerializer(TicketSerializer):
+    """For the documentation: sign, send and complete it under its id, like any upload."""
+
+    image = serializers.UUIDField(help_text="The photo it will replace.")

@@ -1,0 +1,166 @@
+"""Groups as JSON: the event, what guests may do and see, and the newest photos."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.serializers import ErrorDetail
+
+from bandpics.api.fields import ListField
+from bandpics.api.unknown_names import KnownFieldsOnly
+from groups.models import Group, Membership
+from images.api.image_serializers import ImageSerializer
+from images.api.upload_serializers import AnnouncedFileSerializer, TicketSerializer
+from images.uploads import announce
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+LONGEST_RETENTION_DAYS = 36_500
+
+
+def finite(value: float) -> None:
+    if not math.isfinite(value):
+        raise serializers.ValidationError("Give a number of degrees.", code="invalid")
+
+
+class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
+    also_known = frozenset({"images"})  # of GroupDetailSerializer
+
+    team = serializers.UUIDField(
+        source="team_id",
+        required=False,
+        help_text="Needed from people with several teams. It never changes.",
+    )
+    latitude = serializers.FloatField(
+        min_value=-90,
+        max_value=90,
+        validators=[finite],
+        required=False,
+        allow_null=True,
+        help_text="Degrees north, WGS 84.",
+    )
+    longitude = serializers.FloatField(
+        min_value=-180,
+        max_value=180,
+        validators=[finite],
+        required=False,
+        allow_null=True,
+        help_text="Degrees east, WGS 84.",
+    )
+    retain_originals_days = serializers.IntegerField(
+        min_value=0,
+        max_value=LONGEST_RETENTION_DAYS,
+        required=False,
+        allow_null=True,
+        help_text="Drop originals so many days after processing; null: keep them.",
+    )
+    is_closed = serializers.BooleanField(read_only=True)
+    role = serializers.ChoiceField(
+        choices=Membership.Role.choices, read_only=True, help_text="What I am in its team."
+    )
+    images_url = serializers.SerializerMethodField(help_text="The list of its photos.")
+
+    class Meta:
+        model = Group
+        fields = [
+            "id",
+            "team",
+            "role",
+            "name",
+            "description",
+            "event_name",
+            "event_date",
+            "venue",
+            "latitude",
+            "longitude",
+            "visibility",
+            "reveal_at",
+            "gps_policy",
+            "closes_at",
+            "is_closed",
+            "retain_originals_days",
+            "created_at",
+            "updated_at",
+            "trashed_at",
+            "images_url",
+        ]
+        # The browsable form preselects it; without, it would be the first choice.
+        extra_kwargs = {
+            name: {"initial": getattr(Group(), name)} for name in ("visibility", "gps_policy")
+        }
+
+    @extend_schema_field(serializers.URLField())
+    def get_images_url(self, group: Group) -> str:
+        address = f"{reverse('image-list')}?group={group.pk}"
+        url: str = self.context["request"].build_absolute_uri(address)
+        return url
+
+    def validate_team(self, value: UUID) -> UUID:
+        if self.instance is not None and value != self.instance.team_id:
+            raise serializers.ValidationError("A group stays in its team.", code="fixed")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        place = {
+            name: attrs[name] if name in attrs else getattr(self.instance, name, None)
+            for name in ("latitude", "longitude")
+        }
+        missing = [name for name, value in place.items() if value is None]
+        if len(missing) == 1:
+            why = "Give latitude and longitude, or neither."
+            raise serializers.ValidationError({missing[0]: [ErrorDetail(why, code="half-a-place")]})
+        return attrs
+
+
+class GroupDetailSerializer(GroupSerializer):
+    images = serializers.SerializerMethodField(help_text="The newest 50; images_url has all.")
+
+    class Meta(GroupSerializer.Meta):
+        fields = [*GroupSerializer.Meta.fields, "images"]
+
+    @extend_schema_field(ImageSerializer(many=True))
+    def get_images(self, _: Group) -> Any:
+        images = self.context["images"]
+        return ImageSerializer(images, many=True, context=self.context).data
+
+
+class GroupWithoutFilesSerializer(GroupSerializer):
+    """Without `files`, which are validated apart."""
+
+    also_known = frozenset({"files"})
+
+
+class NewGroupSerializer(GroupSerializer):
+    """For the documentation: a group and the files that will be sent to storage."""
+
+    files = ListField(
+        child=AnnouncedFileSerializer(), required=False, max_length=announce.BATCH_LIMIT
+    )
+
+    class Meta(GroupSerializer.Meta):
+        fields = [*GroupSerializer.Meta.fields, "files"]
+
+
+class NewGroupFormSerializer(GroupSerializer):
+    """For the documentation: a group and the files themselves."""
+
+    files = ListField(
+        child=serializers.FileField(), required=False, max_length=announce.BATCH_LIMIT
+    )
+
+    class Meta(GroupSerializer.Meta):
+        fields = [*GroupSerializer.Meta.fields, "files"]
+
+
+class CreatedGroupSerializer(GroupSerializer):
+    """For the documentation: the group, and how to send the announced files."""
+
+    uploads = TicketSerializer(many=True)
+
+    class Meta(GroupSerializer.Meta):
+        fields = [*GroupSerializer.Meta.fields, "uploads"]

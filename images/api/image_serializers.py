@@ -1,0 +1,280 @@
+"""Photos as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from images.access.viewers import Place, Viewer
+from images.models import Image, Upload, Variant
+from images.photofile import variants
+from images.storage.objects import photo_storage
+
+NOBODY = Viewer(is_guest=True)
+
+
+class SizeSerializer(serializers.Serializer[Any]):
+    """One rendered size of a photo, in pixels."""
+
+    url = serializers.CharField(
+        help_text="Presigned, the same for an hour; ends with the credential."
+    )
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+
+
+class VariantsSerializer(serializers.Serializer[Any]):
+    """The rendered sizes there are: none before a photo is done."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {
+            spec.name: SizeSerializer(
+                required=False, help_text=f"Its long edge has {spec.max_edge} pixels at most."
+            )
+            for spec in variants.ALL
+        }
+
+
+class GpsSerializer(serializers.Serializer[Place]):
+    """As exactly as the caller may know: guests see other people's rounded, or not at all."""
+
+    lat = serializers.FloatField(help_text="Degrees north, WGS 84.")
+    lon = serializers.FloatField(help_text="Degrees east, WGS 84.")
+    altitude = serializers.FloatField(help_text="Metres above sea level.", allow_null=True)
+    direction = serializers.FloatField(help_text="Degrees from north.", allow_null=True)
+    datetime = serializers.DateTimeField(allow_null=True)
+
+
+class ForViewer:
+    """What is shown depends on who looks: the context's `viewer`, or else nobody we know."""
+
+    context: dict[str, Any]
+
+    @property
+    def viewer(self) -> Viewer:
+        found: Viewer = self.context.get("viewer", NOBODY)
+        return found
+
+
+class TextOrNull(serializers.CharField):
+    """Columns hold an empty text where the camera said nothing; JSON says null."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, read_only=True, **options)
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]  # may be null
+        return value or None
+
+
+FAILURE = serializers.ChoiceField(choices=Upload.Failure.choices, allow_null=True)
+
+
+@extend_schema_field(FAILURE)
+class FailureOrNull(TextOrNull):
+    """Why it failed, if it did."""
+
+
+class IsFinal(serializers.BooleanField):
+    """Of whatever has a status: those who poll it can stop."""
+
+    def __init__(self, **options: Any) -> None:
+        options |= {"source": "status", "read_only": True}
+        super().__init__(
+            help_text="The status stays until somebody asks for a retry or sends another file: "
+            "`done`, `duplicate`, `failed` and `discarded` do.",
+            **options,
+        )
+
+    def to_representation(self, value: str) -> bool:  # type: ignore[override]  # a status
+        return is_final(value)
+
+
+def is_final(status: str) -> bool:
+    return status not in {Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING}
+
+
+class ExifSerializer(ForViewer, serializers.ModelSerializer[Image]):
+    """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
+
+    camera_make = TextOrNull()
+    camera_model = TextOrNull()
+    lens_model = TextOrNull()
+    software = TextOrNull()
+    exif_version = TextOrNull()
+
+    datetime_original = serializers.SerializerMethodField()
+    offset_time = serializers.SerializerMethodField()
+    gps = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Image
+        fields = [
+            "camera_make",
+            "camera_model",
+            "lens_model",
+            "software",
+            "datetime_original",
+            "offset_time",
+            "iso",
+            "focal_length",
+            "aperture",
+            "exposure_time",
+            "flash",
+            "metering_mode",
+            "exposure_program",
+            "white_balance",
+            "saturation",
+            "sharpness",
+            "contrast",
+            "orientation",
+            "x_resolution",
+            "y_resolution",
+            "exif_version",
+            "gps",
+        ]
+
+    def get_datetime_original(self, image: Image) -> str | None:
+        return local_time(image)
+
+    def get_offset_time(self, image: Image) -> str | None:
+        return utc_offset(image)
+
+    @extend_schema_field(GpsSerializer(allow_null=True))
+    def get_gps(self, image: Image) -> dict[str, Any] | None:
+        place = self.viewer.place_of(image)
+        return None if place is None else GpsSerializer(place).data
+
+
+class ExifWithRawSerializer(ExifSerializer):
+    raw = serializers.SerializerMethodField()
+
+    class Meta(ExifSerializer.Meta):
+        fields = [*ExifSerializer.Meta.fields, "raw"]
+
+    @extend_schema_field(
+        serializers.JSONField(
+            allow_null=True,
+            help_text="Every tag that could be read. Null for guests, of other people's photos.",
+        )
+    )
+    def get_raw(self, image: Image) -> Any:
+        return image.exif if self.viewer.sees_all_of(image) else None
+
+
+class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
+    group = serializers.UUIDField(source="group_id")
+    status = serializers.ChoiceField(choices=Upload.Status.choices)
+    is_final = IsFinal()
+    failure = FailureOrNull()
+    content_type = TextOrNull()
+    original_filename = serializers.SerializerMethodField(
+        help_text="Null for guests, of other people's photos."
+    )
+    sha256 = serializers.SerializerMethodField(
+        help_text="Null for guests, of other people's photos."
+    )
+    format = serializers.SerializerMethodField()
+    uploader = serializers.CharField(source="uploader_name", allow_blank=True)
+    taken_at_local = serializers.SerializerMethodField()
+    utc_offset = serializers.SerializerMethodField()
+    exif = ExifSerializer(source="*")
+    variants = serializers.SerializerMethodField()
+    uploaded_at = serializers.DateTimeField(source="created_at")
+    processed_at = serializers.DateTimeField(allow_null=True)
+    processing_ms = serializers.IntegerField(allow_null=True)
+    gps_source = serializers.SerializerMethodField(
+        help_text="Where the position is from; `removed`: it was forgotten on request."
+    )
+    moderation_reason = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Image
+        fields = [
+            "id",
+            "group",
+            "status",
+            "is_final",
+            "failure",
+            "original_filename",
+            "format",
+            "content_type",
+            "byte_size",
+            "sha256",
+            "width",
+            "height",
+            "description",
+            "caption",
+            "moderation",
+            "moderation_reason",
+            "taken_at",
+            "taken_at_local",
+            "utc_offset",
+            "uploader",
+            "gps_source",
+            "exif",
+            "variants",
+            "created_at",
+            "updated_at",
+            "uploaded_at",
+            "processed_at",
+            "processing_ms",
+            "original_dropped_at",
+            "trashed_at",
+        ]
+
+    def get_original_filename(self, image: Image) -> str | None:
+        return image.original_filename if self.viewer.sees_all_of(image) else None
+
+    def get_sha256(self, image: Image) -> str | None:
+        return (image.sha256 or None) if self.viewer.sees_all_of(image) else None
+
+    def get_format(self, image: Image) -> str | None:
+        return image.content_type.partition("/")[2] or None
+
+    def get_taken_at_local(self, image: Image) -> str | None:
+        return local_time(image)
+
+    def get_utc_offset(self, image: Image) -> str | None:
+        return utc_offset(image)
+
+    @extend_schema_field(serializers.ChoiceField(choices=Image.GpsSource.choices, allow_null=True))
+    def get_gps_source(self, image: Image) -> str | None:
+        return (image.gps_source or None) if self.viewer.sees_all_of(image) else None
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_moderation_reason(self, image: Image) -> str | None:
+        return (image.moderation_reason or None) if self.viewer.sees_all_of(image) else None
+
+    @extend_schema_field(VariantsSerializer())
+    def get_variants(self, image: Image) -> dict[str, Any]:
+        return {name: variant_json(row, self.viewer) for name, row in image.variant_by_name.items()}
+
+
+class ImageDetailSerializer(ImageSerializer):
+    exif = ExifWithRawSerializer(source="*")
+
+
+def variant_json(variant: Variant, viewer: Viewer) -> dict[str, Any]:
+    url = photo_storage().presign_get(
+        variant.key, content_type=variant.content_type, until=viewer.until
+    )
+    return {"url": url, "width": variant.width, "height": variant.height}
+
+
+def local_time(image: Image) -> str | None:
+    """The camera's clock, ISO 8601 without an offset."""
+    if image.taken_at_local is None:
+        return None
+    return image.taken_at_local.replace(tzinfo=None).isoformat()
+
+
+def utc_offset(image: Image) -> str | None:
+    """The camera's offset from UTC in EXIF's form: `+02:00`."""
+    minutes = image.utc_offset_minutes
+    if minutes is None:
+        return None
+    zone = timezone(timedelta(minutes=minutes))
+    return datetime.now(zone).isoformat()[-6:]

@@ -1,0 +1,376 @@
+"""Uploads as JSON: what is announced, the tickets, the receipt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema_field,
+    inline_serializer,
+)
+from rest_framework import serializers
+
+from bandpics.api import etags
+from bandpics.api.fields import ListField
+from bandpics.api.unknown_names import KnownFieldsOnly
+from images.api.change_serializers import PositionSerializer
+from images.api.image_serializers import (
+    FAILURE,
+    ForViewer,
+    IsFinal,
+    SizeSerializer,
+    TextOrNull,
+    is_final,
+    variant_json,
+)
+from images.listing.pagination import MAX_LIMIT
+from images.models import Image, Upload
+from images.storage.objects import SignedRequest
+from images.uploads import announce, transfer
+from images.views.messages import formats_in_words
+
+FILENAME_LENGTH = 255
+
+
+# --- Announcing -----------------------------------------------------------------------------
+
+
+class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    """One file, as its sender describes it. Only the size is binding."""
+
+    client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
+    filename = serializers.CharField(max_length=2000, trim_whitespace=False)
+    content_type = serializers.CharField(max_length=100, allow_blank=True, default="")
+    size = serializers.IntegerField(min_value=1, help_text="Bytes, exactly.")
+    sha256 = serializers.RegexField(
+        r"^([0-9a-fA-F]{64})?\Z", required=False, default="", allow_blank=True, help_text="Hex."
+    )
+    last_modified = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=-(2**53),
+        max_value=2**53,
+        help_text="Milliseconds since 1970.",
+    )
+
+    def validate_filename(self, value: str) -> str:
+        """A caption, nothing more: whatever it says, it is kept, and cut where it is long."""
+        return value[:FILENAME_LENGTH]
+
+    def validate_content_type(self, value: str) -> str:
+        declared = value.partition(";")[0].strip().lower()
+        if not announce.is_type_acceptable(declared):
+            raise serializers.ValidationError(
+                _("This kind of file cannot be sent. Photos in {formats} can.").format(
+                    formats=formats_in_words()
+                ),
+                code="unsupported-type",
+            )
+        return declared
+
+    def validate_size(self, value: int) -> int:
+        if not announce.is_size_acceptable(value):
+            limit = int(settings.UPLOAD_MAX_BYTES)
+            raise serializers.ValidationError(
+                _("A photo may have up to {megabytes} MB ({bytes} bytes).").format(
+                    megabytes=limit // settings.MIB, bytes=limit
+                ),
+                code="too-large",
+            )
+        return value
+
+
+class AnnouncementSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    group = serializers.UUIDField(
+        required=False, help_text="Needed by members; an invitation has its own."
+    )
+    uploader_name = serializers.CharField(
+        max_length=120, required=False, default="", allow_blank=True
+    )
+    files = ListField(
+        child=AnnouncedFileSerializer(), min_length=1, max_length=announce.BATCH_LIMIT
+    )
+
+    def announced(self) -> list[announce.Announced]:
+        return [announced(file) for file in self.validated_data["files"]]
+
+
+def announced(file: dict[str, Any]) -> announce.Announced:
+    """What AnnouncedFileSerializer validated."""
+    return announce.Announced(
+        filename=file["filename"],
+        content_type=file["content_type"],
+        byte_size=file["size"],
+        client_id=file.get("client_id") or None,
+        sha256=file["sha256"].lower(),
+        last_modified=file.get("last_modified"),
+    )
+
+
+class PartSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    part = serializers.IntegerField(required=False, min_value=1, help_text="From 1.")
+
+
+# --- Uploads --------------------------------------------------------------------------------
+
+
+class SignedRequestSerializer(serializers.Serializer[SignedRequest]):
+    """Send exactly this, with exactly these headers and the announced number of bytes."""
+
+    method = serializers.CharField()
+    url = serializers.CharField()
+    headers = serializers.DictField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField()
+
+
+class ArrivedPartSerializer(serializers.Serializer[Any]):
+    part = serializers.IntegerField(source="number")
+    size = serializers.IntegerField(source="byte_size")
+
+
+class PartsSerializer(serializers.Serializer[Any]):
+    part_size = serializers.IntegerField(help_text="Bytes of every part but the last.")
+    part_count = serializers.IntegerField()
+    parts = ArrivedPartSerializer(many=True)
+
+
+class OwnPhotoSerializer(ForViewer, serializers.ModelSerializer[Image]):
+    """What its sender may know and change of a finished photo."""
+
+    location = serializers.SerializerMethodField()
+    gps_source = TextOrNull(help_text="Where the position is from.")
+    etag = serializers.SerializerMethodField(help_text="Good for If-Match.")
+
+    class Meta:
+        model = Image
+        fields = ["caption", "location", "gps_source", "trashed_at", "etag"]
+
+    @extend_schema_field(PositionSerializer(allow_null=True))
+    def get_location(self, image: Image) -> dict[str, float] | None:
+        place = self.viewer.place_of(image)
+        return None if place is None else {"lat": place.lat, "lon": place.lon}
+
+    def get_etag(self, image: Image) -> str:
+        return etags.etag(image)
+
+
+class RejectionSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(allow_null=True, help_text="In the host's words, if any.")
+
+
+class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
+    """One line of the receipt: what was sent and where it stands."""
+
+    image = serializers.UUIDField(source="image_id")
+    filename = serializers.CharField(source="image.original_filename")
+    content_type = serializers.CharField(source="declared_content_type")
+    size = serializers.IntegerField(source="declared_byte_size")
+    sha256 = TextOrNull(source="declared_sha256")
+    last_modified = serializers.IntegerField(source="declared_last_modified", allow_null=True)
+    is_final = IsFinal()
+    failure = serializers.SerializerMethodField()
+    failure_detail = serializers.SerializerMethodField()
+    duplicate_of = serializers.SerializerMethodField()
+    thumb = serializers.SerializerMethodField()
+    photo = serializers.SerializerMethodField()
+    rejection = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Upload
+        fields = [
+            "id",
+            "image",
+            "client_id",
+            "status",
+            "is_final",
+            "failure",
+            "failure_detail",
+            "duplicate_of",
+            "filename",
+            "content_type",
+            "size",
+            "sha256",
+            "last_modified",
+            "created_at",
+            "arrived_at",
+            "finished_at",
+            "thumb",
+            "photo",
+            "rejection",
+        ]
+
+    @extend_schema_field(FAILURE)
+    def get_failure(self, upload: Upload) -> str | None:
+        return upload.failure or None
+
+    def get_failure_detail(self, upload: Upload) -> str | None:
+        """One sentence for a person."""
+        return upload.get_failure_display() if upload.failure else None
+
+    def get_duplicate_of(self, upload: Upload) -> str | None:
+        """Only a photo of one's own is named; that it was here already is all others learn."""
+        twin = upload.duplicate_of
+        return str(twin.pk) if twin is not None and twin.sender == upload.sender else None
+
+    @extend_schema_field(SizeSerializer(allow_null=True))
+    def get_thumb(self, upload: Upload) -> dict[str, Any] | None:
+        if upload.status != Upload.Status.DONE:
+            return None
+        variant = upload.image.variant_by_name.get("thumb")
+        return None if variant is None else variant_json(variant, self.viewer)
+
+    @extend_schema_field(OwnPhotoSerializer(allow_null=True))
+    def get_photo(self, upload: Upload) -> Any:
+        """Null before it is done, and when its sender may change nothing of it any more."""
+        is_changeable = self.context.get("is_changeable")
+        if upload.status != Upload.Status.DONE or not (is_changeable and is_changeable(upload)):
+            return None
+        return OwnPhotoSerializer(upload.image, context=self.context).data
+
+    @extend_schema_field(RejectionSerializer(allow_null=True))
+    def get_rejection(self, upload: Upload) -> dict[str, str | None] | None:
+        """That the hosts do not show the photo to other guests. Null if they did not say so."""
+        image = upload.image
+        is_rejected = image.moderation == Image.Moderation.REJECTED
+        if upload.status != Upload.Status.DONE or not is_rejected or not self.viewer.owns(image):
+            return None
+        return {"reason": image.moderation_reason or None}
+
+
+class RoomSerializer(serializers.Serializer[Any]):
+    """How much more the link takes; null: no limit."""
+
+    files = serializers.IntegerField(source="files_left", allow_null=True)
+    bytes = serializers.IntegerField(source="bytes_left", allow_null=True)
+
+
+class ReceiptSerializer(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True, help_text="The address of the next page.")
+    previous = serializers.URLField(allow_null=True, help_text="And of the one before.")
+    results = UploadSerializer(many=True)
+    next_updated_since = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Ask with it as `updated_since` for what changes after this answer. The last few "
+        "seconds may come twice; null: nothing was listed yet.",
+    )
+    room = RoomSerializer(allow_null=True, help_text="Of an invitation; null for members.")
+    hint = serializers.CharField(
+        required=False, help_text="Why nothing is listed: a shared link without a device."
+    )
+
+
+ANNOUNCEMENT_EXAMPLES = [
+    OpenApiExample(
+        "Two photos",
+        {
+            "group": "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b47",
+            "files": [
+                {"filename": "stage.jpg", "content_type": "image/jpeg", "size": 245760},
+                {"filename": "crowd.heic", "content_type": "image/heic", "size": 20971520},
+            ],
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "One to send whole, one in parts",
+        {
+            "uploads": [
+                {
+                    "id": "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b48",
+                    "client_id": None,
+                    "status": "pending",
+                    "is_final": False,
+                    "upload": {
+                        "method": "PUT",
+                        "url": "https://photos.example.org/bandpics/incoming/0198d3c5?X-Amz-…",
+                        "headers": {"Content-Type": "image/jpeg"},
+                        "expires_at": "2026-06-21T19:45:00Z",
+                    },
+                },
+                {
+                    "id": "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b49",
+                    "client_id": None,
+                    "status": "pending",
+                    "is_final": False,
+                    "multipart": {"part_size": 8388608, "part_count": 3},
+                },
+            ]
+        },
+        response_only=True,
+        status_codes=["201"],
+    ),
+]
+RECEIPT_PARAMETERS = [
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        description="How many a page has; if not given, 50 for members and 1,000 for guests.",
+    ),
+    OpenApiParameter(
+        "cursor", description="Where the page starts, as `next` and `previous` give it."
+    ),
+    OpenApiParameter(
+        "group", OpenApiTypes.UUID, many=True, explode=False, description="Of these groups."
+    ),
+    OpenApiParameter(
+        "status",
+        {"type": "array", "items": {"type": "string", "enum": Upload.Status.values}},
+        style="form",
+        explode=False,
+        description="Those that stand there.",
+    ),
+    OpenApiParameter(
+        "updated_since",
+        OpenApiTypes.DATETIME,
+        description="Only what was announced, arrived, ended or was edited then or later: give the"
+        " `next_updated_since` of the answer before.",
+    ),
+]
+
+
+def ticket_json(ticket: announce.Ticket) -> dict[str, Any]:
+    """An announced file: where it stands, and how to send it if it is not here yet."""
+    upload = ticket.upload
+    answer: dict[str, Any] = {
+        "id": str(upload.pk),
+        "client_id": upload.client_id,
+        "status": upload.status,
+        "is_final": is_final(upload.status),
+    }
+    if ticket.was_known and upload.status == Upload.Status.DONE:
+        answer["duplicate_of"] = str(upload.image_id)
+    if upload.status != Upload.Status.PENDING:
+        return answer
+    if upload.is_multipart:
+        answer["multipart"] = {
+            "part_size": settings.MULTIPART_PART_BYTES,
+            "part_count": upload.part_count,
+        }
+    else:
+        answer["upload"] = SignedRequestSerializer(transfer.sign(upload)).data
+    return answer
+
+
+class TicketSerializer(serializers.Serializer[Any]):
+    """For the documentation: what ticket_json answers."""
+
+    id = serializers.UUIDField()
+    client_id = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=Upload.Status.choices)
+    is_final = IsFinal()
+    duplicate_of = serializers.UUIDField(required=False)
+    upload = SignedRequestSerializer(required=False)
+    multipart = inline_serializer(
+        "Multipart",
+        {"part_size": serializers.IntegerField(), "part_count": serializers.IntegerField()},
+        required=False,
+    )
+
+
+class TicketsSerializer(serializers.Serializer[Any]):
+    uploads = TicketSerializer(many=True)

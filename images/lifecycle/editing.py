@@ -1,0 +1,157 @@
+"""What people change of a photo: words, time, place, and the group it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+
+from images import deletions
+from images.models import ONCE_PER_GROUP, UNDER_WAY, Image, Upload, Variant, locks
+from images.processing import versions
+from images.storage import object_keys
+from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
+
+if TYPE_CHECKING:
+    from groups.models import Group
+
+
+class ChangedMeanwhile(Exception):
+    """The photo is gone, or no more what the caller has seen."""
+
+
+class DuplicateInGroup(Exception):
+    """The other group shows a photo of the same bytes already."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A moment as a person tells it: a clock on the wall and, if known, its offset from UTC."""
+
+    local: datetime  # naive
+    offset: timedelta | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        return None if self.offset is None else (self.local - self.offset).replace(tzinfo=UTC)
+
+
+def taken_columns(taken: Taken | None, image: Image) -> dict[str, Any]:
+    """None: nobody knows when."""
+    columns: dict[str, Any] = {
+        "taken_at_local": None,
+        "utc_offset_minutes": None,
+        "taken_at": None,
+        "sort_at": image.created_at,
+    }
+    if taken is not None:
+        local = taken.local.replace(tzinfo=UTC)
+        minutes = None if taken.offset is None else round(taken.offset.total_seconds() / 60)
+        columns = {
+            "taken_at_local": local,
+            "utc_offset_minutes": minutes,
+            "taken_at": taken.at,
+            "sort_at": taken.at or local,
+        }
+    return columns | {"taken_source": Image.TimeSource.PERSON}
+
+
+def place_columns(place: tuple[float, float] | None) -> dict[str, Any]:
+    """Latitude and longitude. None: not to be shown; location.forget does more."""
+    latitude, longitude = place or (None, None)
+    return {
+        "latitude": latitude,
+        "longitude": longitude,
+        "altitude": None,
+        "direction": None,
+        "gps_at": None,
+        "gps_source": Image.GpsSource.PERSON,
+    }
+
+
+def change(image: Image, columns: dict[str, Any], *, expected: dict[str, Any]) -> None:
+    """One UPDATE, if the row still says what is expected. Raises ChangedMeanwhile."""
+    rows = Image.objects.kept().filter(pk=image.pk, **expected)
+    if not rows.update(**columns, updated_at=Now()):
+        raise ChangedMeanwhile
+
+
+# --- To another group -----------------------------------------------------------------------
+
+
+def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[str, Any]) -> None:
+    """Change the photo and its group. Its objects are copied first, and those of the former
+    group removed after the one UPDATE that decides. Duplicates that rest on it inherit its bytes.
+
+    Raises versions.InProcess, TwinInGroup, ChangedMeanwhile, locks.Busy, StorageUnavailable.
+    """
+    versions.purge_old_versions(image.pk)
+    with locks.objects_of(image.pk):
+        found = _at_rest().filter(pk=image.pk, **expected).first()
+        if found is None:
+            is_at_rest = _at_rest().filter(pk=image.pk).exists()
+            raise ChangedMeanwhile if is_at_rest else versions.InProcess
+        if Image.objects.in_group(group).ready().filter(sha256=found.sha256).exists():
+            raise DuplicateInGroup
+        copies = _copies(found, group)
+        # Should we die before the UPDATE, the sweeper removes them.
+        half_made = deletions.record(image.pk, copies.values(), may_be_written=True)
+        try:
+            _copy(found, copies)
+            # What they rest on leaves their group: the oldest shows the photo there from now on.
+            versions.promote_duplicate(found, versions.duplicates_of(found), version=found.version)
+            _update_moved(found, group, columns, copies)
+        finally:
+            # Whatever happened, the row knows. Nobody else writes these keys while we hold the
+            # lock.
+            if not Image.objects.filter(pk=image.pk, group=group).exists():
+                photo_storage().delete_keys(copies.values())
+            half_made.delete()
+
+
+def _at_rest() -> Any:
+    in_process = Upload.objects.filter(UNDER_WAY, image=OuterRef("pk"))
+    return Image.objects.ready().filter(~Exists(in_process))
+
+
+def _copies(image: Image, group: Group) -> dict[str, str]:
+    """{key: key in the other group} of everything the photo has."""
+    target = object_keys.Version(group.pk, image.pk, image.version)
+    copies = {row.key: target.variant(row.name) for row in image.variants.all()}
+    if image.original_dropped_at is None:
+        copies[image.original_key] = target.original(content_type=image.content_type)
+    return copies
+
+
+def _copy(image: Image, copies: dict[str, str]) -> None:
+    for key, target in copies.items():
+        try:
+            photo_storage().copy(key, target)
+        except ObjectMissing as error:
+            raise StorageUnavailable(f"An object of photo {image.pk} is missing.") from error
+
+
+def _update_moved(
+    image: Image, group: Group, columns: dict[str, Any], copies: dict[str, str]
+) -> None:
+    try:
+        with transaction.atomic():
+            # updated_at: nothing that was copied has changed since. The worker, too, holds the
+            # group against what it started with.
+            rows = _at_rest().filter(pk=image.pk, group=image.group_id, updated_at=image.updated_at)
+            if not rows.update(**columns, group=group, updated_at=Now()):
+                raise ChangedMeanwhile
+            if versions.duplicates_of(image).exists():
+                raise locks.Busy  # a quick worker found the photo still here: pass on once more
+            for variant in Variant.objects.filter(image=image):
+                Variant.objects.filter(pk=variant.pk).update(key=copies[variant.key])
+            deletions.record(image.pk, copies)
+            deletions.execute_on_commit(image.pk)
+    except IntegrityError as error:
+        if ONCE_PER_GROUP not in str(error):
+            raise
+        raise DuplicateInGroup from error

@@ -1,0 +1,141 @@
+"""Forgetting where a photo was taken: in the record, in the raw dump, and in the original."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from images import deletions
+from images.lifecycle import markers
+from images.models import Image, Upload, locks
+from images.photofile import location
+from images.processing import versions
+from images.storage import object_keys
+from images.storage.objects import ObjectMissing, photo_storage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+TRIES = 5
+
+
+class Original(StrEnum):
+    """What became of it."""
+
+    EDITED = "edited"  # the same pixels, without the position
+    DROPPED = "dropped"  # nothing less would have been certain
+    NONE = "none"  # there is none, or it holds no position
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`removed` is what was taken out of an original that was edited."""
+
+    original: Original
+    removal: location.Removal = field(default_factory=location.Removal)
+
+    @property
+    def removed(self) -> list[str]:
+        return sorted(self.removal.removed) if self.original == Original.EDITED else []
+
+
+class Gone(Exception):
+    """The photo was removed meanwhile."""
+
+
+def forget(image_id: UUID) -> Outcome:
+    """Forget the position for good: reading the file again, or another file, brings none back.
+
+    `sha256` stays that of the bytes that arrived, by which they are known again. Safe to call
+    twice. Raises versions.InProcess, Gone, locks.Busy, StorageUnavailable.
+    """
+    image = Image.objects.filter(pk=image_id).first()
+    if image is None:
+        raise Gone
+    with locks.objects_of(image.pk):
+        for _ in range(TRIES):
+            image = _forget_in_record(image)
+            markers.mark_forgotten(image.pk)
+            outcome = _forget_in_original(image)
+            if _note(image, outcome):
+                return outcome
+        raise locks.Busy
+
+
+def _forget_in_record(image: Image) -> Image:
+    for _ in range(TRIES):
+        found = Image.objects.filter(pk=image.pk).first()
+        if found is None:
+            raise Gone
+        if found.uploads.filter(status=Upload.Status.PROCESSING).exists():
+            raise versions.InProcess
+        rows = Image.objects.filter(pk=found.pk, updated_at=found.updated_at)
+        if rows.update(
+            latitude=None,
+            longitude=None,
+            altitude=None,
+            direction=None,
+            gps_at=None,
+            gps_source=Image.GpsSource.REMOVED,
+            place_forgotten_at=Now(),
+            exif=location.dump_without_place(found.exif),
+            updated_at=Now(),
+        ):
+            return found
+    raise locks.Busy
+
+
+def _forget_in_original(image: Image) -> Outcome:
+    if not image.version or image.original_dropped_at:
+        return Outcome(Original.NONE)
+    return _edit_original(image)
+
+
+def forget_in_found(image: Image) -> bool:
+    """As forget(), in an original that was lost when the place was forgotten, and is back. False
+    if the original had to go. Belongs under the lock of the photo's objects."""
+    outcome = _edit_original(image)
+    return _note(image, outcome) and outcome.original != Original.DROPPED
+
+
+def _edit_original(image: Image) -> Outcome:
+    storage, key = photo_storage(), image.original_key
+    with tempfile.TemporaryDirectory(prefix="bandpics-", dir=settings.WORK_DIR) as folder:
+        source, edited = Path(folder) / "original", Path(folder) / "edited"
+        try:
+            storage.download(key, source)
+        except ObjectMissing:
+            return Outcome(Original.DROPPED)  # by a call that was cut off before it could say so
+        try:
+            removal = location.forget_place(source, edited)
+        except location.CannotRemoveLocation:
+            storage.delete_keys([key])
+            return Outcome(Original.DROPPED)
+        if removal is None:
+            return Outcome(Original.NONE)
+        storage.put_file(key, edited, content_type=image.content_type)
+        if deletions.delete_if_image_deleted(image, [key, *object_keys.markers(image.pk)]):
+            raise Gone
+        return Outcome(Original.EDITED, removal)
+
+
+def _note(image: Image, outcome: Outcome) -> bool:
+    """False if another version, or another group, was shown meanwhile: then it begins again."""
+    rows = Image.objects.filter(pk=image.pk, group=image.group_id, version=image.version)
+    changes: dict[str, Any] = {"updated_at": Now()}
+    if outcome.original == Original.DROPPED:
+        changes["original_dropped_at"] = Now()
+    filename = location.filename_without_place(image.original_filename, outcome.removal)
+    if filename != image.original_filename:
+        changes["original_filename"] = filename
+    for upload in image.uploads.exclude(filename=""):
+        filename = location.filename_without_place(upload.filename, outcome.removal)
+        if filename != upload.filename:
+            Upload.objects.filter(pk=upload.pk).update(filename=filename)
+    return bool(rows.update(**changes))

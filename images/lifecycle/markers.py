@@ -1,0 +1,65 @@
+"""Small objects by which the bucket remembers what people decided about a photo.
+
+A database that is restored from a backup is older than the bucket: it brings back places that were
+forgotten, and photos that were trashed. images.reconcile.compare reads them and repairs both.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING
+
+from celery import current_app
+from kombu.exceptions import OperationalError
+
+from images.models import Image
+from images.storage import object_keys
+from images.storage.objects import photo_storage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+logger = logging.getLogger(__name__)
+
+FORGOTTEN_TEXT = b"The place of this photo was forgotten on request. Keep this object.\n"
+TRASHED_TEXT = b"This photo is in the trash. Keep this object.\n"
+
+
+def mark_forgotten(image_id: UUID) -> None:
+    """Stays as long as the photo. Safe to call twice. Raises StorageUnavailable."""
+    _put(object_keys.forgotten(image_id), FORGOTTEN_TEXT)
+
+
+def update_trashed(image_id: UUID) -> None:
+    """Write or remove the marker, as the photo's row says. Safe to call twice, and at the same
+    time: whoever comes last has read the row after the last change. Raises StorageUnavailable."""
+    row = Image.objects.trashed().filter(pk=image_id)
+    is_trashed = None
+    while is_trashed != row.exists():
+        is_trashed = row.exists()
+        if is_trashed:
+            _put(object_keys.trashed(image_id), TRASHED_TEXT)
+        else:
+            unmark_trashed(image_id)
+
+
+def unmark_trashed(image_id: UUID) -> None:
+    """Raises StorageUnavailable."""
+    photo_storage().delete_keys([object_keys.trashed(image_id)])
+
+
+def enqueue_update(image_id: UUID) -> None:
+    """Let a worker call update_trashed(): to trash a photo must not wait for the store. Where the
+    broker loses it, reconciliation writes the marker."""
+    try:
+        # By name: the tasks import the modules that call this.
+        current_app.send_task("images.tasks.update_trashed_marker", args=[str(image_id)])
+    except OperationalError as error:
+        logger.warning("The marker of photo %s waits for reconcile; no broker: %s", image_id, error)
+
+
+def _put(key: str, text: bytes) -> None:
+    photo_storage().put_stream(
+        key, io.BytesIO(text), byte_size=len(text), content_type="text/plain"
+    )

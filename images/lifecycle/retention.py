@@ -1,0 +1,62 @@
+"""Originals a group does not want to keep for ever: the variants stay."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef
+from django.db.models.functions import Now
+
+from images.models import Image, Upload, locks
+from images.storage.objects import photo_storage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from images.models import ImageQuerySet
+
+ONE_DAY = timedelta(days=1)
+
+
+def ids_to_drop(limit: int) -> list[UUID]:
+    """Photos whose group's `retain_originals_days` have passed since they were processed; last
+    those of which the store refused it."""
+    first = F("last_checked_at").asc(nulls_first=True)
+    return list(_overdue().order_by(first, "pk").values_list("pk", flat=True)[:limit])
+
+
+def drop_original(image_id: UUID) -> bool:
+    """Remove the original, and say so in the record. Safe to call twice; True if it went now.
+
+    The object goes before the record tells: a crash in between is made good by the next sweep.
+    Raises locks.Busy, StorageUnavailable.
+    """
+    with locks.objects_of(image_id):
+        image = _overdue().filter(pk=image_id).first()
+        if image is None:
+            return False
+        photo_storage().delete_keys([image.original_key])
+        rows = Image.objects.filter(pk=image.pk, version=image.version, original_dropped_at=None)
+        return bool(rows.update(original_dropped_at=Now(), updated_at=Now()))
+
+
+def _overdue() -> ImageQuerySet:
+    kept_for = ExpressionWrapper(
+        F("image__group__retain_originals_days") * ONE_DAY, output_field=DurationField()
+    )
+    processed_long_ago = Upload.objects.filter(
+        image=OuterRef("pk"),
+        version=OuterRef("version"),
+        status=Upload.Status.DONE,
+        finished_at__lt=Now() - kept_for,
+    )
+    return (
+        Image.objects.ready()
+        .in_kept_groups()
+        .filter(
+            Exists(processed_long_ago),
+            group__retain_originals_days__isnull=False,
+            original_dropped_at=None,
+        )
+    )

@@ -1,0 +1,186 @@
+"""What makes good for everything that got lost on the way, and takes away what is left over."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from bandpics import fencing, health
+from bandpics.api import idempotency
+from groups import trash as group_trash
+from images import deletions
+from images.lifecycle import retention, trash
+from images.listing import removals
+from images.models import Image, Upload, locks
+from images.processing import claims, outcomes, versions
+from images.storage.objects import StorageUnavailable
+from images.uploads import queue, transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from uuid import UUID
+
+    from images.models import UploadQuerySet
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# A browser that sent its bytes and never said so is believed after this long.
+SILENCE_BEFORE_LOOKING = timedelta(minutes=10)
+CHECK_AGAIN_AFTER = timedelta(minutes=10)
+QUEUED_BEFORE_RINGING = timedelta(minutes=1)
+BATCH = 500
+REFUSALS_IN_A_ROW = 3
+# Any numbers, as long as nobody else uses them.
+SWEEP_LOCK, STRAYS_LOCK = 0x62616E64, 0x62616E65
+
+
+def sweep() -> None:
+    """Bring every upload that hangs to its next state. Two at a time are harmless: one gives way.
+
+    What costs no request to the bucket comes first, and no trouble holds up the others.
+    """
+    with alone(SWEEP_LOCK) as is_alone:
+        if not is_alone:
+            return
+        for phase in [
+            *(_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten),
+            *(_retire_old_versions, _empty_trash, _drop_originals, _remove_doomed),
+            *(idempotency.forget_expired, removals.forget_old),
+        ]:
+            try:
+                phase()
+            except Exception:  # logged with its traceback; the next sweep tries again
+                logger.exception("The sweeper could not finish %s", phase.__name__)
+        health.note_sweep()
+
+
+@contextmanager
+def alone(lock: int) -> Iterator[bool]:
+    """Holds a Postgres advisory lock of this session, if it is free."""
+    with fencing.killed_if_frozen(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+        row = cursor.fetchone()
+        is_alone = bool(row and row[0])
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
+
+
+def _ring_again() -> None:
+    # What only waits its turn behind others needs no second ring: it would wait there, too.
+    room = max(0, BATCH - queue.depth())
+    for upload_id in claims.stuck_ids(queued_longer_than=QUEUED_BEFORE_RINGING)[:room]:
+        Upload.objects.filter(pk=upload_id, status=Upload.Status.QUEUED).update(
+            queued_at=Now()  # so that a backlog is not rung for again every time
+        )
+        queue.enqueue(upload_id)
+
+
+def _bury_crashed() -> None:
+    outcomes.fail_crashed()
+
+
+def _look_for_silent() -> None:
+    silent = Upload.objects.pending().filter(
+        Q(last_checked_at=None) | Q(looked_at__lt=Now() - CHECK_AGAIN_AFTER),
+        created_at__lt=Now() - SILENCE_BEFORE_LOOKING,
+        created_at__gte=Now() - settings.UPLOAD_PENDING_LIFETIME,
+    )
+    _ask_the_bucket(silent, transfer.complete)
+
+
+def _discard_forgotten() -> None:
+    old = Upload.objects.pending().filter(created_at__lt=Now() - settings.UPLOAD_PENDING_LIFETIME)
+    _ask_the_bucket(old, _complete_or_discard)
+
+
+def _retire_old_versions() -> None:
+    _photo_by_photo(versions.ids_with_old_versions(BATCH), versions.purge_old_versions)
+
+
+def _empty_trash() -> None:
+    _photo_by_photo(trash.ids_to_purge(BATCH), trash.purge)
+    for group_id in group_trash.overdue().values_list("pk", flat=True)[:BATCH]:
+        group_trash.purge(group_id)  # once its photos are gone
+
+
+def _drop_originals() -> None:
+    _photo_by_photo(retention.ids_to_drop(BATCH), retention.drop_original)
+
+
+def _remove_doomed() -> None:
+    def remove_one(image_id: UUID) -> None:
+        deletions.mark_checked([image_id])
+        deletions.execute([image_id])
+
+    image_ids = deletions.due(BATCH)
+    try:
+        deletions.execute(image_ids)
+    except (StorageUnavailable, locks.Busy):
+        # Many in one request are refused if one of them is.
+        _one_by_one(image_ids, remove_one)
+    else:
+        deletions.mark_checked(image_ids)  # what may come once more is not removed at every sweep
+
+
+def _complete_or_discard(upload: Upload) -> None:
+    try:
+        # Its bytes may have come in the last minutes of the day.
+        transfer.complete(upload)
+    except (transfer.NotArrived, transfer.NotPending, transfer.SizeMismatch):
+        if not transfer.recover(upload):
+            transfer.discard(upload)
+
+
+def _ask_the_bucket(rows: UploadQuerySet, about: Callable[[Upload], object]) -> None:
+    """Those never looked at come first: what was announced and never sent must not hide them."""
+
+    def ask(upload: Upload) -> None:
+        Upload.objects.filter(pk=upload.pk).update(last_checked_at=Now())
+        with suppress(transfer.NotArrived, transfer.NotPending, transfer.SizeMismatch):
+            about(upload)
+
+    first = F("last_checked_at").asc(nulls_first=True)
+    _one_by_one(rows.select_related("image").order_by(first, "created_at")[:BATCH], ask)
+
+
+def _photo_by_photo(image_ids: Iterable[UUID], do: Callable[[UUID], object]) -> None:
+    """What was refused comes last the next time: it must not hide the others for ever."""
+
+    def attempt(image_id: UUID) -> None:
+        try:
+            do(image_id)
+        except StorageUnavailable:
+            Image.objects.filter(pk=image_id).update(last_checked_at=Now())
+            raise
+
+    _one_by_one(image_ids, attempt)
+
+
+def _one_by_one(found: Iterable[T], do: Callable[[T], object]) -> None:
+    """One refusal may be about that one photo; some in a row mean that the bucket is down."""
+    refusals = 0
+    for one in found:
+        try:
+            do(one)
+        except locks.Busy:
+            continue
+        except StorageUnavailable as error:
+            logger.warning(
+                "The bucket refused the sweeper at %s: %s", getattr(one, "pk", one), error
+            )
+            refusals += 1
+            if refusals == REFUSALS_IN_A_ROW:
+                return
+        else:
+            refusals = 0

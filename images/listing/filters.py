@@ -1,0 +1,325 @@
+"""What a list of photos can be narrowed to, and what each parameter takes.
+
+Nonsense is an error that names the parameter. What the caller may not see does not match, and
+does not show: an id of somebody else's photo is silently absent.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+import django_filters as filters
+from django import forms
+from django.core.exceptions import ValidationError as Invalid
+from django.db.models import DateTimeField, F, FloatField, Func, Q, Value
+from django.db.models.functions import Coalesce, Concat
+from django.db.models.lookups import IContains
+from rest_framework.exceptions import ValidationError
+
+from images.access.viewers import COARSE_STEPS
+from images.listing import search_plan
+from images.models import Image, Upload, search_vector
+from images.photofile import formats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from groups.models import GroupQuerySet
+    from images.listing.search_plan import SearchPlan
+    from images.models import ImageQuerySet, UploadQuerySet
+
+MAX_IDS = 200
+MAX_TEXT = 200
+FORMATS = [format_.name for format_ in formats.ACCEPTED]
+
+# Taken, as the order by time reads it: without an offset the camera's clock counts as UTC.
+TAKEN = Coalesce("taken_at", "taken_at_local", output_field=DateTimeField())
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the caller may see of the photos besides the photos themselves.
+
+    A filter matches nothing else, or it would give away what the answer hides.
+    """
+
+    exact_places: Q  # photos whose position is shown as it is
+    filenames: Q = field(default_factory=Q)  # photos whose filename is shown; empty: all
+    coarse_places: Q | None = None  # others, whose position is shown rounded
+    trash_of: GroupQuerySet | None = None  # groups whose trash is shown
+
+
+def coarse(column: str) -> Func:
+    """viewers.coarse() in SQL: the same arithmetic, so what is shown is what is found."""
+    template = f"floor(%(expressions)s * {COARSE_STEPS} + 0.5) / {COARSE_STEPS}"
+    return Func(F(column), template=template, output_field=FloatField())
+
+
+# --- Fields ---------------------------------------------------------------------------------
+
+
+class EachOf(forms.Field):
+    """Several values: repeated, or separated by commas."""
+
+    class widget(forms.TextInput):  # noqa: N801 - Django looks for this name
+        def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str] | None:
+            given = data.getlist(name) if hasattr(data, "getlist") else [data.get(name, "")]
+            return [part.strip() for text in given for part in text.split(",")] or None
+
+    def __init__(self, *, one: Callable[[str], Any], at_most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.one = one
+        self.at_most = at_most
+
+    def to_python(self, value: Any) -> list[Any]:
+        if not value:
+            return []
+        if len(value) > self.at_most:
+            raise Invalid(f"Give {self.at_most} values at most, not {len(value)}.")
+        return [self.one(text) for text in value]
+
+
+def one_of(choices: list[str]) -> Callable[[str], str]:
+    def one(text: str) -> str:
+        if text not in choices:
+            raise Invalid(f"Give one or more of {', '.join(choices)}.")
+        return text
+
+    return one
+
+
+def one_id(text: str) -> UUID:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}", text):
+        raise Invalid("Give ids as they stand in answers: 01234567-89ab-cdef-0123-456789abcdef.")
+    return UUID(text)
+
+
+class Moment(forms.Field):
+    """ISO 8601. Without an offset it is UTC; a date alone is its first moment."""
+
+    def to_python(self, value: str | None) -> datetime | None:
+        if not value:
+            return None
+        # A plus sign that nobody encoded arrives as a space.
+        text = re.sub(r"(T[\d:.]+) (\d\d:?\d\d)$", r"\1+\2", value.strip())
+        try:
+            moment = datetime.fromisoformat(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise Invalid(
+                "Give a time such as 2026-06-21T21:30:00+02:00 or 2026-06-21T19:30:00Z,"
+                " or a date such as 2026-06-21; without an offset it is UTC."
+            ) from None
+
+
+class TrueOrFalse(forms.Field):
+    def to_python(self, value: str | None) -> bool | None:
+        if not value:
+            return None
+        if value not in {"true", "false"}:
+            raise Invalid("Give true or false.")
+        return value == "true"
+
+
+@dataclass(frozen=True)
+class Box:
+    """Degrees, WGS 84. West of east, unless it crosses the 180th meridian."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def around(self, latitude: str, longitude: str) -> Q:
+        """A condition on the columns of that name."""
+        inside = Q((f"{latitude}__range", (self.south, self.north)))
+        if self.west <= self.east:
+            return inside & Q((f"{longitude}__range", (self.west, self.east)))
+        return inside & (Q((f"{longitude}__gte", self.west)) | Q((f"{longitude}__lte", self.east)))
+
+
+class BoxField(forms.Field):
+    def to_python(self, value: str | None) -> Box | None:
+        if not value:
+            return None
+        try:
+            west, south, east, north = (float(part) for part in value.split(","))
+        except ValueError:
+            west = south = east = north = math.nan
+        if not (-180 <= west <= 180 and -180 <= east <= 180):
+            fits = False
+        else:
+            fits = -90 <= south <= north <= 90
+        if not fits:
+            raise Invalid(
+                "Give minLon,minLat,maxLon,maxLat in degrees: longitudes from -180 to 180,"
+                " latitudes from -90 to 90, the smaller one first. Only where it crosses the"
+                " 180th meridian may minLon be larger than maxLon."
+            )
+        return Box(west, south, east, north)
+
+
+# --- Filters --------------------------------------------------------------------------------
+
+
+class EachOfFilter(filters.Filter):
+    field_class = EachOf
+
+
+class MomentFilter(filters.Filter):
+    field_class = Moment
+
+
+class TrueOrFalseFilter(filters.Filter):
+    field_class = TrueOrFalse
+
+
+class BoxFilter(filters.Filter):
+    field_class = BoxField
+
+
+class CheckedFilters(filters.FilterSet):
+    """Takes no empty parameter, and says what is wrong with each."""
+
+    def checked(self) -> Any:
+        """The rows that match. Raises ValidationError, which names each wrong parameter."""
+        errors: dict[str, Any] = {
+            name: ["Give a value, or leave it out."]
+            for name in self.filters
+            if name in self.data and not self.data[name].strip()
+        }
+        errors = {**self.errors, **errors}
+        if errors:
+            raise ValidationError(errors)
+        return self.qs
+
+
+class UploadFilters(CheckedFilters):
+    group = EachOfFilter(field_name="image__group", lookup_expr="in", one=one_id, at_most=MAX_IDS)
+    status = EachOfFilter(
+        field_name="status", lookup_expr="in", one=one_of(Upload.Status.values), at_most=20
+    )
+    updated_since = MomentFilter(method="changed_since")
+
+    def changed_since(self, rows: UploadQuerySet, _name: str, moment: datetime) -> UploadQuerySet:
+        return rows.changed_since(moment)
+
+
+class ImageFilters(CheckedFilters):
+    q = filters.CharFilter(method="containing", max_length=MAX_TEXT)
+    group = EachOfFilter(field_name="group", lookup_expr="in", one=one_id, at_most=MAX_IDS)
+    status = EachOfFilter(method="in_state", one=one_of(Upload.Status.values), at_most=20)
+    moderation = EachOfFilter(
+        field_name="moderation", lookup_expr="in", one=one_of(Image.Moderation.values), at_most=20
+    )
+    uploader = filters.CharFilter(
+        field_name="uploader_name", lookup_expr="iexact", max_length=MAX_TEXT
+    )
+    camera = filters.CharFilter(method="by_camera", max_length=MAX_TEXT)
+    format = EachOfFilter(method="in_format", one=one_of(FORMATS), at_most=20)
+    taken_after = MomentFilter(method="taken_from")
+    taken_before = MomentFilter(method="taken_until")
+    uploaded_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    uploaded_before = MomentFilter(field_name="created_at", lookup_expr="lt")
+    updated_since = MomentFilter(method="changed_since")
+    has_gps = TrueOrFalseFilter(method="with_place")
+    bbox = BoxFilter(method="inside")
+    ids = EachOfFilter(field_name="id", lookup_expr="in", one=one_id, at_most=MAX_IDS)
+
+    trashed = TrueOrFalseFilter(method="in_trash")
+
+    # What matches one of these is found by an index of its own, in whichever group it is.
+    SELECTIVE: ClassVar = ("ids", "trashed")
+
+    def __init__(self, data: Mapping[str, str], queryset: ImageQuerySet, *, sight: Sight) -> None:
+        super().__init__(data, queryset)
+        self.sight = sight
+        # TextMatch or else news, which is not in narrowed(): who knows the groups finds it better.
+        self.sought: SearchPlan | None = None
+
+    @classmethod
+    def are_asked(cls, data: Mapping[str, str]) -> bool:
+        """Most lists are not narrowed, and to build a form costs a tenth of a page."""
+        return not cls.base_filters.keys().isdisjoint(data)
+
+    def narrowed(self) -> ImageQuerySet:
+        """The rows that match, `sought` aside.
+
+        Raises ValidationError, which names each wrong parameter.
+        """
+        rows: ImageQuerySet = self.checked()
+        return rows if self.form.cleaned_data["trashed"] else rows.kept()
+
+    @property
+    def groups(self) -> list[UUID]:
+        """Those asked for; none is all. Only after narrowed()."""
+        found: list[UUID] = self.form.cleaned_data["group"]
+        return found
+
+    @property
+    def asks_for_removals(self) -> bool:
+        """Only after narrowed()."""
+        asked = self.form.cleaned_data
+        return bool(asked["trashed"]) and asked["updated_since"] is not None
+
+    @property
+    def is_selective(self) -> bool:
+        """Only after narrowed()."""
+        return any(self.form.cleaned_data[name] for name in self.SELECTIVE)
+
+    def in_trash(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
+        if not wanted:
+            return rows
+        if self.sight.trash_of is None:
+            return rows.none()
+        return rows.filter(trashed_at__isnull=False, group__in=self.sight.trash_of)
+
+    def containing(self, rows: ImageQuerySet, _name: str, text: str) -> ImageQuerySet:
+        query = search_vector.query_of(text)
+        if query is None:
+            return rows.none()
+        self.sought = search_plan.TextMatch(query)
+        shown = self.sight.filenames
+        return rows.filter(shown | Q(search_vector.matching_shown(query))) if shown else rows
+
+    def in_state(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
+        return rows.in_state(wanted)
+
+    def by_camera(self, rows: ImageQuerySet, _name: str, text: str) -> ImageQuerySet:
+        camera = Concat("camera_make", Value(" "), "camera_model")
+        return rows.filter(IContains(camera, text))
+
+    def in_format(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
+        return rows.filter(content_type__in=[f"image/{name}" for name in wanted])
+
+    def taken_from(self, rows: ImageQuerySet, _name: str, moment: datetime) -> ImageQuerySet:
+        return rows.alias(taken=TAKEN).filter(taken__gte=moment)
+
+    def taken_until(self, rows: ImageQuerySet, _name: str, moment: datetime) -> ImageQuerySet:
+        return rows.alias(taken=TAKEN).filter(taken__lt=moment)
+
+    def changed_since(self, rows: ImageQuerySet, _name: str, moment: datetime) -> ImageQuerySet:
+        if self.sought:
+            return rows.changed_since(moment)
+        self.sought = search_plan.ChangedSince(moment)
+        return rows
+
+    def with_place(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
+        seen = self.sight.exact_places
+        if self.sight.coarse_places is not None:
+            seen |= self.sight.coarse_places
+        has_place = seen & Q(latitude__isnull=False)
+        return rows.filter(has_place) if wanted else rows.exclude(has_place)
+
+    def inside(self, rows: ImageQuerySet, _name: str, box: Box) -> ImageQuerySet:
+        found = self.sight.exact_places & box.around("latitude", "longitude")
+        if self.sight.coarse_places is not None:
+            rows = rows.alias(coarse_lat=coarse("latitude"), coarse_lon=coarse("longitude"))
+            found |= self.sight.coarse_places & box.around("coarse_lat", "coarse_lon")
+        return rows.filter(found)

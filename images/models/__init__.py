@@ -1,0 +1,30 @@
+"""Photos, the uploads that bring them, the sizes of each, and what is left of deleted ones."""
+
+from images.models.deletion import PendingDeletion, Tombstone
+from images.models.image import BEFORE_ALL_TIME, NOBODYS, ONCE_PER_GROUP, Image, ImageQuerySet
+from images.models.upload import (
+    KEEP_BYTES,
+    MOVED_AT,
+    UNDER_WAY,
+    Upload,
+    UploadQuerySet,
+    discard_duplicates,
+)
+from images.models.variant import Variant
+
+__all__ = [
+    "BEFORE_ALL_TIME",
+    "KEEP_BYTES",
+    "MOVED_AT",
+    "NOBODYS",
+    "ONCE_PER_GROUP",
+    "UNDER_WAY",
+    "Image",
+    "ImageQuerySet",
+    "PendingDeletion",
+    "Tombstone",
+    "Upload",
+    "UploadQuerySet",
+    "Variant",
+    "discard_duplicates",
+]

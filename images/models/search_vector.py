@@ -1,0 +1,117 @@
+"""Finding photos by words: of the filename, description, caption and uploader.
+
+Postgres full text without a language: whole words in any case, and the last one as a prefix, as
+somebody types. `IMG_4021.jpg` is found by `img_4021`, by `4021` and by `40`; not by `021`.
+
+Each word is kept with its group's id before it, so that one index serves every group and a search
+in one of them, by the beginning of a word, too, reads nothing of the others.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from django.contrib.postgres.search import (
+    SearchQuery,
+    SearchQueryField,
+    SearchVector,
+    SearchVectorField,
+)
+from django.db.models import BooleanField, F, Func, TextField, Value
+from django.db.models.functions import Cast, Concat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import Expression, OuterRef
+
+# What everybody who sees a photo may know, and what only some may: see matching_shown().
+SHOWN_COLUMNS = ("description", "caption", "uploader_name")
+COLUMNS = ("original_filename", *SHOWN_COLUMNS)
+# What stands between words. Postgres alone would take `a.b` for a host, `a/b` for a path, `-5`
+# for a number below zero and `<b>` for markup.
+SEPARATORS = "_-./\\@:+=&;#<>~?'\""
+_SPACES = " " * len(SEPARATORS)
+# Letters of a word; what is longer counts as several. More than anybody may search for.
+LONGEST = 250
+
+
+class Normalized(Func):
+    """One spelling of each letter: Macs write ü as u and two dots."""
+
+    template = "normalize(%(expressions)s, NFKC)"
+    output_field = TextField()
+
+
+class Replaced(Func):
+    function = "replace"
+    output_field = TextField()
+
+
+class Spaced(Func):
+    function = "translate"
+    output_field = TextField()
+
+
+def search_vector(columns: Iterable[str] = COLUMNS) -> Cast:
+    """What is searched: the words of a photo, its group's id before each."""
+    parts = [part for column in columns for part in (column, Value(" "))]
+    whole = Normalized(Concat(*parts, output_field=TextField()))
+    spaced = Spaced(whole, Value(SEPARATORS), Value(_SPACES))
+    # tsvector refuses a word of more than 2046 bytes where to_tsvector passes over it.
+    text = Func(
+        *(spaced, Value(rf"([^ \n\r\t]{{{LONGEST}}})"), Value(r"\1 "), Value("g")),
+        function="regexp_replace",
+        output_field=TextField(),
+    )
+    # 'anna':3 'img':1; separators were taken out, so no quote and no space is inside a word.
+    vector = Cast(SearchVector(text, config="simple"), TextField())
+    written = Concat(Value(" "), vector, output_field=TextField())
+    group = Concat(Value(" '"), Cast("group_id", TextField()), output_field=TextField())
+    return Cast(Replaced(written, Value(" '"), group), SearchVectorField())
+
+
+def query_of(text: str) -> str | None:
+    """What matching() takes: all of the words. None where there is no word to look for."""
+    spaced = unicodedata.normalize("NFKC", text).translate(str.maketrans(SEPARATORS, _SPACES))
+    found = [word for word in spaced.split() if any(letter.isalnum() for letter in word)]
+    # Quoted: no operator in it. A quote itself is a separator, so none is left.
+    return " & ".join(f"'{word}'" for word in found) + ":*" if found else None
+
+
+class Matches(Func):
+    arg_joiner = " @@ "
+    template = "(%(expressions)s)"
+    output_field = BooleanField()
+
+
+def matching(
+    query: str, *, group: F | OuterRef | None = None, vector: Expression | F | None = None
+) -> Matches:
+    """A condition for photos with the words; by index if `group`, an id, is not of their row."""
+    parsed = SearchQuery(query, config="simple", search_type="raw")
+    # An equals sign is a separator: it is in no word, and stands where the group belongs.
+    blank = Func(
+        *(Cast(parsed, TextField()), Value("'([^']+)'"), Value(r"'=\1'"), Value("g")),
+        function="regexp_replace",
+        output_field=TextField(),
+    )
+    group_id = Cast(F("group_id") if group is None else group, TextField())
+    wanted = Cast(Replaced(blank, Value("="), group_id), SearchQueryField())
+    return Matches(F("search_vector") if vector is None else vector, wanted)
+
+
+def matching_shown(query: str) -> Func:
+    """A condition for photos with the words, those of their filenames aside. Made for each row:
+    for few rows, or beside matching()."""
+    return seen_to_match(matching(query, vector=search_vector(SHOWN_COLUMNS)))
+
+
+def seen_to_match(condition: Matches) -> Func:
+    """The same condition, asked of each row.
+
+    Postgres has no index for a CASE, and supposes that half of the rows pass.
+    """
+    whether = "CASE WHEN %(expressions)s THEN TRUE ELSE FALSE END"
+    return Func(condition, template=whether, output_field=BooleanField())

@@ -1,0 +1,95 @@
+"""From a file to upright, bare sRGB JPEGs: check the header, decode once, prove each size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+
+from images.photofile import bad_picture, formats, variants
+from images.photofile.bad_picture import BadPicture
+from images.photofile.rendering import colour, decode, verify
+from images.photofile.rendering.inspect import Header, inspect
+from images.photofile.variants import target_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from images.photofile.variants import Spec
+
+__all__ = ["BadPicture", "Header", "Rendered", "inspect", "render", "target_size"]
+
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One variant, as a file."""
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    byte_size: int
+    content_type: str
+
+
+def render(
+    path: Path,
+    *,
+    header: Header,
+    into: Path,
+    specs: tuple[Spec, ...] = variants.ALL,
+) -> list[Rendered]:
+    """Write each variant as a JPEG into the folder `into`, proved to be bare.
+
+    `header` is that of `inspect`. Only the first frame or page counts. A truncated file is a bad
+    picture: half a photo is not what a guest sent. Raises BadPicture.
+    """
+    largest, *smaller = sorted(specs, key=lambda spec: spec.max_edge, reverse=True)
+    with path.open("rb") as file, bad_picture.made_plain():
+        loaded = decode.load(file, header.format, largest)
+        image = _upright(loaded, header.orientation)
+    rendered = [_write(image, largest, into)]
+    for spec in smaller:
+        image = decode.shrunk(image, target_size(image.size, spec))
+        rendered.append(_write(image, spec, into))
+    return rendered
+
+
+def _upright(loaded: decode.Loaded, orientation: int) -> Image.Image:
+    """Flattened onto white, in sRGB, and turned."""
+    image = loaded.image
+    if image.mode == "RGBA":
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image, mask=image.getchannel("A"))
+        image = flat
+    image = colour.in_srgb(image, icc=loaded.icc, nclx=loaded.nclx)
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+    # Pillow's writer repeats what it finds here, a comment for one.
+    image.info = {}
+    return image
+
+
+def _write(image: Image.Image, spec: Spec, into: Path) -> Rendered:
+    path = into / f"{spec.name}.jpg"
+    image.save(path, "JPEG", quality=spec.quality, subsampling="4:2:0")
+    verify.assert_metadata_free(path)
+    return Rendered(
+        name=spec.name,
+        path=path,
+        width=image.width,
+        height=image.height,
+        byte_size=path.stat().st_size,
+        content_type=formats.JPEG.content_type,
+    )

@@ -1,0 +1,167 @@
+"""The claim of a worker on an upload: a lease with a number that fences every later UPDATE."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+)
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from images.models import Upload, locks
+from images.storage.objects import StorageUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+
+logger = logging.getLogger(__name__)
+
+# With the sweeper's 10 s: a photo whose worker died is rung for again within 25 s.
+LEASE = timedelta(seconds=15)
+LEASE_RENEWAL_SECONDS = 4.0
+GIVE_BACK_PATIENCE_SECONDS = 60.0
+MAX_ATTEMPTS = 3
+
+# What the work needs to know of a photo; its other columns are many, and some of them wide.
+IMAGE_FIELDS = (
+    *("id", "group", "invitation", "version", "created_at", "original_filename"),
+    *("taken_source", "gps_source", "place_forgotten_at"),
+)
+
+
+class ClaimLost(Exception):
+    """Another worker has taken over, or the upload is gone. Stop; nothing of ours counts."""
+
+
+class StaleClaim(Exception):
+    """The photo, or the twin of it, changed under our hands. The work is to be done again."""
+
+
+# Trouble with bucket, lock, database or disk: the claim is given back, uncounted.
+TRANSIENT_ERRORS = (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one upload until the lease runs out."""
+
+    upload: Upload
+    attempt: int
+    number: int
+    started_at: float
+
+    def rows(self) -> Any:
+        return Upload.objects.filter(
+            pk=self.upload.pk, status=Upload.Status.PROCESSING, claim_number=self.number
+        )
+
+    @property
+    def elapsed_ms(self) -> int:
+        return round((time.monotonic() - self.started_at) * 1000)
+
+
+# --- Claims ---------------------------------------------------------------------------------
+
+
+def claim(upload: Upload) -> Claim | None:
+    """QUEUED, or PROCESSING with a lease that ran out -> PROCESSING. None if not to be had."""
+    claimable = Q(status=Upload.Status.QUEUED) | Q(
+        status=Upload.Status.PROCESSING, lease_until__lt=Now()
+    )
+    won = Upload.objects.filter(claimable, pk=upload.pk, attempt__lt=MAX_ATTEMPTS).update(
+        status=Upload.Status.PROCESSING,
+        attempt=F("attempt") + 1,
+        claim_number=F("claim_number") + 1,
+        lease_until=Now() + LEASE,
+    )
+    if not won:
+        return None
+    own = (field.attname for field in Upload._meta.concrete_fields)
+    photo = (f"image__{name}" for name in IMAGE_FIELDS)
+    rows = Upload.objects.select_related("image").only(*own, *photo)
+    fresh = rows.filter(pk=upload.pk).first()
+    return None if fresh is None else claim_of(fresh)
+
+
+def claim_of(upload: Upload) -> Claim:
+    return Claim(
+        upload=upload,
+        attempt=upload.attempt,
+        number=upload.claim_number,
+        started_at=time.monotonic(),
+    )
+
+
+def release(claim: Claim) -> bool:
+    """PROCESSING -> QUEUED, as if it had never been claimed. True if it was still ours."""
+    return bool(
+        claim.rows().update(
+            status=Upload.Status.QUEUED,
+            attempt=F("attempt") - 1,
+            lease_until=None,
+            queued_at=Now(),
+        )
+    )
+
+
+def release_with_retries(claim: Claim) -> None:
+    """As give_back. While Postgres is away, again and again: else its restart would count against
+    the photo. The claim's number protects a successor if the lease runs out meanwhile."""
+    end, pause = time.monotonic() + GIVE_BACK_PATIENCE_SECONDS, 0.25
+    while True:
+        if not connection.in_atomic_block:
+            # One that broke is of no use for saying so.
+            connection.close_if_unusable_or_obsolete()
+        try:
+            release(claim)
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block or time.monotonic() + pause > end:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, 4.0)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def renewed_lease(claim: Claim) -> Iterator[None]:
+    """Renews the lease from a thread of its own while the block runs."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(LEASE_RENEWAL_SECONDS):
+            try:
+                claim.rows().update(lease_until=Now() + LEASE)
+            except DatabaseError as error:
+                logger.warning("Lease of upload %s not renewed: %s", claim.upload.pk, error)
+            finally:
+                connection.close()  # this thread's own; most photos never need one
+
+    thread = threading.Thread(target=renew, name=f"lease-{claim.upload.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def stuck_ids(*, queued_longer_than: timedelta) -> list[UUID]:
+    """Uploads whose ring was lost: QUEUED too long, or PROCESSING with a lease that ran out."""
+    lost = Q(status=Upload.Status.QUEUED, queued_at__lt=Now() - queued_longer_than) | Q(
+        status=Upload.Status.PROCESSING, lease_until__lt=Now(), attempt__lt=MAX_ATTEMPTS
+    )
+    return list(Upload.objects.filter(lost).order_by("queued_at").values_list("pk", flat=True))

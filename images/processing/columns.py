@@ -1,0 +1,98 @@
+"""The columns of a photo, made of what its file says."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Now
+
+from images.models import Image, Upload
+from images.photofile import location
+
+if TYPE_CHECKING:
+    from images.photofile.metadata.exif import Exif
+    from images.photofile.rendering import Header, Rendered
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All that is known of a photo whose objects are in place."""
+
+    header: Header
+    sha256: str
+    byte_size: int
+    metadata: Exif
+    renderings: list[Rendered]
+    keeps_original: bool
+
+
+def columns_of(finished: Finished, upload: Upload, image: Image) -> dict[str, Any]:
+    """The Image columns that follow from the bytes; those a person has set stay as they are."""
+    # A replacement does not make the photo a newer one.
+    uploaded_at = upload.created_at if upload.version == 1 else image.created_at
+    columns = exif_columns(finished, uploaded_at=uploaded_at)
+    if image.taken_source == Image.TimeSource.PERSON:
+        for name in ("taken_at_local", "utc_offset_minutes", "taken_at", "taken_source", "sort_at"):
+            del columns[name]
+    if image.gps_source in {Image.GpsSource.PERSON, Image.GpsSource.REMOVED}:
+        for name in ("latitude", "longitude", "altitude", "direction", "gps_at", "gps_source"):
+            del columns[name]
+    if image.is_place_removed:
+        columns["exif"] = location.dump_without_place(columns["exif"])
+    return columns
+
+
+def exif_columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]:
+    read = finished.metadata
+    taken = read.taken_at or (
+        # No offset: the camera's clock, read as UTC, still sorts the evening right.
+        read.datetime_original.replace(tzinfo=UTC) if read.datetime_original else None
+    )
+    gps = read.gps
+    return {
+        "content_type": finished.header.format.content_type,
+        "byte_size": finished.byte_size,
+        "sha256": finished.sha256,
+        "width": finished.header.width,
+        "height": finished.header.height,
+        "taken_at_local": read.datetime_original and read.datetime_original.replace(tzinfo=UTC),
+        "utc_offset_minutes": (
+            None if read.utc_offset is None else round(read.utc_offset.total_seconds() / 60)
+        ),
+        "taken_at": read.taken_at,
+        "taken_source": Image.TimeSource.EXIF if taken else "",
+        "sort_at": taken or uploaded_at,
+        "latitude": gps and gps.lat,
+        "longitude": gps and gps.lon,
+        "altitude": gps and gps.altitude,
+        "direction": gps and gps.direction,
+        "gps_at": gps and gps.datetime,
+        "gps_source": Image.GpsSource.EXIF if gps else "",
+        "camera_make": read.camera_make or "",
+        "camera_model": read.camera_model or "",
+        "lens_model": read.lens_model or "",
+        "software": read.software or "",
+        "iso": read.iso,
+        "focal_length": read.focal_length,
+        "aperture": read.aperture,
+        "exposure_time": read.exposure_time,
+        "flash": read.flash,
+        "metering_mode": read.metering_mode,
+        "exposure_program": read.exposure_program,
+        "white_balance": read.white_balance,
+        "saturation": read.saturation,
+        "sharpness": read.sharpness,
+        "contrast": read.contrast,
+        "orientation": read.orientation,
+        "x_resolution": read.x_resolution,
+        "y_resolution": read.y_resolution,
+        "exif_version": (read.exif_version or "")[:10],
+        "exif": read.raw,
+        "updated_at": Now(),
+    }

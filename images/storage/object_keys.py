@@ -1,0 +1,108 @@
+"""Where each object lives in the bucket. Keys hold ids only: no guest's text, no token.
+
+The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{name}`,
+`incoming/{upload_id}` for quarantine, and markers of photos: `forgotten/{image_id}` for one whose
+place was forgotten, `trashed/{image_id}` for one in the trash. They name no group, so they stay
+where they are when a photo is moved or replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from images.photofile import formats, variants
+
+INCOMING = "incoming/"
+FORGOTTEN = "forgotten/"
+TRASHED = "trashed/"
+MARKERS = (FORGOTTEN, TRASHED)
+_EXTENSIONS = {format_.content_type: format_.extension for format_ in formats.ACCEPTED}
+
+
+def incoming(upload_id: UUID) -> str:
+    return f"{INCOMING}{upload_id}"
+
+
+def forgotten(image_id: UUID) -> str:
+    return f"{FORGOTTEN}{image_id}"
+
+
+def trashed(image_id: UUID) -> str:
+    return f"{TRASHED}{image_id}"
+
+
+def markers(image_id: UUID) -> list[str]:
+    return [forgotten(image_id), trashed(image_id)]
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a photo, and where its objects lie."""
+
+    group_id: UUID
+    image_id: UUID
+    number: int
+
+    def original(self, *, content_type: str) -> str:
+        """Raises KeyError for a content type no accepted format has."""
+        return self._key("original", extension=_EXTENSIONS[content_type])
+
+    def variant(self, name: str) -> str:
+        return self._key(name, extension="jpg")
+
+    def all_keys(self) -> list[str]:
+        """Of every format an original may have, and every size we make."""
+        return self.originals() + [self.variant(spec.name) for spec in variants.ALL]
+
+    def originals(self) -> list[str]:
+        """Only one of them is there: which, tells the content type."""
+        extensions = sorted(set(_EXTENSIONS.values()))
+        return [self._key("original", extension=extension) for extension in extensions]
+
+    def _key(self, folder: str, *, extension: str) -> str:
+        return f"{self.group_id}/{folder}/{self.image_id}-{self.number}.{extension}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the key of an original or a size says."""
+
+    version: Version
+    folder: str
+
+    @property
+    def is_original(self) -> bool:
+        return self.folder == "original"
+
+
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PLACE = re.compile(rf"({_UUID})/([a-z0-9_-]+)/({_UUID})-([0-9]{{1,9}})\.[a-z0-9]+")
+
+
+def place_of(key: str) -> Place | None:
+    """Of an object of a photo; None for quarantine, and for what is not ours."""
+    found = _PLACE.fullmatch(key)
+    if found is None:
+        return None
+    group_id, folder, image_id, number = found.groups()
+    return Place(Version(UUID(group_id), UUID(image_id), int(number)), folder)
+
+
+def upload_id_of(key: str) -> UUID | None:
+    """Of an object in quarantine; None for any other key."""
+    return _id_after(INCOMING, key)
+
+
+def marked_image_id_of(key: str) -> UUID | None:
+    """Of a marker; None for any other key."""
+    found = [_id_after(prefix, key) for prefix in MARKERS]
+    return next((image_id for image_id in found if image_id), None)
+
+
+def _id_after(prefix: str, key: str) -> UUID | None:
+    name = key.removeprefix(prefix)
+    if name == key or not re.fullmatch(_UUID, name):
+        return None
+    return UUID(name)

@@ -1,0 +1,54 @@
+"""Takes the store's events out of their queue, one after the other, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from images.storage.objects import StorageUnavailable
+from images.storage_events import events
+from images.storage_events.sqs import QueueUnavailable
+
+if TYPE_CHECKING:
+    import threading
+
+    from images.storage_events.sqs import EventQueue, Message
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+
+
+def consume(queue: EventQueue, *, stop: threading.Event) -> None:
+    """A message is deleted only after its uploads were completed. While the bucket or the database
+    is away nothing more is received: every receipt counts towards the dead-letter queue.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    while not stop.is_set():
+        try:
+            close_old_connections()
+            for message in queue.receive():
+                if stop.is_set():
+                    queue.give_back(message)
+                else:
+                    _take(queue, message)
+        except (QueueUnavailable, StorageUnavailable, OperationalError, InterfaceError) as error:
+            logger.warning("No events for %.0f s: %s", pause, error)
+            stop.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        else:
+            pause = FIRST_PAUSE_SECONDS
+
+
+def _take(queue: EventQueue, message: Message) -> None:
+    try:
+        queued = events.take(message.body)
+    except events.NotAnEvent as error:
+        # Left where it is: after some more receipts the queue puts it where somebody looks.
+        logger.error("Message %s is no storage event: %s", message.id, error)
+        return
+    queue.delete(message)
+    if queued:
+        logger.info("Message %s brought %s photos", message.id, queued)

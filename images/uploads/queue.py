@@ -1,0 +1,76 @@
+"""Tells the workers there is something to do. Losing a ring costs time, never a photo: the
+row is the record, and the sweeper rings again.
+
+Who has little waiting goes before who has much, so that one sender's thousand photos do not keep
+another's first one waiting.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from typing import TYPE_CHECKING, Any
+
+from celery import current_app
+from django.db import DatabaseError
+from django.db.models import Subquery
+from kombu.exceptions import ChannelError, OperationalError
+
+from images.models import Upload
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+logger = logging.getLogger(__name__)
+
+# Of one sender's photos that wait.
+FIRST_COUNT, SOON_COUNT = 5, 50
+
+
+class Priority(enum.IntEnum):
+    """Served in this order, and each first come, first served.
+
+    The numbers are those of kombu's Redis transport (its `priority_steps`; 0 is served first).
+    RabbitMQ heeds them only in queues declared with x-max-priority, which ours are not.
+    """
+
+    FIRST = 0
+    SOON = 3
+    LATER = 6
+
+
+def enqueue(upload_id: UUID) -> None:
+    """Queue the processing of one upload. Safe to call twice, and with Redis down."""
+    try:
+        # By name: the tasks import the modules that ring.
+        current_app.send_task(
+            "images.tasks.process_upload", args=[str(upload_id)], priority=_priority(upload_id)
+        )
+    except OperationalError as error:
+        logger.warning("Upload %s waits for the sweeper; no broker: %s", upload_id, error)
+
+
+def _priority(upload_id: UUID) -> Priority:
+    sender = Subquery(Upload.objects.filter(pk=upload_id).values("sender"))
+    waiting = Upload.objects.filter(status=Upload.Status.QUEUED, sender=sender)
+    try:
+        # No further than it matters: somebody may have 10,000.
+        count = waiting.order_by()[: SOON_COUNT + 1].count()
+    except DatabaseError:
+        return Priority.SOON
+    if count <= FIRST_COUNT:
+        return Priority.FIRST
+    return Priority.SOON if count <= SOON_COUNT else Priority.LATER
+
+
+def depth() -> int:
+    """How many rings no worker has heard yet; 0 where the broker does not say."""
+    queue = current_app.conf.task_default_queue
+    try:
+        with current_app.connection_for_read() as broker:
+            broker.ensure_connection(max_retries=1)
+            channel: Any = broker.default_channel
+            declared = channel.queue_declare(queue, passive=True)
+    except (OperationalError, ChannelError):  # not there, or forgotten with all that was in it
+        return 0
+    return int(declared.message_count)

@@ -1,0 +1,101 @@
+"""The pages that show photos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+from rest_framework.request import Request
+
+from bandpics.error_handlers import page_for_members
+from bandpics.users.callers import caller_of
+from groups import trash
+from groups.models import Group, is_admin
+from images.listing import pagination
+from images.models import Image
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+
+@page_for_members
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The groups of the person's teams."""
+    caller = caller_of(request)
+    groups = Group.objects.visible_to(caller).select_related("team")
+    ready = Q(images__version__gt=0, images__trashed_at=None)
+    groups = groups.annotate(photo_count=Count("images", filter=ready))
+    in_trash = Group.objects.trash_owned_by(caller).select_related("team")
+    context = {
+        "groups": groups,
+        "in_trash": in_trash.filter(trashed_at__gte=trash.end_of_lifetime()),
+        "trash_days": settings.TRASH_LIFETIME.days,
+        "is_admin_in_no_team": is_admin(caller) and not caller.user.teams.exists(),
+    }
+    return render(request, "groups/home.html", context)
+
+
+@page_for_members
+@require_POST
+def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Out of the trash, for owners."""
+    group = get_object_or_404(Group.objects.trash_owned_by(caller_of(request)), pk=group_id)
+    trash.restore(group)
+    return redirect("home")
+
+
+@page_for_members
+@require_safe
+def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    caller, groups = caller_of(request), Group.objects.select_related("team")
+    group = groups.visible_to(caller).filter(pk=group_id).first()
+    if group is None and is_admin(caller):
+        outside = get_object_or_404(groups.kept(), pk=group_id)
+        return render(request, "groups/outside.html", {"group": outside}, status=403)
+    if group is None:
+        raise Http404
+    images = Image.objects.in_group(group).ready().with_variants()
+    page = pagination.GalleryPages()
+    photos = page.paginate_queryset(images, Request(request))
+    waiting = (
+        Image.objects.in_group(group)
+        .kept()
+        .filter(version=0, uploads__status__in=["queued", "processing"])
+    )
+    return render(
+        request,
+        "images/gallery.html",
+        {
+            "group": group,
+            "photos": photos,
+            "photo_count": Image.objects.in_group(group).ready().count(),
+            "waiting_count": waiting.count(),
+            "older_url": page.get_next_link(),
+            "newer_url": page.get_previous_link(),
+        },
+    )
+
+
+@page_for_members
+@require_safe
+def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    visible = Image.objects.visible_to(caller_of(request)).ready().with_variants()
+    image = get_object_or_404(visible.select_related("group__team"), pk=image_id)
+    siblings = Image.objects.in_group(image.group).ready()
+    return render(
+        request,
+        "images/photo.html",
+        {
+            "image": image,
+            "group": image.group,
+            "newer": siblings.newer_than(image).first(),
+            "older": siblings.older_than(image).first(),
+        },
+    )

@@ -1,0 +1,174 @@
+"""The page on which somebody invited says where a photo of theirs was taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from csp.decorators import csp_update
+from django import forms
+from django.conf import settings
+from django.http import Http404, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views import View
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+
+from groups.models import Group
+from images.access import uploader
+from images.lifecycle import editing
+from images.models import Image
+from images.views import upload
+from images.views.messages import WORDS
+from invitations.api import authentication
+from invitations.api.authentication import InvitationRevoked, InvitationUnknown
+from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
+
+PLACE_WORDS = {
+    "somethingWrong": WORDS["somethingWrong"],
+    "noAnswer": WORDS["noAnswer"],
+    "placeSaved": _("Saved. Thank you!"),
+    "placeRemoved": _("The place was removed."),
+    "placeForgotten": _("The place was removed. Taken out of the file that is kept: {removed}."),
+    "placeAndOriginalRemoved": _(
+        "The place was removed, and with it the original file, which could not be edited; smaller "
+        "sizes stay."
+    ),
+    "removed:position": _("the position"),
+    "removed:maker_notes": _("the camera maker's notes"),
+    "removed:texts": _("descriptions or comments that told the place"),
+    "removed:keywords": _("keywords"),
+    "removed:xmp": _("an editor's notes (XMP)"),
+    "removed:iptc": _("a caption of the press (IPTC)"),
+    "removed:attachments": _("what hung on the photo, such as a film"),
+    "removed:other": _("what nobody understands"),
+    "placeIncomplete": _(
+        "Give both numbers, in degrees: latitude from -90 to 90, longitude from -180 to 180."
+    ),
+    "placeOfPhoto": _("The photo itself says where it was taken."),
+    "noPosition": _(
+        "Your device does not tell where it is. You can type the place, or use the map."
+    ),
+    "changedElsewhere": _("Somebody changed this photo meanwhile. Please look at it again."),
+    "noMap": _("The map could not be loaded. You can type the place."),
+    "notYours": _(
+        "This photo is not among those you sent from this device, or it is not ready yet."
+    ),
+}
+
+
+class DegreesField(forms.FloatField):
+    """Many keyboards offer a comma only."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(str(value or "").replace(",", "."))
+
+
+class PlaceForm(forms.Form):
+    latitude = DegreesField(min_value=-90, max_value=90)
+    longitude = DegreesField(min_value=-180, max_value=180)
+
+
+def _tile_origins() -> list[str]:
+    parts = urlsplit(settings.MAP_TILE_URL)
+    # Some maps are spread over several hosts: {s} stands for their first letter.
+    return [f"{parts.scheme}://{parts.netloc}".replace("{s}", "*")] if parts.netloc else []
+
+
+# The link is the credential, no cookie adds to it: a forged form would have to know the link.
+@method_decorator(
+    [csrf_exempt, never_cache, csp_update({"img-src": _tile_origins()})], name="dispatch"
+)
+class PlacePage(View):
+    """For whoever sent the photo, until the host closes the group.
+
+    Of a shared link only the device knows whose photo it is, and it tells nobody but the API: the
+    page itself is the same for every id, and a script fills it in.
+    """
+
+    http_method_names = ["get", "head", "post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            self.invitation = authentication.find(kwargs["token"])
+        except (InvitationUnknown, InvitationRevoked):
+            return upload.upload_page(request, token=kwargs["token"])  # it says why
+        self.image = self._own_photo(kwargs["image_id"])
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, token: str, image_id: UUID) -> HttpResponse:
+        return self._page(status=403 if self.invitation.group.is_closed else 200)
+
+    def post(self, request: HttpRequest, token: str, image_id: UUID) -> HttpResponse:
+        """The plain form, of personal links."""
+        if self.invitation.group.is_closed:
+            return self._page(status=403)
+        form = PlaceForm(request.POST)
+        if self.image is None or not form.is_valid():
+            return self._page(status=422, complaint=PLACE_WORDS["placeIncomplete"], form=form)
+        place = form.cleaned_data["latitude"], form.cleaned_data["longitude"]
+        source = self.image.gps_source
+        if source == Image.GpsSource.EXIF:
+            return self._page(status=409, complaint=PLACE_WORDS["placeOfPhoto"])
+        try:
+            editing.change(
+                self.image, editing.place_columns(place), expected={"gps_source": source}
+            )
+        except editing.ChangedMeanwhile:
+            return self._page(status=409, complaint=PLACE_WORDS["changedElsewhere"], form=form)
+        return HttpResponseRedirect(f"{request.path}?saved")
+
+    def _own_photo(self, image_id: UUID) -> Image | None:
+        """None: the page cannot know. Raises Http404."""
+        if self.invitation.kind != Invitation.Kind.PERSONAL:
+            return None
+        mine = Image.objects.ready().in_kept_groups()
+        mine = mine.sent_by(uploader.by_invitation(self.invitation).key)
+        found: Image | None = mine.filter(pk=image_id).first()
+        if found is None:
+            raise Http404
+        return found
+
+    def _page(
+        self, *, status: int, complaint: Any = "", form: PlaceForm | None = None
+    ) -> HttpResponse:
+        group, image = self.invitation.group, self.image
+        host = urlsplit(settings.MAP_TILE_URL).netloc
+        return render(
+            self.request,
+            "invitations/place.html",
+            {
+                "group": group,
+                "image": image,
+                "image_id": self.kwargs["image_id"],
+                "token": self.kwargs["token"],
+                "is_exif": image is not None and image.gps_source == Image.GpsSource.EXIF,
+                "is_coarse": group.gps_policy == Group.GpsPolicy.COARSE
+                and self.invitation.may_be_shown_to_guests,
+                "was_saved": "saved" in self.request.GET,
+                "complaint": complaint,
+                "latitude": form.data.get("latitude", "") if form else _shown(image, "latitude"),
+                "longitude": form.data.get("longitude", "") if form else _shown(image, "longitude"),
+                "map_tile_url": settings.MAP_TILE_URL,
+                "map_attribution": settings.MAP_ATTRIBUTION,
+                "map_host": host.removeprefix("{s}."),
+                "words": PLACE_WORDS,
+            },
+            status=status,
+        )
+
+
+def _shown(image: Image | None, name: str) -> str:
+    degrees = None if image is None else getattr(image, name)
+    return "" if degrees is None else f"{degrees:.6f}"
+
+
+place_page = PlacePage.as_view()

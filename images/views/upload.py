@@ -1,0 +1,277 @@
+"""The page behind an upload link: what it says before somebody sends, and its plain form, for
+browsers without JavaScript."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import TooManyFilesSent
+from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views import View
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+
+from bandpics import limits
+from bandpics.middleware import body_limit
+from images.access import uploader
+from images.models import Image, Upload
+from images.photofile import formats
+from images.storage.objects import StorageUnavailable
+from images.uploads import announce, quota, server_upload
+from images.views import in_app_browsers
+from images.views.messages import WORDS, formats_in_words, size_in_words
+from invitations import contacts
+from invitations.api import authentication
+from invitations.api.authentication import InvitationRevoked, InvitationUnknown
+
+if TYPE_CHECKING:
+    from django.core.files.uploadedfile import UploadedFile
+    from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
+
+    from images.access.uploader import Uploader
+    from invitations.models import Invitation
+
+NAME_LENGTH = 120
+FILENAME_LENGTH = 255
+SENT_LIMIT = 200
+# The device of a browser without JavaScript, for the pages of this link alone.
+DEVICE_COOKIE = "bandpics-device"
+DEVICE_SECRET = re.compile(r"[0-9a-f]{32}\Z")
+WORDS_BY_STATUS = {
+    Upload.Status.QUEUED: "stored",
+    Upload.Status.PROCESSING: "stored",
+    Upload.Status.DONE: "ready",
+    Upload.Status.DUPLICATE: "here",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file of the form."""
+
+    filename: str
+    has_arrived: bool
+    words: str
+
+
+# The token in the path is the credential, and no cookie adds to it: a forged form would have to
+# know the link, and who knows it may send anyhow. So there is nothing for a CSRF token to protect;
+# and Django's check would read the whole body before we could refuse it.
+@method_decorator([csrf_exempt, never_cache], name="dispatch")
+class UploadPage(View):
+    http_method_names = ["get", "head", "post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """A dead link is dead to all verbs."""
+        token: str = kwargs["token"]
+        try:
+            self.invitation = authentication.find(token)
+        except InvitationUnknown:
+            answer = _dead_link(request, "unknown")
+            if seconds := limits.hit(("guess", limits.address_of(request))):
+                answer.status_code, answer["Retry-After"] = 429, str(seconds)
+            return answer
+        except InvitationRevoked:
+            return _dead_link(request, "revoked")
+        if self.invitation.is_expired:
+            host = contacts.host_of(self.invitation)
+            return _dead_link(
+                request,
+                "expired",
+                invitation=self.invitation,
+                token=token,
+                sent=_sent(uploader.by_invitation(self.invitation, device_secret=_device(request))),
+                host=host,
+                ask_url=contacts.mail_address(self.invitation, host),
+            )
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponse:
+        """Opening it changes nothing, however often."""
+        return self._page(request, token)
+
+    def post(self, request: HttpRequest, token: str) -> HttpResponse:
+        """Take the photos of the plain form. Refuses what it can before it reads the body."""
+        if seconds := limits.hit(("invitation", f"Invitation {self.invitation.pk}")):
+            complaint = _("Too many requests; wait a moment")
+            answer = self._page(request, token, status=429, complaint=complaint)
+            answer["Retry-After"] = str(seconds)
+            return answer
+        if self.invitation.group.is_closed or self.invitation.is_exhausted:
+            return self._page(request, token, status=403)  # it says so by itself
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.FORM_MAX_BYTES:
+            complaint = _(
+                "That is too much for one go: together the photos may have up to {size}. Please "
+                "send fewer at once."
+            ).format(size=size_in_words(settings.FORM_MAX_BYTES))
+            return self._page(request, token, status=413, complaint=complaint)
+        try:
+            files, name = request.FILES.getlist("files"), request.POST.get("uploader_name", "")
+        except TooManyFilesSent:
+            complaint = _("Please send up to {count} photos at once.").format(
+                count=settings.DATA_UPLOAD_MAX_NUMBER_FILES
+            )
+            return self._page(request, token, status=400, complaint=complaint)
+        except MultiPartParserError:
+            complaint = _("The photos did not arrive whole. Please send them again.")
+            return self._page(request, token, status=400, complaint=complaint)
+        if not files:
+            complaint = _("Please choose at least one photo first.")
+            return self._page(request, token, status=400, complaint=complaint)
+        name = name.strip()[:NAME_LENGTH].replace("\0", "")
+        device = _device(request) or secrets.token_hex(16)
+        sender = uploader.by_invitation(self.invitation, device_secret=device)
+        outcomes = [_take(sender, file, uploader_name=name) for file in files]
+        self.invitation.refresh_from_db(fields=["used_files", "used_bytes"])
+        status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
+        more = {"outcomes": outcomes, "uploader_name": name, "device": device}
+        answer = self._page(request, token, status=status, **more)
+        answer.set_cookie(
+            DEVICE_COOKIE,
+            device,
+            path=reverse("upload-page", args=[token]),
+            expires=self.invitation.expires_at,
+            secure=request.is_secure(),
+            httponly=True,
+            samesite="Strict",
+        )
+        return answer
+
+    def _page(
+        self, request: HttpRequest, token: str, *, status: int = 200, **more: Any
+    ) -> HttpResponse:
+        invitation, group = self.invitation, self.invitation.group
+        host = contacts.host_of(invitation)
+        outcomes: list[Outcome] = more.get("outcomes", [])
+        device = _device(request)
+        sender = uploader.by_invitation(invitation, device_secret=device)
+        own_name = invitation.name if invitation.kind == invitation.Kind.PERSONAL else ""
+        ends = [moment for moment in (invitation.expires_at, group.closes_at) if moment]
+        context = {
+            "invitation": invitation,
+            "group": group,
+            "token": token,
+            "host": host,
+            "host_name": host.name if host else "",
+            "ask_url": contacts.mail_address(invitation, host),
+            "takes_photos": not (group.is_closed or invitation.is_exhausted),
+            "until": min(ends),
+            "visibility": invitation.visibility or group.visibility,
+            "files_left": _files_left(invitation),
+            "uploader_name": own_name,
+            "device": device,
+            "sent": [] if outcomes else _sent(sender),
+            "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
+            "formats": formats_in_words(),
+            "max_bytes": settings.UPLOAD_MAX_BYTES,
+            "url_seconds": settings.UPLOAD_URL_SECONDS,
+            "stall_seconds": settings.UPLOAD_STALL_SECONDS,
+            "max_size": size_in_words(settings.UPLOAD_MAX_BYTES),
+            "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
+            "link": f"{settings.PUBLIC_URL}/i/{token}/",
+            "words": WORDS,
+            "arrived_count": sum(outcome.has_arrived for outcome in outcomes),
+            **more,
+        }
+        return render(request, "invitations/upload.html", context, status=status)
+
+
+# It refuses what is too large in the guest's own words.
+upload_page = body_limit.takes(body_limit.form_max_bytes, refuses_itself=True)(UploadPage.as_view())
+
+
+def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:
+    context |= {"reason": reason, "words": WORDS}
+    return render(request, "invitations/dead_link.html", context, status=403)
+
+
+def _files_left(invitation: Invitation) -> int | None:
+    if invitation.max_files is None:
+        return None
+    return invitation.max_files - invitation.used_files
+
+
+def _device(request: HttpRequest) -> str:
+    """The secret that the answer to a plain form left here, or ""."""
+    secret = request.COOKIES.get(DEVICE_COOKIE, "")
+    return secret if DEVICE_SECRET.match(secret) else ""
+
+
+def _sent(sender: Uploader) -> list[Outcome]:
+    """The receipt, newest first, for whoever has no JavaScript to ask for it."""
+    if not sender.is_identified:
+        return []
+    rows = Upload.objects.sent_by(sender.key).exclude(status=Upload.Status.DISCARDED)
+    rows = rows.select_related("image").order_by("-created_at", "-id")
+    return [_standing(upload) for upload in rows[:SENT_LIMIT]]
+
+
+def _standing(upload: Upload) -> Outcome:
+    """Where one of them stands, in the words of the scripts."""
+    image, status = upload.image, Upload.Status(upload.status)
+    words = WORDS_BY_STATUS.get(status, "interrupted")
+    is_ready = status == Upload.Status.DONE
+    if is_ready and image.trashed_at is not None and image.trashed_by == upload.sender:
+        words = "deleted"
+    elif is_ready and image.moderation == Image.Moderation.REJECTED:
+        words = "rejectedBecause" if image.moderation_reason else "rejected"
+    said = str(WORDS[words]).replace("{reason}", image.moderation_reason)
+    if upload.failure:
+        said = str(upload.get_failure_display())
+    has_arrived = status not in {Upload.Status.FAILED, Upload.Status.PENDING}
+    return Outcome(image.original_filename, has_arrived, said)
+
+
+def _take(sender: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> Outcome:
+    """One file into quarantine. What is wrong with one is not held against the others."""
+    filename = (file.name or _("Photo"))[:FILENAME_LENGTH]
+    if refusal := _refusal(file):
+        return Outcome(filename, has_arrived=False, words=refusal)
+    declared = (file.content_type or "").partition(";")[0].strip().lower()
+    described = announce.Announced(
+        filename=filename,
+        content_type=declared if announce.is_type_acceptable(declared) else "",
+        byte_size=file.size or 0,
+    )
+    try:
+        upload = server_upload.take(sender, file, described, uploader_name=uploader_name)  # type: ignore[arg-type]
+    except quota.Exhausted:
+        words = _("The link is full: there was no room for it.")
+        return Outcome(filename, has_arrived=False, words=words)
+    except StorageUnavailable:
+        words = _("The photo store does not answer. Please send it again soon.")
+        return Outcome(filename, has_arrived=False, words=words)
+    if upload.failure:
+        return Outcome(filename, has_arrived=False, words=str(upload.get_failure_display()))
+    is_done = upload.status in {Upload.Status.DONE, Upload.Status.DUPLICATE}
+    words = _("Already here") if is_done else _("Arrived, being processed")
+    return Outcome(filename, has_arrived=True, words=words)
+
+
+def _refusal(file: UploadedFile[Any]) -> str:
+    """Why it cannot be taken; empty if it may be a photo. Its first bytes decide."""
+    if not file.size:
+        return _("This file is empty, or a folder.")
+    if not announce.is_size_acceptable(file.size):
+        size = size_in_words(settings.UPLOAD_MAX_BYTES)
+        return _("Too big: a photo may have up to {size}.").format(size=size)
+    head = file.read(formats.HEAD_BYTES)
+    file.seek(0)
+    try:
+        formats.sniff_head(head)
+    except formats.NotAnImage:
+        return str(Upload.Failure.NOT_AN_IMAGE.label)
+    except formats.UnsupportedFormat:
+        return _("This kind of file cannot be sent. Photos in {formats} can.").format(
+            formats=formats_in_words()
+        )
+    return ""
