@@ -85,7 +85,7 @@ def due(limit: int) -> list[UUID]:
     """Photos with something to remove. Those never looked at come first: what the store refuses
     must not hide them."""
     rows = PendingDeletion.objects.filter(
-        Q(last_checked_at=None) | Q(looked_at__lt=Now() - CHECK_AGAIN_AFTER)
+        Q(last_checked_at=None) | Q(last_checked_at__lt=Now() - CHECK_AGAIN_AFTER)
     ).order_by(F("last_checked_at").asc(nulls_first=True), "id")
     return list(dict.fromkeys(rows.values_list("image_id", flat=True)[:limit]))
 
@@ -118,7 +118,7 @@ def _execute(rows: Sequence[PendingDeletion], *, wanted: set[str]) -> None:
             )
     photo_storage().delete_keys(sorted(doomed))
     PendingDeletion.objects.filter(
-        Q(may_be_written=False) | Q(doomed_at__lt=Now() - MAY_STILL_BE_WRITTEN),
+        Q(may_be_written=False) | Q(recorded_at__lt=Now() - MAY_STILL_BE_WRITTEN),
         pk__in=[row.pk for row in rows],
     ).delete()
 

@@ -92,7 +92,7 @@ def _bury_crashed() -> None:
 
 def _look_for_silent() -> None:
     silent = Upload.objects.pending().filter(
-        Q(last_checked_at=None) | Q(looked_at__lt=Now() - CHECK_AGAIN_AFTER),
+        Q(last_checked_at=None) | Q(last_checked_at__lt=Now() - CHECK_AGAIN_AFTER),
         created_at__lt=Now() - SILENCE_BEFORE_LOOKING,
         created_at__gte=Now() - settings.UPLOAD_PENDING_LIFETIME,
     )

@@ -309,7 +309,7 @@ def _faults(world, kills, small_disk):
     }
 
 
-# --- Words ----------------------------------------------------------------------------------
+# --- Wording --------------------------------------------------------------------------------
 
 
 def calm_run(world: World, wanted: dict[str, bytes]) -> dict[str, dict[str, bytes]]:

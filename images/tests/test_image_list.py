@@ -197,7 +197,7 @@ def test_every_column_an_image_has_was_thought_of():
         "place_forgotten_at": "not shown",
         "trashed_by": "not shown",
         "sort_at": "not shown",
-        "words": "made of others",
+        "search_vector": "made of others",
         "last_checked_at": "the sweeper's own",
         "original_lost_at": "shown where the original is asked for",
     }
