@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from images.access.viewers import Place, Viewer
-from images.models import Image, Upload, Variant
+from images.models import Image, Upload, Variant, is_final
 from images.photofile import variants
+from images.photofile.metadata import capture_time, exif_fields
 from images.storage.objects import photo_storage
 
 NOBODY = Viewer(is_guest=True)
@@ -92,18 +92,8 @@ class IsFinal(serializers.BooleanField):
         return is_final(value)
 
 
-def is_final(status: str) -> bool:
-    return status not in {Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING}
-
-
 class ExifSerializer(ForViewer, serializers.ModelSerializer[Image]):
     """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
-
-    camera_make = TextOrNull()
-    camera_model = TextOrNull()
-    lens_model = TextOrNull()
-    software = TextOrNull()
-    exif_version = TextOrNull()
 
     datetime_original = serializers.SerializerMethodField()
     offset_time = serializers.SerializerMethodField()
@@ -111,36 +101,18 @@ class ExifSerializer(ForViewer, serializers.ModelSerializer[Image]):
 
     class Meta:
         model = Image
-        fields = [
-            "camera_make",
-            "camera_model",
-            "lens_model",
-            "software",
-            "datetime_original",
-            "offset_time",
-            "iso",
-            "focal_length",
-            "aperture",
-            "exposure_time",
-            "flash",
-            "metering_mode",
-            "exposure_program",
-            "white_balance",
-            "saturation",
-            "sharpness",
-            "contrast",
-            "orientation",
-            "x_resolution",
-            "y_resolution",
-            "exif_version",
-            "gps",
-        ]
+        fields = ["datetime_original", "offset_time", *exif_fields.NAMES, "gps"]
+
+    def build_standard_field(self, field_name: str, model_field: Any) -> Any:
+        if field_name in exif_fields.TEXT_NAMES:
+            return TextOrNull, {}
+        return super().build_standard_field(field_name, model_field)
 
     def get_datetime_original(self, image: Image) -> str | None:
         return local_time(image)
 
     def get_offset_time(self, image: Image) -> str | None:
-        return utc_offset(image)
+        return capture_time.offset_text(image.utc_offset_minutes)
 
     @extend_schema_field(GpsSerializer(allow_null=True))
     def get_gps(self, image: Image) -> dict[str, Any] | None:
@@ -238,7 +210,7 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
         return local_time(image)
 
     def get_utc_offset(self, image: Image) -> str | None:
-        return utc_offset(image)
+        return capture_time.offset_text(image.utc_offset_minutes)
 
     @extend_schema_field(serializers.ChoiceField(choices=Image.GpsSource.choices, allow_null=True))
     def get_gps_source(self, image: Image) -> str | None:
@@ -269,12 +241,3 @@ def local_time(image: Image) -> str | None:
     if image.taken_at_local is None:
         return None
     return image.taken_at_local.replace(tzinfo=None).isoformat()
-
-
-def utc_offset(image: Image) -> str | None:
-    """The camera's offset from UTC in EXIF's form: `+02:00`."""
-    minutes = image.utc_offset_minutes
-    if minutes is None:
-        return None
-    zone = timezone(timedelta(minutes=minutes))
-    return datetime.now(zone).isoformat()[-6:]

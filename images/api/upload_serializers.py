@@ -25,11 +25,10 @@ from images.api.image_serializers import (
     IsFinal,
     SizeSerializer,
     TextOrNull,
-    is_final,
     variant_json,
 )
 from images.listing.pagination import MAX_LIMIT
-from images.models import Image, Upload
+from images.models import Image, Upload, is_final
 from images.storage.objects import SignedRequest
 from images.uploads import announce, transfer
 from images.views.messages import formats_in_words

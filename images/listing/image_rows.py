@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from images.api.image_serializers import is_final, utc_offset
-from images.models import Image, Upload, Variant
+from images.models import Image, Upload, Variant, is_final
+from images.photofile.metadata import exif_fields
+from images.photofile.metadata.capture_time import offset_text
 from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
@@ -31,15 +32,13 @@ COLUMNS = (
     *("description", "caption", "moderation", "moderation_reason", "uploader_name"),
     *("taken_at", "taken_at_local", "utc_offset_minutes"),
     *("gps_source", "latitude", "longitude", "altitude", "direction", "gps_at"),
-    *("camera_make", "camera_model", "lens_model", "software", "iso", "focal_length"),
-    *("aperture", "exposure_time", "flash", "metering_mode", "exposure_program"),
-    *("white_balance", "saturation", "sharpness", "contrast", "orientation"),
-    *("x_resolution", "y_resolution", "exif_version"),
+    *exif_fields.NAMES,
     *("created_at", "updated_at", "original_dropped_at", "trashed_at"),
 )
 _MOMENTS = frozenset(
     {"taken_at", "gps_at", "created_at", "updated_at", "original_dropped_at", "trashed_at"}
 )
+_EXIF = slice(COLUMNS.index(exif_fields.NAMES[0]), COLUMNS.index(exif_fields.NAMES[-1]) + 1)
 _OF_UPLOAD = ("status", "failure", "processing_ms", "finished_at")
 
 
@@ -53,6 +52,8 @@ def _select(column: str) -> str:
         return _moment(f"image.{column}")
     if column == "taken_at_local":
         return _moment("image.taken_at_local")
+    if column in exif_fields.TEXT_NAMES:
+        return f"NULLIF(image.{column}, '')"
     return f"image.{column}::text" if column in {"id", "group_id"} else f"image.{column}"
 
 
@@ -120,7 +121,7 @@ class _Signer:
 def _row_json(row: Any, variants: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     sees_all = viewer.sees_all_of(row)
     place = viewer.place_of(row)
-    taken_at_local, offset = _trimmed(row.taken_at_local), utc_offset(row)
+    taken_at_local, offset = _trimmed(row.taken_at_local), offset_text(row.utc_offset_minutes)
     taken_at_local = taken_at_local and taken_at_local.removesuffix("Z")
     uploaded_at = _trimmed(row.created_at)
     return {
@@ -146,27 +147,9 @@ def _row_json(row: Any, variants: dict[str, Any], viewer: Viewer) -> dict[str, A
         "uploader": row.uploader_name,
         "gps_source": (row.gps_source or None) if sees_all else None,
         "exif": {
-            "camera_make": row.camera_make or None,
-            "camera_model": row.camera_model or None,
-            "lens_model": row.lens_model or None,
-            "software": row.software or None,
             "datetime_original": taken_at_local,
             "offset_time": offset,
-            "iso": row.iso,
-            "focal_length": row.focal_length,
-            "aperture": row.aperture,
-            "exposure_time": row.exposure_time,
-            "flash": row.flash,
-            "metering_mode": row.metering_mode,
-            "exposure_program": row.exposure_program,
-            "white_balance": row.white_balance,
-            "saturation": row.saturation,
-            "sharpness": row.sharpness,
-            "contrast": row.contrast,
-            "orientation": row.orientation,
-            "x_resolution": row.x_resolution,
-            "y_resolution": row.y_resolution,
-            "exif_version": row.exif_version or None,
+            **dict(zip(exif_fields.NAMES, row[_EXIF], strict=True)),
             "gps": None if place is None else _place_json(place),
         },
         "variants": variants,

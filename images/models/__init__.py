@@ -9,6 +9,7 @@ from images.models.upload import (
     Upload,
     UploadQuerySet,
     discard_duplicates,
+    is_final,
 )
 from images.models.variant import Variant
 
@@ -27,4 +28,5 @@ __all__ = [
     "UploadQuerySet",
     "Variant",
     "discard_duplicates",
+    "is_final",
 ]

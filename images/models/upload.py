@@ -208,3 +208,8 @@ KEEP_BYTES = frozenset({Upload.Failure.CRASHED, Upload.Failure.ORIGINAL_MISSING}
 
 # Uploads that a worker has, or is about to have.
 UNDER_WAY = Q(status__in=[Upload.Status.QUEUED, Upload.Status.PROCESSING])
+
+
+def is_final(status: str) -> bool:
+    """Whether an upload stays in this status until somebody retries or replaces it."""
+    return status not in {Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING}

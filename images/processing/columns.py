@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from images.models import Image, Upload
 from images.photofile import location
+from images.photofile.metadata import exif_fields
 
 if TYPE_CHECKING:
     from images.photofile.metadata.exif import Exif
@@ -74,25 +75,8 @@ def exif_columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]
         "direction": gps and gps.direction,
         "gps_at": gps and gps.datetime,
         "gps_source": Image.GpsSource.EXIF if gps else "",
-        "camera_make": read.camera_make or "",
-        "camera_model": read.camera_model or "",
-        "lens_model": read.lens_model or "",
-        "software": read.software or "",
-        "iso": read.iso,
-        "focal_length": read.focal_length,
-        "aperture": read.aperture,
-        "exposure_time": read.exposure_time,
-        "flash": read.flash,
-        "metering_mode": read.metering_mode,
-        "exposure_program": read.exposure_program,
-        "white_balance": read.white_balance,
-        "saturation": read.saturation,
-        "sharpness": read.sharpness,
-        "contrast": read.contrast,
-        "orientation": read.orientation,
-        "x_resolution": read.x_resolution,
-        "y_resolution": read.y_resolution,
-        "exif_version": (read.exif_version or "")[:10],
+        **{name: getattr(read, name) for name in exif_fields.NAMES},
+        **{name: getattr(read, name) or "" for name in exif_fields.TEXT_NAMES},
         "exif": read.raw,
         "updated_at": Now(),
     }

@@ -10,12 +10,8 @@ from django import template
 from django.utils.formats import date_format, number_format
 from django.utils.text import Truncator
 
+from images.photofile.metadata import capture_time
 from images.storage.objects import photo_storage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date
-
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,11 +86,8 @@ def in_words(image: Image) -> str:
 @register.filter
 def utc_offset(image: Image) -> str:
     """`UTC+02:00`, or nothing where the camera did not say."""
-    minutes = image.utc_offset_minutes
-    if minutes is None:
-        return ""
-    hours, rest = divmod(abs(minutes), 60)
-    return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+    offset = capture_time.offset_text(image.utc_offset_minutes)
+    return f"UTC{offset}" if offset else ""
 
 
 @register.filter

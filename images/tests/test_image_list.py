@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_type_hints
 
 import pytest
 from rest_framework.utils.encoders import JSONEncoder
@@ -15,6 +16,7 @@ from images.api.image_serializers import ImageSerializer
 from images.listing import image_rows
 from images.listing.filters import ImageFilters
 from images.models import Image, Variant
+from images.photofile.metadata import exif_fields
 from images.tests.bulk_rows import ids, names, photo, upload
 from images.tests.guest_client import Guest
 from invitations.models import Invitation
@@ -154,6 +156,13 @@ def varied(group, ben):
     Variant.objects.create(**{**former, "id": None, "version": 0, "key": "of a former version"})
 
 
+def told(data):
+    """As it arrives, past the renderer."""
+    import json
+
+    return json.loads(json.dumps(data, cls=JSONEncoder))
+
+
 @pytest.mark.parametrize(
     "viewer",
     [
@@ -181,11 +190,32 @@ def test_rows_say_what_the_serializer_says(varied, viewer, django_assert_num_que
         assert list(ours["exif"]) == list(theirs["exif"])
 
 
-def told(data):
-    """As it arrives, past the renderer."""
-    import json
-
-    return json.loads(json.dumps(data, cls=JSONEncoder))
+@pytest.mark.parametrize(
+    "values",
+    [
+        {str: "", int: None, float: None},
+        {str: "0", int: 0, float: 0.0},
+        {str: "Ünï 🎸 \"'\\", int: 1, float: 1e-9},
+        {str: "x" * 10, int: 8, float: 999_999_999.125},
+        {str: " ", int: 3, float: 1 / 3},
+    ],
+    ids=["nothing", "zero", "odd", "large", "in between"],
+)
+def test_rows_and_serializer_agree_on_every_exif_field(group, values):
+    kinds = get_type_hints(exif_fields.ExifFields)
+    columns = {
+        name: next(value for kind, value in values.items() if kinds[name] == kind | None)
+        for name in exif_fields.NAMES
+    }
+    columns["orientation"] = columns["orientation"] or None  # 1 to 8
+    image = photo(group, **columns)
+    viewer = viewers.Viewer(is_guest=False, user_id=1)
+    rows = Image.objects.with_status().with_variants()
+    plain = ImageSerializer(rows.get(), context={"viewer": viewer}).data
+    (fast,) = image_rows.as_json([image.pk], viewer=viewer)
+    assert fast == told(plain)
+    shown = {name: value for name, value in fast["exif"].items() if name in exif_fields.NAMES}
+    assert shown == {name: None if value == "" else value for name, value in columns.items()}
 
 
 def test_every_column_an_image_has_was_thought_of():

@@ -207,3 +207,11 @@ def _offset_told_by_gps(local: datetime, gps_time: datetime) -> timedelta | None
     if abs(difference - offset) > MAX_CLOCK_ERROR:
         return None
     return offset if offset / timedelta(minutes=1) in OFFSETS_IN_USE else None
+
+
+def offset_text(minutes: int | None) -> str | None:
+    """An offset from UTC in EXIF's form: `+02:00`."""
+    if minutes is None:
+        return None
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"

@@ -68,8 +68,8 @@ def cleaned(text: str) -> str:
     return kept.strip()
 
 
-def text(value: tiff.Field | None) -> str | None:
-    """One line of at most `MAX_TEXT_LENGTH` characters; None where nothing is left of it."""
+def text(value: tiff.Field | None, *, max_length: int = MAX_TEXT_LENGTH) -> str | None:
+    """One line of at most `max_length` characters; None where nothing is left of it."""
     if value is None or not isinstance(value.value, bytes):
         return None
-    return cleaned(decoded(value.value))[:MAX_TEXT_LENGTH].rstrip() or None
+    return cleaned(decoded(value.value))[:max_length].rstrip() or None
