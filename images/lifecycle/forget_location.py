@@ -38,11 +38,11 @@ class Outcome:
     """`removed` is what was taken out of an original that was edited."""
 
     original: Original
-    removal: location.Removal = field(default_factory=location.Removal)
+    redaction: location.Redaction = field(default_factory=location.Redaction)
 
     @property
     def removed(self) -> list[str]:
-        return sorted(self.removal.removed) if self.original == Original.EDITED else []
+        return sorted(self.redaction.removed) if self.original == Original.EDITED else []
 
 
 class Gone(Exception):
@@ -84,7 +84,7 @@ def _forget_in_record(image: Image) -> Image:
             gps_at=None,
             gps_source=Image.GpsSource.REMOVED,
             place_forgotten_at=Now(),
-            exif=location.dump_without_place(found.exif),
+            exif=location.dump_without_location(found.exif),
             updated_at=Now(),
         ):
             return found
@@ -113,16 +113,16 @@ def _edit_original(image: Image) -> Outcome:
         except ObjectMissing:
             return Outcome(Original.DROPPED)  # by a call that was cut off before it could say so
         try:
-            removal = location.forget_place(source, edited)
+            redaction = location.remove_location(source, edited)
         except location.CannotRemoveLocation:
             storage.delete_keys([key])
             return Outcome(Original.DROPPED)
-        if removal is None:
+        if redaction is None:
             return Outcome(Original.NONE)
         storage.put_file(key, edited, content_type=image.content_type)
         if deletions.delete_if_image_deleted(image, [key, *object_keys.markers(image.pk)]):
             raise Gone
-        return Outcome(Original.EDITED, removal)
+        return Outcome(Original.EDITED, redaction)
 
 
 def _note(image: Image, outcome: Outcome) -> bool:
@@ -131,11 +131,11 @@ def _note(image: Image, outcome: Outcome) -> bool:
     changes: dict[str, Any] = {"updated_at": Now()}
     if outcome.original == Original.DROPPED:
         changes["original_dropped_at"] = Now()
-    filename = location.filename_without_place(image.original_filename, outcome.removal)
+    filename = location.filename_without_location(image.original_filename, outcome.redaction)
     if filename != image.original_filename:
         changes["original_filename"] = filename
     for upload in image.uploads.exclude(filename=""):
-        filename = location.filename_without_place(upload.filename, outcome.removal)
+        filename = location.filename_without_location(upload.filename, outcome.redaction)
         if filename != upload.filename:
             Upload.objects.filter(pk=upload.pk).update(filename=filename)
     return bool(rows.update(**changes))

@@ -45,7 +45,7 @@ def columns_of(finished: Finished, upload: Upload, image: Image) -> dict[str, An
         for name in ("latitude", "longitude", "altitude", "direction", "gps_at", "gps_source"):
             del columns[name]
     if image.is_place_removed:
-        columns["exif"] = location.dump_without_place(columns["exif"])
+        columns["exif"] = location.dump_without_location(columns["exif"])
     return columns
 
 

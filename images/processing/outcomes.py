@@ -124,7 +124,7 @@ def restore_lost_original(twin: Image, source: Path, *, sha256: str) -> None:
         if found.is_place_removed:
             edited = source.with_name("twin")
             try:
-                original = edited if location.forget_place(source, edited) else source
+                original = edited if location.remove_location(source, edited) else source
             except location.CannotRemoveLocation:
                 return
         photo_storage().put_file(found.original_key, original, content_type=found.content_type)

@@ -148,15 +148,17 @@ def _download(upload: Upload, into: Path) -> tuple[str, str]:
 def _without_place(upload: Upload, source: Path, into: Path) -> Path | None:
     """The original of a photo whose position was to be forgotten; None where it has to go. The
     file's name forgets it, too."""
-    removal: location.Removal | None = None
+    redaction: location.Redaction | None = None
     original: Path | None = source
     try:
-        removal = location.forget_place(source, into)
-        original = into if removal else source
+        redaction = location.remove_location(source, into)
+        original = into if redaction else source
     except location.CannotRemoveLocation:
         original = None
     filename = upload.filename or upload.image.original_filename
-    upload.filename = location.filename_without_place(filename, removal or location.Removal())
+    upload.filename = location.filename_without_location(
+        filename, redaction or location.Redaction()
+    )
     return original
 
 

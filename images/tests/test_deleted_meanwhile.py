@@ -49,7 +49,7 @@ def assert_nothing_is_left(bucket, photo) -> None:
 
 
 def test_while_its_place_is_forgotten(photo, bucket, deleted_before):
-    deleted_before(forget_location.originals, "forget_place")
+    deleted_before(forget_location.location, "remove_location")
     with pytest.raises(forget_location.Gone):
         forget_location.forget(photo.pk)
     assert_nothing_is_left(bucket, photo)
@@ -63,7 +63,7 @@ def test_while_an_original_that_was_found_forgets_its_place(
     assert reconcile("--fix")[0] == 0
     forget_location.forget(photo.pk)
     bucket.put_file(photo.original_key, tmp_path / "original", content_type="image/jpeg")
-    deleted_before(forget_location.originals, "forget_place")
+    deleted_before(forget_location.location, "remove_location")
     reconcile("--fix")
     assert_nothing_is_left(bucket, photo)
 

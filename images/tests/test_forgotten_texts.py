@@ -149,7 +149,7 @@ FILES = {
 def left(data: bytes, tmp_path: Path) -> bytes:
     source, into = tmp_path / "source", tmp_path / "into"
     source.write_bytes(data)
-    return into.read_bytes() if location.forget_place(source, into) else data
+    return into.read_bytes() if location.remove_location(source, into) else data
 
 
 def check_that_nothing_tells(data: bytes, tmp_path: Path) -> None:

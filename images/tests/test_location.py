@@ -56,7 +56,7 @@ def forgotten(tmp_path):
     def forget(data: bytes) -> bytes | None:
         source, into = tmp_path / "source", tmp_path / "into"
         source.write_bytes(data)
-        changed = location.forget_place(source, into)
+        changed = location.remove_location(source, into)
         return into.read_bytes() if changed else None
 
     return forget
@@ -275,7 +275,7 @@ def test_real_photos_forget_or_say_that_they_cannot(tmp_path):
         has_place = exif.read(source).gps is not None
         located += has_place
         try:
-            changed = location.forget_place(source, into)
+            changed = location.remove_location(source, into)
         except location.CannotRemoveLocation:
             continue
         if not changed:

@@ -14,7 +14,7 @@ from images.tests.chaos import Sender, World
 # Sixteen threads that each hold a little, as those of a decoder do.
 THREADS = """
 import threading
-from images.media import memory
+from images.photofile.rendering import memory
 
 held, done = threading.Barrier(17), threading.Event()
 

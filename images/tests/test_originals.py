@@ -43,7 +43,7 @@ def forget(tmp_path: Path) -> Callable[[bytes], bytes | None]:
     def forgotten(data: bytes) -> bytes | None:
         source, into = tmp_path / "source", tmp_path / "into"
         source.write_bytes(data)
-        changed = location.forget_place(source, into)
+        changed = location.remove_location(source, into)
         return into.read_bytes() if changed else None
 
     return forgotten
@@ -379,7 +379,7 @@ def test_a_large_original_is_not_held_in_memory(name: str, tmp_path: Path):
     source, into = tmp_path / "source", tmp_path / "into"
     source.write_bytes(data)
     tracemalloc.start()
-    assert location.forget_place(source, into)
+    assert location.remove_location(source, into)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8_000_000
@@ -501,7 +501,7 @@ def test_a_tiff_whose_pages_go_round_ends(forget: Callable[[bytes], bytes | None
 
 def test_the_dump_of_a_forgotten_place_says_nothing_of_it():
     read = exif.parse(LOCATED, packet(PLACE | {"xmp:CreateDate": "2026-06-21T21:30:00"}))
-    dump = location.dump_without_place(read.raw)
+    dump = location.dump_without_location(read.raw)
     assert "GPS" not in json.dumps(dump)
     assert dump["XMP"] == {"xmp:CreateDate": "2026-06-21T21:30:00"}
 

@@ -139,10 +139,10 @@ def test_what_a_careless_editor_leaves_is_found(
     monkeypatch.setitem(
         location._EDITORS, "jpeg", (leave(drawn_pictures.jpeg(orientation=6)), digest)
     )
-    assert location.forget_place(source, into)
+    assert location.remove_location(source, into)
     monkeypatch.setitem(location._EDITORS, "jpeg", (CARELESS[name], digest))
     with pytest.raises(location.CannotRemoveLocation):
-        location.forget_place(source, into)
+        location.remove_location(source, into)
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")

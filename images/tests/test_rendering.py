@@ -152,7 +152,7 @@ def test_only_the_wanted_sizes_are_written(tmp_path: Path):
 ANOTHER_PROCESS = """
 import sys
 from pathlib import Path
-from images.media import rendering
+from images.photofile import rendering
 
 for folder in map(Path, sys.argv[1:]):
     path, into = folder / "original", folder / "again"

@@ -225,7 +225,7 @@ def test_a_missing_folder_is_not_a_bad_picture(tmp_path: Path):
 OUT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
-from images.media import rendering
+from images.photofile import rendering
 
 path = Path(sys.argv[1])
 header = rendering.inspect(path)

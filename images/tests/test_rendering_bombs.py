@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from images.photofile import bad_picture, rendering
+from images.photofile import rendering
 from images.photofile.containers import webp
+from images.photofile.rendering import bad_picture
 from images.tests import drawn_exif, drawn_pictures
 from images.tests.drawn_exif import LONG, SHORT
 
@@ -30,7 +31,9 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="memory is bound
 CHILD = """
 import json, resource, sys, threading, time
 from pathlib import Path
-from images.media import bad_picture, exif, rendering
+from images.photofile import rendering
+from images.photofile.rendering import bad_picture
+from images.photofile.metadata import exif
 
 def memory(name):
     lines = Path("/proc/self/status").read_text().splitlines()

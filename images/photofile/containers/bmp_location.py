@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ _UNCOMPRESSED: Final = frozenset({0, 3, 6})
 _PIECE_BYTES: Final = 1024 * 1024
 
 
-def edit(path: Path, removal: Removal) -> None:
+def edit(path: Path, redaction: Redaction) -> None:
     """In place. Raises CannotRemoveLocation where its end is not certain."""
     end, is_certain = _end(path)
     with path.open("r+b") as file:
@@ -25,7 +25,7 @@ def edit(path: Path, removal: Removal) -> None:
             if rest.strip(b"\0"):
                 if not is_certain:
                     raise CannotRemoveLocation("Something hangs behind its pixels.")
-                removal.removed.add(Removed.ATTACHMENTS)
+                redaction.removed.add(Removed.ATTACHMENTS)
                 file.truncate(end)
                 return
 

@@ -6,7 +6,7 @@ import mmap
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 from images.photofile.metadata import blocks
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _DRAWING_APPLICATIONS: Final = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCR
 _WAY_OUT: Final = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 
 
-def rewrite(source: Path, into: Path, removal: Removal) -> None:
+def rewrite(source: Path, into: Path, redaction: Redaction) -> None:
     with (
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
@@ -28,10 +28,10 @@ def rewrite(source: Path, into: Path, removal: Removal) -> None:
         into.open("wb") as out,
     ):
         end = 0
-        for start, end in _kept(data, removal, keeps_xmp=True):
+        for start, end in _kept(data, redaction, keeps_xmp=True):
             out.write(view[start:end])
         if end < len(data):
-            removal.removed.add(Removed.ATTACHMENTS)
+            redaction.removed.add(Removed.ATTACHMENTS)
 
 
 def pixel_digest(path: Path) -> int:
@@ -42,12 +42,12 @@ def pixel_digest(path: Path) -> int:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         memoryview(data) as view,
     ):
-        for start, end in _kept(data, Removal(), keeps_xmp=False):
+        for start, end in _kept(data, Redaction(), keeps_xmp=False):
             checksum = zlib.crc32(view[start:end], checksum)
     return checksum
 
 
-def _kept(data: mmap.mmap, removal: Removal, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
+def _kept(data: mmap.mmap, redaction: Redaction, *, keeps_xmp: bool) -> Iterator[tuple[int, int]]:
     """What stays, from and to. Raises CannotRemoveLocation, perhaps only at its
     end, where the file is not whole."""
     kind = b""
@@ -60,20 +60,22 @@ def _kept(data: mmap.mmap, removal: Removal, *, keeps_xmp: bool) -> Iterator[tup
             is_first = False
         draws = kind in _DRAWING_BLOCKS or data[start + 3 : start + 14] in _DRAWING_APPLICATIONS
         is_application = kind == b"!\xff"
-        if draws or (keeps_xmp and is_application and _is_harmless_xmp(data, start, end, removal)):
+        if draws or (
+            keeps_xmp and is_application and _is_harmless_xmp(data, start, end, redaction)
+        ):
             yield start, end
         else:
             is_xmp = blocks.gif_xmp(data, start, end) is not None
             other = Removed.XMP if is_xmp else Removed.OTHER
-            removal.removed.add(Removed.TEXTS if kind == b"!\xfe" else other)
+            redaction.removed.add(Removed.TEXTS if kind == b"!\xfe" else other)
     if kind != b";":
         raise CannotRemoveLocation("It ends before its end, or has too many blocks.")
 
 
-def _is_harmless_xmp(data: mmap.mmap, start: int, end: int, removal: Removal) -> bool:
+def _is_harmless_xmp(data: mmap.mmap, start: int, end: int, redaction: Redaction) -> bool:
     """Of an application extension, whose packet is looked at in full: not behind a limit, nor in
     what leads readers out of it."""
     packet = blocks.gif_xmp(data, start, end)
     if packet is None or start + 14 + len(packet) + len(_WAY_OUT) != end:
         return False
-    return data[end - len(_WAY_OUT) : end] == _WAY_OUT and removal.keeps_xmp(packet)
+    return data[end - len(_WAY_OUT) : end] == _WAY_OUT and redaction.keeps_xmp(packet)

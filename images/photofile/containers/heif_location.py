@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.photofile.containers import blanking, heif_items, tiff_location
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 from images.photofile.metadata import tag_values
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ _EMPTY_PACKET: Final = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 _MAX_EDITED_BYTES: Final = 16 * 1024 * 1024
 
 
-def edit(path: Path, removal: Removal) -> None:
+def edit(path: Path, redaction: Redaction) -> None:
     """In place. Raises CannotRemoveLocation if its picture is not understood."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
         items = _kept_items(data)
         for item in {item.extents: item for item in items if _is_metadata(item)}.values():
             before = item.read(data, max_bytes=_MAX_EDITED_BYTES)
-            _write(data, item, _edited(item, before, removal))
+            _write(data, item, _edited(item, before, redaction))
         kept = [(at, at + size) for item in items for at, size in item.extents]
-        end = _edit_boxes(data, kept, removal)
+        end = _edit_boxes(data, kept, redaction)
         data.flush()
         if end < len(data):
-            removal.removed.add(Removed.ATTACHMENTS)
+            redaction.removed.add(Removed.ATTACHMENTS)
             file.truncate(end)
 
 
@@ -126,18 +126,18 @@ def _kept_items(data: mmap.mmap) -> list[Item]:
     return pixels + metadata
 
 
-def _edited(item: Item, payload: bytes, removal: Removal) -> bytes:
+def _edited(item: Item, payload: bytes, redaction: Redaction) -> bytes:
     """The payload of an item, of the same length."""
     if item.kind == b"mime":
-        if removal.keeps_xmp(payload):
+        if redaction.keeps_xmp(payload):
             return payload
-        removal.removed.add(Removed.XMP)
+        redaction.removed.add(Removed.XMP)
         return _EMPTY_PACKET.ljust(len(payload))[: len(payload)]
     block = heif_items.tiff_in_item(payload)
     head = payload[: len(payload) - len(block)] if block else b""
     if head[4:] not in {b"", b"Exif\0\0"}:  # what stands before the TIFF structure, by the book
         head = head[:4].ljust(len(head), b"\0")
-    return (head + tiff_location.edit_block(block, removal)).ljust(len(payload), b"\0")
+    return (head + tiff_location.edit_block(block, redaction)).ljust(len(payload), b"\0")
 
 
 def _write(data: mmap.mmap, item: Item, payload: bytes) -> None:
@@ -147,47 +147,49 @@ def _write(data: mmap.mmap, item: Item, payload: bytes) -> None:
         at += byte_size
 
 
-def _edit_boxes(data: mmap.mmap, kept: list[tuple[int, int]], removal: Removal) -> int:
+def _edit_boxes(data: mmap.mmap, kept: list[tuple[int, int]], redaction: Redaction) -> int:
     """Where the last box ends that is kept. Raises CannotRemoveLocation."""
     is_first_meta = True
     end = 0
     for box in heif_items.boxes(data, 0, len(data)):
         if box.name == b"meta" and is_first_meta:
             is_first_meta = False
-            _edit_meta(data, box, kept, removal)
+            _edit_meta(data, box, kept, redaction)
         elif box.name in {b"mdat", b"free", b"skip"}:
             if blanking.blank_gaps(data, kept, start=box.at, end=box.end):
-                removal.removed.add(Removed.OTHER)
+                redaction.removed.add(Removed.OTHER)
         elif box.name != b"ftyp":
-            _blank(data, box, removal)
+            _blank(data, box, redaction)
             continue
         end = box.end
     return end
 
 
-def _edit_meta(data: mmap.mmap, meta: Box, kept: list[tuple[int, int]], removal: Removal) -> None:
+def _edit_meta(
+    data: mmap.mmap, meta: Box, kept: list[tuple[int, int]], redaction: Redaction
+) -> None:
     for box in _all_boxes(data, *_inside(meta, 4)):
         if box.name not in _OF_META:
-            _blank(data, box, removal)
+            _blank(data, box, redaction)
         elif box.name == b"idat":
             if blanking.blank_gaps(data, kept, start=box.at, end=box.end):
-                removal.removed.add(Removed.OTHER)
+                redaction.removed.add(Removed.OTHER)
         elif box.name == b"iinf":
             names = (found[0] for found in _TEXT.finditer(data, box.at, box.end))
-            if any(removal.tells(tag_values.decoded(name)) for name in names):
+            if any(redaction.tells(tag_values.decoded(name)) for name in names):
                 raise CannotRemoveLocation("The name of an item tells where.")
         elif box.name == b"iprp":
             for inner in _all_boxes(data, *_inside(box)):
                 if inner.name == b"ipco":
-                    _edit_properties(data, inner, removal)
+                    _edit_properties(data, inner, redaction)
 
 
-def _edit_properties(data: mmap.mmap, ipco: Box, removal: Removal) -> None:
+def _edit_properties(data: mmap.mmap, ipco: Box, redaction: Redaction) -> None:
     """Those that are not known keep their place, which is counted, and say nothing."""
     for box in _all_boxes(data, *_inside(ipco)):
         is_known = box.name in _PROPERTIES
         if not is_known and blanking.blank_gaps(data, (), start=box.at, end=box.end):
-            removal.removed.add(Removed.OTHER)
+            redaction.removed.add(Removed.OTHER)
 
 
 def _all_boxes(data: mmap.mmap, at: int, end: int) -> list[Box]:
@@ -198,9 +200,9 @@ def _all_boxes(data: mmap.mmap, at: int, end: int) -> list[Box]:
     return found
 
 
-def _blank(data: mmap.mmap, box: Box, removal: Removal) -> None:
+def _blank(data: mmap.mmap, box: Box, redaction: Redaction) -> None:
     """Space that readers skip."""
     name_at = box.at - (4 if data[box.at - 4 : box.at] == box.name else 12)  # a size of 64 bits
     data[name_at : name_at + 4] = b"free"
     blanking.blank_gaps(data, (), start=box.at, end=box.end)
-    removal.removed.add(Removed.ATTACHMENTS)
+    redaction.removed.add(Removed.ATTACHMENTS)

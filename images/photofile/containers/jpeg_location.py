@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.photofile.containers import jpeg, jpeg_segments, pieces, tiff_location
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 from images.photofile.metadata import tiff
 
 if TYPE_CHECKING:
@@ -35,21 +35,21 @@ _KNOWN_DATASETS: Final = {
 _KEYWORDS: Final = (2, 25)
 
 
-def edit(path: Path, removal: Removal) -> None:
+def edit(path: Path, redaction: Redaction) -> None:
     """In place. Raises CannotRemoveLocation if not even its first picture is understood."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        end, pictures = _edit_picture(data, 0, removal), 1
+        end, pictures = _edit_picture(data, 0, redaction), 1
         after = _over_zeros(data, end)
         while after < len(data) and pictures < MAX_PICTURES:
             try:
-                end = _edit_picture(data, after, removal)
+                end = _edit_picture(data, after, redaction)
             except (CannotRemoveLocation, IndexError):
                 break
             pictures += 1
             after = _over_zeros(data, end)
         is_cut = after < len(data)
         if is_cut:
-            removal.removed.add(Removed.ATTACHMENTS)
+            redaction.removed.add(Removed.ATTACHMENTS)
             _blank_index(data, pictures)
         data.flush()
         if is_cut:
@@ -61,13 +61,13 @@ def _over_zeros(data: mmap.mmap, at: int) -> int:
     return found.start() if found else len(data)
 
 
-def _edit_picture(data: mmap.mmap, start: int, removal: Removal) -> int:
+def _edit_picture(data: mmap.mmap, start: int, redaction: Redaction) -> int:
     """One picture of the file: edited in place. Where it ends. Raises CannotRemoveLocation."""
     if data[start : start + 3] != b"\xff\xd8\xff":
         raise CannotRemoveLocation("Something that is no picture follows its pixels.")
     before = list(jpeg_segments.before_pixels(data, start, len(data)))
     end = jpeg_segments.end_of_picture(data, before[-1].at if before else start)
-    keeps_xmp = _keeps_xmp(before, removal)
+    keeps_xmp = _keeps_xmp(before, redaction)
     has_exif = False
     for segment in before:
         payload = segment.payload
@@ -76,15 +76,15 @@ def _edit_picture(data: mmap.mmap, start: int, removal: Removal) -> int:
         if segment.marker == jpeg.APP1 and payload.startswith(jpeg.EXIF_START) and not has_exif:
             has_exif = True
             prefix = len(jpeg.EXIF_START)
-            block = tiff_location.edit_block(payload[prefix:], removal)
+            block = tiff_location.edit_block(payload[prefix:], redaction)
             if block.strip(b"\0"):
                 data[segment.payload_at : segment.end] = payload[:prefix] + block
                 continue
             reason: Removed | None = Removed.OTHER
         else:
-            reason = _reason(segment.marker, payload, removal, keeps_xmp=keeps_xmp)
+            reason = _reason(segment.marker, payload, redaction, keeps_xmp=keeps_xmp)
         if reason is not None:
-            removal.removed.add(reason)
+            redaction.removed.add(reason)
             _blank(data, segment)
     return end
 
@@ -95,14 +95,16 @@ def _blank(data: mmap.mmap, segment: Segment) -> None:
     data[segment.payload_at : segment.end] = bytes(segment.end - segment.payload_at)
 
 
-def _reason(marker: int, payload: bytes, removal: Removal, *, keeps_xmp: bool) -> Removed | None:
+def _reason(
+    marker: int, payload: bytes, redaction: Redaction, *, keeps_xmp: bool
+) -> Removed | None:
     """Why an application's segment has to go; None if it stays."""
     if marker == jpeg.COM:
         return Removed.TEXTS
     if marker == jpeg.APP1 and payload.startswith((jpeg.XMP_START, jpeg.XMP_MORE_START)):
         return None if keeps_xmp else Removed.XMP
     if marker == 0xED and payload.startswith(_IPTC_START):
-        return _reason_of_iptc(payload, removal)
+        return _reason_of_iptc(payload, redaction)
     is_known = (
         (marker == jpeg.APP0 and payload.startswith(b"JFIF\0"))
         or (marker == jpeg.APP2 and payload.startswith(_KNOWN_APP2))
@@ -111,18 +113,18 @@ def _reason(marker: int, payload: bytes, removal: Removal, *, keeps_xmp: bool) -
     return None if is_known else Removed.OTHER
 
 
-def _reason_of_iptc(payload: bytes, removal: Removal) -> Removed | None:
+def _reason_of_iptc(payload: bytes, redaction: Redaction) -> Removed | None:
     datasets = {tuple(found[1]) for found in re.finditer(rb"\x1c([\1-\x09].)", payload, re.DOTALL)}
     if _KEYWORDS in datasets:
-        removal.removed.add(Removed.KEYWORDS)
+        redaction.removed.add(Removed.KEYWORDS)
     resources = {int.from_bytes(one) for one in re.findall(rb"8BIM(..)", payload, re.DOTALL)}
     is_known = resources <= _KNOWN_RESOURCES and all(
         dataset in _KNOWN_DATASETS.get(record, ()) for record, dataset in datasets
     )
-    return None if is_known and not removal.bytes_tell(payload) else Removed.IPTC
+    return None if is_known and not redaction.bytes_tell(payload) else Removed.IPTC
 
 
-def _keeps_xmp(segments: list[Segment], removal: Removal) -> bool:
+def _keeps_xmp(segments: list[Segment], redaction: Redaction) -> bool:
     """True if none of a picture's XMP tells where; not for more than any writer writes."""
     packets, extended = [], b""
     bytes_left = MAX_XMP_BYTES
@@ -139,7 +141,7 @@ def _keeps_xmp(segments: list[Segment], removal: Removal) -> bool:
         bytes_left -= len(payload)
         if bytes_left < 0:
             return False
-    return removal.keeps_xmp(*packets, *([extended] if extended else []))
+    return redaction.keeps_xmp(*packets, *([extended] if extended else []))
 
 
 def _blank_index(data: mmap.mmap, pictures: int) -> None:

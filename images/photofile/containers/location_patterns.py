@@ -61,7 +61,7 @@ _XMP_PLACE: Final = re.compile(
 
 
 @dataclass
-class Removal:
+class Redaction:
     """What was removed from one file, and the names of places it must not tell any more.
 
     `names` are those of the photo's own place fields, such as its city.
@@ -92,7 +92,7 @@ class Removal:
         return all(_is_known(name) and not self.tells(value) for name, value in found)
 
 
-def start(data: bytes | mmap) -> Removal:
+def start(data: bytes | mmap) -> Redaction:
     """Read the names of places in a file's own place fields."""
     names = {value for document in blocks.find(data).xmp for value in _names_in(document)}
     head = data[:_IPTC_SEARCHED_BYTES]
@@ -102,8 +102,8 @@ def start(data: bytes | mmap) -> Removal:
     # Two letters, as of a country's code, may be any word.
     spelled = [re.escape(name) for name in wanted if 3 <= len(name) <= 100 and _is_word(name)]
     if not spelled:
-        return Removal()
-    return Removal(re.compile(rf"(?<!\w)(?:{'|'.join(spelled)})(?!\w)", re.IGNORECASE))
+        return Redaction()
+    return Redaction(re.compile(rf"(?<!\w)(?:{'|'.join(spelled)})(?!\w)", re.IGNORECASE))
 
 
 def _is_word(name: str) -> bool:

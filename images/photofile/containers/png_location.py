@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.photofile.containers import tiff_location
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 from images.photofile.metadata import blocks
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _DRAWING_CHUNKS: Final = frozenset(
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 
 
-def rewrite(source: Path, into: Path, removal: Removal) -> None:
+def rewrite(source: Path, into: Path, redaction: Redaction) -> None:
     has_exif = False
     with source.open("rb") as file, into.open("wb") as out:
         out.write(_PNG_START)
@@ -36,15 +36,15 @@ def rewrite(source: Path, into: Path, removal: Removal) -> None:
             if name == b"eXIf" and not has_exif:  # of which there may be one (11.3.3.5)
                 has_exif = True
                 block = re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload)
-                payload = tiff_location.edit_block(block, removal)
+                payload = tiff_location.edit_block(block, redaction)
             elif name not in _DRAWING_CHUNKS:
-                removal.removed.add(_reason(name, payload))
+                redaction.removed.add(_reason(name, payload))
                 continue
             out.write(struct.pack(">I", len(payload)) + name)
             out.write(payload)
             out.write(_checksum(name, payload))
         if file.read(1):
-            removal.removed.add(Removed.ATTACHMENTS)
+            redaction.removed.add(Removed.ATTACHMENTS)
 
 
 def _reason(name: bytes, payload: bytes) -> Removed:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from images.photofile.containers import blanking, jpeg, jpeg_segments, tiff_pages
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 from images.photofile.metadata import tag_values, tiff
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class _Tree:
 
     data: bytearray | mmap.mmap
     order: str
-    removal: Removal
+    redaction: Redaction
     covered: list[tuple[int, int]] = field(default_factory=list)
     steps: int = 0
     bytes_read: int = 0
@@ -108,16 +108,16 @@ class _Tree:
         blanking.blank_gaps(self.data, self.covered, start=0, end=len(self.data))
 
 
-def edit_block(block: bytes, removal: Removal) -> bytes:
+def edit_block(block: bytes, redaction: Redaction) -> bytes:
     """The same EXIF block, of the same length, without position, maker note, what is not
     understood, and what nothing refers to. Of one that cannot be read in full only the
     orientation is left."""
     try:
-        edited = _edited(block, removal)
+        edited = _edited(block, redaction)
     except (CannotRemoveLocation, struct.error):
         edited = None
     if edited is None or tiff.GPS in tiff.read(edited):
-        removal.removed.add(Removed.OTHER)
+        redaction.removed.add(Removed.OTHER)
         return _orientation_alone(block)
     return edited
 
@@ -129,17 +129,17 @@ def _orientation_alone(block: bytes) -> bytes:
     return alone.ljust(len(block), b"\0") if len(alone) <= len(block) else bytes(len(block))
 
 
-def _edited(block: bytes, removal: Removal) -> bytes:
+def _edited(block: bytes, redaction: Redaction) -> bytes:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
         raise CannotRemoveLocation("Its EXIF is no TIFF.")
-    tree = _Tree(bytearray(block), order, removal)
+    tree = _Tree(bytearray(block), order, redaction)
     tree.keep(0, 8)
     following_at = _edit_directory(tree, tree.number("L", 4))
     ifd1_at = tree.number("L", following_at)
     if ifd1_at:
         try:
-            trial = _Tree(bytearray(tree.data), order, removal, covered=list(tree.covered))
+            trial = _Tree(bytearray(tree.data), order, redaction, covered=list(tree.covered))
             last_at = _edit_directory(trial, ifd1_at, inner=frozenset())
             _keep_thumbnail(trial, ifd1_at)
             trial.write("L", last_at, 0)
@@ -151,10 +151,10 @@ def _edited(block: bytes, removal: Removal) -> bytes:
     return bytes(tree.data)
 
 
-def edit_file(path: Path, removal: Removal) -> None:
+def edit_file(path: Path, redaction: Redaction) -> None:
     """A TIFF file of one or more pages, in place. Raises CannotRemoveLocation."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        tree = _opened(data, removal)
+        tree = _opened(data, redaction)
         tree.keep(0, 8)
         for at in _pages(tree):
             _edit_directory(tree, at)
@@ -171,7 +171,7 @@ def pixel_digest(path: Path) -> list[tuple[int, int]]:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         memoryview(data) as view,
     ):
-        tree = _opened(data, Removal())
+        tree = _opened(data, Redaction())
         found = []
         for at in _pages(tree):
             tags = pixels = 0
@@ -190,11 +190,11 @@ def _draws(tree: _Tree, tag: int, entry_at: int) -> bool:
     return tag == _ICC_PROFILE or (0x00FE <= tag < 0x0215 and tag in KEPT_TAGS and not is_text)
 
 
-def _opened(data: mmap.mmap, removal: Removal) -> _Tree:
+def _opened(data: mmap.mmap, redaction: Redaction) -> _Tree:
     shape = tiff.shape(data)
     if shape is None or shape.count != "H" or shape.skipped:
         raise CannotRemoveLocation("It is a TIFF of a rare kind.")
-    return _Tree(data, shape.order, removal)
+    return _Tree(data, shape.order, redaction)
 
 
 def _pages(tree: _Tree) -> Iterator[int]:
@@ -287,7 +287,7 @@ def _stays(tree: _Tree, tag: int, entry_at: int) -> bool:
     elif (kind in _TEXT_KINDS or tag in _TEXT_TAGS) and _tells(tree, kind, count, entry_at):
         reason = Removed.TEXTS
     if reason is not None:
-        tree.removal.removed.add(reason)
+        tree.redaction.removed.add(reason)
     return reason is None
 
 
@@ -295,7 +295,7 @@ def _tells(tree: _Tree, kind: int, count: int, entry_at: int) -> bool:
     """Of a text; those of one structure are looked at as far as `_MAX_TEXT_BYTES` go."""
     byte_size = tiff.UNIT_BYTES.get(kind, 0) * count
     tree.text_bytes += byte_size
-    return tree.text_bytes > _MAX_TEXT_BYTES or tree.removal.bytes_tell(_value(tree, entry_at))
+    return tree.text_bytes > _MAX_TEXT_BYTES or tree.redaction.bytes_tell(_value(tree, entry_at))
 
 
 def _edit_directory(

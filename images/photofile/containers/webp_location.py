@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from images.photofile.containers import tiff_location
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 from images.photofile.metadata import blocks
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MAX_XMP_BYTES: Final = 32 * 1024 * 1024
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 
 
-def rewrite(source: Path, into: Path, removal: Removal) -> None:
+def rewrite(source: Path, into: Path, redaction: Redaction) -> None:
     flags = 0
     told_flags = []  # where they stand, and what they were
     with (
@@ -35,9 +35,9 @@ def rewrite(source: Path, into: Path, removal: Removal) -> None:
         out.write(bytes(12))
         for name, payload in _chunks(data):
             is_another = name == b"EXIF" and flags & _EXIF_FLAG  # there may be one (2.7.1.5)
-            kept = None if is_another else _kept(name, payload, removal)
+            kept = None if is_another else _kept(name, payload, redaction)
             if kept is None:
-                removal.removed.add(Removed.XMP if name == b"XMP " else Removed.OTHER)
+                redaction.removed.add(Removed.XMP if name == b"XMP " else Removed.OTHER)
                 continue
             flags |= {b"EXIF": _EXIF_FLAG, b"XMP ": _XMP_FLAG}.get(name, 0)
             out.write(struct.pack("<4sL", name, len(kept)))
@@ -52,7 +52,7 @@ def rewrite(source: Path, into: Path, removal: Removal) -> None:
         out.seek(0)
         out.write(struct.pack("<4sL4s", b"RIFF", byte_size - 8, b"WEBP"))
         if int.from_bytes(data[4:8], "little") + 8 < len(data):
-            removal.removed.add(Removed.ATTACHMENTS)
+            redaction.removed.add(Removed.ATTACHMENTS)
 
 
 def pixel_digest(path: Path) -> int:
@@ -67,13 +67,13 @@ def pixel_digest(path: Path) -> int:
     return checksum
 
 
-def _kept(name: bytes, payload: bytes, removal: Removal) -> bytes | None:
+def _kept(name: bytes, payload: bytes, redaction: Redaction) -> bytes | None:
     """What stays of a chunk."""
     if name == b"EXIF":
-        return tiff_location.edit_block(re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload), removal)
+        return tiff_location.edit_block(re.sub(rb"\A(?:Exif\0\0){1,2}", b"", payload), redaction)
     if name == b"XMP ":
         is_short = len(payload) <= _MAX_XMP_BYTES
-        return payload if is_short and removal.keeps_xmp(payload) else None
+        return payload if is_short and redaction.keeps_xmp(payload) else None
     if name == b"ANMF":
         _look_into_frame(payload)
     return payload if name in _DRAWING_CHUNKS else None

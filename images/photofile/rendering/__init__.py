@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from images.photofile import bad_picture, formats, variants
-from images.photofile.bad_picture import BadPicture
-from images.photofile.rendering import colour, decode, verify
+from images.photofile import formats, variants
+from images.photofile.rendering import bad_picture, colour, decode, verify
+from images.photofile.rendering.bad_picture import BadPicture
 from images.photofile.rendering.inspect import Header, inspect
 from images.photofile.variants import target_size
 

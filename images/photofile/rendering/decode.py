@@ -26,9 +26,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from images.photofile import bad_picture, formats
+from images.photofile import formats
 from images.photofile.containers import bmp, excerpt, gif, heif, jpeg, png, tiff_pages, webp
-from images.photofile.rendering import colour, heif_decoders
+from images.photofile.rendering import bad_picture, colour, heif_decoders
 from images.photofile.variants import target_size
 
 if TYPE_CHECKING:

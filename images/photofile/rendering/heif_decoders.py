@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pillow_heif
 from PIL import _avif
 
-from images.photofile import bad_picture
+from images.photofile.rendering import bad_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from images.photofile import bad_picture, formats
-from images.photofile.bad_picture import BadPicture
+from images.photofile import formats
 from images.photofile.containers import bmp, gif, heif, jpeg, png, tiff_pages, webp
 from images.photofile.metadata import exif
-from images.photofile.rendering import heif_decoders
+from images.photofile.rendering import bad_picture, heif_decoders
+from images.photofile.rendering.bad_picture import BadPicture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

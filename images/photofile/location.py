@@ -27,26 +27,26 @@ from images.photofile.containers import (
     tiff_location,
     webp_location,
 )
-from images.photofile.containers.location_patterns import CannotRemoveLocation, Removal, Removed
+from images.photofile.containers.location_patterns import CannotRemoveLocation, Redaction, Removed
 from images.photofile.metadata import blocks, dump, exif, tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Editor = Callable[[Path, Path, Removal], None]
+    Editor = Callable[[Path, Path, Redaction], None]
 
 __all__ = [
     "CannotRemoveLocation",
-    "Removal",
+    "Redaction",
     "Removed",
-    "dump_without_place",
-    "filename_without_place",
-    "forget_place",
+    "dump_without_location",
+    "filename_without_location",
+    "remove_location",
 ]
 
 
-def forget_place(source: Path, into: Path) -> Removal | None:
+def remove_location(source: Path, into: Path) -> Redaction | None:
     """Write the file without its position to `into`, and tell what was removed. None, and nothing
     is of use there, if it held nothing that could tell it.
 
@@ -58,19 +58,19 @@ def forget_place(source: Path, into: Path) -> Removal | None:
             raise CannotRemoveLocation("Nobody knows where such a file may hold a position.")
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                removal = location_patterns.start(data)
+                redaction = location_patterns.start(data)
             edit, drawing = _EDITORS[kind]
-            edit(source, into, removal)
+            edit(source, into, redaction)
             if filecmp.cmp(source, into, shallow=False):
                 return None
-            _prove(source, into, drawing, removal)
+            _prove(source, into, drawing, redaction)
         except (struct.error, IndexError, ValueError) as error:
             raise CannotRemoveLocation("It cannot be read in full.") from error
-    removal.removed = removal.removed or {Removed.OTHER}
-    return removal
+    redaction.removed = redaction.removed or {Removed.OTHER}
+    return redaction
 
 
-def dump_without_place(raw: dict[str, Any]) -> dict[str, Any]:
+def dump_without_location(raw: dict[str, Any]) -> dict[str, Any]:
     """The raw dump of exif.read without its position, without free texts, and without tags that
     are not understood and may tell it."""
     kept = {ExifTags.TAGS.get(tag, f"0x{tag:04X}") for tag in tiff_location.KEPT_TAGS} - _FREE_TEXTS
@@ -85,9 +85,9 @@ def dump_without_place(raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def filename_without_place(filename: str, removal: Removal) -> str:
+def filename_without_location(filename: str, redaction: Redaction) -> str:
     """Another name for a file whose name tells where, as some cameras of phones write it."""
-    return f"photo{PurePath(filename).suffix}" if removal.tells(filename) else filename
+    return f"photo{PurePath(filename).suffix}" if redaction.tells(filename) else filename
 
 
 _FREE_TEXTS: Final = frozenset(
@@ -99,17 +99,17 @@ _FREE_TEXTS: Final = frozenset(
 
 
 def _is_kept_in_dump(directory: str, name: str, value: Any, kept: set[str]) -> bool:
-    if isinstance(value, str) and Removal().tells(value):
+    if isinstance(value, str) and Redaction().tells(value):
         return False
     if directory == dump.XMP:
         return not name.startswith("exif:GPS")
     return name in kept or directory == tiff.INTEROP
 
 
-def _in_place(edit: Callable[[Path, Removal], None]) -> Callable[[Path, Path, Removal], None]:
-    def edit_copy(source: Path, into: Path, removal: Removal) -> None:
+def _in_place(edit: Callable[[Path, Redaction], None]) -> Callable[[Path, Path, Redaction], None]:
+    def edit_copy(source: Path, into: Path, redaction: Redaction) -> None:
         shutil.copyfile(source, into)
-        edit(into, removal)
+        edit(into, redaction)
 
     return edit_copy
 
@@ -126,12 +126,14 @@ _EDITORS: Final[dict[str, tuple[Editor, Callable[[Path], object]]]] = {
 }
 
 
-def _prove(source: Path, edited: Path, drawing: Callable[[Path], object], removal: Removal) -> None:
+def _prove(
+    source: Path, edited: Path, drawing: Callable[[Path], object], redaction: Redaction
+) -> None:
     """Read the result as a worker would, and hold its pixels against those of the source."""
     read = exif.read(edited)
     with edited.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        keeps_xmp = removal.keeps_xmp(*blocks.find(data).xmp)
-    tells = any(removal.tells(text) for text in _texts(read.raw))
+        keeps_xmp = redaction.keeps_xmp(*blocks.find(data).xmp)
+    tells = any(redaction.tells(text) for text in _texts(read.raw))
     if read.gps is not None or tiff.GPS in read.raw or tells or not keeps_xmp:
         raise CannotRemoveLocation("A position is still there.")
     turned = [found.orientation or 1 for found in (read, exif.read(source))]
