@@ -93,9 +93,7 @@ def variables(role: str, environment: dict[str, str]) -> dict[str, str]:
 def number(name: str, environment: dict[str, str], *, default: int, least: int = 1) -> int:
     text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and int(text) >= least):
-        sys.exit(
-            f"{name} must be a number from {least}, not {text!r} (README.md explains each variable)"
-        )
+        sys.exit(f"{name} must be a number from {least}, not {text!r} (see docs/settings.md)")
     return int(text)
 
 

@@ -1,6 +1,6 @@
 """Settings, read from the environment only; whatever is missing or nonsense stops the start.
 
-Each variable stands in README.md, the usual ones in `.env.example`, too. `NAME_FILE` is
+Each variable stands in docs/settings.md, the usual ones in `.env.example`, too. `NAME_FILE` is
 read in place of `NAME` (Docker and Kubernetes secrets).
 """
 
@@ -288,7 +288,7 @@ except EnvValidationError as error:
     messages = cast("dict[str, list[str]]", error.error_messages)
     wrong = "; ".join(f"{name}: {' '.join(why)}" for name, why in messages.items())
     raise ImproperlyConfigured(
-        f"{wrong} (README.md explains each variable; beside a `make run` in a folder of its own: "
+        f"{wrong} (docs/settings.md explains each; beside a `make run` in a folder of its own: "
         "manage.py --data-dir FOLDER …)"
     ) from None
 

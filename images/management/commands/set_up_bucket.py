@@ -25,4 +25,4 @@ class Command(BaseCommand):
             raise CommandError(f"{error} Check S3_ENDPOINT_URL and the S3 keys.") from None
         self.stdout.write(f"Bucket {settings.S3_BUCKET}: {'made' if made else 'is there'}.")
         for rule in refused:
-            self.stdout.write(f"This store takes no {rule} rules by API; see README.md.")
+            self.stdout.write(f"This store takes no {rule} rules by API; see docs/operating.md.")

@@ -1,4 +1,4 @@
-"""The commands of README.md, run as they stand there."""
+"""README and docs: their commands run as written, and what they name exists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import urllib3
 from bandpics.ids import new_id
 from images.tests import drawn_pictures
 
-README = Path(__file__).parents[2] / "README.md"
+PROJECT = Path(__file__).parents[2]
+DOCS = PROJECT / "docs"
+PAPERS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+FOLDERS = ("bandpics/", "groups/", "images/", "invitations/", "templates/", "static/", "docs/")
 
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -26,7 +29,7 @@ def walk(running_stack, tmp_path):
     url = f"{running_stack['web_url']}/api/v1/users/"
     host = {"email": f"{new_id()}@example.org", "password": "grey horses on the lake"}
     assert urllib3.request("POST", url, json=host).status == 201
-    script = re.search(r"## The API.*?```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    script = re.search(r"```sh\n(.*?)```", (DOCS / "api.md").read_text(), re.DOTALL)
     assert script is not None
     environment = {
         **os.environ,
@@ -72,9 +75,39 @@ def test_the_walk_ends_where_the_photo_failed(walk):
     assert run.returncode == 22, run.stderr  # curl's for an answer of 400 or more
 
 
+SETTINGS = set(
+    re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', (PROJECT / "bandpics" / "settings.py").read_text())
+)
+
+
 def test_every_setting_stands_in_the_table():
-    settings = (README.parent / "bandpics" / "settings.py").read_text()
-    names = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', settings))
-    assert len(names) > 20
-    table = README.read_text()
-    assert {name for name in names if f"`{name}`" not in table} == set()
+    assert len(SETTINGS) > 20
+    table = (DOCS / "settings.md").read_text()
+    assert {name for name in SETTINGS if f"`{name}`" not in table} == set()
+
+
+def named_paths(text):
+    """Files and folders of this repository that a paper names, by link or as code."""
+    for name in re.findall(r"`([\w./*-]+)`", text):
+        if name.startswith(FOLDERS) or re.fullmatch(r"[\w-]+\.(?:py|md|toml|yml|in|txt)", name):
+            yield name
+    yield from re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: path.name)
+def test_what_a_paper_names_exists(paper):
+    missing = [
+        name
+        for name in named_paths(paper.read_text())
+        if not any(
+            any(folder.glob(name.rstrip("/")))
+            for folder in (PROJECT, paper.parent, PROJECT / "images" / "tests")
+        )
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: path.name)
+def test_each_command_a_paper_names_is_a_target_of_make(paper):
+    targets = set(re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([\w-]+)", paper.read_text())) <= targets
