@@ -41,7 +41,7 @@ def add(team: Team, user: User, *, role: str) -> tuple[Membership, bool]:
     Raises PersonalTeam; OtherRole, rather than promote or demote by the way.
     """
     if team.is_personal:
-        raise PersonalTeam
+        raise PersonalTeam("A personal team has no other members.")
     membership, is_new = Membership.objects.get_or_create(
         team=team, user=user, defaults={"role": role}
     )
@@ -77,7 +77,7 @@ def _keep_an_owner_besides(membership: Membership) -> None:
 def delete(team: Team) -> None:
     """Raises PersonalTeam; TeamNotEmpty, so that one call never takes all photos of a band."""
     if team.is_personal:
-        raise PersonalTeam
+        raise PersonalTeam("A personal team stays as long as its person.")
     # Whoever makes a group just now waits for this lock, and then finds no team.
     Team.objects.select_for_update().filter(pk=team.pk).first()
     if Group.objects.filter(team=team).exists():

@@ -41,6 +41,10 @@ class CredentialInvalid(Problem, exceptions.AuthenticationFailed):
     status_code = status.HTTP_401_UNAUTHORIZED
     slug = "credential-invalid"
     title = "This credential is not valid"
+    explanation = (
+        "The key or token is malformed, unknown, revoked or expired, or the password is wrong. "
+        "Sign in again, or rotate the key."
+    )
 
     def __init__(self, detail: _StrOrPromise | None = None, *, scheme: str = "") -> None:
         super().__init__(detail)
@@ -50,6 +54,10 @@ class CredentialInvalid(Problem, exceptions.AuthenticationFailed):
 class CsrfFailed(Forbidden):
     slug = "csrf-failed"
     title = "The browser's CSRF token is missing or wrong"
+    explanation = (
+        "Writing with the browser's session takes the CSRF token: send the csrftoken cookie's "
+        "value as the header X-CSRFToken. Or use a key or token instead of the session."
+    )
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason} Send the csrftoken cookie's value as X-CSRFToken.")

@@ -40,9 +40,11 @@ class PreconditionFailed(Problem):
     status_code = status.HTTP_412_PRECONDITION_FAILED
     slug = "precondition-failed"
     title = "It was changed since you read it"
-
-    def __init__(self) -> None:
-        super().__init__("Read it again, and send your change with the new ETag in If-Match.")
+    default_detail = "Read it again, and send your change with the new ETag in If-Match."
+    explanation = (
+        "The thing was changed since you read it, so that your `If-Match` does not fit any more. "
+        "Read it again, and send your change with the new `ETag`."
+    )
 
 
 def etag(row: Dated) -> str:

@@ -49,6 +49,10 @@ _SECRETS = ('"api_key":"', '"token":"', '"upload_link":"', '"access":"', "X-Amz-
 class InFlight(Conflict):
     slug = "idempotency-in-flight"
     title = "The first call with this Idempotency-Key is still being worked on"
+    explanation = (
+        "The first call with this Idempotency-Key has not ended. Wait as long as `Retry-After` "
+        "says and repeat it."
+    )
     retry_after_seconds = 1
 
 
@@ -56,18 +60,19 @@ class Mismatch(Problem):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     slug = "idempotency-mismatch"
     title = "This Idempotency-Key was used for something else"
-
-    def __init__(self) -> None:
-        super().__init__("The body differs from that of the first call. Use another key.")
+    default_detail = "The body differs from that of the first call. Use another key."
+    explanation = (
+        "The Idempotency-Key was used before with another body. A new call takes a new key; a "
+        "repeated one, the same body."
+    )
 
 
 class KeyInvalid(Problem):
     status_code = status.HTTP_400_BAD_REQUEST
     slug = "idempotency-key-invalid"
     title = "This Idempotency-Key cannot be used"
-
-    def __init__(self) -> None:
-        super().__init__("It has 1 to 255 visible ASCII characters, a UUID for example.")
+    default_detail = "It has 1 to 255 visible ASCII characters, a UUID for example."
+    explanation = "An Idempotency-Key has 1 to 255 visible ASCII characters."
 
 
 Post = TypeVar("Post", bound="Callable[..., Response]")

@@ -26,6 +26,10 @@ class BodyTooLarge(Problem):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     slug = "body-too-large"
     title = "The body is too large"
+    explanation = (
+        "The body is larger than this address takes; `limit` says how many bytes it may have. "
+        "Photos are announced at `/api/v1/uploads/` and sent straight to storage."
+    )
 
 
 class JsonParser(parsers.JSONParser):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -13,11 +14,12 @@ from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 from rest_framework.response import Response
+from rest_framework.utils.serializer_helpers import ReturnDict
 
 from bandpics import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from django.utils.functional import _StrOrPromise
 
@@ -30,46 +32,128 @@ logger = logging.getLogger(__name__)
 
 
 class Problem(exceptions.APIException):
-    """An answer that is an error: its slug is its type, its `members` are extra JSON fields."""
+    """An error of the API. Its class says all that is the same each time it is answered.
 
-    slug = "error"
-    title: _StrOrPromise = _("Something went wrong")
+    `members` are more JSON fields of one answer.
+    """
+
+    slug: ClassVar[str]  # the type is /problems/<slug>/
+    title: _StrOrPromise  # short
+    default_detail: _StrOrPromise = ""  # what to do about it; empty: the title
+    explanation: ClassVar[str]  # of the page behind the type
     retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, detail: _StrOrPromise | None = None, **members: Any) -> None:
-        super().__init__(detail=detail or self.default_detail, code=self.slug)
+        super().__init__(detail or self.default_detail or f"{self.title}.", code=self.slug)
         self.members = members
 
-    @property
-    def default_detail(self) -> str:  # type: ignore[override]  # a constant in DRF
-        return f"{self.title}."
+    def __init_subclass__(cls) -> None:
+        if "slug" in vars(cls):
+            EXPLANATIONS[cls.slug] = cls.explanation
 
 
-_BY_STATUS: dict[int, tuple[str, _StrOrPromise]] = {
-    400: ("invalid", _("The request is not valid")),
-    401: ("not-authenticated", _("Please sign in")),
-    403: ("permission-denied", _("You may not do this")),
-    404: ("not-found", _("There is nothing here, or nothing you may see")),
-    405: ("method-not-allowed", _("This address does not take this method")),
-    406: ("not-acceptable", _("This address cannot answer in the type you accept")),
-    415: ("unsupported-media-type", _("This address does not take this type of body")),
-    429: ("too-many-requests", _("Too many requests; wait a moment")),
-    503: ("unavailable", _("A service we need does not answer; try again soon")),
+# What the pages of problems say, by slug.
+EXPLANATIONS: dict[str, str] = {}
+# What is answered where a view lets an exception of the domain pass.
+Answer = Callable[[Any], exceptions.APIException]
+_BY_EXCEPTION: dict[type[Exception], Answer] = {}
+
+
+def answer(
+    by_exception: Mapping[type[Exception], Callable[[Any], exceptions.APIException]],
+) -> None:
+    """Registers which problem is answered for which exception, derived ones included."""
+    _BY_EXCEPTION.update(by_exception)
+
+
+# What Django REST framework raises itself: slug, title and explanation by status.
+_BY_STATUS: dict[int, tuple[str, _StrOrPromise, str]] = {
+    400: (
+        "invalid",
+        _("The request is not valid"),
+        "Some fields are missing or wrong. `errors` names the first 20 by a JSON pointer each, "
+        "then how many more there are.",
+    ),
+    401: (
+        "not-authenticated",
+        _("Please sign in"),
+        "Send `Authorization:` with `Bearer <token>`, `Api-Key <key>` or, as a guest, "
+        "`Invitation <token>`.",
+    ),
+    403: ("permission-denied", _("You may not do this"), "You are known, but may not do this."),
+    404: (
+        "not-found",
+        _("There is nothing here, or nothing you may see"),
+        "There is nothing at this address, or nothing that you may see.",
+    ),
+    405: (
+        "method-not-allowed",
+        _("This address does not take this method"),
+        "This address does not take this method. See the documentation.",
+    ),
+    406: (
+        "not-acceptable",
+        _("This address cannot answer in the type you accept"),
+        "This address answers JSON; accept that.",
+    ),
+    415: (
+        "unsupported-media-type",
+        _("This address does not take this type of body"),
+        "Send JSON, with `Content-Type: application/json`.",
+    ),
+    429: (
+        "too-many-requests",
+        _("Too many requests; wait a moment"),
+        "Wait as long as `Retry-After` says.",
+    ),
 }
+EXPLANATIONS.update({slug: why for slug, _title, why in _BY_STATUS.values()})
+
+
+class Conflict(Problem):
+    status_code = status.HTTP_409_CONFLICT
+    slug = "conflict"
+    title: _StrOrPromise = _("This does not fit the present state")
+    explanation = "What you asked does not fit the present state of the thing. Read it again."
+
+
+class Forbidden(Problem):
+    status_code = status.HTTP_403_FORBIDDEN
+    slug, title, explanation = _BY_STATUS[403]
+
+
+class ServerError(Problem):
+    status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
+    slug = "internal-error"
+    title: _StrOrPromise = _("Something broke on our side")
+    explanation = "Something broke on our side. Nothing that arrived is lost; try again."
+
+
+class Unavailable(Problem):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    slug = "unavailable"
+    title: _StrOrPromise = _("A service we need does not answer; try again soon")
+    explanation = "A service behind this one does not answer. Nothing is lost; try again."
+    retry_after_seconds = 5
+
+
+class DiskFull(Problem):
+    """RFC 4918, section 11.5: the server cannot store what the request needs, for now."""
+
+    status_code = status.HTTP_507_INSUFFICIENT_STORAGE
+    slug = "disk-full"
+    title: _StrOrPromise = _("Our disk is full. Nothing is lost; try again later")
+    explanation = (
+        "The disk where this server keeps a form while it passes it on has no room left. Nothing "
+        "of it was taken: send it again later, or announce the photos at `/api/v1/uploads/` and "
+        "send them straight to storage, which needs no room here."
+    )
+    retry_after_seconds = 60
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook. None for what is not an API error: Django's own 500 handling takes it."""
-    if isinstance(exc, Http404):
-        exc = exceptions.NotFound()
-    elif isinstance(exc, DjangoPermissionDenied):
-        exc = exceptions.PermissionDenied()
-    elif isinstance(exc, OperationalError | InterfaceError):
-        logger.error("The database does not answer: %s", exc)
-        exc = Unavailable(_("The database does not answer. Nothing is lost; try again soon."))
-    elif disk.is_full(exc):
-        logger.error("disk-full: no room for a form: %s", exc)
-        exc = DiskFull()
+    exc = _known(exc)
     if not isinstance(exc, exceptions.APIException):
         return None
     headers = {}
@@ -78,7 +162,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     wait = getattr(exc, "wait", None) or getattr(exc, "retry_after_seconds", None)
     if wait:
         headers["Retry-After"] = str(int(wait))
-    response = Response(problem(exc), status=exc.status_code, headers=headers)
+    body, serializer = problem(exc), getattr(exc.detail, "serializer", None)
+    if serializer is not None:  # the browsable page shows each error at its field
+        body = ReturnDict(body, serializer=serializer)
+    response = Response(body, status=exc.status_code, headers=headers)
     response.exception = True
     renderer = getattr(context.get("request"), "accepted_renderer", None)
     if renderer is None or renderer.format == "json":
@@ -86,13 +173,35 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     return response
 
 
+def _known(exc: Exception) -> Exception:
+    """The API error that says what happened; the same where it is none."""
+    if isinstance(exc, exceptions.APIException):
+        return exc
+    if isinstance(exc, Http404):
+        return exceptions.NotFound()
+    if isinstance(exc, DjangoPermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(exc, OperationalError | InterfaceError):
+        logger.error("The database does not answer: %s", exc)
+        return Unavailable(_("The database does not answer. Nothing is lost; try again soon."))
+    if disk.is_full(exc):
+        logger.error("disk-full: no room for a form: %s", exc)
+        return DiskFull()
+    for kind in type(exc).__mro__:
+        if kind in _BY_EXCEPTION:
+            return _BY_EXCEPTION[kind](exc)
+    return exc
+
+
 def problem(exc: exceptions.APIException) -> dict[str, Any]:
     """The JSON members of RFC 9457, section 3, plus `errors` with a JSON pointer each."""
-    title: _StrOrPromise
-    slug, title = _BY_STATUS.get(exc.status_code, ("error", _("Something went wrong")))
     members: dict[str, Any] = {}
     if isinstance(exc, Problem):
         slug, title, members = exc.slug, exc.title, exc.members
+    elif exc.status_code in _BY_STATUS:
+        slug, title, _why = _BY_STATUS[exc.status_code]
+    else:
+        slug, title = "error", _("Something went wrong")
     answer: dict[str, Any] = {
         "type": f"/problems/{slug}/",
         "title": str(title),
@@ -145,37 +254,3 @@ def _sayable(text: str) -> str:
     """Some errors repeat what they refuse: a megabyte, or half a character, which is no UTF-8."""
     text = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     return text.encode(errors="replace").decode()
-
-
-class Conflict(Problem):
-    status_code = status.HTTP_409_CONFLICT
-    slug = "conflict"
-    title: _StrOrPromise = _("This does not fit the present state")
-
-
-class Forbidden(Problem):
-    status_code = status.HTTP_403_FORBIDDEN
-    slug = "permission-denied"
-    title: _StrOrPromise = _("You may not do this")
-
-
-class ServerError(Problem):
-    status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
-    slug = "internal-error"
-    title: _StrOrPromise = _("Something broke on our side")
-
-
-class Unavailable(Problem):
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    slug = "unavailable"
-    title: _StrOrPromise = _("A service we need does not answer; try again soon")
-    retry_after_seconds = 5
-
-
-class DiskFull(Problem):
-    """RFC 4918, section 11.5: the server cannot store what the request needs, for now."""
-
-    status_code = status.HTTP_507_INSUFFICIENT_STORAGE
-    slug = "disk-full"
-    title: _StrOrPromise = _("Our disk is full. Nothing is lost; try again later")
-    retry_after_seconds = 60

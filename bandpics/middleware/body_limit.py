@@ -18,7 +18,6 @@ from rest_framework import status
 from bandpics import error_handlers
 from bandpics.api.parsers import BodyTooLarge, JsonParser
 from bandpics.api.problems import Problem
-from bandpics.api.views import PROBLEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +32,11 @@ class LengthRequired(Problem):
     status_code = status.HTTP_411_LENGTH_REQUIRED
     slug = "length-required"
     title = "The body does not say how large it is"
-
-    def __init__(self) -> None:
-        super().__init__("Send a Content-Length, not `Transfer-Encoding: chunked`.")
+    default_detail = "Send a Content-Length, not `Transfer-Encoding: chunked`."
+    explanation = (
+        "The body comes in chunks and does not say how large it is. Send it with a "
+        "`Content-Length`."
+    )
 
 
 class BodyLimit:
@@ -59,7 +60,7 @@ class BodyLimit:
         except (BodyTooLarge, LengthRequired) as refusal:
             if error_handlers.is_api(request):
                 return error_handlers.answer(refusal)
-            page = {"slug": refusal.slug, "explanation": PROBLEMS[refusal.slug]}
+            page = {"slug": refusal.slug, "explanation": refusal.explanation}
             return render(request, "problem.html", page, status=refusal.status_code)
         return None
 

@@ -12,9 +12,10 @@ from rest_framework.response import Response
 from bandpics.api.base import MemberView
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
-from bandpics.api.problems import Conflict, Forbidden
+from bandpics.api.problems import Forbidden
 from bandpics.users.models import Scope
 from groups import teams
+from groups.api import problems as _problems  # noqa: F401 - registers them
 from groups.api import serializers
 from groups.models import Membership, Team, is_admin
 
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rest_framework.request import Request
-
-
-class LastOwner(Conflict):
-    slug = "last-owner"
-    title = "A team needs an owner"
-
-    def __init__(self) -> None:
-        super().__init__("Nobody else owns this team. Make somebody else an owner first.")
 
 
 class TeamView(MemberView):
@@ -93,15 +86,7 @@ class TeamDetail(TeamView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, team_id: UUID) -> Response:
         """Remove a team without groups. For its owners."""
-        try:
-            teams.delete(self.managed_team(team_id))
-        except teams.PersonalTeam:
-            raise Conflict("A personal team stays as long as its person.") from None
-        except teams.TeamNotEmpty:
-            raise Conflict(
-                "There are groups in this team, or in its trash. Delete them first, and wait until "
-                "their time in the trash is over."
-            ) from None
+        teams.delete(self.managed_team(team_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -138,14 +123,9 @@ class MemberList(TeamView):
             data=request.data, context={"is_admin": is_admin(self.caller)}
         )
         body.is_valid(raise_exception=True)
-        try:
-            membership, is_new = teams.add(
-                team, body.validated_data["person"], role=body.validated_data["role"]
-            )
-        except teams.PersonalTeam:
-            raise Conflict("A personal team has no other members.") from None
-        except teams.OtherRole:
-            raise Conflict("They are in the team already; PATCH their role instead.") from None
+        membership, is_new = teams.add(
+            team, body.validated_data["person"], role=body.validated_data["role"]
+        )
         return Response(
             self.get_serializer(membership).data,
             status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
@@ -166,10 +146,7 @@ class MemberDetail(TeamView):
         membership = self._membership(self.managed_team(team_id), user_id)
         body = serializers.RoleSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        try:
-            teams.change_role(membership, role=body.validated_data["role"])
-        except teams.LastOwner:
-            raise LastOwner from None
+        teams.change_role(membership, role=body.validated_data["role"])
         membership = self._membership(membership.team, user_id)
         return Response(self.get_serializer(membership).data)
 
@@ -180,10 +157,7 @@ class MemberDetail(TeamView):
             team = self.visible_team(team_id)
         else:
             team = self.managed_team(team_id)
-        try:
-            teams.remove(self._membership(team, user_id))
-        except teams.LastOwner:
-            raise LastOwner from None
+        teams.remove(self._membership(team, user_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @staticmethod

@@ -14,14 +14,13 @@ from rest_framework.views import APIView
 
 from bandpics.api.authentication import API_KEY, BEARER, MEMBER_AUTHENTICATION, challenge
 from bandpics.api.permissions import HasScope
-from bandpics.api.problems import Forbidden, Unavailable
+from bandpics.api.problems import Forbidden
 from bandpics.api.unknown_names import KnownParametersOnly
 from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope, User
 from groups.models import Group
 from images.access import uploader, viewers
 from images.models import Image, Upload
-from images.storage.objects import StorageUnavailable
 from invitations.api.authentication import (
     CREDENTIAL_PARAMETERS,
     KEYWORD,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rest_framework.request import Request
-    from rest_framework.response import Response
 
     from images.access.uploader import Uploader
     from images.access.viewers import Viewer
@@ -51,13 +49,6 @@ class PhotoView(KnownParametersOnly, APIView):
 
     def get_authenticate_header(self, request: Request) -> str:
         return challenge(KEYWORD, BEARER, API_KEY)
-
-    def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, StorageUnavailable):
-            exc = Unavailable(
-                _("The photo store does not answer. Nothing is lost; try again soon.")
-            )
-        return super().handle_exception(exc)
 
 
 def sender_of(request: Request, *, group_id: UUID | None) -> Uploader:

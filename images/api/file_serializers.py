@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers, status
+from rest_framework import serializers
 
-from bandpics.api.problems import Problem
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.image_serializers import IsFinal
+from images.api.problems import TooLarge
 from images.api.upload_serializers import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSerializer
 from images.models import Upload
 from images.photofile import formats
@@ -24,12 +24,6 @@ UNNAMED = "photo"
 CHUNK_LENGTH = 4 * 256 * 1024  # a multiple of four: base64 is decoded piece by piece
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.=+-]+)*?;base64,", re.I)
 _TO_STANDARD = str.maketrans("-_", "+/", " \t\r\n")
-
-
-class TooLarge(Problem):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    slug = "too-large"
-    title = "This is larger than what is taken here"
 
 
 # --- Form -----------------------------------------------------------------------------------

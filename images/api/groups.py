@@ -161,19 +161,14 @@ class GroupList(GroupView):
         team = self._team(about.pop("team_id", None))
         is_form = bool(request.FILES)
         announcement = self._announcement(request, is_form=is_form)
-        try:
-            if is_form:
-                pairs = list(zip(request.FILES.getlist("files"), announcement, strict=True))
-                group, stored = group_with_photos.create_received(
-                    team, self.caller.user, about, pairs
-                )
-            else:
-                group, tickets = group_with_photos.create_announced(
-                    team, self.caller.user, about, announcement
-                )
-                stored = [ticket.upload for ticket in tickets]
-        except group_with_photos.TeamGone:
-            raise Http404 from None
+        if is_form:
+            pairs = list(zip(request.FILES.getlist("files"), announcement, strict=True))
+            group, stored = group_with_photos.create_received(team, self.caller.user, about, pairs)
+        else:
+            group, tickets = group_with_photos.create_announced(
+                team, self.caller.user, about, announcement
+            )
+            stored = [ticket.upload for ticket in tickets]
         address = reverse("group-detail", [group.pk], request=request)
         return Response(
             self.made(group.pk, stored),

@@ -20,12 +20,11 @@ from images.api.access import PhotoView, image_to_change, sender_of
 from images.api.image_list import ImageList
 from images.api.images import OnePhotoView
 from images.api.upload_serializers import announced, ticket_json
-from images.api.uploads import ClientIdTaken
-from images.uploads import announce, quota, server_upload
-from invitations.api.authentication import InvitationExhausted, guest, refuse_unless_open
+from images.uploads import announce, server_upload
+from invitations.api.authentication import guest, refuse_unless_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from django.http import HttpRequest
@@ -109,7 +108,7 @@ class Images(FileView, ImageList):
         )
         body.is_valid(raise_exception=True)
         file, described = body.opened()
-        with contextlib.closing(file), plainly():
+        with contextlib.closing(file):
             sender = sender_of(request, group_id=body.validated_data.get("group"))
             upload = server_upload.take(
                 sender, file, described, uploader_name=body.validated_data["uploader_name"]
@@ -162,7 +161,7 @@ class ImageFile(FileView, OnePhotoView):
             form = file_serializers.ReplacementFormSerializer(data=request.data)
             form.is_valid(raise_exception=True)
             file, described = form.opened()
-            with contextlib.closing(file), plainly():
+            with contextlib.closing(file):
                 upload = server_upload.replace_file(
                     image, file, described, sender_key=mine.sender_key, expected=expected
                 )
@@ -171,19 +170,10 @@ class ImageFile(FileView, OnePhotoView):
             )
         body = file_serializers.ReplacementSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        with plainly():
-            described = announced(body.validated_data)
-            ticket = announce.replace(
-                image, described, sender_key=mine.sender_key, expected=expected
-            )
+        ticket = announce.replace(
+            image,
+            announced(body.validated_data),
+            sender_key=mine.sender_key,
+            expected=expected,
+        )
         return Response({**ticket_json(ticket), "image": str(image.pk)})
-
-
-@contextlib.contextmanager
-def plainly() -> Iterator[None]:
-    try:
-        yield
-    except quota.Exhausted:
-        raise InvitationExhausted from None
-    except announce.ClientIdTaken:
-        raise ClientIdTaken("Use another one for this file.") from None

@@ -19,7 +19,7 @@ from rest_framework import status
 from rest_framework.response import Response
 
 from bandpics.api.etags import IF_MATCH, PreconditionFailed
-from bandpics.api.problems import Conflict, Forbidden, Problem
+from bandpics.api.problems import Forbidden
 from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope
 from groups.models import Group
@@ -36,73 +36,27 @@ from images.api.access import (
     visible_image,
     visible_images,
 )
+from images.api.problems import (
+    CannotRetry,
+    NoPicture,
+    NotReady,
+    OriginalDropped,
+    OriginalLost,
+    PhotoBusy,
+    PhotoFailed,
+    PlaceFromPhoto,
+)
 from images.lifecycle import editing, forget_location, moderation, trash
-from images.models import Image, Upload, locks
+from images.models import Image, Upload
 from images.photofile import variants
-from images.processing import versions
 from images.storage.objects import photo_storage
-from images.uploads import announce, quota, transfer
-from invitations.api.authentication import InvitationExhausted, guest
+from images.uploads import announce, transfer
+from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from rest_framework.request import Request
-
-
-class NotReady(Conflict):
-    slug = "not-ready"
-    title = _("The photo is not ready yet")
-    retry_after_seconds = 2
-
-
-class PhotoFailed(Conflict):
-    slug = "photo-failed"
-    title = "This photo could not be processed"
-
-
-class NoPicture(Conflict):
-    slug = "no-picture"
-    title = "There is no picture of its own behind this photo"
-
-
-class OriginalDropped(Problem):
-    status_code = status.HTTP_410_GONE
-    slug = "original-dropped"
-    title = "The original was removed; the smaller sizes stay"
-
-
-class OriginalLost(Problem):
-    status_code = status.HTTP_410_GONE
-    slug = "original-lost"
-    title = "The store has lost the original; the smaller sizes stay"
-
-
-class DuplicateInGroup(Conflict):
-    slug = "duplicate-in-group"
-    title = _("This photo is here already")
-
-
-class PlaceFromPhoto(Conflict):
-    slug = "place-from-photo"
-    title = _("This photo says itself where it was taken")
-
-    def __init__(self) -> None:
-        super().__init__(_("Nothing was changed. You can have its place forgotten."))
-
-
-class PhotoBusy(Conflict):
-    slug = "photo-busy"
-    title = _("Somebody else is changing this photo right now")
-    retry_after_seconds = 1
-
-    def __init__(self) -> None:
-        super().__init__(_("Try again in a moment: somebody else is changing this photo."))
-
-
-class CannotRetry(Conflict):
-    slug = "cannot-retry"
-    title = _("This photo cannot be tried again")
 
 
 REDIRECT_SECONDS = 300
@@ -114,15 +68,7 @@ TRASHED = OpenApiParameter(
 
 class OnePhotoView(PhotoView):
     def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, locks.Busy):
-            exc = PhotoBusy()
-        elif isinstance(exc, versions.InProcess):
-            exc = NotReady(_("Wait until the photo is ready, then try again."))
-        elif isinstance(exc, editing.DuplicateInGroup | trash.TwinInGroup):
-            exc = DuplicateInGroup(
-                _("This photo is here already. To have this one, delete the other first.")
-            )
-        elif isinstance(exc, editing.ChangedMeanwhile | announce.ChangedMeanwhile):
+        if isinstance(exc, editing.ChangedMeanwhile | announce.ChangedMeanwhile):
             exc = PreconditionFailed() if "If-Match" in self.request.headers else PhotoBusy()
         return super().handle_exception(exc)
 
@@ -354,10 +300,7 @@ class ImageLocation(OnePhotoView):
         coordinates ends in `photo.jpg` or the like.
         """
         image, _mine = image_to_change(request, image_id, even_when_closed=True)
-        try:
-            outcome = forget_location.forget(image.pk)
-        except forget_location.Gone:
-            raise Http404 from None
+        outcome = forget_location.forget(image.pk)
         return Response({"original": outcome.original.value, "removed": outcome.removed})
 
 
@@ -400,8 +343,6 @@ class ImageRetry(OnePhotoView):
                     why=Upload.Failure(upload.failure).label
                 )
             ) from None
-        except quota.Exhausted:
-            raise InvitationExhausted from None
         return self.detailed(image_id, status=status.HTTP_202_ACCEPTED)
 
 

@@ -15,7 +15,6 @@ from rest_framework import status
 from rest_framework.response import Response
 
 from bandpics.api.idempotency import idempotent
-from bandpics.api.problems import Conflict, Forbidden, Problem
 from images.api import upload_serializers
 from images.api.access import (
     PhotoView,
@@ -27,68 +26,23 @@ from images.api.access import (
     sender_of,
     viewer_of,
 )
+from images.api.problems import NotMultipart, NotPending
 from images.listing.filters import UploadFilters
 from images.listing.pagination import DEFAULT_LIMIT, Page
 from images.models import Image, Upload
-from images.uploads import announce, quota, transfer
-from invitations.api.authentication import (
-    GroupClosed,
-    InvitationExhausted,
-    InvitationExpired,
-    guest,
-    refuse_unless_open,
-)
+from images.uploads import announce, transfer
+from invitations.api.authentication import guest, refuse_unless_open
+from invitations.api.problems import GroupClosed, InvitationExpired
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
+    from bandpics.api.problems import Forbidden
+
 RECEIPT_LIMIT = 1000
 # A row is dated when it is written and seen when that is committed: so much is asked for again.
 OVERLAP = timedelta(seconds=5)
-
-
-class NotPending(Conflict):
-    slug = "upload-not-pending"
-    title = _("This upload is past the point where bytes can be sent")
-
-
-class NotMultipart(Conflict):
-    slug = "upload-not-multipart"
-    title = "This file is sent whole: sign it without a part"
-
-
-class ClientIdTaken(Conflict):
-    slug = "client-id-taken"
-    title = "You gave this client_id to another upload"
-
-
-class TooManyPending(Problem):
-    status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    slug = "too-many-pending"
-    title = _("You announced many files that were not sent yet")
-    retry_after_seconds = 10
-
-    def __init__(self) -> None:
-        super().__init__(_("Send or cancel some of them, then announce more."))
-
-
-class NotArrived(Conflict):
-    slug = "upload-not-arrived"
-    title = "The file has not arrived yet"
-    retry_after_seconds = 2
-
-    def __init__(self, missing_parts: list[int]) -> None:
-        members: dict[str, Any] = {"missing_parts": missing_parts} if missing_parts else {}
-        super().__init__("Send its bytes to the signed URL, then complete it again.", **members)
-
-
-class Mismatch(Conflict):
-    slug = "upload-mismatch"
-    title = "What arrived is not what was announced"
-
-    def __init__(self) -> None:
-        super().__init__("Its size differs. It was removed: sign again and send the whole file.")
 
 
 def _ids(answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -183,12 +137,6 @@ class UploadList(PhotoView):
             )
         except announce.TakesNothingNew:
             raise cast("Forbidden", refusal) from None
-        except quota.Exhausted:
-            raise InvitationExhausted from None
-        except announce.ClientIdTaken:
-            raise ClientIdTaken("Use another one for this file.") from None
-        except announce.TooManyPending:
-            raise TooManyPending from None
         answer = [upload_serializers.ticket_json(ticket) for ticket in tickets]
         return Response({"uploads": answer}, status=status.HTTP_201_CREATED)
 
@@ -220,17 +168,10 @@ class UploadSign(PhotoView):
         body = upload_serializers.PartSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         upload, number = my_upload(request, upload_id), body.validated_data.get("part")
-        try:
-            if number is None and not upload.is_multipart:
-                signed = transfer.sign(upload)
-            else:
-                signed = transfer.sign_part(upload, number=number or 1)
-        except transfer.NotPending:
-            raise NotPending from None
-        except transfer.NotMultipart:
-            raise NotMultipart from None
-        except transfer.NoSuchPart:
-            raise NotMultipart(f"It has parts 1 to {upload.part_count}.") from None
+        if number is None and not upload.is_multipart:
+            signed = transfer.sign(upload)
+        else:
+            signed = transfer.sign_part(upload, number=number or 1)
         return Response(upload_serializers.SignedRequestSerializer(signed).data)
 
 
@@ -264,10 +205,6 @@ class UploadComplete(PhotoView):
         upload = my_upload(request, upload_id)
         try:
             moved = transfer.complete(upload)
-        except transfer.NotArrived as error:
-            raise NotArrived(error.missing_parts) from None
-        except transfer.SizeMismatch:
-            raise Mismatch from None
         except transfer.NotPending:
             raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
         if not moved:

@@ -87,7 +87,7 @@ def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[
     """Change the photo and its group. Its objects are copied first, and those of the former
     group removed after the one UPDATE that decides. Duplicates that rest on it inherit its bytes.
 
-    Raises versions.InProcess, TwinInGroup, ChangedMeanwhile, locks.Busy, StorageUnavailable.
+    Raises versions.InProcess, DuplicateInGroup, ChangedMeanwhile, locks.Busy, StorageUnavailable.
     """
     versions.purge_old_versions(image.pk)
     with locks.objects_of(image.pk):

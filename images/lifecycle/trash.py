@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from groups import trash as group_trash
 from images.lifecycle import markers
+from images.lifecycle.editing import DuplicateInGroup
 from images.models import ONCE_PER_GROUP, UNDER_WAY, Image, Upload, locks
 from images.processing import versions
 from images.storage import object_keys
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from images.models import ImageQuerySet, UploadQuerySet
 
 logger = logging.getLogger(__name__)
-
-
-class TwinInGroup(Exception):
-    """The group shows another photo of the same bytes."""
 
 
 def put(image: Image, *, by: str, expected: dict[str, Any] | None = None) -> bool:
@@ -48,7 +45,7 @@ def put(image: Image, *, by: str, expected: dict[str, Any] | None = None) -> boo
 def restore(image: Image) -> bool:
     """True if this call made the move; False if it is not in the trash, or was for too long.
 
-    Raises TwinInGroup, StorageUnavailable.
+    Raises DuplicateInGroup, StorageUnavailable.
     """
     rows = Image.objects.filter(pk=image.pk, trashed_at__gte=Now() - settings.TRASH_LIFETIME)
     if not rows.exists():
@@ -61,7 +58,7 @@ def restore(image: Image) -> bool:
     except IntegrityError as error:
         if ONCE_PER_GROUP not in str(error):
             raise
-        raise TwinInGroup from error
+        raise DuplicateInGroup from error
     finally:
         # Whatever came of it, and whoever trashed it meanwhile: the row is read once more.
         transaction.on_commit(partial(markers.enqueue_update, image.pk))

@@ -40,6 +40,10 @@ class SwitchedOff(Problem):
     status_code = status.HTTP_404_NOT_FOUND
     slug = "storage-events-off"
     title = "This server takes no storage events by webhook"
+    explanation = (
+        "Whoever runs this server has not set STORAGE_EVENTS_SECRET, so that no store can send "
+        "events here. The sweeper finds what arrived by itself."
+    )
 
 
 class StoreAuthentication(BaseAuthentication):

@@ -11,9 +11,11 @@ from django.db import connections
 
 from bandpics import health
 from bandpics.api import problems
-from bandpics.api.views import PROBLEMS
-from images.lifecycle import sweeper
+from groups import teams
+from images.lifecycle import editing, sweeper
 from images.storage import objects
+from images.uploads import announce, quota, transfer
+from invitations import links
 
 
 def _subclasses(of):
@@ -26,8 +28,36 @@ def test_every_slug_has_its_explanation():
     for module in ["images.api", "invitations.api.authentication"]:
         import_module(module)
     slugs = {each.slug for each in _subclasses(problems.Problem)}
-    slugs |= {slug for slug, _ in problems._BY_STATUS.values()}
-    assert slugs == set(PROBLEMS)
+    slugs |= {slug for slug, *_ in problems._BY_STATUS.values()}
+    assert slugs == set(problems.EXPLANATIONS)
+
+
+def test_no_slug_is_declared_twice():
+    declared = [each.slug for each in _subclasses(problems.Problem) if "slug" in vars(each)]
+    assert sorted(declared) == sorted(set(declared))
+
+
+@pytest.mark.parametrize(
+    ("error", "slug", "status"),
+    [
+        (transfer.NotPending(), "upload-not-pending", 409),
+        (transfer.NotArrived([2]), "upload-not-arrived", 409),
+        (announce.ClientIdTaken(), "client-id-taken", 409),
+        (editing.DuplicateInGroup(), "duplicate-in-group", 409),
+        (quota.Exhausted(), "invitation-exhausted", 403),
+        (links.NotYours(), "permission-denied", 403),
+        (links.BelowUse("max_files"), "invalid", 400),
+        (teams.LastOwner(), "last-owner", 409),
+    ],
+)
+def test_an_exception_of_the_domain_is_answered_by_its_problem(error, slug, status):
+    import_module("groups.api.urls")
+    answer = problems.exception_handler(error, {})
+    assert (answer.data["type"], answer.status_code) == (f"/problems/{slug}/", status)
+
+
+def test_an_exception_nobody_knows_is_no_answer():
+    assert problems.exception_handler(ValueError("a bug"), {}) is None
 
 
 @pytest.mark.django_db

@@ -88,7 +88,7 @@ def sign_part(upload: Upload, *, number: int) -> SignedRequest:
     if not upload.is_multipart:
         raise NotMultipart
     if not 1 <= number <= upload.part_count:
-        raise NoSuchPart
+        raise NoSuchPart(f"It has parts 1 to {upload.part_count}.")
     return photo_storage().presign_part(
         upload.incoming_key,
         multipart_id=_multipart_id(upload),

@@ -23,7 +23,7 @@ from images.models import Image
 from images.views import upload
 from images.views.messages import WORDS
 from invitations.api import authentication
-from invitations.api.authentication import InvitationRevoked, InvitationUnknown
+from invitations.api.problems import InvitationRevoked, InvitationUnknown
 from invitations.models import Invitation
 
 if TYPE_CHECKING:

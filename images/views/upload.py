@@ -30,7 +30,7 @@ from images.views import in_app_browsers
 from images.views.messages import WORDS, formats_in_words, size_in_words
 from invitations import contacts
 from invitations.api import authentication
-from invitations.api.authentication import InvitationRevoked, InvitationUnknown
+from invitations.api.problems import InvitationRevoked, InvitationUnknown
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AnonymousUser
-from django.utils.translation import gettext_lazy as _
-from rest_framework import status
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 
 from bandpics.api import throttles
-from bandpics.api.problems import Forbidden, Problem
 from invitations import tokens
+from invitations.api.problems import (
+    GroupClosed,
+    InvitationExpired,
+    InvitationRevoked,
+    InvitationUnknown,
+    TwoCredentials,
+)
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
@@ -21,59 +25,6 @@ if TYPE_CHECKING:
 KEYWORD = "Invitation"
 PARAMETER = "access_token"
 CREDENTIAL_PARAMETERS = frozenset({PARAMETER})
-
-
-class TwoCredentials(Problem):
-    """RFC 6750, 2: a token comes by one way only; 3.1: else it is an invalid request."""
-
-    status_code = status.HTTP_400_BAD_REQUEST
-    slug = "two-credentials"
-    title = "There are two credentials, and they are not the same"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The Authorization header says one thing and ?access_token= another. Send one of them."
-        )
-
-
-class InvitationUnknown(Forbidden):
-    slug = "invitation-unknown"
-    title = _("This link is not known")
-
-    def __init__(self) -> None:
-        super().__init__(_("Check that it is complete, or ask whoever sent it for a new one."))
-
-
-class InvitationRevoked(Forbidden):
-    slug = "invitation-revoked"
-    title = _("This link was withdrawn")
-
-    def __init__(self) -> None:
-        super().__init__(_("The host has withdrawn it. Ask them for a new one."))
-
-
-class InvitationExpired(Forbidden):
-    slug = "invitation-expired"
-    title = _("This link has expired")
-
-    def __init__(self) -> None:
-        super().__init__(_("It takes no new photos. Ask whoever sent it to renew it."))
-
-
-class InvitationExhausted(Forbidden):
-    slug = "invitation-exhausted"
-    title = _("This link is full")
-
-    def __init__(self) -> None:
-        super().__init__(_("It has taken as many photos as it may. Ask the host for more room."))
-
-
-class GroupClosed(Forbidden):
-    slug = "group-closed"
-    title = _("The host has closed this group")
-
-    def __init__(self) -> None:
-        super().__init__(_("Guests can no longer add or change photos in it. Ask the host."))
 
 
 def refuse_unless_open(invitation: Invitation) -> None:

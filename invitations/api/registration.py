@@ -24,21 +24,13 @@ from groups.models import Group
 from invitations.api.authentication import (
     CREDENTIAL_PARAMETERS,
     InvitationAuthentication,
-    InvitationExpired,
     guest,
 )
+from invitations.api.problems import InvitationExpired, RegistrationClosed
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
-
-
-class RegistrationClosed(Forbidden):
-    slug = "registration-closed"
-    title = "Nobody can register here"
-
-    def __init__(self) -> None:
-        super().__init__("Ask whoever runs this server for an account.")
 
 
 class RegistrationSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
@@ -133,14 +125,9 @@ class Register(KnownParametersOnly, APIView):
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
         _check_invited(invitation, wanted["email"])
-        try:
-            made = registration.register(
-                email=wanted["email"], password=wanted["password"], name=wanted["name"]
-            )
-        except registration.EmailTaken:
-            raise serializers.ValidationError(
-                {"email": ["There is already a user with this e-mail address."]}, code="unique"
-            ) from None
+        made = registration.register(
+            email=wanted["email"], password=wanted["password"], name=wanted["name"]
+        )
         return Response(
             _answer(made.user, made.group, api_key=made.api_key), status=status.HTTP_201_CREATED
         )

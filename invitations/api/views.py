@@ -9,7 +9,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import ErrorDetail, Throttled, ValidationError
+from rest_framework.exceptions import Throttled
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
@@ -25,7 +25,6 @@ from groups.models import Group
 from invitations import links, mail, qr
 from invitations.api import serializers
 from invitations.models import Invitation
-from invitations.tokens import TokenLost
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -33,14 +32,6 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
     from invitations.models import InvitationQuerySet
-
-
-class LinkLost(Conflict):
-    slug = "link-lost"
-    title = "The key that made this link is gone"
-
-    def __init__(self) -> None:
-        super().__init__("It still works, but can not be shown again. Rotate it for a new one.")
 
 
 class TooManyMails(Throttled):
@@ -158,19 +149,7 @@ class InvitationList(InvitationView):
         _refuse_what_only_owners_grant(wishes, is_owner=is_owner)
         if send_email and (seconds := limits.hit(("mail", str(self.caller.user.pk)))):
             raise TooManyMails(seconds)
-        try:
-            invited = links.invite(group, by=self.caller.user, is_owner=is_owner, **wishes)
-        except links.NotYours:
-            raise Forbidden(
-                "Somebody else invited them. Leave out all but group and email to extend it."
-            ) from None
-        except links.Withdrawn:
-            raise Forbidden(
-                "The invitation was revoked. Only owners of the team, and whoever sent it, "
-                "invite them again."
-            ) from None
-        except links.BelowUse as error:
-            raise _below_use(error.field) from None
+        invited = links.invite(group, by=self.caller.user, is_owner=is_owner, **wishes)
         email_sent = None
         if send_email:
             email_sent = mail.send_link(invited.invitation, sender=self.caller.user)
@@ -214,12 +193,7 @@ class InvitationDetail(InvitationView):
         body.is_valid(raise_exception=True)
         changes = dict(body.validated_data)
         _refuse_what_only_owners_grant(changes, is_owner=self.owns(invitation.group))
-        try:
-            links.change(invitation, only_if=etags.expected(request, invitation), **changes)
-        except links.BelowUse as error:
-            raise _below_use(error.field) from None
-        except links.ChangedMeanwhile:
-            raise etags.PreconditionFailed from None
+        links.change(invitation, only_if=etags.expected(request, invitation), **changes)
         return self.answer(invitation_id)
 
 
@@ -235,10 +209,7 @@ class InvitationRotate(InvitationView):
     @extend_schema(request=None, responses=serializers.InvitationSerializer)
     def post(self, request: Request, invitation_id: UUID) -> Response:
         """Another link; the old one is dead at once. All else stays."""
-        try:
-            links.rotate(self.managed_invitation(invitation_id))
-        except links.Revoked:
-            raise Conflict("It was revoked. Invite again, and there is a new link.") from None
+        links.rotate(self.managed_invitation(invitation_id))
         return self.answer(invitation_id)
 
 
@@ -284,12 +255,8 @@ class InvitationQr(InvitationView):
             raise Forbidden("This takes an API key with the scope `admin`.")
         if invitation.is_revoked:
             raise Conflict("It was revoked: the code would lead nowhere.")
-        try:
-            link = invitation.upload_link
-        except TokenLost:
-            raise LinkLost from None
         renderer: Any = request.accepted_renderer
-        return Response(qr.draw(link, kind=renderer.format))
+        return Response(qr.draw(invitation.upload_link, kind=renderer.format))
 
     def handle_exception(self, exc: Exception) -> Response:
         # No picture of a problem.
@@ -304,8 +271,3 @@ def _refuse_what_only_owners_grant(wishes: dict[str, Any], *, is_owner: bool) ->
     for field in ("trusted", "visibility"):
         if wishes.pop(field, None):
             raise Forbidden(f"Only owners of the team set `{field}`.")
-
-
-def _below_use(field: str) -> ValidationError:
-    why = "This is less than was already sent by the link."
-    return ValidationError({field: [ErrorDetail(why, code="below-use")]})

@@ -1,0 +1,118 @@
+"""What the API answers when an invitation is not good for what was asked."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import status
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from bandpics.api import problems
+from bandpics.api.etags import PreconditionFailed
+from bandpics.api.problems import Conflict, Forbidden, Problem
+from groups import registration
+from invitations import links
+from invitations.tokens import TokenLost
+
+
+class TwoCredentials(Problem):
+    """RFC 6750, 2: a token comes by one way only; 3.1: else it is an invalid request."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    slug = "two-credentials"
+    title = "There are two credentials, and they are not the same"
+    default_detail = (
+        "The Authorization header says one thing and ?access_token= another. Send one of them."
+    )
+    explanation = (
+        "The Authorization header and `?access_token=` name different credentials. Send only one "
+        "of them."
+    )
+
+
+class InvitationUnknown(Forbidden):
+    slug = "invitation-unknown"
+    title = _("This link is not known")
+    default_detail = _("Check that it is complete, or ask whoever sent it for a new one.")
+    explanation = "There is no such link. Check that it is complete."
+
+
+class InvitationRevoked(Forbidden):
+    slug = "invitation-revoked"
+    title = _("This link was withdrawn")
+    default_detail = _("The host has withdrawn it. Ask them for a new one.")
+    explanation = "The host has withdrawn the link. Ask them for a new one."
+
+
+class InvitationExpired(Forbidden):
+    slug = "invitation-expired"
+    title = _("This link has expired")
+    default_detail = _("It takes no new photos. Ask whoever sent it to renew it.")
+    explanation = (
+        "The link takes no new photos any more. Ask whoever sent it to renew it. What was "
+        "announced before may still be sent."
+    )
+
+
+class InvitationExhausted(Forbidden):
+    slug = "invitation-exhausted"
+    title = _("This link is full")
+    default_detail = _("It has taken as many photos as it may. Ask the host for more room.")
+    explanation = (
+        "The link has taken as many photos, or bytes, as its host allowed. Ask the host for more "
+        "room. What was announced before may still be sent."
+    )
+
+
+class GroupClosed(Forbidden):
+    slug = "group-closed"
+    title = _("The host has closed this group")
+    default_detail = _("Guests can no longer add or change photos in it. Ask the host.")
+    explanation = (
+        "The host has closed the group: guests can no longer add or change photos in it. What was "
+        "announced before may still be sent."
+    )
+
+
+class LinkLost(Conflict):
+    slug = "link-lost"
+    title = "The key that made this link is gone"
+    default_detail = "It still works, but can not be shown again. Rotate it for a new one."
+    explanation = (
+        "The link still works, but the key that made it is gone, so that it can not be shown "
+        "again. Rotate the invitation for a new link, which ends the old one."
+    )
+
+
+class RegistrationClosed(Forbidden):
+    slug = "registration-closed"
+    title = "Nobody can register here"
+    default_detail = "Ask whoever runs this server for an account."
+    explanation = "This server takes no new users by itself. Ask whoever runs it."
+
+
+def _below_use(error: links.BelowUse) -> ValidationError:
+    why = "This is less than was already sent by the link."
+    return ValidationError({error.field: [ErrorDetail(why, code="below-use")]})
+
+
+def _email_taken(_: registration.EmailTaken) -> ValidationError:
+    why = "There is already a user with this e-mail address."
+    return ValidationError({"email": [why]}, code="unique")
+
+
+problems.answer(
+    {
+        TokenLost: lambda _: LinkLost(),
+        links.BelowUse: _below_use,
+        links.ChangedMeanwhile: lambda _: PreconditionFailed(),
+        links.NotYours: lambda _: Forbidden(
+            "Somebody else invited them. Leave out all but group and email to extend it."
+        ),
+        links.Revoked: lambda _: Conflict("It was revoked. Invite again, and there is a new link."),
+        links.Withdrawn: lambda _: Forbidden(
+            "The invitation was revoked. Only owners of the team, and whoever sent it, invite them "
+            "again."
+        ),
+        registration.EmailTaken: _email_taken,
+    }
+)
