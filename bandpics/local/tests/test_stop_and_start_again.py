@@ -30,7 +30,7 @@ def _lives(process):
     return False
 
 
-def test_whatever_ends_it_a_restart_finds_everything(up):
+def test_after_it_was_stopped_or_killed_everything_is_there(up):
     first = up.start()
     descendants = up.descendants()
     assert len(descendants) > 6
@@ -56,18 +56,23 @@ def test_whatever_ends_it_a_restart_finds_everything(up):
     with psycopg.connect(first["database_url"]) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
 
+    everything = [psutil.Process(up.process.pid), *up.descendants()]
+    for one in everything:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended with its parent
+            one.kill()
+    psutil.wait_procs(everything, timeout=5)
+    assert up.start() == first
+    assert healthz(first["web_url"]) == 200
+
+
+@pytest.mark.long
+def test_after_it_alone_was_killed_its_services_are_stopped(up):
+    first = up.start()
     descendants = up.descendants()
     up.stop(signal.SIGKILL)
     assert up.start() == first
     assert "The last run was killed" in up.said()
     assert not living(descendants)
-    assert healthz(first["web_url"]) == 200
-
-    everything = [psutil.Process(up.process.pid), *up.descendants()]
-    for one in everything:
-        one.kill()
-    psutil.wait_procs(everything, timeout=5)
-    assert up.start() == first
     assert healthz(first["web_url"]) == 200
 
 
