@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rest_framework.response import Response
 
     from images.models import Image, Upload
-    from images.storage.objects import SignedRequest
+    from images.storage.presign import SignedRequest
 
 
 class PlainSerializer(ImageSerializer):

@@ -29,7 +29,7 @@ from images.api.image_serializers import (
 )
 from images.listing.pagination import MAX_LIMIT
 from images.models import Image, Upload, is_final
-from images.storage.objects import SignedRequest
+from images.storage.presign import SignedRequest
 from images.uploads import announce, transfer
 from images.views.messages import formats_in_words
 

@@ -11,7 +11,7 @@ from bandpics.ids import new_id
 from bandpics.testing.fault_proxy import FaultProxy
 from bandpics.testing.pytest_plugin import stack_of_its_own
 from groups.tests.conftest import ada, ben, dora, group, signed_in, team, vera
-from images.storage import objects
+from images.storage import client
 from images.storage.objects import photo_storage
 from images.tests import bad_network, browsers
 from images.tests.guest_client import Guest
@@ -92,7 +92,7 @@ def bucket():
 def s3_proxy(settings, monkeypatch):
     """The store behind a proxy that breaks on request, and clients that wait less."""
     quick = {"read_timeout": 0.3, "retries": {"mode": "standard", "total_max_attempts": 2}}
-    monkeypatch.setattr(objects, "CONFIG", objects.CONFIG | quick)
+    monkeypatch.setattr(client, "CONFIG", client.CONFIG | quick)
     with FaultProxy(settings.S3_ENDPOINT_URL) as proxy:
         stores = settings.STORAGES
         options = {**stores["default"]["OPTIONS"], "endpoint_url": proxy.url}

@@ -27,7 +27,7 @@ from images import tasks  # noqa: E402
 from images.lifecycle import orphans, sweeper  # noqa: E402
 from images.photofile import rendering  # noqa: E402
 from images.processing import claims  # noqa: E402
-from images.storage import objects  # noqa: E402
+from images.storage import client  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,8 +45,8 @@ claims.LEASE_RENEWAL_SECONDS = 1.0
 sweeper.QUEUED_BEFORE_RINGING = timedelta(seconds=3)
 sweeper.BATCH = 20
 orphans.ORPHAN_AGE = timedelta(0)
-objects.CONFIG |= {"connect_timeout": 1, "read_timeout": 1.5}
-objects.LONG_SECONDS = objects.PAUSE_SECONDS = 1.0
+client.CONFIG |= {"connect_timeout": 1, "read_timeout": 1.5}
+client.LONG_SECONDS = client.PAUSE_SECONDS = 1.0
 tasks.MAX_BACKOFF_SECONDS = 2
 app.conf.beat_schedule["sweep"]["schedule"] = 1.0
 app.conf.beat_schedule["remove-strays"]["schedule"] = 2.0

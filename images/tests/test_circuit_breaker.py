@@ -11,7 +11,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from bandpics.testing.fault_proxy import SLOW_DOWN
 from images.models import Upload
 from images.processing import work
-from images.storage import objects as storage_module
+from images.storage import client as storage_client
 from images.storage.circuit_breaker import CircuitBreaker, CircuitOpen
 from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
 from images.tests import drawn_pictures
@@ -108,15 +108,15 @@ def test_what_is_no_failure_lets_it_work_again(breaker, clock, error):
 
 @pytest.fixture
 def short_pause(monkeypatch):
-    monkeypatch.setattr(storage_module, "PAUSE_SECONDS", 0.4)
-    monkeypatch.setattr(storage_module, "LONG_SECONDS", 0.5)
+    monkeypatch.setattr(storage_client, "PAUSE_SECONDS", 0.4)
+    monkeypatch.setattr(storage_client, "LONG_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("short_pause")
 def test_a_store_that_says_slow_down_is_left_alone_for_a_while(s3_proxy):
     store = photo_storage()
     slow = s3_proxy.answer(*SLOW_DOWN, times=None, matching="HEAD")
-    for _ in range(storage_module.FAILURES_IN_A_ROW):
+    for _ in range(storage_client.FAILURES_IN_A_ROW):
         with pytest.raises(StorageUnavailable):
             store.head("nothing")
     asked = slow.hits

@@ -11,8 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
 from bandpics.settings import http_origin
-from images.storage.objects import attachment
-from images.storage.presign import Credentials, Signer
+from images.storage.presign import Credentials, Signer, attachment
 
 AT = datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
 
@@ -28,14 +27,17 @@ AT = datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
     ],
 )
 def test_a_signature_is_botocores(monkeypatch, token, method, key, headers, query):
-    ours = Signer("https://s3.example.org:8443", "bucket", "eu-central-1").presign(
-        method,
-        key,
-        credentials=Credentials("AKIDEXAMPLE", "secret", token),
-        signed_at=AT,
-        lifetime=timedelta(minutes=15),
-        headers=headers,
-        query=query,
+    ours = (
+        Signer("https://s3.example.org:8443", "bucket", "eu-central-1")
+        .prepare(
+            method,
+            credentials=Credentials("AKIDEXAMPLE", "secret", token),
+            signed_at=AT,
+            lifetime=timedelta(minutes=15),
+            headers=headers,
+            query=query,
+        )
+        .url(key)
     )
 
     class Clock(datetime):
@@ -105,9 +107,10 @@ def test_a_signed_header_is_botocores(token, method, key, headers):
 
 
 def test_virtual_hosts_put_the_bucket_in_the_name():
-    url = Signer("https://s3.eu.amazonaws.com", "photos", "eu", path_style=False).presign(
-        "GET", "k", credentials=Credentials("a", "b"), signed_at=AT, lifetime=timedelta(hours=1)
+    prepared = Signer("https://s3.eu.amazonaws.com", "photos", "eu", path_style=False).prepare(
+        "GET", credentials=Credentials("a", "b"), signed_at=AT, lifetime=timedelta(hours=1)
     )
+    url = prepared.url("k")
     assert url.startswith("https://photos.s3.eu.amazonaws.com/k?")
     assert dict(parse_qsl(urlsplit(url).query))["X-Amz-Expires"] == "3600"
 
@@ -115,8 +118,8 @@ def test_virtual_hosts_put_the_bucket_in_the_name():
 @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(days=8)])
 def test_a_lifetime_s3_would_refuse_is_refused_here(lifetime):
     with pytest.raises(ValueError, match="presigned URL"):
-        Signer("https://s3", "b", "r").presign(
-            "GET", "k", credentials=Credentials("a", "b"), signed_at=AT, lifetime=lifetime
+        Signer("https://s3", "b", "r").prepare(
+            "GET", credentials=Credentials("a", "b"), signed_at=AT, lifetime=lifetime
         )
 
 

@@ -13,7 +13,7 @@ from bandpics import health
 from bandpics.api import problems
 from groups import teams
 from images.lifecycle import editing, sweeper
-from images.storage import objects
+from images.storage import client as storage_client
 from images.uploads import announce, quota, transfer
 from invitations import links
 
@@ -98,7 +98,7 @@ def test_without_redis_it_is_ready_and_says_so(client, settings):
 
 @pytest.mark.django_db
 def test_a_store_that_is_away_is_said_until_it_is_back(client, s3_proxy, monkeypatch):
-    monkeypatch.setattr(objects, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(storage_client, "PAUSE_SECONDS", 0.0)
     s3_proxy.down()
     answer = client.get("/readyz")
     assert (answer.status_code, said(answer)) == (200, WELL | {"storage": "unavailable"})

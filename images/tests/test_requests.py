@@ -7,15 +7,16 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.httpsession import URLLib3Session
 
 from bandpics.testing.fault_proxy import SLOW_DOWN
-from images.storage import requests
+from images.storage import client
 from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
 
 
 @pytest.fixture
 def store(s3_proxy, bucket, monkeypatch):
-    monkeypatch.setattr(requests.random, "uniform", lambda low, high: 0.0)
+    monkeypatch.setattr(client.random, "uniform", lambda low, high: 0.0)
     return photo_storage()
 
 
@@ -92,8 +93,13 @@ def test_what_is_not_there_is_missing_and_safe_to_delete(store, tmp_path):
 
 def test_a_pause_before_each_try_but_the_first(s3_proxy, bucket, photo, monkeypatch):
     pauses: list[float] = []
-    monkeypatch.setattr(requests.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(client.random, "uniform", lambda low, high: high)
     monkeypatch.setattr(time, "sleep", pauses.append)
     s3_proxy.answer(500, times=2, matching="^PUT")
     put(photo_storage(), photo)
     assert [pause for pause in pauses if pause >= 1] == [1, 2]
+
+
+def test_our_requests_go_over_the_connections_of_botocores_client(store):
+    """The one place where we use a private attribute of botocore: an update may rename it."""
+    assert isinstance(client.http_session(store.client), URLLib3Session)

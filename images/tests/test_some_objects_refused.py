@@ -13,7 +13,7 @@ from images.lifecycle import sweeper
 from images.models import Image, Upload, Variant
 from images.photofile import variants
 from images.processing import work
-from images.storage import objects
+from images.storage import client
 from images.storage.objects import StorageUnavailable, photo_storage
 from images.tests import drawn_pictures
 
@@ -44,7 +44,7 @@ def test_a_photo_is_done_once_all_of_it_is_written(cleo, s3_proxy, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_written_after_the_writing_has_failed(cleo, s3_proxy, kind, monkeypatch):
     """The lock is given back then, and another may be at these objects."""
-    monkeypatch.setattr(objects, "CONFIG", objects.CONFIG | {"read_timeout": 10})
+    monkeypatch.setattr(client, "CONFIG", client.CONFIG | {"read_timeout": 10})
     upload = cleo.send(drawn_pictures.jpeg())
     s3_proxy.answer(403, matching=f"^PUT /[^/]+/[^/]+/{kind}/", times=None)
     s3_proxy.delay(0.3, matching=f"^PUT /[^/]+/[^/]+/(?!{kind})")

@@ -14,17 +14,14 @@ from images import deletions
 from images.access.uploader import BY_INVITATION
 from images.models import KEEP_BYTES, Image, Upload
 from images.storage import lookup
-from images.storage.objects import (
-    ObjectMissing,
-    SignedRequest,
-    StorageUnavailable,
-    StoredPart,
-    photo_storage,
-)
+from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
 from images.uploads import queue, quota
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from images.storage.multipart import StoredPart
+    from images.storage.presign import SignedRequest
 
 NEVER = Q(pk__in=())
 QUEUED_AGAIN = {

@@ -1,4 +1,4 @@
-"""Make the bucket, and let browsers reach it."""
+"""Creates the bucket and lets browsers reach it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from images.storage import bucket_setup
 from images.storage.objects import StorageUnavailable, photo_storage
 
 
@@ -19,8 +20,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         storage = photo_storage()
         try:
-            made = storage.make_bucket()
-            refused = storage.set_rules(origin=settings.PUBLIC_URL)
+            made = bucket_setup.create_bucket(storage)
+            refused = bucket_setup.set_rules(storage, origin=settings.PUBLIC_URL)
         except StorageUnavailable as error:
             raise CommandError(f"{error} Check S3_ENDPOINT_URL and the S3 keys.") from None
         self.stdout.write(f"Bucket {settings.S3_BUCKET}: {'made' if made else 'is there'}.")

@@ -1,0 +1,65 @@
+"""Creates the bucket and sets its CORS and lifecycle rules, for `manage.py set_up_bucket`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from images.storage import object_keys
+from images.storage.client import StorageUnavailable
+
+if TYPE_CHECKING:
+    from images.storage.client import BucketClient
+
+
+def create_bucket(bucket: BucketClient) -> bool:
+    """True if it was not there before. Raises StorageUnavailable."""
+    try:
+        bucket.check()
+    except StorageUnavailable:
+        region = bucket.region_name
+        where = {} if region == "us-east-1" else {"LocationConstraint": region}
+        options = {"CreateBucketConfiguration": where} if where else {}
+        with bucket.guarded():
+            bucket.client.create_bucket(Bucket=bucket.bucket_name, **options)
+        return True
+    return False
+
+
+def set_rules(bucket: BucketClient, *, origin: str) -> list[str]:
+    """Lets pages of `origin` PUT and GET, and expires what is forgotten in quarantine.
+
+    Returns the kinds of rule this store takes only by its own configuration.
+    """
+    cors = {
+        "AllowedOrigins": [origin],
+        "AllowedMethods": ["PUT", "GET", "HEAD"],
+        "AllowedHeaders": ["content-type"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 3600,
+    }
+    # Only a backstop, far beyond every lifetime of ours: rows decide, not dates.
+    expiration = {
+        "ID": "forgotten-incoming",
+        "Status": "Enabled",
+        "Filter": {"Prefix": object_keys.INCOMING},
+        "Expiration": {"Days": 60},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 60},
+    }
+    client = bucket.client
+    rules: list[tuple[str, Any, dict[str, Any]]] = [
+        ("CORS", client.put_bucket_cors, {"CORSConfiguration": {"CORSRules": [cors]}}),
+        (
+            "lifecycle",
+            client.put_bucket_lifecycle_configuration,
+            {"LifecycleConfiguration": {"Rules": [expiration]}},
+        ),
+    ]
+    refused = []
+    for name, put, rule in rules:
+        try:
+            put(Bucket=bucket.bucket_name, **rule)
+        except (ClientError, BotoCoreError):
+            refused.append(name)
+    return refused
