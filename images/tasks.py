@@ -10,8 +10,8 @@ from django.db import InterfaceError, OperationalError
 
 from bandpics.connections import KeepsConnection
 from images.lifecycle import markers, orphans, sweeper
-from images.models import Upload, locks
-from images.processing import work
+from images.models import Upload
+from images.processing import claims, work
 from images.storage.objects import StorageUnavailable
 
 # As long as the sweeper would take to ring again.
@@ -27,11 +27,7 @@ def _pause_before_retry(task: Task) -> float:  # type: ignore[type-arg]
 def process_upload(self: KeepsConnection, upload_id: str) -> None:
     try:
         work.process(Upload(pk=upload_id))
-    except (
-        *(StorageUnavailable, locks.Busy),
-        *(OperationalError, InterfaceError, OSError),
-    ) as error:
-        # The claim was given back. Not a fault of the photo: wait, with jitter, and try again.
+    except claims.TRANSIENT_ERRORS as error:
         raise self.retry(exc=error, countdown=_pause_before_retry(self)) from error
 
 

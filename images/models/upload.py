@@ -188,6 +188,11 @@ class Upload(models.Model):
         return object_keys.incoming(self.pk)
 
     @property
+    def version_keys(self) -> object_keys.Version:
+        """Every key a worker may write to for this upload."""
+        return self.image.version_keys(self.version)
+
+    @property
     def is_multipart(self) -> bool:
         return self.declared_byte_size > settings.MULTIPART_THRESHOLD_BYTES
 

@@ -1,4 +1,4 @@
-"""The claim of a worker on an upload: a lease with a number that fences every later UPDATE."""
+"""The claim of a worker on an upload: a lease, and a number that fences every later UPDATE."""
 
 from __future__ import annotations
 
@@ -10,47 +10,49 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    connection,
-)
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images.models import Upload, locks
+from images.models import Image, Upload, locks
 from images.storage.objects import StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
+    from images.models import ImageQuerySet
 
 logger = logging.getLogger(__name__)
 
-# With the sweeper's 10 s: a photo whose worker died is rung for again within 25 s.
+# With the sweeper's 10 s: a photo whose worker died is queued again within 25 s.
 LEASE = timedelta(seconds=15)
 LEASE_RENEWAL_SECONDS = 4.0
-GIVE_BACK_PATIENCE_SECONDS = 60.0
+RELEASE_RETRY_SECONDS = 60.0
 MAX_ATTEMPTS = 3
 
-# What the work needs to know of a photo; its other columns are many, and some of them wide.
+# The columns of a photo that processing needs: it has many others, and some are wide.
 IMAGE_FIELDS = (
     *("id", "group", "invitation", "version", "created_at", "original_filename"),
     *("taken_source", "gps_source", "place_forgotten_at"),
 )
+# The UPDATE of a claim that ends without a result.
+QUEUED_AGAIN = {"status": Upload.Status.QUEUED, "lease_until": None, "queued_at": Now()}
 
 
 class ClaimLost(Exception):
-    """Another worker has taken over, or the upload is gone. Stop; nothing of ours counts."""
+    """Another worker has taken over, or the upload is gone: nothing may be written any more."""
 
 
 class StaleClaim(Exception):
-    """The photo, or the twin of it, changed under our hands. The work is to be done again."""
+    """The photo, or the one it duplicates, changed since the claim: the work starts again."""
 
 
-# Trouble with bucket, lock, database or disk: the claim is given back, uncounted.
+class Superseded(Exception):
+    """A later replacement of the photo was finished first."""
+
+
+# Trouble with bucket, lock, database or disk: the claim is released, and no attempt counts.
 TRANSIENT_ERRORS = (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError)
 
 
@@ -71,9 +73,6 @@ class Claim:
     @property
     def elapsed_ms(self) -> int:
         return round((time.monotonic() - self.started_at) * 1000)
-
-
-# --- Claims ---------------------------------------------------------------------------------
 
 
 def claim(upload: Upload) -> Claim | None:
@@ -105,25 +104,32 @@ def claim_of(upload: Upload) -> Claim:
     )
 
 
+def current_image(claim: Claim, rows: ImageQuerySet) -> Image:
+    """The photo as it is now, fetched by these rows.
+
+    Raises ClaimLost if it is gone, and StaleClaim if its objects belong elsewhere by now.
+    """
+    before = claim.upload.image
+    image = rows.only(*IMAGE_FIELDS).filter(pk=before.pk).first()
+    if image is None:
+        raise ClaimLost
+    if image.group_id != before.group_id or image.is_place_removed != before.is_place_removed:
+        raise StaleClaim
+    return image
+
+
 def release(claim: Claim) -> bool:
     """PROCESSING -> QUEUED, as if it had never been claimed. True if it was still ours."""
-    return bool(
-        claim.rows().update(
-            status=Upload.Status.QUEUED,
-            attempt=F("attempt") - 1,
-            lease_until=None,
-            queued_at=Now(),
-        )
-    )
+    return bool(claim.rows().update(**QUEUED_AGAIN, attempt=F("attempt") - 1))
 
 
 def release_with_retries(claim: Claim) -> None:
-    """As give_back. While Postgres is away, again and again: else its restart would count against
-    the photo. The claim's number protects a successor if the lease runs out meanwhile."""
-    end, pause = time.monotonic() + GIVE_BACK_PATIENCE_SECONDS, 0.25
+    """Releases the claim, and tries again while Postgres is away: its restart must not count
+    against the photo. Should the lease run out meanwhile, the claim's number protects a
+    successor."""
+    end, pause = time.monotonic() + RELEASE_RETRY_SECONDS, 0.25
     while True:
         if not connection.in_atomic_block:
-            # One that broke is of no use for saying so.
             connection.close_if_unusable_or_obsolete()
         try:
             release(claim)
@@ -160,7 +166,7 @@ def renewed_lease(claim: Claim) -> Iterator[None]:
 
 
 def stuck_ids(*, queued_longer_than: timedelta) -> list[UUID]:
-    """Uploads whose ring was lost: QUEUED too long, or PROCESSING with a lease that ran out."""
+    """Uploads whose task was lost: QUEUED too long, or PROCESSING with a lease that ran out."""
     lost = Q(status=Upload.Status.QUEUED, queued_at__lt=Now() - queued_longer_than) | Q(
         status=Upload.Status.PROCESSING, lease_until__lt=Now(), attempt__lt=MAX_ATTEMPTS
     )

@@ -1,4 +1,4 @@
-"""The columns of a photo, made of what its file says."""
+"""The columns of a photo that follow from its file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from images.photofile import location
 from images.photofile.metadata import exif_fields
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from images.photofile.metadata.exif import Exif
     from images.photofile.rendering import Header, Rendered
 
@@ -23,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Finished:
-    """All that is known of a photo whose objects are in place."""
+    """What is known of a photo once its objects are stored."""
 
     header: Header
     sha256: str
     byte_size: int
     metadata: Exif
     renderings: list[Rendered]
-    keeps_original: bool
+    original: Path | None  # None where it cannot be kept
 
 
 def columns_of(finished: Finished, upload: Upload, image: Image) -> dict[str, Any]:

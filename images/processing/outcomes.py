@@ -1,255 +1,226 @@
-"""How the processing of an upload ends, and what each end removes and returns."""
+"""How the processing of an upload ends, and what each outcome makes of its objects and quota."""
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import (
-    transaction,
-)
+from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from images import deletions
-from images.models import KEEP_BYTES, Image, Upload, locks
-from images.photofile import location
-from images.processing import claims, versions
-from images.storage import lookup, object_keys
-from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
+from images.models import KEEP_BYTES, ONCE_PER_GROUP, Image, Upload, Variant, locks
+from images.processing import claims, columns, versions
+from images.storage import lookup
+from images.storage.objects import StorageUnavailable, photo_storage
 from images.uploads import queue, quota
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from images.photofile.rendering import BadPicture
 
 logger = logging.getLogger(__name__)
+Status, Failure = Upload.Status, Upload.Failure
 
 
-def restart(claim: claims.Claim) -> None:
-    """Give the claim back, and take away what was written, perhaps for its former group.
+class Stored(enum.Enum):
+    """What becomes of the objects that attempts stored for this version."""
 
-    Only what is still ours: a successor may have shown it since. The lock keeps the next worker
-    from writing the same keys meanwhile; where somebody else has it, that worker overwrites them.
-    Where quarantine is empty, what was written is what the next claim begins with.
+    KEEP = enum.auto()
+    REMOVE = enum.auto()
+    # Where quarantine is empty they may be the only bytes there are: of a photo that a restored
+    # database does not know to be done.
+    KEEP_LAST_COPY = enum.auto()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: Upload.Status
+    stored: Stored
+    returns_quota: bool
+    failure: str = ""
+    counts_attempt: bool = True
+
+    @property
+    def keeps_incoming(self) -> bool:
+        """Bytes of which something may still become stay, for somebody to look at or retry."""
+        return self.status == Status.QUEUED or self.failure in KEEP_BYTES
+
+
+def failed(failure: str) -> Outcome:
+    return Outcome(Status.FAILED, Stored.KEEP_LAST_COPY, returns_quota=True, failure=failure)
+
+
+DONE = Outcome(Status.DONE, Stored.KEEP, returns_quota=False)
+DUPLICATE = Outcome(Status.DUPLICATE, Stored.REMOVE, returns_quota=True)
+SUPERSEDED = Outcome(Status.DISCARDED, Stored.REMOVE, returns_quota=True)
+CRASHED = failed(Failure.CRASHED)
+ORIGINAL_MISSING = failed(Failure.ORIGINAL_MISSING)
+# A later claim tries again: for a fault that may be the photo's, or for a stale claim.
+RETRY = Outcome(Status.QUEUED, Stored.KEEP, returns_quota=False)
+RESTART = Outcome(Status.QUEUED, Stored.KEEP_LAST_COPY, returns_quota=False, counts_attempt=False)
+
+
+def end(claim: claims.Claim, outcome: Outcome) -> bool:
+    """Ends the claim. True if it was still ours. Raises StorageUnavailable, perhaps after it."""
+    stored = outcome.stored
+    if stored is Stored.KEEP_LAST_COPY:
+        is_elsewhere = lookup.is_stored(claim.upload.incoming_key)
+        stored = Stored.REMOVE if is_elsewhere else Stored.KEEP
+    with transaction.atomic():
+        is_ended = _close(claim, outcome, stored)
+    if is_ended and stored is Stored.REMOVE:
+        _remove_stored(claim.upload)
+    if is_ended and outcome is RESTART:
+        queue.enqueue(claim.upload.pk)
+    if is_ended and outcome is ORIGINAL_MISSING:
+        logger.error(
+            "original-missing: the bucket lost %s, whose arrival it had confirmed",
+            claim.upload.incoming_key,
+        )
+    return is_ended
+
+
+def of_bad_picture(upload: Upload, bad: BadPicture) -> Outcome:
+    """FAILED, unless an original that was verified before is there as well: then other bytes were
+    sent to quarantine since; they are removed, and the next claim takes the original."""
+    if lookup.is_stored(upload.incoming_key) and lookup.find_original(upload.version_keys):
+        photo_storage().delete_keys([upload.incoming_key])
+        return RESTART
+    return failed(bad.reason)
+
+
+def end_as_duplicate(claim: claims.Claim, existing: Image, *, sha256: str) -> None:
+    """PROCESSING -> DUPLICATE, as long as the existing photo has these bytes.
+
+    Raises ClaimLost, StaleClaim.
     """
+    image = claim.upload.image
+    with transaction.atomic():
+        # Locked: when its bytes are replaced or purged, this upload is there to inherit them.
+        photos = Image.objects.select_for_update().filter(group=image.group_id).ready()
+        if photos.filter(pk=existing.pk, sha256=sha256).first() is None:
+            raise claims.StaleClaim if claim.rows().exists() else claims.ClaimLost
+        is_ended = _close(claim, DUPLICATE, Stored.REMOVE, duplicate_of=existing, sha256=sha256)
+        if is_ended:
+            duplicates = versions.duplicates_of(image)
+            if image.uploads.filter(status=Status.DONE).exists():
+                duplicates = duplicates.filter(sha256=sha256)  # the others are of what it shows
+            duplicates.update(duplicate_of=existing)
+    if is_ended:
+        _remove_stored(claim.upload)
+
+
+def finish(claim: claims.Claim, finished: columns.Finished) -> None:
+    """PROCESSING -> DONE with all fields, in one transaction: from then on the photo shows this
+    version. DUPLICATE if another photo with these bytes was finished meanwhile.
+
+    Raises ClaimLost, StaleClaim, Superseded.
+    """
+    upload = claim.upload
     try:
-        with locks.objects_of(claim.upload.image_id):
-            is_last_copy = not is_in_quarantine(claim.upload)
-            with transaction.atomic():
-                is_ours = claims.release(claim)
-                written = (
-                    deletions.record_version(claim.upload) if is_ours and not is_last_copy else None
+        with transaction.atomic():
+            image = claims.current_image(claim, Image.objects.select_for_update())
+            if image.version > upload.version:
+                raise claims.Superseded
+            facts = {"sha256": finished.sha256, "filename": upload.filename}
+            if not _close(claim, DONE, Stored.KEEP, **facts):
+                raise claims.ClaimLost
+            if image.version:
+                quota.give_back(upload.image.uploads.get(version=image.version))
+            Image.objects.filter(pk=image.pk).update(
+                **columns.columns_of(finished, upload, image),
+                version=upload.version,
+                original_filename=upload.filename or image.original_filename,
+                original_dropped_at=None if finished.original else Now(),
+            )
+            Variant.objects.filter(image=upload.image_id, version=upload.version).delete()
+            Variant.objects.bulk_create(
+                Variant(
+                    image_id=upload.image_id,
+                    version=upload.version,
+                    name=rendered.name,
+                    key=upload.version_keys.variant(rendered.name),
+                    width=rendered.width,
+                    height=rendered.height,
+                    byte_size=rendered.byte_size,
+                    content_type=rendered.content_type,
                 )
-            if written is not None:
-                photo_storage().delete_keys(version_keys(claim.upload))
-                written.delete()
-    except locks.Busy:
-        claims.release(claim)
-    queue.enqueue(claim.upload.pk)
-
-
-def count_attempt(claim: claims.Claim) -> None:
-    """PROCESSING -> QUEUED with the attempt counted; after the last one -> FAILED(crashed)."""
-    if claim.attempt >= claims.MAX_ATTEMPTS:
-        end_upload(claim, Upload.Status.FAILED, failure=Upload.Failure.CRASHED)
-    else:
-        claim.rows().update(status=Upload.Status.QUEUED, lease_until=None, queued_at=Now())
+                for rendered in finished.renderings
+            )
+    except IntegrityError as error:
+        if ONCE_PER_GROUP not in str(error):
+            raise
+        existing = versions.find_duplicate(upload.image, finished.sha256)
+        if existing is None:
+            raise claims.StaleClaim from error
+        end_as_duplicate(claim, existing, sha256=finished.sha256)
 
 
 def fail_crashed() -> int:
-    """PROCESSING that ended in silence three times -> FAILED(crashed). How many there were."""
+    """PROCESSING whose last attempt ended in silence -> FAILED(crashed). How many there were."""
     rows = Upload.objects.filter(
-        status=Upload.Status.PROCESSING, lease_until__lt=Now(), attempt__gte=claims.MAX_ATTEMPTS
+        status=Status.PROCESSING, lease_until__lt=Now(), attempt__gte=claims.MAX_ATTEMPTS
     )
-    buried = 0
+    count = 0
     for upload in rows.select_related("image"):
         try:
-            buried += end_upload(
-                claims.claim_of(upload), Upload.Status.FAILED, failure=Upload.Failure.CRASHED
-            )
-        except StorageUnavailable as error:  # about this one, perhaps; the next sweep tries again
+            count += end(claims.claim_of(upload), CRASHED)
+        except StorageUnavailable as error:  # perhaps of this one only; the next sweep tries again
             logger.warning("The bucket refused crashed upload %s: %s", upload.pk, error)
-    return buried
+    return count
 
 
 def fail_missing(upload: Upload) -> bool:
     """QUEUED whose bytes are gone -> FAILED. True if this call made the move.
 
-    By a claim like any worker's, so that none works on it meanwhile. Raises StorageUnavailable.
+    It claims the upload like a worker, so that none works on it meanwhile. Raises
+    StorageUnavailable.
     """
     claim = claims.claim(upload)
     if claim is None:
         return False
     try:
         upload = claim.upload
-        if not (is_in_quarantine(upload) or lookup.find_stored(version_of(upload))):
-            return end_without_original(claim)
+        if not (lookup.is_stored(upload.incoming_key) or lookup.find_stored(upload.version_keys)):
+            return end(claim, ORIGINAL_MISSING)
     except StorageUnavailable:
         claims.release(claim)
         raise
     claims.release(claim)
-    queue.enqueue(claim.upload.pk)
+    queue.enqueue(upload.pk)
     return False
 
 
-def check_group(claim: claims.Claim, image: Image | None) -> Image:
-    """Raises ClaimLost, or Rearranged if it is no more what the objects are written for."""
-    if image is None:
-        raise claims.ClaimLost
-    written_for = claim.upload.image
-    if image.group_id != written_for.group_id:
-        raise claims.StaleClaim
-    if image.is_place_removed != written_for.is_place_removed:
-        raise claims.StaleClaim
-    return image
-
-
-def restore_lost_original(twin: Image, source: Path, *, sha256: str) -> None:
-    """A duplicate's bytes go, because its twin has them. That may be untrue: the store lost them,
-    or, after a restore, the bucket knows that the twin was replaced or purged. Then it gets them
-    from the duplicate.
-
-    Raises locks.Busy.
-    """
-    with locks.objects_of(twin.pk):
-        found = Image.objects.ready().filter(pk=twin.pk, sha256=sha256).first()
-        if found is None:
-            return  # gone or replaced meanwhile: to end as its duplicate will be refused
-        is_dropped = found.original_dropped_at and not found.is_original_lost
-        if is_dropped or _is_stored(found.original_key):
-            return
-        original = source
-        if found.is_place_removed:
-            edited = source.with_name("twin")
-            try:
-                original = edited if location.remove_location(source, edited) else source
-            except location.CannotRemoveLocation:
-                return
-        photo_storage().put_file(found.original_key, original, content_type=found.content_type)
-        deletions.delete_if_image_deleted(found, [found.original_key])
-        if found.is_original_lost:
-            # Matches nothing if the photo was moved or replaced meanwhile.
-            rows = Image.objects.filter(pk=found.pk, group=found.group_id, version=found.version)
-            rows = rows.filter(original_dropped_at=found.original_lost_at)
-            rows.update(original_dropped_at=None, original_lost_at=None, updated_at=Now())
-
-
-def end_as_duplicate(claim: claims.Claim, twin: Image, *, sha256: str) -> None:
-    """PROCESSING -> DUPLICATE, as long as the twin has these bytes.
-
-    Raises ClaimLost, Rearranged.
-    """
-    with transaction.atomic():
-        # Held: when these bytes are replaced or purged, this upload is there to inherit them.
-        twins = Image.objects.select_for_update().in_group(claim.upload.image.group).ready()
-        if twins.filter(pk=twin.pk, sha256=sha256).first() is None:
-            raise claims.StaleClaim if claim.rows().exists() else claims.ClaimLost
-        is_closed = _close(claim, Upload.Status.DUPLICATE, duplicate_of=twin, sha256=sha256)
-        if is_closed:
-            # Those that were to rest on this one rest on its twin.
-            image = claim.upload.image
-            resting = versions.duplicates_of(image)
-            if image.uploads.filter(status=Upload.Status.DONE).exists():
-                resting = resting.filter(sha256=sha256)  # the others rest on what it has
-            resting.update(duplicate_of=twin)
-    if is_closed:
-        _clear(claim)
-
-
-def end_as_bad(claim: claims.Claim, bad: BadPicture) -> None:
-    """PROCESSING -> FAILED, unless an original that was verified before is there as well: then
-    other bytes were sent to quarantine since, and the next claim takes the original."""
-    upload = claim.upload
-    if is_in_quarantine(upload) and lookup.find_original(version_of(upload)):
-        photo_storage().delete_keys([upload.incoming_key])
-        claims.release(claim)
-        queue.enqueue(upload.pk)
+def _close(claim: claims.Claim, outcome: Outcome, stored: Stored, **changes: Any) -> bool:
+    """The conditional UPDATE and its consequences, in the transaction around it. True if the
+    claim was still ours."""
+    if outcome.status == Status.QUEUED:
+        changes |= claims.QUEUED_AGAIN
+        if not outcome.counts_attempt:
+            changes["attempt"] = F("attempt") - 1
     else:
-        end_upload(claim, Upload.Status.FAILED, failure=bad.reason)
-
-
-def end_upload(
-    claim: claims.Claim,
-    status: Upload.Status,
-    *,
-    failure: str = "",
-) -> bool:
-    """PROCESSING -> FAILED or DISCARDED; quota returned; quarantine emptied.
-
-    Bytes of which something may still become stay, so that somebody can look, or retry. So does
-    what an earlier attempt stored where quarantine is empty: it may be the last copy, of a photo
-    that a restored database does not know to be done. True if it was still ours.
-    """
-    is_last_copy = status == Upload.Status.FAILED and not is_in_quarantine(claim.upload)
-    with transaction.atomic():
-        is_closed = _close(claim, status, is_last_copy=is_last_copy, failure=failure)
-    if is_closed and not is_last_copy:
-        _clear(claim)
-    return is_closed
-
-
-def end_without_original(claim: claims.Claim) -> bool:
-    """The store has lost what it had acknowledged: somebody has to hear of it."""
-    is_closed = end_upload(claim, Upload.Status.FAILED, failure=Upload.Failure.ORIGINAL_MISSING)
-    if is_closed:
-        logger.error(
-            "original-missing: the bucket lost %s, whose arrival it had confirmed",
-            claim.upload.incoming_key,
-        )
-    return is_closed
-
-
-def _close(
-    claim: claims.Claim, status: Upload.Status, *, is_last_copy: bool = False, **changes: Any
-) -> bool:
-    """To an end without a photo, in the transaction around it. True if it was still ours."""
-    closed = claim.rows().update(
-        status=status,
-        processing_ms=claim.elapsed_ms,
-        finished_at=Now(),
-        lease_until=None,
-        **changes,
-    )
-    if closed:
-        quota.give_back(claim.upload)
-        if not is_last_copy:
-            # An earlier attempt may have got that far.
-            deletions.record_version(
-                claim.upload, and_incoming=changes.get("failure") not in KEEP_BYTES
-            )
-    return bool(closed)
-
-
-def _clear(claim: claims.Claim) -> None:
-    """Remove what was noted of it, but for what is wanted again: a worker that was slow may come to
-    this after a retry. If it cannot be now, the sweeper does it."""
-    with contextlib.suppress(locks.Busy):
-        deletions.execute([claim.upload.image_id])
-
-
-def version_keys(upload: Upload) -> list[str]:
-    """Every key this upload may have written to, whatever its bytes turned out to be."""
-    return version_of(upload).all_keys()
-
-
-def version_of(upload: Upload) -> object_keys.Version:
-    return object_keys.Version(upload.image.group_id, upload.image_id, upload.version)
-
-
-def is_in_quarantine(upload: Upload) -> bool:
-    return _is_stored(upload.incoming_key)
-
-
-def _is_stored(key: str) -> bool:
-    try:
-        photo_storage().head(key)
-    except ObjectMissing:
+        changes |= {
+            "status": outcome.status,
+            "failure": outcome.failure,
+            "processing_ms": claim.elapsed_ms,
+            "finished_at": Now(),
+            "lease_until": None,
+        }
+    if not claim.rows().update(**changes):
         return False
+    if outcome.returns_quota:
+        quota.give_back(claim.upload)
+    if stored is Stored.REMOVE:
+        deletions.record_version(claim.upload, and_incoming=not outcome.keeps_incoming)
     return True
 
 
-def move(claim: claims.Claim, **changes: Any) -> None:
-    if not claim.rows().update(**changes):
-        raise claims.ClaimLost
+def _remove_stored(upload: Upload) -> None:
+    """Removes what was recorded, but for what is in use again: a slow worker may come to this after
+    a retry. If somebody else is at these objects, the sweeper removes them."""
+    with contextlib.suppress(locks.Busy):
+        deletions.execute([upload.image_id])

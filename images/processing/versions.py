@@ -1,5 +1,5 @@
-"""What becomes of bytes that are shown no more: duplicates that rest on them inherit them, then
-they go."""
+"""Photos with the same bytes, and versions that are shown no more: a duplicate inherits the bytes
+before they are removed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from images import deletions
 from images.models import Image, Upload, Variant, locks
-from images.storage import object_keys
+from images.photofile import location
+from images.storage import lookup, object_keys
 from images.storage.objects import ObjectMissing, photo_storage
 from images.uploads import queue, quota
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from uuid import UUID
 
     from images.models import UploadQuerySet
-
-from images.storage import lookup
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,100 @@ class InProcess(Exception):
     """A worker has the photo, or it was never finished: it has to wait, or to be retried."""
 
 
+# --- Duplicates -----------------------------------------------------------------------------
+
+
+def find_duplicate(image: Image, sha256: str) -> Image | None:
+    """Another photo of the group that shows these bytes."""
+    photos = Image.objects.filter(group=image.group_id).ready().filter(sha256=sha256)
+    return photos.exclude(pk=image.pk).only("pk").first()
+
+
+def duplicates_of(image: Image) -> UploadQuerySet:
+    """Uploads whose sender was told: your photo is here already, it is this one."""
+    return Upload.objects.filter(duplicate_of=image, status=Upload.Status.DUPLICATE)
+
+
+def restore_lost_original(image_id: UUID, source: Path, *, sha256: str) -> None:
+    """Gives a photo its original back from the file of a duplicate, before that is removed: the
+    store may have lost it, or, after a restore, have removed it as replaced or purged.
+
+    Raises locks.Busy.
+    """
+    with locks.objects_of(image_id):
+        found = Image.objects.ready().filter(pk=image_id, sha256=sha256).first()
+        if found is None:
+            return  # gone or replaced meanwhile: the end as its duplicate will be refused
+        is_dropped = found.original_dropped_at and not found.is_original_lost
+        if is_dropped or lookup.is_stored(found.original_key):
+            return
+        original = source
+        if found.is_place_removed:
+            edited = source.with_name("edited")
+            try:
+                original = edited if location.remove_location(source, edited) else source
+            except location.CannotRemoveLocation:
+                return
+        photo_storage().put_file(found.original_key, original, content_type=found.content_type)
+        deletions.delete_if_image_deleted(found, [found.original_key])
+        if found.is_original_lost:
+            # Matches nothing if the photo was moved or replaced meanwhile.
+            rows = Image.objects.filter(pk=found.pk, group=found.group_id, version=found.version)
+            rows = rows.filter(original_dropped_at=found.original_lost_at)
+            rows.update(original_dropped_at=None, original_lost_at=None, updated_at=Now())
+
+
+def promote_duplicate(image: Image, successors: UploadQuerySet, *, version: int) -> None:
+    """Queues the oldest of these duplicates with a copy of the version's bytes; the others become
+    duplicates of its photo. The copy comes first, so that a crash loses nothing.
+
+    Raises StorageUnavailable.
+    """
+    # A trashed photo inherits only if no other does.
+    successor = (
+        successors.select_related("image__invitation")
+        .order_by(F("image__trashed_at").asc(nulls_first=True), "created_at", "id")
+        .first()
+    )
+    if successor is None:
+        return
+    if not _copy_stored(image.version_keys(version), successor.incoming_key):
+        logger.error("Photo %s has no bytes left for its duplicate %s", image.pk, successor.pk)
+        return
+    with transaction.atomic():
+        won = successors.filter(pk=successor.pk).update(
+            status=Upload.Status.QUEUED,
+            duplicate_of=None,
+            sha256="",
+            attempt=0,
+            queued_at=Now(),
+            finished_at=None,
+        )
+        if not won:
+            return
+        successors.update(duplicate_of=successor.image)
+        if successor.image.invitation is not None:
+            # Its uploader was told "already here": a full link must not make that untrue.
+            quota.reserve_regardless(successor)
+        transaction.on_commit(partial(queue.enqueue, successor.pk))
+
+
+def _copy_stored(version: object_keys.Version, target: str) -> bool:
+    key = lookup.find_stored(version)
+    if key is None:
+        return False
+    try:
+        photo_storage().copy(key, target)
+    except ObjectMissing:
+        return False
+    return True
+
+
+# --- Old versions ---------------------------------------------------------------------------
+
+
 def purge_old_versions(image_id: UUID) -> None:
-    """Remove the versions a photo had before the one it shows. Safe to call twice.
+    """Removes the versions a photo had before the one it shows. Safe to call twice.
 
     The old variants' rows are the record of what is still to be removed: they go last.
     Raises locks.Busy, StorageUnavailable.
@@ -47,25 +140,9 @@ def purge_old_versions(image_id: UUID) -> None:
             old.filter(version=number).delete()
 
 
-def ids_with_old_versions(limit: int) -> list[UUID]:
-    """Photos with something left of an older version; last those of which the store refused it."""
-    replaced = Upload.objects.filter(version__gt=1, status=Upload.Status.DONE)
-    old = Variant.objects.filter(
-        image__in=replaced.values("image"), version__lt=F("image__version")
-    )
-    photos = Image.objects.filter(pk__in=old.values("image"))
-    first = F("last_checked_at").asc(nulls_first=True)
-    return list(photos.order_by(first, "pk").values_list("pk", flat=True)[:limit])
-
-
-def duplicates_of(image: Image) -> UploadQuerySet:
-    """Uploads that were told: your photo is here already, it is this one."""
-    return Upload.objects.filter(duplicate_of=image, status=Upload.Status.DUPLICATE)
-
-
 def _duplicates_of_version(image: Image, number: int) -> UploadQuerySet:
-    """All but those whose bytes a later version still has. Not simply those of the same bytes: who
-    rests on an heir of a rendering was told of the original's."""
+    """All duplicates but those whose bytes a later version still has. A version that was made from
+    a rendering has another hash than its duplicates, which carry that of the lost original."""
     later = image.uploads.filter(
         status=Upload.Status.DONE, version__gt=number, version__lte=image.version
     )
@@ -73,46 +150,12 @@ def _duplicates_of_version(image: Image, number: int) -> UploadQuerySet:
     return duplicates_of(image).exclude(sha256__in=kept)
 
 
-def promote_duplicate(image: Image, heirs: UploadQuerySet, *, version: int) -> None:
-    """Give the bytes of a version to the oldest of these duplicates, which is queued with them;
-    the others rest on its photo from now on. Copied first, so that a crash costs nothing.
-
-    Raises StorageUnavailable.
-    """
-    # What somebody trashed inherits only if nobody else does.
-    scanning = heirs.select_related("image__invitation").order_by(
-        F("image__trashed_at").asc(nulls_first=True), "created_at", "id"
+def ids_with_old_versions(limit: int) -> list[UUID]:
+    """Photos that still have objects of older versions; those the store refused come last."""
+    replaced = Upload.objects.filter(version__gt=1, status=Upload.Status.DONE)
+    old = Variant.objects.filter(
+        image__in=replaced.values("image"), version__lt=F("image__version")
     )
-    heir = scanning.first()
-    if heir is None:
-        return
-    if not _copy_stored(image.version_keys(version), heir.incoming_key):
-        logger.error("Photo %s has no bytes left for its duplicate %s", image.pk, heir.pk)
-        return
-    with transaction.atomic():
-        won = heirs.filter(pk=heir.pk).update(
-            status=Upload.Status.QUEUED,
-            duplicate_of=None,
-            sha256="",
-            attempt=0,
-            queued_at=Now(),
-            finished_at=None,
-        )
-        if not won:
-            return
-        heirs.update(duplicate_of=heir.image)
-        if heir.image.invitation is not None:
-            # It was told "already here": a full link must not make that untrue.
-            quota.reserve_regardless(heir)
-        transaction.on_commit(partial(queue.enqueue, heir.pk))
-
-
-def _copy_stored(version: object_keys.Version, target: str) -> bool:
-    key = lookup.find_stored(version)
-    if key is None:
-        return False
-    try:
-        photo_storage().copy(key, target)
-    except ObjectMissing:
-        return False
-    return True
+    photos = Image.objects.filter(pk__in=old.values("image"))
+    first = F("last_checked_at").asc(nulls_first=True)
+    return list(photos.order_by(first, "pk").values_list("pk", flat=True)[:limit])

@@ -7,7 +7,8 @@ import pytest
 
 from images.lifecycle import forget_location
 from images.models import Image
-from images.processing import outcomes, work
+from images.processing import work
+from images.storage import lookup
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
 from images.tests.test_reconcile import reconcile
@@ -71,7 +72,7 @@ def test_while_an_original_that_was_found_forgets_its_place(
 def test_while_a_duplicate_gives_its_original_back(photo, bucket, group, deleted_before):
     bucket.delete_keys([photo.original_key])
     upload = Guest(InvitationFactory(group=group)).send(DATA)
-    deleted_before(outcomes, "_is_stored")
+    deleted_before(lookup, "is_stored")
     work.process(upload)
     assert not [found for found in bucket.list_keys(f"{group.pk}/") if str(photo.pk) in found.key]
     work.process(upload)

@@ -170,7 +170,7 @@ def test_what_a_first_try_wrote_of_a_photo_that_failed_goes_later(cleo, bucket, 
     upload = cleo.send(drawn_pictures.jpeg())
     claim = claims.claim(upload)
     assert claim is not None
-    bucket.copy(upload.incoming_key, outcomes.version_keys(upload)[-1])
+    bucket.copy(upload.incoming_key, upload.version_keys.all_keys()[-1])
     Upload.objects.update(attempt=3, lease_until=F("lease_until") - timedelta(minutes=1))
     stores = settings.STORAGES
     settings.STORAGES = pointed_at(stores, NOWHERE)
@@ -231,7 +231,7 @@ def test_what_a_dead_worker_wrote_after_the_deletion_goes_as_well(cleo, group, b
         raise Killed
 
     monkeypatch.setattr(bucket, "put_files", delete_and_put)
-    monkeypatch.setattr(work, "_finish", die)
+    monkeypatch.setattr(outcomes, "finish", die)
     with pytest.raises(Killed):
         work.process(upload)
     assert len(kept(bucket)) == 6

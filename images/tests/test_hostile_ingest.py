@@ -265,7 +265,7 @@ def test_mutated_metadata_always_fits_its_row(cleo, caplog, tmp_path):
         else:
             path.write_bytes(webp[:12] + _mutated(chance, webp[12:]))
             read = exif.read(path)
-        finished = columns.Finished(header, "0" * 64, 1, read, [], keeps_original=True)
+        finished = columns.Finished(header, "0" * 64, 1, read, [], original=None)
         values = columns.exif_columns(finished, uploaded_at=image.created_at)
         assert rows.update(**values) == 1
         assert not caplog.records

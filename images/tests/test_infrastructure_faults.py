@@ -153,18 +153,18 @@ def test_a_database_that_is_away_for_a_while_costs_no_attempt(cleo, monkeypatch)
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_goes_away_before_a_bad_pictures_end_costs_no_attempt(cleo, monkeypatch):
     upload = cleo.send(drawn_pictures.jpeg()[:2000])
-    end = outcomes.end_upload
+    end = outcomes.end
 
     def lose_the_database_and_end(*args, **kwargs):
         _end_all_sessions()
         return end(*args, **kwargs)
 
-    monkeypatch.setattr(outcomes, "end_upload", lose_the_database_and_end)
+    monkeypatch.setattr(outcomes, "end", lose_the_database_and_end)
     with pytest.raises(OperationalError):
         work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)
-    monkeypatch.setattr(outcomes, "end_upload", end)
+    monkeypatch.setattr(outcomes, "end", end)
     work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.failure) == ("failed", "damaged")
@@ -195,7 +195,7 @@ def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
 ):
     """The connection dies around COMMIT, and nobody knows on which side of it."""
     upload = cleo.send(drawn_pictures.jpeg())
-    finish = work._finish
+    finish = outcomes.finish
 
     def finish_and_hear_nothing(*args):
         if is_committed:
@@ -203,13 +203,13 @@ def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
         _end_all_sessions()
         Image.objects.exists()  # raises OperationalError
 
-    monkeypatch.setattr(work, "_finish", finish_and_hear_nothing)
+    monkeypatch.setattr(outcomes, "finish", finish_and_hear_nothing)
     with pytest.raises(OperationalError):
         work.process(upload)
     upload.refresh_from_db()
     assert upload.status == ("done" if is_committed else "queued")
 
-    monkeypatch.setattr(work, "_finish", finish)
+    monkeypatch.setattr(outcomes, "finish", finish)
     work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("done", 1)

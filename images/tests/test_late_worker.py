@@ -12,7 +12,7 @@ from images.lifecycle import forget_location, trash
 from images.models import Image, Upload, locks
 from images.photofile import rendering
 from images.photofile.metadata import exif
-from images.processing import claims, work
+from images.processing import claims, outcomes, work
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
 from images.tests.test_infrastructure_faults import dsn
@@ -29,16 +29,16 @@ def overtaken(upload: Upload) -> None:
     assert Upload.objects.get(pk=upload.pk).status == "done"
 
 
-def just_before(monkeypatch, name: str, happens) -> None:
+def just_before(monkeypatch, module, name: str, happens) -> None:
     """Once, when the first worker is about to call this."""
-    real = getattr(work, name)
+    real = getattr(module, name)
 
     def late(*args, **kwargs):
-        monkeypatch.setattr(work, name, real)
+        monkeypatch.setattr(module, name, real)
         happens()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(work, name, late)
+    monkeypatch.setattr(module, name, late)
 
 
 def kept_of(bucket, image: Image) -> set[str]:
@@ -53,7 +53,7 @@ def test_a_late_worker_removes_nothing_of_a_photo_changed_since(cleo, bucket, mo
         overtaken(upload)
         forget_location.forget(upload.image_id)
 
-    just_before(monkeypatch, "_finish", happens)
+    just_before(monkeypatch, outcomes, "finish", happens)
     work.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
@@ -69,7 +69,7 @@ def test_a_late_worker_whose_twin_went_removes_nothing(cleo, group, bucket, monk
         trash.put(twin, by="")
         overtaken(upload)
 
-    just_before(monkeypatch, "_end_as_duplicate", happens)
+    just_before(monkeypatch, outcomes, "end_as_duplicate", happens)
     work.process(upload)
     image = Image.objects.with_status().get(pk=upload.image_id)
     assert image.status == "done"
@@ -84,7 +84,7 @@ def test_a_late_worker_brings_no_forgotten_place_back(cleo, bucket, monkeypatch,
         overtaken(upload)
         assert forget_location.forget(upload.image_id) == forget_location.Original.EDITED
 
-    just_before(monkeypatch, "_store", happens)
+    just_before(monkeypatch, work, "_store", happens)
     work.process(upload)
     image = Image.objects.with_status().get()
     assert image.status == "done"
@@ -121,7 +121,7 @@ def test_a_late_worker_clears_nothing_of_a_photo_tried_again(
         work.process(upload)
 
     with pytest.MonkeyPatch.context() as patch:
-        just_before(patch, "_clear", happens)
+        just_before(patch, outcomes, "_remove_stored", happens)
         real = rendering.render
         patch.setattr(
             rendering, "render", lambda *_, **__: patch.setattr(rendering, "render", real)
@@ -147,7 +147,7 @@ def test_a_late_worker_clears_nothing_that_a_duplicate_inherited(
         if is_processed:
             work.process(upload)
 
-    just_before(monkeypatch, "_clear", happens)
+    just_before(monkeypatch, outcomes, "_remove_stored", happens)
     work.process(upload)
     work.process(upload)
     image = Image.objects.with_status().get()
@@ -163,6 +163,6 @@ def test_a_late_worker_writes_nothing_again(cleo, bucket, monkeypatch):
         overtaken(upload)
         bucket.delete_keys(kept_of(bucket, upload.image))
 
-    just_before(monkeypatch, "_store", happens)
+    just_before(monkeypatch, work, "_store", happens)
     work.process(upload)
     assert kept_of(bucket, upload.image) == set()

@@ -17,8 +17,9 @@ from django.utils import timezone
 from images import tasks
 from images.models import Image, Upload, Variant
 from images.photofile import rendering
+from images.photofile.metadata import exif
 from images.photofile.rendering import verify
-from images.processing import claims, outcomes, work
+from images.processing import claims, columns, outcomes, work
 from images.tests import drawn_exif, drawn_pictures
 from images.tests.guest_client import Guest, get
 from invitations.models import Invitation
@@ -281,7 +282,7 @@ def test_an_upload_that_ends_without_a_photo_leaves_nothing_at_the_final_keys(cl
         claim = claims.claim(upload)
         source = bucket_file(bucket, upload)
         header = rendering.inspect(source)
-        work._store(claim, source, header=header, renderings=[])
+        work._store(claim, columns.Finished(header, "", 1, exif.Exif(), [], source))
         Upload.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert len(list(bucket.list_keys(""))) == 2
     outcomes.fail_crashed()

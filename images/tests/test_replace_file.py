@@ -370,15 +370,15 @@ def test_a_full_link_does_not_make_its_receipt_untrue(host, image, doras_guest):
 def test_a_twin_that_was_replaced_meanwhile_is_no_twin(host, image, doras_guest, monkeypatch):
     """The duplicate is found, and its twin goes before it is written down."""
     upload = doras_guest.send(old())
-    done_twin = work._done_twin
+    done_twin = versions.find_duplicate
 
     def find_then_replace(*args):
         found = done_twin(*args)
-        monkeypatch.setattr(work, "_done_twin", done_twin)
+        monkeypatch.setattr(versions, "find_duplicate", done_twin)
         Image.objects.filter(pk=image.pk).update(sha256="f" * 64)
         return found
 
-    monkeypatch.setattr(work, "_done_twin", find_then_replace)
+    monkeypatch.setattr(versions, "find_duplicate", find_then_replace)
     work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)

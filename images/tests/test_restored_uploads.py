@@ -13,7 +13,7 @@ from groups.tests.factories import GroupFactory
 from images import deletions, tasks
 from images.lifecycle import editing, sweeper, trash
 from images.models import Image, PendingDeletion, Upload, Variant
-from images.processing import work
+from images.processing import versions, work
 from images.storage.objects import ObjectMissing
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest, described, put
@@ -218,7 +218,7 @@ def test_a_duplicate_that_had_inherited_its_bytes_is_done(photo, whole, bucket, 
     assert other.status == "done"
 
     as_dumped(other, "duplicate", sha256=photo.sha256)
-    del row["words"]
+    del row["search_vector"]
     Image.objects.create(**row | {"trashed_at": None, "updated_at": photo.updated_at})
     Upload.objects.create(**upload)
     Variant.objects.bulk_create(Variant(**one) for one in variants)
@@ -254,7 +254,7 @@ def test_so_it_does_to_one_whose_original_was_noted_as_lost(photo, whole, bucket
 
 @pytest.mark.parametrize("change", ["purged", "replaced"])
 def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkeypatch, change):
-    find_twin = work._done_twin
+    find_twin = versions.find_duplicate
 
     def find_and_change(*args):
         twin = find_twin(*args)
@@ -262,12 +262,12 @@ def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkey
             Image.objects.filter(pk=photo.pk).delete()
         else:
             Image.objects.filter(pk=photo.pk).update(sha256="0" * 64)
-        monkeypatch.setattr(work, "_done_twin", find_twin)
+        monkeypatch.setattr(versions, "find_duplicate", find_twin)
         return twin
 
     bucket.delete_keys([photo.original_key])
     upload = Guest(InvitationFactory(group=group)).send(DATA)
-    monkeypatch.setattr(work, "_done_twin", find_and_change)
+    monkeypatch.setattr(versions, "find_duplicate", find_and_change)
     work.process(upload)
     upload.refresh_from_db()
     assert (upload.status, upload.attempt) == ("queued", 0)

@@ -73,7 +73,7 @@ def test_a_claim_from_before_closes_nothing_of_the_new_one(cleo, address, crashe
     assert successor.attempt == 1
     for late in round_before:
         assert claims.release(late) is False
-        assert outcomes.end_upload(late, Upload.Status.FAILED, failure="damaged") is False
+        assert outcomes.end(late, outcomes.failed("damaged")) is False
         with pytest.raises(claims.ClaimLost):
             work._work(late)
     assert bucket.head(crashed.incoming_key)
