@@ -76,7 +76,9 @@ def test_the_walk_ends_where_the_photo_failed(walk):
 
 
 SETTINGS = set(
-    re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', (PROJECT / "bandpics" / "settings.py").read_text())
+    re.findall(
+        r'env\.\w+\(\s*"([A-Z0-9_]+)"', (PROJECT / "bandpics/settings/__init__.py").read_text()
+    )
 )
 
 

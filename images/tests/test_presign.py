@@ -10,7 +10,7 @@ import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from bandpics.settings import http_origin
+from bandpics.settings.parsers import http_origin
 from images.storage.presign import Credentials, Signer, attachment
 
 AT = datetime(2026, 6, 21, 19, 30, tzinfo=UTC)

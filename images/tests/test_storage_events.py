@@ -260,7 +260,7 @@ def test_browser_and_store_at_once_are_one_job(cleo, arrived):
 def test_a_secret_that_is_none_stops_the_start(secret):
     from environs import ValidationError
 
-    from bandpics.settings import webhook_secret
+    from bandpics.settings.parsers import webhook_secret
 
     with pytest.raises(ValidationError):
         webhook_secret(secret)
