@@ -1,20 +1,20 @@
-"""What rendering a photo costs in cpu time and memory.
+"""Measures the cpu time and memory that rendering a photo takes.
 
-The yardstick L is the floor in C for the same photo: libjpeg-turbo, called directly, decodes it at
-half size and encodes four sizes, without resizing, reading EXIF, writing or proving anything. Sizes
-added later count for us alone, so that ratios can be compared with former ones.
-Cases run in turns, A B C A B C, so that a busy machine slows all of them alike.
+The yardstick L is the least work in C for the same photo: libjpeg-turbo decodes it at half size
+and encodes four sizes, without resizing, reading EXIF, writing or checking anything. Variants added
+later are not in L, so that ratios can be compared with earlier ones. Cases run in turns, A B C A B
+C, so that a busy machine slows all of them alike.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,6 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from bandpics.benchmarks import sharp
 from images.photofile import rendering, variants
 from images.photofile.metadata import exif
 from images.tests import drawn_pictures, drawn_profiles
@@ -39,28 +38,26 @@ CAMERA: dict[str, Any] = {
     "iso": 100,
     "lens": "Lens 4.25mm",
 }
-
-
 FLOOR = (variants.FULLSIZE, variants.MEDIUM, variants.THUMB, variants.SMALL)
 
 
 @dataclass
 class Case:
     name: str
-    run: Callable[[], float | None]  # may tell the cpu milliseconds it took elsewhere
-    yardstick: str | None = None  # the case it is held against
+    run: Callable[[], None]
+    yardstick: str | None = None  # the case it is compared with
     target: float | None = None
 
 
 def render(path: Path, into: Path) -> None:
-    """All that the worker does with a photo between download and upload."""
+    """Does what the worker does with a photo between download and upload."""
     header = rendering.inspect(path)
     exif.read(path)
     rendering.render(path, header=header, into=into)
 
 
 def yardstick(data: bytes) -> Callable[[], None]:
-    """Decode at half size and encode the sizes of the floor, in C."""
+    """Returns a function that decodes at half size and encodes the sizes of L, in C."""
     with Image.open(io.BytesIO(data)) as image:
         picture = image.convert("RGB")
     largest, *smaller = FLOOR
@@ -85,7 +82,7 @@ def yardstick(data: bytes) -> Callable[[], None]:
 
 
 def shrinking(width: int, height: int) -> list[Case]:
-    """2016 to 800 pixels: the second library must earn its place."""
+    """Compares Pillow with cykooz.resizer, from 2016 to 800 pixels."""
     source = drawn_pictures.detailed(width=width, height=height)
     size = rendering.target_size(source.size, variants.MEDIUM)
     lanczos = cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
@@ -107,15 +104,14 @@ def shrinking(width: int, height: int) -> list[Case]:
 
 
 def measure(cases: list[Case], rounds: int) -> dict[str, float]:
-    """The median cpu milliseconds of each case, all threads counted."""
+    """Returns the median cpu milliseconds of each case, all threads counted."""
     times: dict[str, list[float]] = {case.name: [] for case in cases}
     for round_ in range(rounds + 1):
         for case in cases:
             started = time.process_time()
-            elsewhere = case.run()
+            case.run()
             if round_:  # the first warms caches
-                here = (time.process_time() - started) * 1000
-                times[case.name].append(here if elsewhere is None else elsewhere)
+                times[case.name].append((time.process_time() - started) * 1000)
     return {name: median(values) for name, values in times.items()}
 
 
@@ -137,14 +133,14 @@ print(kilobytes("VmHWM:") - before)
 
 
 def peak_growth(path: Path, small: Path, into: Path) -> float:
-    """MiB by which the memory of a fresh process grows at most, once everything is imported."""
+    """Returns the most MiB by which a fresh process grows after its imports."""
     command = [sys.executable, "-c", MEMORY, str(small), str(path), str(into)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(answer.stdout) / 1024
 
 
 def photos() -> dict[str, bytes]:
-    """Of each format, by a name that begins with its megapixels."""
+    """Returns a photo of each format, by a name that starts with its megapixels."""
     twelve = drawn_pictures.detailed(width=4032, height=3024, seed=1)
     twenty_four = drawn_pictures.detailed(width=6000, height=4000, seed=2)
     p3 = drawn_profiles.display_p3()
@@ -168,14 +164,13 @@ TARGETS = {"12 MP JPEG": 1.5, "12 MP JPEG, P3": 2.2, "24 MP JPEG": 1.7}
 GROWTH_TARGETS_MIB = {"12 MP JPEG": 60, "12 MP JPEG, P3": 60, "12 MP HEIC": 170}
 
 
-def main(*, rounds: int = 9, beside_sharp: bool = False) -> None:
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+def main(*, rounds: int = 9) -> None:
+    with tempfile.TemporaryDirectory() as folder:
         into = Path(folder)
         files = photos()
-        paths = {}
-        for index, (name, data) in enumerate(files.items()):
-            paths[name] = into / f"original-{index}"
-            paths[name].write_bytes(data)
+        paths = {name: into / f"original-{index}" for index, name in enumerate(files)}
+        for name, path in paths.items():
+            path.write_bytes(files[name])
         small = into / "small"
         small.write_bytes(
             drawn_pictures.jpeg(width=300, height=200, icc=drawn_profiles.display_p3())
@@ -186,8 +181,8 @@ def main(*, rounds: int = 9, beside_sharp: bool = False) -> None:
             *(
                 Case(
                     name,
-                    lambda path=path: render(path, into),  # type: ignore[misc]
-                    yardstick_of(name),
+                    partial(render, path, into),
+                    "L 24" if name.startswith("24") else "L 12",
                     TARGETS.get(name),
                 )
                 for name, path in paths.items()
@@ -195,49 +190,16 @@ def main(*, rounds: int = 9, beside_sharp: bool = False) -> None:
             *shrinking(2016, 1512),
         ]
         growths = {name: peak_growth(path, small, into) for name, path in paths.items()}
-        remarks = ["sharp is not measured: make bench ARGS='pixels sharp' gets it by npm."]
-        if beside_sharp:
-            try:
-                installed = sharp.install(into / "sharp")
-                remarks = []
-                for name, path in paths.items():
-                    growth = sharp_case(stack, installed, path, small, into)
-                    if isinstance(growth, str):
-                        remarks.append(f"sharp, {name}: {growth}")
-                        continue
-                    case, growths[f"   … by sharp, {name}"] = growth
-                    cases.append(Case(f"   … by sharp, {name}", case, yardstick_of(name)))
-            except sharp.NotInstalled as error:
-                remarks = [f"sharp is not measured: {error}"]
         medians = measure(cases, rounds)
-        print(f"{'median of ' + str(rounds):36} {'cpu ms':>8} {'ratio':>7} {'target':>7}", end="")
-        print(f" {'file kB':>8} {'peak MiB':>9} {'target':>7}")
-        for case_ in cases:
-            ratio = (
-                f"{medians[case_.name] / medians[case_.yardstick]:.2f}" if case_.yardstick else ""
-            )
-            target = f"{case_.target:.1f}" if case_.target else ""
-            line = f"{case_.name:36} {medians[case_.name]:8.1f} {ratio:>7} {target:>7}"
-            if case_.name in growths:
-                size = f"{len(files[case_.name]) // 1024}" if case_.name in files else ""
-                line += f" {size:>8} {growths[case_.name]:9.0f}"
-                line += f" {GROWTH_TARGETS_MIB.get(case_.name, ''):>7}"
-            print(line)
-        for remark in remarks:
-            print(remark)
-
-
-def yardstick_of(name: str) -> str:
-    return "L 24" if name.startswith("24") else "L 12"
-
-
-def sharp_case(
-    stack: contextlib.ExitStack, installed: Path, path: Path, small: Path, into: Path
-) -> tuple[Callable[[], float], float] | str:
-    """How to run it, and the MiB it grows by; or what sharp says where it cannot."""
-    process = stack.enter_context(sharp.Sharp(installed, into))
-    process.render(small)
-    answer = process.render(path)
-    if "error" in answer:
-        return str(answer["error"])
-    return lambda: float(process.render(path)["ms"]), float(answer["grown"])
+    print(f"{'median of ' + str(rounds):36} {'cpu ms':>8} {'ratio':>7} {'target':>7}", end="")
+    print(f" {'file kB':>8} {'peak MiB':>9} {'target':>7}")
+    for case in cases:
+        cost = medians[case.name]
+        ratio = f"{cost / medians[case.yardstick]:.2f}" if case.yardstick else ""
+        target = f"{case.target:.1f}" if case.target else ""
+        line = f"{case.name:36} {cost:8.1f} {ratio:>7} {target:>7}"
+        if case.name in growths:
+            growth_target = GROWTH_TARGETS_MIB.get(case.name, "")
+            line += f" {len(files[case.name]) // 1024:>8} {growths[case.name]:9.0f}"
+            line += f" {growth_target:>7}"
+        print(line)

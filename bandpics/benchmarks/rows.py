@@ -1,4 +1,4 @@
-"""Teams and photos to measure with, made by the database itself."""
+"""Makes the teams and photos that the API benchmark asks for, by INSERT … SELECT."""
 
 from __future__ import annotations
 
@@ -16,11 +16,43 @@ from images.models import Image, Upload, Variant
 from images.photofile import variants
 from invitations.models import Invitation
 
-RAW_BYTES = 3000  # of EXIF, maker note aside: what a phone writes
+RAW_BYTES = 3000  # what a phone writes as EXIF, without the maker note
+TAKEN_AT = datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
+PHOTO: dict[str, Any] = {
+    "sender": "user:1",
+    "uploader_name": "Anna",
+    "version": 1,
+    "original_filename": "IMG_0001.jpg",
+    "content_type": "image/jpeg",
+    "byte_size": 3_456_789,
+    "sha256": "0" * 64,
+    "width": 4032,
+    "height": 3024,
+    "sort_at": TAKEN_AT,
+    "utc_offset_minutes": 120,
+    "taken_at": TAKEN_AT,
+    "taken_at_local": datetime(2026, 6, 21, 21, 30, tzinfo=UTC),
+    "latitude": 48.2082,
+    "longitude": 16.3738,
+    "altitude": 171.0,
+    "gps_source": "exif",
+    "camera_make": "Apple",
+    "camera_model": "iPhone 13 Pro Max",
+    "lens_model": "iPhone 13 Pro Max back triple camera 5.7mm f/1.5",
+    "software": "17.5",
+    "iso": 100,
+    "focal_length": 5.7,
+    "aperture": 1.5,
+    "exposure_time": 0.01,
+    "orientation": 6,
+    "exif_version": "0232",
+    "exif": {f"Tag{n}": f"{n * 7919:x}" * 5 for n in range(RAW_BYTES // 32)},
+    "caption": "On stage",
+}
 
 
 def fill(*, small: int, large: int) -> dict[str, Any]:
-    """Sessions of a member of each group, and a link to the small one."""
+    """Makes a small and a large group; returns a session for each and an upload token."""
     call_command("migrate", verbosity=0)
     groups = {}
     for name, count in (("small", small), ("large", large)):
@@ -31,7 +63,7 @@ def fill(*, small: int, large: int) -> dict[str, Any]:
         _add_photos(groups[name], count)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
-    # Apart from both, or it would fill their lists while we measure.
+    # A third group takes the announced uploads, so that the lists of the others stay as they are.
     other = Group.objects.create(team=Team.objects.create(name="Others"), name="To announce to")
     link = Invitation.objects.create(
         group=other, kind=Invitation.Kind.PERSONAL, email="c@d.example"
@@ -47,63 +79,8 @@ def _session(email: str) -> str:
 
 
 def _add_photos(group: Group, count: int) -> None:
-    """One like any other, copied: four a minute, of one camera, somewhere in Vienna."""
-    template = Image(
-        group=group,
-        sender="user:1",
-        uploader_name="Anna",
-        version=1,
-        original_filename="IMG_0001.jpg",
-        content_type="image/jpeg",
-        byte_size=3_456_789,
-        sha256="0" * 64,
-        width=4032,
-        height=3024,
-        sort_at=datetime(2026, 6, 21, 19, 30, tzinfo=UTC),
-        utc_offset_minutes=120,
-        taken_at=datetime(2026, 6, 21, 19, 30, tzinfo=UTC),
-        taken_at_local=datetime(2026, 6, 21, 21, 30, tzinfo=UTC),
-        latitude=48.2082,
-        longitude=16.3738,
-        altitude=171.0,
-        gps_source="exif",
-        camera_make="Apple",
-        camera_model="iPhone 13 Pro Max",
-        lens_model="iPhone 13 Pro Max back triple camera 5.7mm f/1.5",
-        software="17.5",
-        iso=100,
-        focal_length=5.7,
-        aperture=1.5,
-        exposure_time=0.01,
-        orientation=6,
-        exif_version="0232",
-        exif={f"Tag{n}": f"{n * 7919:x}" * 5 for n in range(RAW_BYTES // 32)},
-        description="",
-        caption="On stage",
-    )
-    template.save()
-    upload = Upload(
-        id=template.pk,
-        image=template,
-        sender=template.sender,
-        status=Upload.Status.DONE,
-        declared_content_type=template.content_type,
-        declared_byte_size=3_456_789,
-        processing_ms=412,
-        finished_at=template.taken_at,
-    )
-    upload.save()
-    for spec in variants.ALL:
-        Variant.objects.create(
-            image=template,
-            version=1,
-            name=spec.name,
-            key=f"{group.pk}/{spec.name}/{template.pk}-1.jpg",
-            width=spec.max_edge,
-            height=spec.max_edge * 3 // 4,
-            byte_size=123_456,
-            content_type="image/jpeg",
-        )
+    """Copies one photo: four a minute, all by the same camera in Vienna."""
+    template = _photo(group)
     _copy(
         Image,
         f"generate_series(1, {count - 1}) n WHERE template.id = '{template.pk}'",
@@ -126,8 +103,34 @@ def _add_photos(group: Group, count: int) -> None:
     )
 
 
+def _photo(group: Group) -> Image:
+    photo = Image.objects.create(group=group, **PHOTO)
+    Upload.objects.create(
+        id=photo.pk,
+        image=photo,
+        sender=photo.sender,
+        status=Upload.Status.DONE,
+        declared_content_type=photo.content_type,
+        declared_byte_size=3_456_789,
+        processing_ms=412,
+        finished_at=photo.taken_at,
+    )
+    for spec in variants.ALL:
+        Variant.objects.create(
+            image=photo,
+            version=1,
+            name=spec.name,
+            key=f"{group.pk}/{spec.name}/{photo.pk}-1.jpg",
+            width=spec.max_edge,
+            height=spec.max_edge * 3 // 4,
+            byte_size=123_456,
+            content_type="image/jpeg",
+        )
+    return photo
+
+
 def _copy(model: type[Model], source: str, **columns: str) -> None:
-    """Rows like those there, with some columns anew."""
+    """Inserts copies of rows, with some columns replaced."""
     fields = [
         field
         for field in model._meta.concrete_fields
@@ -138,6 +141,6 @@ def _copy(model: type[Model], source: str, **columns: str) -> None:
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} ({', '.join(names)})"  # noqa: S608 - all of it is ours
+            f"INSERT INTO {table} ({', '.join(names)})"  # noqa: S608 - no user input
             f" SELECT {', '.join(values)} FROM {table} template, {source}"
         )
