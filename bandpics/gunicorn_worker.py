@@ -1,10 +1,9 @@
-"""The web server: gunicorn's threads, none of which is held by a slow client.
+"""gunicorn's threaded worker, changed so that slow clients occupy no thread.
 
-gunicorn's own worker gives a thread to every connection that has sent a byte, so that eight slow
-clients hold a whole server. Here its main loop receives each request whole (a large body on disk)
-before a thread gets it, and sends what of an answer the client does not take at once. A body that
-will be refused is not waited for: the answer says `Connection: close`. What does not arrive in time
-is answered 408.
+gunicorn gives a thread to every connection that has sent a byte, so that eight slow clients block a
+server. Here the main loop receives a whole request (a large body on disk) before a thread gets it,
+and sends the part of a response that the client does not take at once. The loop does not wait for
+a body that will be refused: that response says `Connection: close`. Late requests get a 408.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 64 * 1024
 HEAD_MAX_BYTES = 64 * 1024
-# Of one body. What is longer lies on disk.
+# The longest body, or rest of a response, that is kept in memory; a longer one goes to disk.
 MEMORY_BYTES = 64 * 1024
-# Longer bodies are waited for only where the view takes them. No view refuses shorter ones.
-ALWAYS_AWAITED_BYTES = 64 * 1024
-# From the first byte of a head to its last.
+# Bodies up to this length are always received; longer ones only if the view accepts them.
+ALWAYS_RECEIVED_BYTES = 64 * 1024
+# The longest time from the first byte of a head to its last.
 HEAD_SECONDS = 20.0
-# For a body, and for every so many bytes of it another second.
+# The time for a body: so long, and one more second for every BYTES_PER_SECOND.
 BODY_SECONDS, BYTES_PER_SECOND = 60.0, 1024
-# How long a closed connection is read, so that the client finds our answer before a reset.
+# How long a closed connection is read: unread bytes would reset it and lose the response.
 LINGER_SECONDS = 5.0
-# How long a client may take nothing of its answer, and how much of one is kept for it.
+# How long a client may take nothing of a response, and how much of one is buffered.
 SEND_SECONDS, UNSENT_MAX_BYTES = 20.0, 16 * 1024 * 1024
 LIVENESS_PATH = "/healthz"
 
@@ -51,13 +50,13 @@ LIVENESS_PATH = "/healthz"
 class IncomingRequest:
     """The next request of a connection, as far as it has arrived.
 
-    gunicorn takes it for the connection's parser: `next()` is the request.
+    gunicorn uses it as the connection's parser: `next()` returns the request. Large bodies are
+    kept in `folder`.
     """
 
     def __init__(
         self, cfg: Any, client: Any, *, folder: str | None, wants_body: Callable[[Any], bool]
     ) -> None:
-        """`folder` is where large bodies lie."""
         self._cfg, self._client, self._folder, self._wants_body = cfg, client, folder, wants_body
         self._count = 0
         self._ahead = b""
@@ -74,13 +73,13 @@ class IncomingRequest:
         self._error: Exception | None = None
 
     def start_next(self) -> bool:
-        """Forget the request that was answered. True if the next one is here already."""
+        """Starts the next request. True if it has arrived already."""
         ahead, self._ahead = self._ahead, b""
         self._begin()
         return bool(ahead) and self.receive(ahead)
 
     def receive(self, data: bytes) -> bool:
-        """Take what came. True once there is nothing left to wait for."""
+        """Adds bytes that arrived. True once the request is complete or wrong."""
         if not self.has_begun:
             self.has_begun, self.began_at = True, time.monotonic()
             self.deadline = self.began_at + HEAD_SECONDS
@@ -102,7 +101,7 @@ class IncomingRequest:
         return self.request
 
     def finish_body(self, *, deadline: float) -> bool:
-        """Whether the next request can follow: what was waited for is read."""
+        """Whether another request can follow on this connection."""
         return not self.request.must_close
 
     @property
@@ -121,15 +120,15 @@ class IncomingRequest:
             else:
                 self.request.force_close()
             self.request.body = self.body
-        except Exception as error:  # noqa: BLE001 - whatever it is, gunicorn answers it in a thread
+        except Exception as error:  # noqa: BLE001 - gunicorn responds to it in a thread
             self._error = error
 
     def _take_body(self, data: bytes) -> None:
         body, self._ahead = data[: self._missing], data[self._missing :]
         try:
             self.body.write(body)
-        except OSError as error:  # a full disk: whoever reads the body is told
-            self.body = self.request.body = _Unreadable(error)
+        except OSError as error:  # a full disk: reading the body raises it again
+            self.body = self.request.body = _UnreadableBody(error)
             self.request.force_close()
             self._missing = 0
             return
@@ -140,8 +139,8 @@ class IncomingRequest:
             self.body.seek(0)
 
 
-class _Unreadable(io.RawIOBase):
-    """A body that could not be kept."""
+class _UnreadableBody(io.RawIOBase):
+    """A body that could not be stored; reading it raises the error."""
 
     def __init__(self, error: OSError) -> None:
         self._error = error
@@ -153,11 +152,11 @@ class _Unreadable(io.RawIOBase):
 
 
 class BufferedSocket:
-    """A socket that never blocks whoever answers: what the client does not take yet is kept."""
+    """A socket whose sendall() does not wait for the client: it buffers the rest."""
 
     def __init__(self, sock: socket.socket, *, folder: str | None) -> None:
         self._sock, self._folder = sock, folder
-        self._kept: Any = None
+        self._buffer: Any = None
         self._sent = self.unsent = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -167,30 +166,30 @@ class BufferedSocket:
         if not self.unsent:
             data = data[self._send(data) :]
         if data:
-            self._keep(data)
-        while self.unsent > UNSENT_MAX_BYTES:  # an export: its thread waits for the client
+            self._store(data)
+        while self.unsent > UNSENT_MAX_BYTES:  # an export: its thread has to wait
             if not select.select([], [self._sock], [], SEND_SECONDS)[1]:
                 raise TimeoutError
             self.flush()
 
     def flush(self) -> int:
-        """Send what can be sent now; how many bytes that were."""
+        """Sends what can be sent now, and returns how many bytes that were."""
         before = self.unsent
         while self.unsent:
-            self._kept.seek(self._sent)
-            count = self._send(self._kept.read(RECEIVE_BYTES))
+            self._buffer.seek(self._sent)
+            count = self._send(self._buffer.read(RECEIVE_BYTES))
             if not count:
                 break
             self._sent += count
             self.unsent -= count
         if not self.unsent:
-            self._kept = None
+            self._buffer = None
         return before - self.unsent
 
     def close(self) -> None:
-        if self._kept is not None:
-            self._kept.close()  # else its file stays open until garbage is collected
-        self._kept, self.unsent = None, 0
+        if self._buffer is not None:
+            self._buffer.close()  # or its file stays open until garbage collection
+        self._buffer, self.unsent = None, 0
         self._sock.close()
 
     def _send(self, data: bytes) -> int:
@@ -198,41 +197,40 @@ class BufferedSocket:
             return self._sock.send(data, socket.MSG_DONTWAIT)
         return 0
 
-    def _keep(self, data: bytes) -> None:
-        if self._kept is None:
-            self._kept = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115
+    def _store(self, data: bytes) -> None:
+        if self._buffer is None:
+            self._buffer = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115
             self._sent = 0
-        self._kept.seek(0, io.SEEK_END)
-        self._kept.write(data)
+        self._buffer.seek(0, io.SEEK_END)
+        self._buffer.write(data)
         self.unsent += len(data)
 
 
 class BufferingWorker(ThreadWorker):
-    """gunicorn's threaded worker; see the module. What it overrides is gunicorn's own:
-    enqueue_req, finish_request and murder_pending run in the main loop, handle_request in a
-    thread."""
+    """Overrides gunicorn's enqueue_req, finish_request and murder_pending, which run in the main
+    loop, and handle_request, which runs in a thread."""
 
     alive: bool
 
     def init_process(self) -> None:
-        self._waiting: set[Any] = set()  # connections whose next request has not arrived
-        self._answered: set[Any] = set()  # those that are sent an answer, or only wait to be closed
-        self._next_look = 0.0
+        self._waiting: set[Any] = set()  # connections whose request has not arrived
+        self._ending: set[Any] = set()  # connections that get a response, or are closed
+        self._next_check = 0.0
         self._stops_at: float | None = None
-        # Whether the process lives is answered however busy the others are.
+        # /healthz gets a thread of its own, however busy the others are.
         self._liveness_pool = ThreadPoolExecutor(max_workers=1)
         super().init_process()
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        from bandpics import health  # these need Django, which is set up only now
+        from bandpics import health  # they need Django, which is set up now
         from bandpics.middleware import body_limit
 
-        self._is_awaited, self._is_stopping = body_limit.is_awaited, health.is_stopping
+        self._is_accepted, self._is_stopping = body_limit.is_accepted, health.is_stopping
 
     def enqueue_req(self, conn: Any) -> None:
-        """Wait for the next request of a new connection, or of one that was kept."""
-        conn.initialized = conn.data_ready = True  # gunicorn is to read nothing itself
+        """Waits for the next request of a new or kept connection."""
+        conn.initialized = conn.data_ready = True  # gunicorn must not read
         conn.sock.setblocking(False)
         if conn.parser is None:
             folder = settings.FILE_UPLOAD_TEMP_DIR
@@ -242,7 +240,7 @@ class BufferingWorker(ThreadWorker):
                 self.cfg, conn.client, folder=folder, wants_body=wants_body
             )
         elif conn.parser.start_next():
-            self._hand_over(conn)
+            self._dispatch(conn)
             return
         conn.set_timeout()
         if conn.parser.has_begun:
@@ -253,8 +251,8 @@ class BufferingWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
 
     def finish_request(self, conn: Any, fs: Future[bool]) -> None:
-        """Keep the connection, or close it, once the client has the answer."""
-        conn.parser.body.close()  # it is read; its file must not stay while the answer is sent
+        """Keeps or closes the connection once the client has the response."""
+        conn.parser.body.close()  # frees its disk space before the response is sent
         is_kept = not (fs.cancelled() or fs.exception()) and fs.result()
         finish = self.enqueue_req if is_kept else self._close
         if not conn.sock.unsent:
@@ -262,7 +260,7 @@ class BufferingWorker(ThreadWorker):
             return
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + SEND_SECONDS
-        self._answered.add(conn)
+        self._ending.add(conn)
         self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._flush, conn, finish))
 
     def handle_request(self, req: Any, conn: Any) -> bool:
@@ -271,7 +269,7 @@ class BufferingWorker(ThreadWorker):
         return bool(super().handle_request(req, conn))
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: serve on while balancers learn of it (see /readyz), then stop."""
+        """Handles SIGTERM: /readyz fails at once, the server goes on for WEB_DRAIN_SECONDS."""
         drain_seconds = settings.WEB_DRAIN_SECONDS if self.booted else 0
         if not drain_seconds:
             super().handle_exit(sig, frame)
@@ -280,49 +278,49 @@ class BufferingWorker(ThreadWorker):
             self._stops_at = time.monotonic() + drain_seconds
 
     def murder_pending(self) -> None:
-        """gunicorn asks for this in every round of its loop, at least once a second."""
+        """Ends late connections. gunicorn calls it at least once a second."""
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_check:
             return
-        self._next_look = now + 0.5
+        self._next_check = now + 0.5
         if self._stops_at is not None and now > self._stops_at and self.alive:
             self.alive = False
-        for conn in [conn for conn in self._answered if conn.timeout < now]:
-            self._forget(conn, self._answered)
+        for conn in [conn for conn in self._ending if conn.timeout < now]:
+            self._drop(conn, self._ending)
         for conn in [conn for conn in self._waiting if conn.timeout < now]:
-            self._give_up(conn, b"408 Request Timeout")
-        self._make_room()
+            self._refuse(conn, b"408 Request Timeout")
+        self._limit_load()
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """gunicorn asks for this when it stops: idle connections wait no longer than that."""
+        """Ends idle connections at the deadline. gunicorn calls it when it stops."""
         for conn in self._waiting:
             if not conn.parser.has_begun:
                 conn.timeout = min(conn.timeout, deadline)
 
-    def _make_room(self) -> None:
-        """Give up those that take longest, where they are too many or have sent too much."""
-        spared = sorted(self._waiting, key=lambda conn: conn.parser.began_at)
+    def _limit_load(self) -> None:
+        """Ends the oldest waiting requests if connections or received bytes are too many."""
+        oldest_first = sorted(self._waiting, key=lambda conn: conn.parser.began_at)
         count = self.nr_conns - self.worker_connections * 9 // 10
-        for conn in list(self._answered)[: max(0, count - len(spared))]:
-            self._forget(conn, self._answered)
-        size = sum(conn.parser.received for conn in spared)
+        for conn in list(self._ending)[: max(0, count - len(oldest_first))]:
+            self._drop(conn, self._ending)
+        size = sum(conn.parser.received for conn in oldest_first)
         max_size = settings.FORM_MAX_BYTES * self.cfg.threads
-        for conn in spared:
+        for conn in oldest_first:
             if count <= 0 and size <= max_size:
                 return
             if count > 0 or conn.parser.received:
                 size -= conn.parser.received
                 count -= 1
-                self._give_up(conn, b"503 Service Unavailable")
+                self._refuse(conn, b"503 Service Unavailable")
 
     def _wants_body(self, conn: Any, request: Any) -> bool:
-        """Whether to wait for it. Says so to a client that asks before it sends."""
-        asks, request._expected_100_continue = request._expected_100_continue, False
-        if request.body.reader.length > ALWAYS_AWAITED_BYTES:
+        """Whether to receive the body. Answers `Expect: 100-continue`."""
+        expects, request._expected_100_continue = request._expected_100_continue, False
+        if request.body.reader.length > ALWAYS_RECEIVED_BYTES:
             _, environ = wsgi.create(request, conn.sock, conn.client, conn.server, self.cfg)
-            if not self._is_awaited(environ):
+            if not self._is_accepted(environ):
                 return False
-        if asks:
+        if expects:
             with suppress(OSError):
                 conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
@@ -335,32 +333,31 @@ class BufferingWorker(ThreadWorker):
         except OSError:
             data = b""
         if not data:
-            self._forget(conn, self._waiting)
+            self._drop(conn, self._waiting)
         elif conn.parser.receive(data):
             self.poller.unregister(conn.sock)
             self._waiting.remove(conn)
-            self._hand_over(conn)
+            self._dispatch(conn)
         else:
             conn.timeout = conn.parser.deadline
 
-    def _hand_over(self, conn: Any) -> None:
-        """The request is whole: a thread may have it."""
+    def _dispatch(self, conn: Any) -> None:
+        """Gives a complete request to a thread."""
         pool = self._liveness_pool if conn.parser.path == LIVENESS_PATH else self.tpool
         pool.submit(self.handle, conn).add_done_callback(
             lambda future: self.method_queue.defer(self.finish_request, conn, future)
         )
 
-    def _give_up(self, conn: Any, status: bytes) -> None:
+    def _refuse(self, conn: Any, status: bytes) -> None:
         if conn.parser.has_begun:
             with suppress(OSError):
                 conn.sock.send(
                     b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status
                 )
-        self._forget(conn, self._waiting)
+        self._drop(conn, self._waiting)
 
     def _close(self, conn: Any) -> None:
-        """Say that nothing more comes, and read on: unread bytes would make it a reset, which
-        takes the answer from the client. gunicorn's own does so for 2 s in the main loop."""
+        """Closes after reading for LINGER_SECONDS. gunicorn itself blocks its main loop for 2 s."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
@@ -370,18 +367,18 @@ class BufferingWorker(ThreadWorker):
             conn.close()
             return
         conn.timeout = time.monotonic() + LINGER_SECONDS
-        self._answered.add(conn)
+        self._ending.add(conn)
 
     def _flush(self, conn: Any, finish: Callable[[Any], None], _sock: Any) -> None:
         try:
             if conn.sock.flush():
                 conn.timeout = time.monotonic() + SEND_SECONDS
         except OSError:
-            self._forget(conn, self._answered)
+            self._drop(conn, self._ending)
             return
         if not conn.sock.unsent:
             self.poller.unregister(conn.sock)
-            self._answered.remove(conn)
+            self._ending.remove(conn)
             finish(conn)
 
     def _discard(self, conn: Any, _sock: socket.socket) -> None:
@@ -392,9 +389,9 @@ class BufferingWorker(ThreadWorker):
         except OSError:
             more = False
         if not more:
-            self._forget(conn, self._answered)
+            self._drop(conn, self._ending)
 
-    def _forget(self, conn: Any, where: set[Any]) -> None:
+    def _drop(self, conn: Any, where: set[Any]) -> None:
         where.remove(conn)
         self.poller.unregister(conn.sock)
         self.nr_conns -= 1

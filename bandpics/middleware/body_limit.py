@@ -79,7 +79,7 @@ def takes(
     return mark
 
 
-def is_awaited(environ: dict[str, Any]) -> bool:
+def is_accepted(environ: dict[str, Any]) -> bool:
     """Whether the web server should wait for this body, before anybody is asked for an answer."""
     try:
         request = WSGIRequest(environ)
