@@ -9,7 +9,6 @@ from django.urls import include, path
 from bandpics import health
 from bandpics.api import accounts, tokens
 from bandpics.api import views as api
-from groups.api import keys
 from invitations.api.registration import Register
 
 urlpatterns = [
@@ -19,19 +18,13 @@ urlpatterns = [
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("problems/<slug:slug>/", api.explain_problem, name="problem"),
+    path("api/v1/", api.Root.as_view(), name="api-root"),
     path("api/v1/schema/", api.Schema.as_view(), name="schema"),
     path("api/v1/docs/", api.Docs.as_view(), name="docs"),
     path("api/v1/token/", tokens.SignIn.as_view(), name="token"),
     path("api/v1/token/refresh/", tokens.Refresh.as_view(), name="token-refresh"),
     path("api/v1/users/", Register.as_view(), name="user-list"),
     path("api/v1/users/me/", accounts.Me.as_view(), name="me"),
-    path("api/v1/users/me/keys/", keys.KeyList.as_view(), name="key-list"),
-    path("api/v1/users/me/keys/<slug:prefix>/", keys.KeyDetail.as_view(), name="key-detail"),
-    path(
-        "api/v1/users/<int:user_id>/credentials/rotate/",
-        keys.RotateKey.as_view(),
-        name="rotate-key",
-    ),
     path("api/v1/", include("groups.api.urls")),
     path("api/v1/", include("invitations.api.urls")),
     path("api/v1/", include("images.api.urls")),

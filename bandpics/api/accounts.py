@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
@@ -11,11 +11,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.base import ApiView
 from bandpics.api.permissions import HasScope
-from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
+from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope, User
 from bandpics.users.passwords import TooManyTries
@@ -55,7 +55,11 @@ class AccountChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         return attrs
 
 
-class Me(KnownParametersOnly, APIView):
+class Me(ApiView):
+    """My own account."""
+
+    serializer_class = UserSerializer
+    serializer_classes: ClassVar = {"PATCH": AccountChangeSerializer}
     authentication_classes = MEMBER_AUTHENTICATION
     permission_classes = [HasScope]
     write_scope = Scope.ADMIN
@@ -65,14 +69,10 @@ class Me(KnownParametersOnly, APIView):
         """Who this credential is."""
         return Response(UserSerializer(caller_of(request).user).data)
 
-    @extend_schema(
-        operation_id="users_me_update", request=AccountChangeSerializer, responses=UserSerializer
-    )
+    @extend_schema(operation_id="users_me_update", responses=UserSerializer)
     def patch(self, request: Request) -> Response:
         """Change my name or password. Another password ends all tokens and other sessions."""
-        body = AccountChangeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted, user = body.validated_data, caller_of(request).user
+        wanted, user = self.sent(), caller_of(request).user
         fields = []
         if "name" in wanted:
             user.name = wanted["name"]

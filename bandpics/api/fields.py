@@ -12,6 +12,11 @@ class ListField(serializers.ListField):
 
     def __init__(self, *, max_length: int, **options: Any) -> None:
         super().__init__(max_length=max_length, **options)
+        if isinstance(self.child, serializers.ChoiceField):
+            self.style.setdefault("base_template", "select_multiple.html")
+            self.iter_options = self.child.iter_options  # what that template asks for
+        elif isinstance(self.child, serializers.FileField):
+            self.style |= {"base_template": "input.html", "input_type": "file"}
 
     def run_child_validation(self, data: Any) -> Any:
         if self.max_length is not None and len(data) > self.max_length:

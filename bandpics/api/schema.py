@@ -95,6 +95,10 @@ class Schema(AutoSchema):
             )
         return found
 
+    def map_parsers(self) -> list[Any]:
+        """JSON, unless an operation says otherwise: forms are for the browsable pages."""
+        return ["application/json"]
+
     def _get_response_bodies(self, direction: Direction = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         for code in self._problems():
@@ -118,7 +122,8 @@ class Schema(AutoSchema):
         return codes
 
     def _takes_idempotency_key(self) -> bool:
-        action = getattr(self.view, self.method.lower(), None)
+        name = getattr(self.view, "action", None) or self.method.lower()
+        action = getattr(self.view, name, None)
         return bool(getattr(action, "takes_idempotency_key", False))
 
 

@@ -10,14 +10,14 @@ from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from bandpics.api import throttles
 from bandpics.api.authentication import CHALLENGE, CredentialInvalid
-from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
+from bandpics.api.base import ApiView
+from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.passwords import TooManyTries
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class AccessSerializer(serializers.Serializer[Any]):
     access = serializers.CharField()
 
 
-class _SignInView(KnownParametersOnly, APIView):
+class _SignInView(ApiView):
     authentication_classes = []
     permission_classes = [AllowAny]
 
@@ -59,9 +59,12 @@ class _SignInView(KnownParametersOnly, APIView):
 
 
 class SignIn(_SignInView):
+    """Sign in for a while, with a password."""
+
+    serializer_class = PasswordSerializer
+
     @extend_schema(
         operation_id="token_create",
-        request=PasswordSerializer,
         responses=TokensSerializer,
         examples=[
             OpenApiExample(
@@ -73,9 +76,7 @@ class SignIn(_SignInView):
     )
     def post(self, request: Request) -> Response:
         """Two tokens for an e-mail address and its password."""
-        body = PasswordSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        said = body.validated_data
+        said = self.sent()
         try:
             user = authenticate(
                 request._request,
@@ -91,15 +92,16 @@ class SignIn(_SignInView):
 
 
 class Refresh(_SignInView):
-    @extend_schema(
-        operation_id="token_refresh", request=RefreshSerializer, responses=AccessSerializer
-    )
+    """Stay signed in."""
+
+    serializer_class = RefreshSerializer
+
+    @extend_schema(operation_id="token_refresh", responses=AccessSerializer)
     def post(self, request: Request) -> Response:
         """Another access token, unless the password was changed or the person is gone."""
-        body = RefreshSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        refresh = self.sent()["refresh"]
         try:
-            token = RefreshToken(body.validated_data["refresh"])
+            token = RefreshToken(refresh)
             JWTAuthentication().get_user(token)
         except (TokenError, AuthenticationFailed):
             throttles.guessed_wrong(request)

@@ -54,7 +54,7 @@ class KnownFieldsOnly:
 
 
 class KnownParametersOnly:
-    """For a view of the API: which parameters an address may have, by method."""
+    """For a view of the API: which parameters an address may have, by action or by method."""
 
     parameters: ClassVar[Mapping[str, Collection[str]]] = {}
     credential_parameters: ClassVar[frozenset[str]] = frozenset()
@@ -64,7 +64,8 @@ class KnownParametersOnly:
         if not hasattr(self, str(request.method).lower()):
             return  # 405
         method = "GET" if request.method in SAFE_METHODS else str(request.method)
-        known = self.parameters.get(method, ())
+        action = getattr(self, "action_map", {}).get(method.lower(), method)
+        known = self.parameters.get(action, ())
         unknown = [
             name
             for name in request.query_params

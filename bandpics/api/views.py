@@ -1,8 +1,8 @@
-"""The API's own pages: its description, its documentation, its problems explained."""
+"""The API's own pages: its root, its description, its documentation, its problems explained."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from csp.decorators import csp_update
 from django.conf import settings
@@ -11,13 +11,19 @@ from django.shortcuts import render
 from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import AllowAny
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
 
+from bandpics.api.base import ApiView
 from bandpics.api.problems import EXPLANATIONS
 
 if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
+    from rest_framework.request import Request
 
 
 @require_safe
@@ -26,6 +32,40 @@ def explain_problem(request: HttpRequest, slug: str) -> HttpResponse:
     if slug not in EXPLANATIONS:
         raise Http404
     return render(request, "problem.html", {"slug": slug, "explanation": EXPLANATIONS[slug]})
+
+
+class Root(ApiView):
+    """Collect the photos of an evening. Every resource there is, by its address."""
+
+    authentication_classes = [SessionAuthentication]  # only to greet people
+    permission_classes = [AllowAny]
+    resources: ClassVar = {
+        "docs": "docs",
+        "schema": "schema",
+        "token": "token",
+        "users": "user-list",
+        "me": "me",
+        "keys": "key-list",
+        "teams": "team-list",
+        "groups": "group-list",
+        "invitations": "invitation-list",
+        "uploads": "upload-list",
+        "images": "image-list",
+        "stats": "stats",
+    }
+
+    @extend_schema(
+        operation_id="root_retrieve",
+        auth=[],
+        responses={
+            200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}
+        },
+    )
+    def get(self, request: Request) -> Response:
+        """Every resource by its address."""
+        return Response(
+            {name: reverse(route, request=request) for name, route in self.resources.items()}
+        )
 
 
 class Schema(SpectacularAPIView):

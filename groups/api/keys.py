@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers, status
 from rest_framework.response import Response
 
-from bandpics.api.base import MemberView
+from bandpics.api.base import MemberViewSet
 from bandpics.api.fields import ListField
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
@@ -115,12 +115,6 @@ class RotationSerializer(KeyWishSerializer):
     )
 
 
-class KeyView(MemberView):
-    serializer_class = KeySerializer
-    queryset = ApiKey.objects.none()
-    read_scope = write_scope = Scope.ADMIN
-
-
 def _prefix(answer: dict[str, Any]) -> str:
     return str(answer["prefix"])
 
@@ -130,22 +124,26 @@ def _without_secret(_view: Any, request: Request, prefix: str) -> dict[str, Any]
     return _shown(row, None)
 
 
-class KeyList(KeyView):
-    parameters: ClassVar = {"GET": Pages.parameters}
+class KeyViewSet(MemberViewSet):
+    """API keys: what programs sign in with."""
+
+    serializer_class = KeySerializer
+    serializer_classes: ClassVar = {"create": KeyWishSerializer, "rotate": RotationSerializer}
+    queryset = ApiKey.objects.none()
+    read_scope = write_scope = Scope.ADMIN
+    parameters: ClassVar = {"list": Pages.parameters}
+    lookup_url_kwarg, lookup_value_converter = "prefix", "slug"
 
     @extend_schema(operation_id="users_me_keys_list", responses=KeySerializer(many=True))
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """My keys that are good now, newest first. Their text is not known any more.
 
         A key sees those that are good for no more than itself.
         """
-        caller = caller_of(request)
-        mine = _reached(caller, api_keys.usable(caller.user))
-        return self.paginated(mine)
+        return self.paginated(_reached(self.caller, api_keys.usable(self.caller.user)))
 
     @extend_schema(
         operation_id="users_me_keys_create",
-        request=KeyWishSerializer,
         responses={201: ShownKeySerializer},
         examples=[
             OpenApiExample(
@@ -156,11 +154,9 @@ class KeyList(KeyView):
         ],
     )
     @idempotent(remember=_prefix, again=_without_secret)
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Another key. The answer is the only one that shows it."""
-        wish = KeyWishSerializer(data=request.data)
-        wish.is_valid(raise_exception=True)
-        caller, wanted = caller_of(request), wish.validated_data
+        wanted, caller = self.sent(), self.caller
         row, key = api_keys.issue(
             caller.user,
             name=wanted["name"],
@@ -170,41 +166,31 @@ class KeyList(KeyView):
         )
         return Response(_shown(row, key), status=status.HTTP_201_CREATED)
 
-
-class KeyDetail(KeyView):
     @extend_schema(operation_id="users_me_keys_delete", responses={204: None})
-    def delete(self, request: Request, prefix: str) -> Response:
+    def destroy(self, request: Request, prefix: str) -> Response:
         """Revoke a key of mine, at once and for ever. Safe to call twice."""
-        caller = caller_of(request)
+        caller = self.caller
         if not _reached(caller, ApiKey.objects.filter(user=caller.user, prefix=prefix)):
             raise Http404
         api_keys.revoke(caller.user, prefix=prefix)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-
-class RotateKey(KeyView):
-    @extend_schema(
-        operation_id="users_credentials_rotate",
-        request=RotationSerializer,
-        responses={201: RotatedKeySerializer},
-    )
-    def post(self, request: Request, user_id: int) -> Response:
+    @extend_schema(operation_id="users_credentials_rotate", responses={201: RotatedKeySerializer})
+    def rotate(self, request: Request, user_id: int) -> Response:
         """Another key in place of one of mine, which goes on working for 24 hours.
 
         Whoever has none yet is given their first.
         """
-        caller = caller_of(request)
+        caller = self.caller
         people = User.objects.filter(is_active=True)
         if not caller.user.is_superuser or caller.group_ids is not None:
             people = people.filter(pk=caller.user.pk)
         person = get_object_or_404(people, pk=user_id)
-        wish = RotationSerializer(data=request.data)
-        wish.is_valid(raise_exception=True)
-        wanted = wish.validated_data
+        wanted = self.sent()
         old = _which(request, person, wanted.get("prefix"))
         scopes = wanted.get("scopes", old.scopes if old else Scope.values)
         group_ids = wanted.get("groups", old.group_ids if old else [])
-        about = {
+        about: dict[str, Any] = {
             "name": wanted.get("name") or (old.name if old else "First key"),
             "scopes": _within(caller, scopes),
             "group_ids": _seen_by(caller, person, group_ids),

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from groups.api import views as teams
+from bandpics.api.base import Router
+from groups.api import keys, views
+
+router = Router()
+router.register("teams", views.TeamViewSet, basename="team")
+router.register("teams/<uuid:team_id>/members", views.MembershipViewSet, basename="member")
+router.register("users/me/keys", keys.KeyViewSet, basename="key")
 
 urlpatterns = [
-    path("teams/", teams.TeamList.as_view(), name="team-list"),
-    path("teams/<uuid:team_id>/", teams.TeamDetail.as_view(), name="team-detail"),
-    path("teams/<uuid:team_id>/members/", teams.MemberList.as_view(), name="member-list"),
+    *router.urls,
     path(
-        "teams/<uuid:team_id>/members/<int:user_id>/",
-        teams.MemberDetail.as_view(),
-        name="member-detail",
+        "users/<int:user_id>/credentials/rotate/",
+        keys.KeyViewSet.as_view({"post": "rotate"}),
+        name="rotate-key",
     ),
 ]

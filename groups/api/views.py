@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.response import Response
 
-from bandpics.api.base import MemberView
+from bandpics.api.base import MemberViewSet
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
 from bandpics.api.problems import Forbidden
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 
-class TeamView(MemberView):
+class OwnTeams(MemberViewSet):
     write_scope = Scope.ADMIN
-    serializer_class: Any = serializers.TeamSerializer
-    queryset: Any = Team.objects.none()  # for the browsable pages
+    parameters: ClassVar = {"list": Pages.parameters}
 
     def visible(self) -> Any:
         return Team.objects.visible_to(self.caller).with_role_of(self.caller.user)
@@ -45,11 +44,15 @@ class TeamView(MemberView):
         return team
 
 
-class TeamList(TeamView):
-    parameters: ClassVar = {"GET": Pages.parameters}
+class TeamViewSet(OwnTeams):
+    """Teams: the bands and circles of friends whose members share groups."""
+
+    serializer_class = serializers.TeamSerializer
+    queryset = Team.objects.none()  # for the browsable pages
+    lookup_url_kwarg = "team_id"
 
     @extend_schema(responses=serializers.TeamSerializer(many=True))
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """The teams I am in, by name; an admin sees all."""
         return self.paginated(self.visible().order_by("name", "pk"))
 
@@ -58,51 +61,53 @@ class TeamList(TeamView):
         examples=[OpenApiExample("A band", {"name": "The Band"}, request_only=True)],
     )
     @idempotent()
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Make a team and own it. For admins only."""
         if not is_admin(self.caller, permission="groups.add_team"):
             raise Forbidden("Only an admin makes teams. Ask yours.")
-        body = self.get_serializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        team = teams.start(name=body.validated_data["name"], owner=self.caller.user)
+        team = teams.start(name=self.sent()["name"], owner=self.caller.user)
         team.role = Membership.Role.OWNER
         return Response(self.get_serializer(team).data, status=status.HTTP_201_CREATED)
 
-
-class TeamDetail(TeamView):
-    def get(self, request: Request, team_id: UUID) -> Response:
+    def retrieve(self, request: Request, team_id: UUID) -> Response:
         """A team I am in."""
         return Response(self.get_serializer(self.visible_team(team_id)).data)
 
-    def patch(self, request: Request, team_id: UUID) -> Response:
+    def partial_update(self, request: Request, team_id: UUID) -> Response:
         """Give it another name. For its owners."""
         team = self.managed_team(team_id)
-        body = self.get_serializer(team, data=request.data, partial=True)
-        body.is_valid(raise_exception=True)
-        if body.validated_data:
-            Team.objects.filter(pk=team.pk).update(**body.validated_data)
-        return Response(self.get_serializer(self.visible_team(team_id)).data)
+        if changes := self.sent(team, partial=True):
+            Team.objects.filter(pk=team.pk).update(**changes)
+        return self.retrieve(request, team_id)
 
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, team_id: UUID) -> Response:
+    def destroy(self, request: Request, team_id: UUID) -> Response:
         """Remove a team without groups. For its owners."""
         teams.delete(self.managed_team(team_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class MemberList(TeamView):
-    parameters: ClassVar = {"GET": Pages.parameters}
+class MembershipViewSet(OwnTeams):
+    """Who is in a team, and as what."""
+
     serializer_class = serializers.MemberSerializer
+    serializer_classes: ClassVar = {
+        "create": serializers.NewMemberSerializer,
+        "partial_update": serializers.RoleSerializer,
+    }
     queryset = Membership.objects.none()
+    lookup_url_kwarg, lookup_value_converter = "user_id", "int"
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "is_admin": is_admin(self.caller)}
 
     @extend_schema(responses=serializers.MemberSerializer(many=True))
-    def get(self, request: Request, team_id: UUID) -> Response:
+    def list(self, request: Request, team_id: UUID) -> Response:
         """Who is in the team, in the order they came."""
         rows = Membership.objects.filter(team=self.visible_team(team_id)).select_related("user")
         return self.paginated(rows.order_by("created_at", "pk"))
 
     @extend_schema(
-        request=serializers.NewMemberSerializer,
         responses={
             200: OpenApiResponse(
                 serializers.MemberSerializer, "They were in it already, as just that."
@@ -116,42 +121,29 @@ class MemberList(TeamView):
         ],
     )
     @idempotent()
-    def post(self, request: Request, team_id: UUID) -> Response:
+    def create(self, request: Request, team_id: UUID) -> Response:
         """Take somebody in who has an account. For owners, by e-mail; an admin may say an id."""
-        team = self.managed_team(team_id)
-        body = serializers.NewMemberSerializer(
-            data=request.data, context={"is_admin": is_admin(self.caller)}
-        )
-        body.is_valid(raise_exception=True)
-        membership, is_new = teams.add(
-            team, body.validated_data["person"], role=body.validated_data["role"]
-        )
+        team, wanted = self.managed_team(team_id), self.sent()
+        membership, is_new = teams.add(team, wanted["person"], role=wanted["role"])
         return Response(
-            self.get_serializer(membership).data,
+            serializers.MemberSerializer(membership).data,
             status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
         )
 
-
-class MemberDetail(TeamView):
-    serializer_class = serializers.MemberSerializer
-
-    def get(self, request: Request, team_id: UUID, user_id: int) -> Response:
+    def retrieve(self, request: Request, team_id: UUID, user_id: int) -> Response:
         """One member."""
         membership = self._membership(self.visible_team(team_id), user_id)
-        return Response(self.get_serializer(membership).data)
+        return Response(serializers.MemberSerializer(membership).data)
 
-    @extend_schema(request=serializers.RoleSerializer)
-    def patch(self, request: Request, team_id: UUID, user_id: int) -> Response:
+    @extend_schema(responses=serializers.MemberSerializer)
+    def partial_update(self, request: Request, team_id: UUID, user_id: int) -> Response:
         """Change somebody's role. For owners; one of them always stays."""
         membership = self._membership(self.managed_team(team_id), user_id)
-        body = serializers.RoleSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        teams.change_role(membership, role=body.validated_data["role"])
-        membership = self._membership(membership.team, user_id)
-        return Response(self.get_serializer(membership).data)
+        teams.change_role(membership, role=self.sent()["role"])
+        return self.retrieve(request, team_id, user_id)
 
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, team_id: UUID, user_id: int) -> Response:
+    def destroy(self, request: Request, team_id: UUID, user_id: int) -> Response:
         """Take somebody out, for owners; or leave, for everybody but the last owner."""
         if user_id == self.caller.user.pk and self.caller.group_ids is None:
             team = self.visible_team(team_id)

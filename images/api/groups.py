@@ -12,15 +12,17 @@ from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.serializers import Serializer
 
 from bandpics.api import etags
-from bandpics.api.base import MemberView
+from bandpics.api.base import MemberViewSet
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
-from bandpics.api.parsers import FormParser, JsonParser
+from bandpics.api.parsers import JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
 from bandpics.middleware import body_limit
 from bandpics.users.models import Scope
@@ -35,6 +37,7 @@ from images.uploads import group_with_photos
 from images.uploads.announce import Ticket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from django.http import HttpRequest
@@ -54,12 +57,41 @@ class GroupFilter(filters.FilterSet):
     )
 
     def in_trash(self, rows: GroupQuerySet, _name: str, _wanted: str) -> GroupQuerySet:
-        return rows  # GroupList.get starts from it
+        return rows  # GroupViewSet.list starts from it
 
 
-class GroupView(MemberView):
+def _ids(answer: dict[str, Any]) -> dict[str, Any]:
+    return {"id": answer["id"], "uploads": [each["id"] for each in answer.get("uploads", [])]}
+
+
+def _signed_again(view: Any, _: Request, ids: dict[str, Any]) -> dict[str, Any]:
+    rows = Upload.objects.in_bulk(ids["uploads"], field_name="pk")
+    found = {str(pk): upload for pk, upload in rows.items()}
+    kept = [found[each] for each in ids["uploads"] if each in found]
+    answer: dict[str, Any] = view.made(ids["id"], kept)
+    return answer
+
+
+class GroupViewSet(MemberViewSet):
+    """Groups: the albums of events."""
+
     write_scope = Scope.ADMIN
-    serializer_class: Any = group_serializers.GroupSerializer
+    serializer_class = group_serializers.GroupSerializer
+    serializer_classes: ClassVar = {
+        "create": group_serializers.NewGroupFormSerializer,
+        "restore": Serializer,
+    }
+    queryset = Group.objects.none()  # for the documentation
+    filter_backends = [filters.DjangoFilterBackend]
+    filterset_class = GroupFilter
+    lookup_url_kwarg = "group_id"
+    parameters: ClassVar = {"list": [*GroupFilter.base_filters, *Pages.parameters]}
+
+    @staticmethod
+    def max_body_bytes(request: HttpRequest) -> int:
+        """Of a form: the group and its first photos."""
+        is_form = body_limit.is_form(request)
+        return body_limit.form_max_bytes(request) if is_form else JsonParser.max_bytes
 
     def visible(self) -> GroupQuerySet:
         return Group.objects.visible_to(self.caller).with_role_of(self.caller.user)
@@ -85,37 +117,8 @@ class GroupView(MemberView):
             exc = Unavailable("The photo store does not answer. Nothing was made; try again soon.")
         return super().handle_exception(exc)
 
-
-# --- The list, and another one --------------------------------------------------------------
-
-
-def _ids(answer: dict[str, Any]) -> dict[str, Any]:
-    return {"id": answer["id"], "uploads": [each["id"] for each in answer.get("uploads", [])]}
-
-
-def _signed_again(view: Any, _: Request, ids: dict[str, Any]) -> dict[str, Any]:
-    rows = Upload.objects.in_bulk(ids["uploads"], field_name="pk")
-    found = {str(pk): upload for pk, upload in rows.items()}
-    kept = [found[each] for each in ids["uploads"] if each in found]
-    answer: dict[str, Any] = view.made(ids["id"], kept)
-    return answer
-
-
-class GroupList(GroupView):
-    queryset = Group.objects.none()  # for the documentation
-    parser_classes = [*MemberView.parser_classes, FormParser]
-    filter_backends = [filters.DjangoFilterBackend]
-    filterset_class = GroupFilter
-    parameters: ClassVar = {"GET": [*GroupFilter.base_filters, *Pages.parameters]}
-
-    @staticmethod
-    def max_body_bytes(request: HttpRequest) -> int:
-        """Of a form: the group and its first photos."""
-        is_form = body_limit.is_form(request)
-        return body_limit.form_max_bytes(request) if is_form else JsonParser.max_bytes
-
     @extend_schema(responses=group_serializers.GroupSerializer(many=True))
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """Groups of my teams, the latest event first."""
         rows = self.visible()
         if request.query_params.get("trashed") == "true":
@@ -149,7 +152,7 @@ class GroupList(GroupView):
         ],
     )
     @idempotent(remember=_ids, again=_signed_again)
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Make a group in a team of mine, with its first photos if there are any: all or nothing.
 
         JSON announces `files`, and `uploads` says how to send each; a form carries them.
@@ -176,8 +179,8 @@ class GroupList(GroupView):
             headers={"Location": address, **etags.headers(group)},
         )
 
-    def made(self, group_id: UUID, uploads: list[Upload]) -> dict[str, Any]:
-        answer: dict[str, Any] = dict(self.get_serializer(self.visible_group(group_id)).data)
+    def made(self, group_id: UUID, uploads: Sequence[Upload]) -> dict[str, Any]:
+        answer = dict(self._json(self.visible_group(group_id)))
         return answer | {"uploads": [ticket_json(Ticket(upload)) for upload in uploads]}
 
     def _team(self, team_id: UUID | None) -> Team:
@@ -214,13 +217,8 @@ class GroupList(GroupView):
         files.is_valid(raise_exception=True)
         return files.announced()
 
-
-# --- One ------------------------------------------------------------------------------------
-
-
-class GroupDetail(GroupView):
     @extend_schema(responses=group_serializers.GroupDetailSerializer)
-    def get(self, request: Request, group_id: UUID) -> Response:
+    def retrieve(self, request: Request, group_id: UUID) -> Response:
         """A group, with its newest photos."""
         group = self.visible_group(group_id)
         images = visible_images(request).filter(group=group).with_variants().defer("exif")
@@ -233,12 +231,10 @@ class GroupDetail(GroupView):
         return Response(data, headers=etags.headers(group))
 
     @extend_schema(parameters=[etags.IF_MATCH], responses=group_serializers.GroupSerializer)
-    def patch(self, request: Request, group_id: UUID) -> Response:
+    def partial_update(self, request: Request, group_id: UUID) -> Response:
         """Change what it says and what guests may do. For owners."""
         group = self.owned_group(group_id)
-        body = self.get_serializer(group, data=request.data, partial=True)
-        body.is_valid(raise_exception=True)
-        changes = dict(body.validated_data)
+        changes = self.sent(group, partial=True)
         changes.pop("team_id", None)
         expected = etags.expected(request, group)
         rows = Group.objects.filter(pk=group.pk, **expected)
@@ -250,11 +246,10 @@ class GroupDetail(GroupView):
             raise Conflict(
                 "Somebody changed the place at the same moment. Read it again."
             ) from None
-        group = self.visible_group(group_id)
-        return Response(self.get_serializer(group).data, headers=etags.headers(group))
+        return self.shown(group_id)
 
     @extend_schema(parameters=[etags.IF_MATCH], responses={204: None})
-    def delete(self, request: Request, group_id: UUID) -> Response:
+    def destroy(self, request: Request, group_id: UUID) -> Response:
         """Into the trash, with all its photos and links. For owners; safe to repeat.
 
         Its links stop at once, and nobody sees it. For some weeks it can be restored as it was.
@@ -267,15 +262,21 @@ class GroupDetail(GroupView):
             raise etags.PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-
-class GroupRestore(GroupView):
     @extend_schema(request=None, responses=group_serializers.GroupSerializer)
-    def post(self, request: Request, group_id: UUID) -> Response:
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, group_id: UUID) -> Response:
         """Out of the trash, with its photos and links as they were. For owners; safe to repeat."""
         group = self.restorable().filter(pk=group_id).first()
         if group is None:
             group = self.owned_group(group_id)  # restored already
         elif not trash.restore(group) and self.restorable().filter(pk=group_id).exists():
             raise Http404  # its time is over
+        return self.shown(group_id)
+
+    def shown(self, group_id: UUID) -> Response:
         group = self.visible_group(group_id)
-        return Response(self.get_serializer(group).data, headers=etags.headers(group))
+        return Response(self._json(group), headers=etags.headers(group))
+
+    def _json(self, group: Group) -> dict[str, Any]:
+        context = self.get_serializer_context()
+        return group_serializers.GroupSerializer(group, context=context).data

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from django.urls import path
 
+from bandpics.api.base import Router
 from images.api import groups, image_collection, images, stats, uploads
 from images.storage_events import webhook
 
+router = Router()
+router.register("groups", groups.GroupViewSet, basename="group")
+
 urlpatterns = [
-    path("groups/", groups.GroupList.as_view(), name="group-list"),
-    path("groups/<uuid:group_id>/", groups.GroupDetail.as_view(), name="group-detail"),
-    path("groups/<uuid:group_id>/restore/", groups.GroupRestore.as_view(), name="group-restore"),
+    *router.urls,
     path("uploads/", uploads.UploadList.as_view(), name="upload-list"),
     path("uploads/<uuid:upload_id>/", uploads.UploadDetail.as_view(), name="upload-detail"),
     path("uploads/<uuid:upload_id>/sign/", uploads.UploadSign.as_view(), name="upload-sign"),

@@ -50,14 +50,16 @@ def test_an_unknown_parameter_is_refused_by_each_operation(schema, addresses, cl
 def test_the_description_names_just_the_parameters_that_are_taken(schema, addresses):
     words = {"name": "thumb", "prefix": "x", **addresses}
     for path, operations in schema["paths"].items():
-        view = resolve(path.format(**words)).func.cls
+        view = resolve(path.format(**words)).func
+        actions = getattr(view, "actions", None) or {}
         for method in METHODS & operations.keys():
             described = {
                 each["name"]
                 for each in operations[method].get("parameters", [])
                 if each["in"] == "query"
             }
-            taken = getattr(view, "parameters", {}).get(method.upper(), ())
+            parameters = getattr(view.cls, "parameters", {})
+            taken = parameters.get(actions.get(method, method.upper()), ())
             assert described == set(taken), (method, path)
 
 

@@ -11,13 +11,13 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import NotAuthenticated, Throttled
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from bandpics import limits
 from bandpics.api.accounts import PASSWORD_LENGTH, UserSerializer, check_password_is_good
+from bandpics.api.base import ApiView
 from bandpics.api.idempotency import idempotent
 from bandpics.api.problems import Forbidden
-from bandpics.api.unknown_names import KnownFieldsOnly, KnownParametersOnly
+from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.models import User
 from groups import registration
 from groups.models import Group
@@ -31,6 +31,7 @@ from invitations.models import Invitation
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
+    from rest_framework.views import APIView
 
 
 class RegistrationSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
@@ -94,14 +95,14 @@ def _again(_view: APIView, _request: Request, known: dict[str, Any]) -> dict[str
     return _answer(user, group, api_key=None)
 
 
-class Register(KnownParametersOnly, APIView):
+class Register(ApiView):
+    serializer_class = RegistrationSerializer
     credential_parameters = CREDENTIAL_PARAMETERS
     authentication_classes = [InvitationAuthentication]
     permission_classes = [AllowAny]
 
     @extend_schema(
         operation_id="users_create",
-        request=RegistrationSerializer,
         responses={201: RegisteredSerializer},
         examples=[
             OpenApiExample(
@@ -121,9 +122,7 @@ class Register(KnownParametersOnly, APIView):
         invitation = guest(request)
         _refuse_early(invitation)
         _limit(request, invitation)
-        body = RegistrationSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = self.sent()
         _check_invited(invitation, wanted["email"])
         made = registration.register(
             email=wanted["email"], password=wanted["password"], name=wanted["name"]

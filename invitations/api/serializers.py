@@ -143,7 +143,7 @@ class InvitationChangesSerializer(Wishes):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         # What a client sends back as it read it does no harm; a real change is told.
-        invitation: Invitation = self.context["invitation"]
+        invitation: Any = self.instance
         now = {
             "group": str(invitation.group_id),
             "email": invitation.email,

@@ -1,27 +1,9 @@
 from __future__ import annotations
 
-from django.urls import path
-
+from bandpics.api.base import Router
 from invitations.api import views
 
-urlpatterns = [
-    path("invitations/", views.InvitationList.as_view(), name="invitation-list"),
-    path(
-        "invitations/<uuid:invitation_id>/",
-        views.InvitationDetail.as_view(),
-        name="invitation-detail",
-    ),
-    path(
-        "invitations/<uuid:invitation_id>/revoke/",
-        views.InvitationRevoke.as_view(),
-        name="invitation-revoke",
-    ),
-    path(
-        "invitations/<uuid:invitation_id>/rotate/",
-        views.InvitationRotate.as_view(),
-        name="invitation-rotate",
-    ),
-    path(
-        "invitations/<uuid:invitation_id>/qr/", views.InvitationQr.as_view(), name="invitation-qr"
-    ),
-]
+router = Router()
+router.register("invitations", views.InvitationViewSet, basename="invitation")
+
+urlpatterns = router.urls

@@ -9,14 +9,16 @@ from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.exceptions import Throttled
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from bandpics import limits
 from bandpics.api import etags
-from bandpics.api.base import MemberView
+from bandpics.api.base import MemberViewSet
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
 from bandpics.api.problems import Conflict, Forbidden
@@ -49,37 +51,6 @@ class InvitationFilter(filters.FilterSet):
         return rows.in_state(state)
 
 
-class InvitationView(MemberView):
-    write_scope = Scope.ADMIN
-    serializer_class = serializers.InvitationSerializer
-
-    def finalize_response(self, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(*args, **kwargs)
-        response.headers.setdefault("Cache-Control", "private, no-store")  # links are secrets
-        return response
-
-    def visible(self) -> InvitationQuerySet:
-        rows = Invitation.objects.visible_to(self.caller).with_rights_of(self.caller)
-        return rows.select_related("group__team")
-
-    def visible_invitation(self, invitation_id: UUID) -> Invitation:
-        invitation: Invitation = get_object_or_404(self.visible(), pk=invitation_id)
-        return invitation
-
-    def managed_invitation(self, invitation_id: UUID) -> Invitation:
-        invitation = self.visible_invitation(invitation_id)
-        if not invitation.may_manage:
-            raise Forbidden("Only owners of the team, and whoever sent it, may do this.")
-        return invitation
-
-    def owns(self, group: Group) -> bool:
-        return Group.objects.owned_by(self.caller).filter(pk=group.pk).exists()
-
-    def answer(self, invitation_id: UUID) -> Response:
-        invitation = self.visible_invitation(invitation_id)
-        return Response(self.get_serializer(invitation).data, headers=etags.headers(invitation))
-
-
 def _what_was_answered(data: dict[str, Any]) -> dict[str, Any]:
     """Without the link, which is a secret and is made again."""
     return {"id": data["id"], "email_sent": data["email_sent"]}
@@ -90,19 +61,60 @@ def _as_it_is_now(view: Any, _: Request, answered: dict[str, Any]) -> dict[str, 
     return dict(response.data)
 
 
-class InvitationList(InvitationView):
+class SvgRenderer(BaseRenderer):
+    media_type = "image/svg+xml"
+    format = "svg"
+    render_style = "binary"
+    charset = None
+
+    def render(self, data: bytes, *_: Any) -> bytes:
+        return data
+
+
+class PngRenderer(SvgRenderer):
+    media_type = "image/png"
+    format = "png"
+
+
+class ByFormatOrAccept(DefaultContentNegotiation):
+    """`?format=` decides; elsewhere the name belongs to a filter, and DRF leaves it alone."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        wanted = format_suffix or request.query_params.get("format")
+        return super().select_renderer(request, renderers, wanted)
+
+
+class InvitationViewSet(MemberViewSet):
+    """Invitations: links by which people without an account send photos to a group."""
+
+    write_scope = Scope.ADMIN
+    serializer_class = serializers.InvitationSerializer
+    serializer_classes: ClassVar = {
+        "create": serializers.NewInvitationSerializer,
+        "partial_update": serializers.InvitationChangesSerializer,
+        "revoke": Serializer,
+        "rotate": Serializer,
+    }
     queryset = Invitation.objects.none()  # for the documentation
     filter_backends = [filters.DjangoFilterBackend]
     filterset_class = InvitationFilter
-    parameters: ClassVar = {"GET": [*InvitationFilter.base_filters, *Pages.parameters]}
+    lookup_url_kwarg = "invitation_id"
+    parameters: ClassVar = {
+        "list": [*InvitationFilter.base_filters, *Pages.parameters],
+        "qr": ["format"],
+    }
+
+    def finalize_response(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(*args, **kwargs)
+        response.headers.setdefault("Cache-Control", "private, no-store")  # links are secrets
+        return response
 
     @extend_schema(responses=serializers.InvitationSerializer(many=True))
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """Invitations to the groups I add to, newest first."""
         return self.paginated(self.visible().order_by("-created_at", "-pk"))
 
     @extend_schema(
-        request=serializers.NewInvitationSerializer,
         responses={
             200: OpenApiResponse(
                 serializers.InvitedSerializer, "Invited before: the same link, longer."
@@ -133,16 +145,14 @@ class InvitationList(InvitationView):
         ],
     )
     @idempotent(remember=_what_was_answered, again=_as_it_is_now)
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Invite somebody. The same address again: the same link, for 7 more days from now.
 
         Who was revoked gets another link, from owners and whoever had invited them. Owners and
         members may invite; only owners set `trusted` and `visibility`. `send_email` sends the link
         once all is stored.
         """
-        body = serializers.NewInvitationSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        wishes = dict(body.validated_data)
+        wishes = self.sent()
         group = self._group_to_fill(wishes.pop("group"))
         send_email = wishes.pop("send_email")
         is_owner = self.owns(group)
@@ -158,6 +168,84 @@ class InvitationList(InvitationView):
             response.status_code = status.HTTP_201_CREATED
         return response
 
+    @extend_schema(responses=serializers.InvitationSerializer)
+    def retrieve(self, request: Request, invitation_id: UUID) -> Response:
+        """One invitation."""
+        invitation = self.visible_invitation(invitation_id)
+        data = serializers.InvitationSerializer(invitation).data
+        return Response(data, headers=etags.headers(invitation))
+
+    @extend_schema(parameters=[etags.IF_MATCH], responses=serializers.InvitationSerializer)
+    def partial_update(self, request: Request, invitation_id: UUID) -> Response:
+        """Change its name, limits or life. For owners, and for whoever sent it.
+
+        Limits may not be below what was used; only owners set `trusted` and `visibility`.
+        """
+        invitation = self.managed_invitation(invitation_id)
+        changes = self.sent(invitation)
+        _refuse_what_only_owners_grant(changes, is_owner=self.owns(invitation.group))
+        links.change(invitation, only_if=etags.expected(request, invitation), **changes)
+        return self.retrieve(request, invitation_id)
+
+    @extend_schema(request=None, responses=serializers.InvitationSerializer)
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, invitation_id: UUID) -> Response:
+        """End the link at once. Photos that came by it stay. Safe to call twice."""
+        links.revoke(self.managed_invitation(invitation_id))
+        return self.retrieve(request, invitation_id)
+
+    @extend_schema(request=None, responses=serializers.InvitationSerializer)
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, invitation_id: UUID) -> Response:
+        """Another link; the old one is dead at once. All else stays."""
+        links.rotate(self.managed_invitation(invitation_id))
+        return self.retrieve(request, invitation_id)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("format", str, enum=qr.KINDS, description="Or by `Accept`.")],
+        responses={
+            (200, SvgRenderer.media_type): OpenApiTypes.STR,
+            (200, PngRenderer.media_type): OpenApiTypes.BINARY,
+        },
+    )
+    @action(
+        detail=True,
+        renderer_classes=[SvgRenderer, PngRenderer],
+        content_negotiation_class=ByFormatOrAccept,
+    )
+    def qr(self, request: Request, invitation_id: UUID) -> Response:
+        """The upload link as a QR code, SVG or PNG. For those who are shown the link itself."""
+        invitation = self.managed_invitation(invitation_id)
+        if not invitation.shows_link:
+            raise Forbidden("This takes an API key with the scope `admin`.")
+        if invitation.is_revoked:
+            raise Conflict("It was revoked: the code would lead nowhere.")
+        renderer: Any = request.accepted_renderer
+        return Response(qr.draw(invitation.upload_link, kind=renderer.format))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if self.action == "qr":  # no picture of a problem
+            self.request.accepted_renderer = JSONRenderer()
+            self.request.accepted_media_type = JSONRenderer.media_type
+        return super().handle_exception(exc)
+
+    def visible(self) -> InvitationQuerySet:
+        rows = Invitation.objects.visible_to(self.caller).with_rights_of(self.caller)
+        return rows.select_related("group__team")
+
+    def visible_invitation(self, invitation_id: UUID) -> Invitation:
+        invitation: Invitation = get_object_or_404(self.visible(), pk=invitation_id)
+        return invitation
+
+    def managed_invitation(self, invitation_id: UUID) -> Invitation:
+        invitation = self.visible_invitation(invitation_id)
+        if not invitation.may_manage:
+            raise Forbidden("Only owners of the team, and whoever sent it, may do this.")
+        return invitation
+
+    def owns(self, group: Group) -> bool:
+        return Group.objects.owned_by(self.caller).filter(pk=group.pk).exists()
+
     def invited(self, invitation_id: UUID, *, email_sent: bool | None) -> Response:
         invitation: Any = self.visible_invitation(invitation_id)
         invitation.email_sent = email_sent
@@ -169,100 +257,6 @@ class InvitationList(InvitationView):
         if not Group.objects.writable_by(self.caller).filter(pk=group.pk).exists():
             raise Forbidden("Viewers of a team may look at its photos, but not invite anybody.")
         return group
-
-
-class InvitationDetail(InvitationView):
-    def get(self, request: Request, invitation_id: UUID) -> Response:
-        """One invitation."""
-        return self.answer(invitation_id)
-
-    @extend_schema(
-        request=serializers.InvitationChangesSerializer,
-        parameters=[etags.IF_MATCH],
-        responses=serializers.InvitationSerializer,
-    )
-    def patch(self, request: Request, invitation_id: UUID) -> Response:
-        """Change its name, limits or life. For owners, and for whoever sent it.
-
-        Limits may not be below what was used; only owners set `trusted` and `visibility`.
-        """
-        invitation = self.managed_invitation(invitation_id)
-        body = serializers.InvitationChangesSerializer(
-            data=request.data, context={"invitation": invitation}
-        )
-        body.is_valid(raise_exception=True)
-        changes = dict(body.validated_data)
-        _refuse_what_only_owners_grant(changes, is_owner=self.owns(invitation.group))
-        links.change(invitation, only_if=etags.expected(request, invitation), **changes)
-        return self.answer(invitation_id)
-
-
-class InvitationRevoke(InvitationView):
-    @extend_schema(request=None, responses=serializers.InvitationSerializer)
-    def post(self, request: Request, invitation_id: UUID) -> Response:
-        """End the link at once. Photos that came by it stay. Safe to call twice."""
-        links.revoke(self.managed_invitation(invitation_id))
-        return self.answer(invitation_id)
-
-
-class InvitationRotate(InvitationView):
-    @extend_schema(request=None, responses=serializers.InvitationSerializer)
-    def post(self, request: Request, invitation_id: UUID) -> Response:
-        """Another link; the old one is dead at once. All else stays."""
-        links.rotate(self.managed_invitation(invitation_id))
-        return self.answer(invitation_id)
-
-
-class SvgRenderer(BaseRenderer):
-    media_type = "image/svg+xml"
-    format = "svg"
-    render_style = "binary"
-    charset = None
-
-    def render(self, data: bytes, *_: Any) -> bytes:
-        return data
-
-
-class PngRenderer(SvgRenderer):
-    media_type = "image/png"
-    format = "png"
-
-
-class ByFormatOrAccept(DefaultContentNegotiation):
-    """`?format=` decides; elsewhere the name belongs to a filter, and DRF leaves it alone."""
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        wanted = format_suffix or request.query_params.get("format")
-        return super().select_renderer(request, renderers, wanted)
-
-
-class InvitationQr(InvitationView):
-    parameters: ClassVar = {"GET": ["format"]}
-    renderer_classes = [SvgRenderer, PngRenderer]
-    content_negotiation_class = ByFormatOrAccept
-
-    @extend_schema(
-        parameters=[OpenApiParameter("format", str, enum=qr.KINDS, description="Or by `Accept`.")],
-        responses={
-            (200, SvgRenderer.media_type): OpenApiTypes.STR,
-            (200, PngRenderer.media_type): OpenApiTypes.BINARY,
-        },
-    )
-    def get(self, request: Request, invitation_id: UUID) -> Response:
-        """The upload link as a QR code, SVG or PNG. For those who are shown the link itself."""
-        invitation = self.managed_invitation(invitation_id)
-        if not invitation.shows_link:
-            raise Forbidden("This takes an API key with the scope `admin`.")
-        if invitation.is_revoked:
-            raise Conflict("It was revoked: the code would lead nowhere.")
-        renderer: Any = request.accepted_renderer
-        return Response(qr.draw(invitation.upload_link, kind=renderer.format))
-
-    def handle_exception(self, exc: Exception) -> Response:
-        # No picture of a problem.
-        self.request.accepted_renderer = JSONRenderer()
-        self.request.accepted_media_type = JSONRenderer.media_type
-        return super().handle_exception(exc)
 
 
 def _refuse_what_only_owners_grant(wishes: dict[str, Any], *, is_owner: bool) -> None:

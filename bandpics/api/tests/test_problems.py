@@ -20,7 +20,7 @@ def api(db):
     return APIClient(raise_request_exception=False)
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/api/v2/x/", "/api/v1/nothing/", "/api/x"])
+@pytest.mark.parametrize("path", ["/api/", "/api/v2/", "/api/v2/x/", "/api/v1/nothing/", "/api/x"])
 def test_an_unknown_address_is_a_problem(api, path):
     problem(api.get(path), 404, "not-found")
     problem(api.post(path, {}), 404, "not-found")
