@@ -1,4 +1,4 @@
-"""A Bandpics to measure: stores of its own, and one web process that keeps to one core."""
+"""The stores and the web server that are measured."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from bandpics import entrypoint
 from bandpics.local import addresses, postgres
 from bandpics.local.data_dir import DataDir
 from bandpics.local.environment import PROJECT
@@ -30,16 +31,18 @@ START_SECONDS = 30
 
 @contextmanager
 def stores() -> Iterator[None]:
-    """Postgres, Redis and S3, empty; their addresses are in the environment."""
-    outside = {name: value for name, value in os.environ.items() if name not in OWN}
-    with ExitStack() as last:
-        folder = last.enter_context(tempfile.TemporaryDirectory(prefix="bandpics-bench-"))
+    """Starts empty stores; their addresses are in the environment."""
+    environment = {name: value for name, value in os.environ.items() if name not in OWN}
+    with ExitStack() as cleanup:
+        folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bandpics-bench-"))
         data_dir = DataDir(Path(folder))
         (data_dir / "static").mkdir()
-        supervisor = Supervisor(data_dir, signals=NoSignals(), say=lambda line: None)
-        stack = Stack(data_dir, supervisor, outside=outside, host=addresses.LOOPBACK, port=8000)
-        last.callback(stack.stop)
-        stack.start_stores(postgres_settings=postgres.FORGETFUL)
+        supervisor = Supervisor(data_dir, signals=NoSignals(), report=lambda line: None)
+        stack = Stack(
+            data_dir, supervisor, environment=environment, host=addresses.LOOPBACK, port=8000
+        )
+        cleanup.callback(stack.stop)
+        stack.start_stores(postgres_settings=postgres.NOT_DURABLE)
         os.environ.update(stack.variables)
         os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
         yield
@@ -51,25 +54,25 @@ class Web:
     pid: int  # of the process that answers
 
     def cpu_seconds(self) -> float:
-        """What it has used of its core so far. In nanoseconds, unlike what `ps` reads."""
+        """Returns the cpu time of all threads so far, more finely than `ps` does."""
         threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 @contextmanager
 def web(*, cores: int | None = 1) -> Iterator[Web]:
-    """A gunicorn as production runs it, but with one process, on so many cores, or all."""
+    """Starts a web server as production does, but with one process, on so many cores or all."""
     port = addresses.free_port(addresses.LOOPBACK)
-    command = [
-        *(sys.executable, "-m", "gunicorn", "bandpics.wsgi:application"),
-        *("--bind", f"{addresses.LOOPBACK}:{port}", "--no-control-socket", "--no-sendfile"),
-        *("--worker-class", "bandpics.gunicorn_worker.BufferingWorker"),
-        *("--workers", "1", "--threads", "4"),
-        *("--log-level", "error", "--keep-alive", "30"),
-    ]
-    with subprocess.Popen(command, cwd=PROJECT) as process:
+    variables = {
+        "WEB_HOST": addresses.LOOPBACK,
+        "WEB_PORT": str(port),
+        "WEB_PROCESSES": "1",
+        "WEB_DRAIN_SECONDS": "0",
+    }
+    command = entrypoint.command("web", ["--log-level", "error"], {**os.environ, **variables})
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=PROJECT) as process:
         try:
-            # Before it forks: the worker inherits them.
+            # Set before gunicorn forks: its worker inherits them.
             os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
             _wait_for(f"http://{addresses.LOOPBACK}:{port}/healthz")
             (worker,) = psutil.Process(process.pid).children()

@@ -1,4 +1,4 @@
-"""Which ports are free, and which address other devices can reach."""
+"""Free ports, and the address by which other devices reach this machine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import psutil
 
 from bandpics.local.diagnostics import CannotStart
 
-# Below the range systems take for outgoing connections, so that none of those is in the way
-# when a stack comes back to the port it had.
+# Below the range of outgoing connections, which might occupy the port of a stack that restarts.
 FREE_PORTS = range(20_000, 32_000)
-EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - to be recognised, not listened on
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - only compared with
 LOOPBACK = "127.0.0.1"
 
 
-def claim_web_port(host: str, port: int) -> None:
-    """Say clearly why the web server could not listen there; hold nothing."""
+def check_web_port(host: str, port: int) -> None:
+    """Raises CannotStart if the web server could not listen there."""
     try:
         _bind(host, port)
     except socket.gaierror:
@@ -51,7 +50,7 @@ def claim_web_port(host: str, port: int) -> None:
 
 
 def free_port(host: str, *, preferred: int | None = None) -> int:
-    """The preferred port if nobody has it, else any that is free."""
+    """Returns the preferred port if it is free, or else any free one."""
     candidates = random.sample(FREE_PORTS, k=200)
     for port in [preferred, *candidates] if preferred else candidates:
         try:
@@ -62,14 +61,14 @@ def free_port(host: str, *, preferred: int | None = None) -> int:
     raise CannotStart("No free port", "200 were tried", "Close some programs and try again")
 
 
-def reachable(host: str) -> str:
-    """What to write into links when the server listens on `host`."""
+def public_host(host: str) -> str:
+    """Returns the host for links to a server that listens on `host`."""
     return lan_address() if host in EVERYWHERE else host
 
 
-def nearby(host: str) -> str:
-    """How this machine itself reaches a server that listens on `host`."""
-    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - as above
+def connect_host(host: str) -> str:
+    """Returns the host by which this machine reaches a server that listens on `host`."""
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - only compared with
 
 
 def url_host(host: str) -> str:
@@ -77,10 +76,10 @@ def url_host(host: str) -> str:
 
 
 def lan_address() -> str:
-    """This machine's address in the local network."""
+    """Returns this machine's address in the local network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # Connecting UDP sends nothing: the kernel only says which address it would use.
+            # Connecting UDP sends nothing; the kernel chooses the address it would use.
             probe.connect(("192.0.2.1", 9))
             address = str(probe.getsockname()[0])
         except OSError:
@@ -101,12 +100,12 @@ def _any_interface() -> str:
             "this machine has no address another device could reach",
             "Join a network, or leave out --host to stay on this machine",
         )
-    return str(sorted(found, key=lambda one: not ipaddress.ip_address(one).is_private)[0])
+    return str(min(found, key=lambda address: not ipaddress.ip_address(address).is_private))
 
 
 def _bind(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do: a port in TIME_WAIT is free, one with a listener is not.
+        # As servers do: a port in TIME_WAIT counts as free, one with a listener does not.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))

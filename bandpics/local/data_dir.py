@@ -1,4 +1,4 @@
-"""The folder that holds everything of one stack: data, secrets, ports, logs, and its lock."""
+"""The folder of one local stack: data, secrets, ports, logs, and a lock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRET_NAMES = (
 
 
 class DataDir:
-    """An existing, writable folder that belongs to this process until it ends."""
+    """A writable folder that this process has locked."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -34,17 +34,17 @@ class DataDir:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = self._take_lock()
             (self.path / "logs").mkdir(exist_ok=True)
-            # Says now, and in one line, what would else fail in the middle of something.
+            # Finds a full disk now and not in the middle of something.
             write_private(self.path / ".writable", "yes\n" * 1024)
             (self.path / ".writable").unlink()
         except OSError as error:
-            raise diagnostics.in_folder(error, self.path) from None
+            raise diagnostics.cannot_write(error, self.path) from None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def say_where(self, url: str) -> None:
-        """Let a second `up` on this folder tell where the first one is."""
+    def write_holder(self, url: str) -> None:
+        """Writes into the lock file where this stack is, for a second `up` to tell."""
         os.truncate(self._lock, 0)
         os.pwrite(self._lock, f"{url} (process {os.getpid()})".encode(), 0)
 
@@ -52,28 +52,28 @@ class DataDir:
         os.close(self._lock)
 
     def secrets(self) -> dict[str, str]:
-        """Random at the first start, the same ever after: links and sessions hang on them."""
-        kept = read_json(self / "secrets.json")
-        if not kept and (self / "postgres").exists():
+        """Returns the secrets of this folder; the first start makes them at random."""
+        stored = read_json(self / "secrets.json")
+        if not stored and (self / "postgres").exists():
             raise CannotStart(
                 f"{self / 'secrets.json'} is missing",
-                "it holds the keys to the data in this folder",
+                "it holds the passwords of the data in this folder",
                 "Bring it back from a backup, or start anew with another --data-dir",
             )
-        missing = [name for name in SECRET_NAMES if name not in kept]
+        missing = [name for name in SECRET_NAMES if name not in stored]
         if missing:
-            kept |= {name: secrets.token_urlsafe(32) for name in missing}
-            write_private(self / "secrets.json", json.dumps(kept, indent=1))
-        return kept
+            stored |= {name: secrets.token_urlsafe(32) for name in missing}
+            write_private(self / "secrets.json", json.dumps(stored, indent=1))
+        return stored
 
-    def remembered_ports(self) -> dict[str, int]:
+    def stored_ports(self) -> dict[str, int]:
         return read_json(self / "ports.json")
 
-    def remember_ports(self, ports: dict[str, int]) -> None:
-        write_private(self / "ports.json", json.dumps(self.remembered_ports() | ports))
+    def store_ports(self, ports: dict[str, int]) -> None:
+        write_private(self / "ports.json", json.dumps(self.stored_ports() | ports))
 
     def new_log(self, name: str) -> Path:
-        """A fresh log; that of the run before stays beside it."""
+        """Makes an empty log; that of the last run stays beside it."""
         log = self / "logs" / f"{name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
@@ -81,7 +81,7 @@ class DataDir:
         return log
 
     def _take_lock(self) -> int:
-        # Children do not inherit it, or they would hold the lock of a supervisor long gone.
+        # O_CLOEXEC: children would otherwise keep the lock of a supervisor that has ended.
         lock = os.open(self / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,7 +97,7 @@ class DataDir:
 
 
 def write_private(path: Path, text: str) -> None:
-    """All or nothing, readable by the owner alone, on the disk when it returns."""
+    """Replaces a file as a whole, readable by its owner only, and waits for the disk."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -111,7 +111,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What the file holds; nothing if it is not there or was not written by us."""
+    """Returns the object in a JSON file, or {} if there is none."""
     try:
         value = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):

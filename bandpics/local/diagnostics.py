@@ -1,4 +1,4 @@
-"""What can go wrong on somebody's machine, told in one line: what, why, what to do."""
+"""Errors of the local stack in one line each: what happened, why, what to do."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-DISK_FULL_MARKS = (
+DISK_FULL_MESSAGES = (
     *("No space left on device", "Disk quota exceeded", "ENOSPC", "EDQUOT"),
-    "Check free disk space",  # what Postgres advises after a short write
+    "Check free disk space",  # Postgres' hint after a short write
 )
 
 
 class CannotStart(Exception):
-    """One line for the person at the terminal; there is nothing more to see in a traceback."""
+    """The local stack cannot start. The message is all that is printed."""
 
     def __init__(self, what: str, why: str, remedy: str) -> None:
         super().__init__(f"{what}: {' '.join(why.split()).rstrip('.')}. {remedy}")
@@ -29,8 +29,8 @@ def disk_full(path: Path) -> CannotStart:
     )
 
 
-def in_folder(error: OSError, path: Path) -> CannotStart:
-    """Explain why a folder or file of ours cannot be written."""
+def cannot_write(error: OSError, path: Path) -> CannotStart:
+    """Explains why a file or folder of the stack cannot be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return disk_full(path)
     return CannotStart(
@@ -41,10 +41,10 @@ def in_folder(error: OSError, path: Path) -> CannotStart:
 
 
 def last_line(text: str) -> str:
-    """The line of a log that says most: the last error, else simply the last."""
+    """Returns the last error of a log, or else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    wrong = [line for line in lines if any(mark in line for mark in ("FATAL", "Error", "error"))]
-    return (wrong or lines or ["it said nothing"])[-1][:300]
+    errors = [line for line in lines if any(word in line for word in ("FATAL", "Error", "error"))]
+    return (errors or lines or ["its log is empty"])[-1][:300]
 
 
 def not_installed(package: str) -> CannotStart:

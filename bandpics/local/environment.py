@@ -1,20 +1,21 @@
-"""The variables of a running stack, kept so that other commands can borrow them."""
+"""The environment variables of a local stack, so that other commands can run beside it."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DEFAULT_DATA_DIR = PROJECT / ".local"
 
-# Looks like production and reaches nothing: for checks that need settings but no stores.
+# Looks like production and connects to nothing: for checks that need settings only.
 PRETENDED = {
     "DATABASE_URL": "postgres://bandpics@127.0.0.1:1/bandpics",
     "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -31,51 +32,43 @@ PRETENDED = {
 
 
 def data_dir() -> Path:
-    """Where the local stack keeps its data unless told otherwise."""
+    """Returns the folder of the local stack: $BANDPICS_DATA_DIR, or `.local`."""
     return Path(os.environ.get("BANDPICS_DATA_DIR") or DEFAULT_DATA_DIR)
 
 
-def take_data_dir(words: list[str]) -> Path | None:
-    """The folder of `--data-dir`, wherever it stands; taken out, and data_dir() from now on."""
-    if not any(word.partition("=")[0] == "--data-dir" for word in words):
-        return None
-    parser = argparse.ArgumentParser(prog="manage.py", add_help=False, allow_abbrev=False)
-    parser.add_argument("--data-dir", type=Path)
-    named, words[:] = parser.parse_known_args(words)
-    folder: Path = named.data_dir
-    os.environ["BANDPICS_DATA_DIR"] = str(folder)
-    return folder
+def apply(words: list[str]) -> None:
+    """Gives a command the environment of the local stack, and takes `--data-dir` out of `words`.
+
+    Variables that are set win, but for the stack of a folder that the command names.
+    """
+    folder = None
+    if any(word.partition("=")[0] == "--data-dir" for word in words):
+        parser = argparse.ArgumentParser(prog="manage.py", add_help=False, allow_abbrev=False)
+        parser.add_argument("--data-dir")
+        known, words[:] = parser.parse_known_args(words)
+        folder = os.environ["BANDPICS_DATA_DIR"] = known.data_dir
+    if words[1:2] == ["up"]:
+        return  # it makes the environment
+    variables = _read(data_dir())
+    if folder:
+        if not variables:
+            sys.exit(f"bandpics: {folder} holds no stack: `up` never ran there.")
+        os.environ.update(variables)
+    elif not os.environ.get("DATABASE_URL"):
+        os.environ.update(variables | os.environ)
+    if words[1:2] == ["compare_exif"] and not os.environ.get("DATABASE_URL"):
+        os.environ.update(PRETENDED)  # it reads files only
 
 
-def borrow(into: MutableMapping[str, str]) -> None:
-    """Let a command run beside the local stack. What is set already stays."""
-    if not into.get("DATABASE_URL"):
-        for name, value in _written(data_dir()).items():
-            into.setdefault(name, value)
-
-
-def use(folder: Path, into: MutableMapping[str, str]) -> bool:
-    """Let a command run beside the stack of this folder, whatever is set. False: there is none."""
-    variables = _written(folder)
-    into.update(variables)
-    return bool(variables)
-
-
-def _written(folder: Path) -> dict[str, str]:
+def _read(folder: Path) -> dict[str, str]:
     try:
         return parse((folder / "env").read_text())
     except OSError:
         return {}
 
 
-def pretend(into: MutableMapping[str, str]) -> None:
-    """Let a command run that reaches no store, wherever there is none. What is set stays."""
-    if not into.get("DATABASE_URL"):
-        into.update(PRETENDED)
-
-
 def render(variables: Mapping[str, str]) -> str:
-    """Lines a shell can read, too: `set -a; . .local/env`."""
+    """Returns lines that a shell can read, too: `set -a; . .local/env`."""
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
 
 

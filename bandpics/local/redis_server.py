@@ -1,4 +1,4 @@
-"""Redis from a wheel: run it, ask whether it answers."""
+"""The embedded Redis, from a wheel: runs it, checks that it answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def url(*, port: int, password: str, database: int = 0) -> str:
 
 def program(folder: Path, *, port: int, password: str) -> Program:
     folder.mkdir(mode=0o700, exist_ok=True)
-    # A file, because arguments can be read by everybody on this machine.
+    # A file, because everybody on this machine can read arguments.
     write_private(
         folder / "redis.conf",
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndatabases {DATABASES}\n"
@@ -35,7 +35,7 @@ def program(folder: Path, *, port: int, password: str) -> Program:
     )
     return Program(
         name=NAME,
-        # The folder as an argument: a path in the file would need Redis' own quoting.
+        # The folder is an argument, because the file would need Redis' own quoting.
         command=[str(_binary()), str(folder / "redis.conf"), "--dir", str(folder)],
         environment={"PATH": os.defpath, "LC_ALL": "C"},
     )
@@ -50,7 +50,7 @@ def answers(url: str) -> bool:
 
 
 def check(url: str) -> None:
-    """Raise CannotStart unless somebody else's Redis lets us in."""
+    """Raises CannotStart unless the Redis of REDIS_URL lets us in."""
     remedy = "or unset REDIS_URL"
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3) as client:
@@ -63,7 +63,7 @@ def check(url: str) -> None:
         ) from None
     except redis.AuthenticationError:
         raise CannotStart(
-            f"REDIS_URL: Redis at {_where(url)} says no",
+            f"REDIS_URL: Redis at {_where(url)} refuses access",
             "the password is missing or refused",
             f"Correct it, {remedy}",
         ) from None

@@ -1,4 +1,4 @@
-"""S3 from a wheel (`rclone serve s3` on a folder): run it, ask whether it answers."""
+"""The embedded S3 (`rclone serve s3`), from a wheel: runs it, checks that it answers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 NAME = "s3"
 BUCKET = "bandpics"
 REGION = "us-east-1"
-HALF_WRITTEN = ".rclone_temp_*"
-# rclone removes a folder with its last object, whatever --no-cleanup says, and a PUT into it at
-# that moment is a 500. Clients PUT into this one: a file keeps it. Its name is one of those that
-# listings hide.
+UNFINISHED = ".rclone_temp_*"
+# rclone removes a folder with its last object, even with --no-cleanup, and answers 500 to a PUT
+# into it at that moment. This file keeps the folder that clients PUT into. Listings hide its name.
 KEEPER = "incoming/.rclone_temp_keep"
 
 
@@ -42,39 +41,37 @@ def program(folder: Path, *, host: str, port: int, access_key: str, secret_key: 
             *("serve", "s3", str(folder)),
             *("--addr", f"{addresses.url_host(host)}:{port}"),
             *("--config", ""),  # no configuration of the person's own rclone
-            # Parts may come in any order, and a retried one must not wait for its dead twin.
-            # The price: a multipart upload is kept in memory until it is complete.
+            # Parts may come in any order, and a retry must not wait for the part it replaces.
+            # A multipart upload is kept in memory until it is complete.
             "--disable-multipart-streaming",
-            # Neither hash what is written once more, to compare it with itself, nor read files
-            # whole for an ETag nobody looks at: half of what this server costs. Signatures,
-            # lengths and Content-MD5 are checked all the same.
+            # Neither hash written files again nor read files for an ETag that nobody uses: this
+            # halves the server's cpu time. Signatures, lengths and Content-MD5 are still checked.
             *("--ignore-checksum", "--no-checksum", "--etag-hash", ""),
-            # Browsers PUT from our pages, whatever name they reached them by. Any origin may:
-            # what lets a request in is its signature, and there are no cookies to misuse.
+            # Any origin, because people reach our pages by different names. Requests need a
+            # signature, and there are no cookies to misuse.
             *("--allow-origin", "*"),
-            # What guests sent is shown as what we say it is, never as what it looks like.
             *("--response-header", "X-Content-Type-Options: nosniff"),
         ],
         environment={
             "PATH": os.defpath,
             "LC_ALL": "C",
-            # Not an argument, because those can be read by everybody on this machine.
+            # Not an argument, because everybody on this machine can read those.
             "RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"',
         },
-        patience_seconds=3,
+        stop_seconds=3,
     )
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed server had half written; listings hide it."""
-    for path in folder.rglob(HALF_WRITTEN):
+def remove_unfinished(folder: Path) -> None:
+    """Removes the unfinished files of a killed server, which listings hide."""
+    for path in folder.rglob(UNFINISHED):
         if not path.match(KEEPER):
             path.unlink(missing_ok=True)
 
 
 def answers(*, host: str, port: int) -> bool:
-    """True if an S3 server is there; it need not let us in."""
-    connection = http.client.HTTPConnection(addresses.nearby(host), port, timeout=2)
+    """Whether an S3 server is there; it need not let us in."""
+    connection = http.client.HTTPConnection(addresses.connect_host(host), port, timeout=2)
     try:
         connection.request("GET", "/")
         return connection.getresponse().status < 500
@@ -91,7 +88,7 @@ def make_bucket(variables: Mapping[str, str], bucket: str) -> None:
 
 
 def check(variables: Mapping[str, str]) -> None:
-    """Raise CannotStart unless somebody else's S3 lets us into our bucket."""
+    """Raises CannotStart unless the S3 of S3_ENDPOINT_URL gives access to the bucket."""
     endpoint, bucket = variables["S3_ENDPOINT_URL"], variables.get("S3_BUCKET", "")
     if not bucket:
         raise CannotStart(
@@ -99,26 +96,26 @@ def check(variables: Mapping[str, str]) -> None:
             "S3_ENDPOINT_URL is, so the bucket must be named as well",
             "Set S3_BUCKET, S3_ACCESS_KEY and S3_SECRET_KEY, or unset S3_ENDPOINT_URL",
         )
-    what = f"S3 at {endpoint}"
+    server = f"S3 at {endpoint}"
     try:
-        # HEAD would do, but its errors carry no code.
+        # Not HEAD, whose errors have no code.
         _client(variables).list_objects_v2(Bucket=bucket, MaxKeys=1)
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code in {"NoSuchBucket", "404"}:
             raise CannotStart(
-                f"{what} has no bucket {bucket}",
+                f"{server} has no bucket {bucket}",
                 "it was never made, or S3_BUCKET is misspelt",
                 f"Create it (aws s3 mb s3://{bucket} --endpoint-url {endpoint}) or correct it",
             ) from None
         raise CannotStart(
-            f"{what} says no",
+            f"{server} refuses access",
             f"{code or error}",
             "Correct S3_ACCESS_KEY, S3_SECRET_KEY and S3_REGION, or unset S3_ENDPOINT_URL",
         ) from None
     except (BotoCoreError, ValueError) as error:
         raise CannotStart(
-            f"{what} does not answer", str(error), "Correct S3_ENDPOINT_URL, or unset it"
+            f"{server} does not answer", str(error), "Correct S3_ENDPOINT_URL, or unset it"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The whole stack of one data folder: which stores and programs it has, and how they meet."""
+"""The local stack of one data folder: its stores, its programs, and their environment."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from bandpics import entrypoint
-from bandpics.local import addresses, environment, postgres, redis_server, s3_server
+from bandpics.local import addresses, postgres, redis_server, s3_server
 from bandpics.local.data_dir import DataDir, write_private
+from bandpics.local.environment import render
 from bandpics.local.supervisor import Child, Program, Supervisor
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
-# What a person may set to bring their own.
+# Variables by which somebody brings stores or settings of their own.
 OWN = (
     *("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "ALLOWED_HOSTS", "WORK_DIR"),
     *("SECRET_KEY", "INVITATION_TOKEN_KEY", "REGISTRATION"),
@@ -29,33 +30,33 @@ OWN = (
 
 
 class Stack:
-    """`outside` is the environment it starts in: stores named there replace embedded ones."""
+    """Stores and programs; stores that the environment names replace the embedded ones."""
 
     def __init__(
         self,
         data_dir: DataDir,
         supervisor: Supervisor,
         *,
-        outside: Mapping[str, str],
+        environment: Mapping[str, str],
         host: str,
         port: int,
     ) -> None:
         self.data_dir = data_dir
         self.host = host
         self.port = port
-        self.variables = {name: outside[name] for name in OWN if outside.get(name)}
-        self._outside = outside
+        self.variables = {name: environment[name] for name in OWN if environment.get(name)}
+        self._environment = environment
         self._supervisor = supervisor
         self._secrets = data_dir.secrets()
         self._ports: dict[str, int] = {}
         self._embeds_s3 = "S3_ENDPOINT_URL" not in self.variables
-        self._face()
+        self._set_variables()
 
     def start_stores(self, *, postgres_settings: tuple[str, ...] = ()) -> None:
-        """Start Postgres, Redis and S3; of one that is somebody else's, ask only to be let in."""
+        """Starts Postgres, Redis and S3; checks the access to those that are not embedded."""
         embeds_redis = "REDIS_URL" not in self.variables
         embeds_postgres = "DATABASE_URL" not in self.variables
-        # All refusals first: then there is nothing to be stopped again.
+        # Checked first, so that nothing has to be stopped after a refusal.
         if not embeds_postgres:
             postgres.check(self.variables["DATABASE_URL"])
         if not embeds_redis:
@@ -73,41 +74,40 @@ class Stack:
             self._supervisor.wait_for(child, answers)
         if embeds_postgres:
             postgres.make_database(self._postgres_url("postgres"))
-        self.data_dir.remember_ports(self._ports)
+        self.data_dir.store_ports(self._ports)
 
     def prepare(self) -> dict[str, Any]:
-        """Bring database and static files up to date; what a first visitor needs to know."""
-        known = {
+        """Brings database and static files up to date; returns what the welcome text needs."""
+        secrets = {
             "ADMIN_PASSWORD": self._secrets["admin_password"],
             "ADMIN_API_KEY": self._secrets["admin_api_key"],
         }
-        (answer,) = self._supervisor.run(self._manage("prepare", extra=known))
-        return dict(json.loads(answer.splitlines()[-1]))
+        command = ("-m", "bandpics.local.prepare")
+        (output,) = self._supervisor.run(self._python("prepare", *command, extra=secrets))
+        return dict(json.loads(output.splitlines()[-1]))
 
     def prepare_for_tests(self) -> None:
-        """As prepare(), side by side and without a first visitor."""
-        self._supervisor.run(self._manage("migrate", "-v0"), self._manage("collectchanged"))
+        """Migrates the database while static files are collected."""
+        self._supervisor.run(
+            self._python("migrate", "manage.py", "migrate", "-v0"),
+            self._python("static", "-m", "bandpics.local.prepare", "static"),
+        )
 
     def start_web(self) -> None:
-        """As the role `web` does, but by one process, and without waiting for a balancer."""
+        """Starts the role `web` with one process, and without waiting for a balancer."""
         settings = {
             "WEB_HOST": addresses.url_host(self.host),
             "WEB_PORT": str(self.port),
             "WEB_PROCESSES": "1",
             "WEB_DRAIN_SECONDS": "0",
         }
-        environment = {**self._outside, **settings}
-        more = ["--graceful-timeout", "5"]
-        self._supervisor.start(
-            self._python(
-                WEB,
-                *("-m", *entrypoint.command(WEB, more, environment)),
-                extra=settings | entrypoint.variables(WEB, environment),
-            )
-        )
+        variables = {**self._environment, **settings}
+        command = entrypoint.command(WEB, ["--graceful-timeout", "5"], variables)
+        extra = settings | entrypoint.variables(WEB, variables)
+        self._supervisor.start(self._python(WEB, "-m", *command, extra=extra))
 
-    def start_work(self, *, concurrency: int, application: str = "bandpics") -> None:
-        """Start worker, sweeper and beat of a Celery application, by its module."""
+    def start_workers(self, *, concurrency: int, application: str = "bandpics") -> None:
+        """Starts worker, sweeper and beat of a Celery application, named by its module."""
         for name, queue, processes in [(WORKER, "images", concurrency), (SWEEPER, "sweep", 1)]:
             self._supervisor.start(
                 self._python(
@@ -125,33 +125,33 @@ class Stack:
             )
         )
 
-    def wait_until_well(self) -> None:
-        self._supervisor.wait_for(self._supervisor.children[WEB], self._is_well)
+    def wait_until_healthy(self) -> None:
+        self._supervisor.wait_for(self._supervisor.children[WEB], self._is_healthy)
 
     def stop(self) -> None:
-        """Programs first, so that what they still do can be stored."""
+        """Stops the programs before the stores, so that they can finish what they do."""
         self._supervisor.stop(WEB, WORKER, SWEEPER, BEAT)
         self._supervisor.stop(*STORES)
 
     def write_environment(self) -> None:
-        """For commands beside the stack, such as `manage.py shell`."""
-        write_private(self.data_dir / "env", environment.render(self.variables))
+        """Writes the variables to a file, for commands such as `manage.py shell`."""
+        write_private(self.data_dir / "env", render(self.variables))
 
-    def _face(self) -> None:
-        """Decide which address people use, and with which keys their links are made."""
-        host = addresses.url_host(addresses.reachable(self.host))
-        own = f"http://{host}:{self.port}"
-        public = self.variables.get("PUBLIC_URL", own).rstrip("/")
-        hosts = [urlsplit(public).hostname, urlsplit(own).hostname, "localhost", "127.0.0.1"]
+    def _set_variables(self) -> None:
+        """Sets the variables of the programs, but for the addresses of embedded stores."""
+        host = addresses.url_host(addresses.public_host(self.host))
+        local = f"http://{host}:{self.port}"
+        public = self.variables.get("PUBLIC_URL", local).rstrip("/")
+        hosts = [urlsplit(public).hostname, urlsplit(local).hostname, "localhost", "127.0.0.1"]
         hosts += self.variables.get("ALLOWED_HOSTS", "").split(",")
         self.variables = {
             "SECRET_KEY": self._secrets["secret_key"],
             "INVITATION_TOKEN_KEY": self._secrets["invitation_token_key"],
             "WORK_DIR": str(self.data_dir / "work"),
-            # Not into a log: whoever reads one could use the links.
+            # A folder, because the links of e-mails must not get into a log.
             "EMAIL_URL": f"file:///{quote(str(self.data_dir / 'mail'))}",
-            # To be tried out; not beside an issuer whose addresses are trusted (see settings).
-            "REGISTRATION": "closed" if self._outside.get("OIDC_ISSUER") else "open",
+            # Open to try it out; the settings refuse that beside OIDC_ISSUER.
+            "REGISTRATION": "closed" if self._environment.get("OIDC_ISSUER") else "open",
             **self.variables,
             "PUBLIC_URL": public,
             "ALLOWED_HOSTS": ",".join(dict.fromkeys(host for host in hosts if host)),
@@ -160,7 +160,7 @@ class Stack:
         }
         (self.data_dir / "mail").mkdir(mode=0o700, exist_ok=True)
         if self.variables["WORK_DIR"] == str(self.data_dir / "work"):
-            # Nobody works yet: what lies there is from a worker that was killed.
+            # No worker runs yet: its files are left from one that was killed.
             shutil.rmtree(self.data_dir / "work", ignore_errors=True)
             (self.data_dir / "work").mkdir(mode=0o700)
 
@@ -193,7 +193,8 @@ class Stack:
 
     def _start_s3(self) -> tuple[Child, Callable[[], bool]]:
         port = self._port(s3_server.NAME, self.host)
-        near, far = addresses.nearby(self.host), addresses.reachable(self.host)
+        local = addresses.connect_host(self.host)
+        public = addresses.public_host(self.host)
         keys = {
             "S3_ACCESS_KEY": self._secrets["s3_access_key"],
             "S3_SECRET_KEY": self._secrets["s3_secret_key"],
@@ -208,9 +209,9 @@ class Stack:
             )
         )
         self.variables = {
-            "S3_PUBLIC_ENDPOINT_URL": f"http://{addresses.url_host(far)}:{port}",
+            "S3_PUBLIC_ENDPOINT_URL": f"http://{addresses.url_host(public)}:{port}",
             **self.variables,
-            "S3_ENDPOINT_URL": f"http://{addresses.url_host(near)}:{port}",
+            "S3_ENDPOINT_URL": f"http://{addresses.url_host(local)}:{port}",
             "S3_REGION": s3_server.REGION,
             "S3_BUCKET": s3_server.BUCKET,
             "S3_ADDRESSING_STYLE": "path",
@@ -219,28 +220,25 @@ class Stack:
         return child, lambda: s3_server.answers(host=self.host, port=port)
 
     def _port(self, name: str, host: str) -> int:
-        """The port of last time if it is still free, so that signed addresses stay good."""
-        preferred = self.data_dir.remembered_ports().get(name)
+        """Returns the port of the last run if it is free, so that signed addresses stay valid."""
+        preferred = self.data_dir.stored_ports().get(name)
         self._ports[name] = addresses.free_port(host, preferred=preferred)
         return self._ports[name]
-
-    def _manage(self, *words: str, extra: Mapping[str, str] | None = None) -> Program:
-        return self._python(words[0], "manage.py", *words, extra=extra)
 
     def _python(self, name: str, *words: str, extra: Mapping[str, str] | None = None) -> Program:
         return Program(
             name=name,
             command=[sys.executable, *words],
             environment={
-                **self._outside,
+                **self._environment,
                 **self.variables,
                 "PYTHONUNBUFFERED": "1",
                 **(extra or {}),
             },
         )
 
-    def _is_well(self) -> bool:
-        host = addresses.nearby(self.host)
+    def _is_healthy(self) -> bool:
+        host = addresses.connect_host(self.host)
         connection = http.client.HTTPConnection(host, self.port, timeout=5)
         try:
             connection.request("GET", "/healthz", headers={"Host": "localhost"})

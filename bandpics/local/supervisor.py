@@ -1,4 +1,4 @@
-"""Programs as children: start them, watch them, bring them back, stop them, leave none behind."""
+"""Starts, watches, restarts and stops the programs of a local stack."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 SETTLED_SECONDS = 5.0
-LEFTOVER_PATIENCE_SECONDS = 10.0
+LEFTOVER_STOP_SECONDS = 10.0
 WATCH_SECONDS = 2.0
 LOW_SPACE_BYTES = 32 * 1024 * 1024
 FULL_BYTES = 4 * 1024 * 1024
 
 
-class StopAsked(Exception):
-    """Ctrl-C, SIGTERM or a closed terminal."""
+class StopRequested(Exception):
+    """Somebody pressed Ctrl-C, sent SIGTERM or closed the terminal."""
 
 
 class StopSignals:
-    """Counts requests to stop and raises StopAsked, but only where the code waits."""
+    """Counts requests to stop, and raises StopRequested where the code waits."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.requests = 0
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -63,52 +63,52 @@ class StopSignals:
         signal.set_wakeup_fd(-1)
 
     def pause(self, seconds: float) -> None:
-        """Sleep until something happens; raises StopAsked once somebody asked."""
-        if not self.asked:
+        """Sleeps until something happens. Raises StopRequested after a request to stop."""
+        if not self.requests:
             self.wait(seconds)
-        if self.asked:
-            raise StopAsked
+        if self.requests:
+            raise StopRequested
 
     def wait(self, seconds: float) -> None:
         if select.select([self._reader], [], [], seconds)[0]:
             with suppress(BlockingIOError):
                 self._reader.recv(4096)
 
-    def hurry(self) -> bool:
-        """True after a second request: do not wait politely any more."""
-        return self.asked > 1
+    def is_impatient(self) -> bool:
+        """True after a second request: programs get less time to stop."""
+        return self.requests > 1
 
     def _count(self, signal_number: int, frame: FrameType | None) -> None:
-        self.asked += 1
+        self.requests += 1
 
 
 class NoSignals:
-    """For a host such as pytest that handles its own signals."""
+    """Waits in a process that handles signals itself, such as pytest."""
 
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
 
     wait = pause
 
-    def hurry(self) -> bool:
+    def is_impatient(self) -> bool:
         return False
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and how it likes to be asked to stop."""
+    """A command, and how to stop it."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
     stop_signal: signal.Signals = signal.SIGTERM
-    patience_seconds: float = 8.0
+    stop_seconds: float = 8.0
     setpriv: Sequence[str] = ()
 
 
 @dataclass
 class Child:
-    """A program and the process that runs it now."""
+    """A program and its process."""
 
     program: Program
     log: Path
@@ -119,8 +119,8 @@ class Child:
     failures: int = 0
     due: float | None = None
 
-    def last_words(self) -> str:
-        """What this process wrote into its log, the end of it."""
+    def log_end(self) -> str:
+        """Returns the end of what this process has logged."""
         with suppress(OSError), self.log.open("rb") as log:
             log.seek(max(self.log_start, self.log.stat().st_size - 8192))
             return log.read().decode(errors="replace")
@@ -128,9 +128,9 @@ class Child:
 
 
 class Supervisor:
-    """Keeps children of this process. Use it from the main thread only.
+    """Runs programs as children of this process. Use it from the main thread only.
 
-    Linux sends a child the death signal when the *thread* that started it ends.
+    Linux sends a child the signal of its parent's death when the *thread* ends that started it.
     """
 
     def __init__(
@@ -138,27 +138,27 @@ class Supervisor:
         data_dir: DataDir,
         *,
         signals: StopSignals | NoSignals,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self.data_dir = data_dir
         self.children: dict[str, Child] = {}
         self._signals = signals
-        self._say = say
+        self._report = report
         self._disk_is_low = False
 
     def start(self, program: Program) -> Child:
         log = self.data_dir.new_log(program.name)
         child = self._spawn(program, log)
         self.children[program.name] = child
-        self._write_down()
+        self._store_children()
         return child
 
     def wait_for(self, child: Child, answers: Callable[[], bool], *, seconds: float = 60) -> None:
-        """Return once it answers; raise CannotStart if it dies or stays silent."""
+        """Waits until it answers. Raises CannotStart if it ends, or does not answer in time."""
         end = time.monotonic() + seconds
         while not answers():
             if child.process.poll() is not None:
-                raise self.explain(child, "did not start", child.last_words())
+                raise self.explain(child, "did not start", child.log_end())
             if time.monotonic() > end:
                 raise CannotStart(
                     f"{child.program.name} does not answer",
@@ -168,13 +168,13 @@ class Supervisor:
             self._signals.pause(0.05)
 
     def run(self, *programs: Program) -> list[str]:
-        """Run programs side by side to their end; what each printed."""
+        """Runs programs side by side to their end; returns what each printed."""
         running = []
         for program in programs:
-            output, words = _scratch(), _scratch()
+            output, errors = _memory_file(), _memory_file()
             log = self.data_dir.new_log(program.name)
-            child = self._spawn(program, log, into=(output, words))
-            running.append((child, output, words))
+            child = self._spawn(program, log, into=(output, errors))
+            running.append((child, output, errors))
         try:
             for child, _, _ in running:
                 while child.process.poll() is None:
@@ -182,71 +182,71 @@ class Supervisor:
         finally:
             for child, _, _ in running:
                 _kill_group(child.process)
-        for child, output, words in running:
-            said, failed = _read(output) + _read(words), bool(child.process.returncode)
+        for child, output, errors in running:
+            said, failed = _read(output) + _read(errors), bool(child.process.returncode)
             with suppress(OSError):  # a full disk must not hide what was said
                 # What a program answers may be a secret, and is for the caller alone.
-                child.log.write_text(said if failed else _read(words))
+                child.log.write_text(said if failed else _read(errors))
             if failed:
                 raise self.explain(child, "failed", said)
         return [_read(output) for _, output, _ in running]
 
     def watch(self) -> None:
-        """Bring back whatever dies, until somebody asks to stop."""
+        """Restarts whatever ends, until somebody asks to stop."""
         while True:
-            self.look_after_all()
+            self.check_children()
             now = time.monotonic()
             dues = [child.due - now for child in self.children.values() if child.due]
             self._signals.pause(max(0.05, min([WATCH_SECONDS, *dues])))
 
-    def look_after_all(self) -> None:
-        """One round of watch(), for a host that waits by itself."""
+    def check_children(self) -> None:
+        """Does one round of watch()."""
         for child in list(self.children.values()):
-            self._look_after(child)
-        self._look_at_disk()
+            self._check_child(child)
+        self._check_disk()
 
     def stop(self, *names: str) -> None:
-        """Ask these (all, if none is named) to stop, the youngest first; kill what will not."""
-        chosen = [self.children[name] for name in names or self.children if name in self.children]
+        """Stops these programs (all, if none is named), the youngest first."""
+        children = [self.children[name] for name in names or self.children if name in self.children]
         asked_at = time.monotonic()
-        for child in reversed(chosen):
+        for child in reversed(children):
             if child.process.poll() is None:
                 child.process.send_signal(child.program.stop_signal)
-        for child in reversed(chosen):
+        for child in reversed(children):
             while child.process.poll() is None:
                 waited = time.monotonic() - asked_at
-                patience = child.program.patience_seconds / (4 if self._signals.hurry() else 1)
-                if waited > patience:
-                    self._say(f"{child.program.name} did not stop in time and was killed.")
+                limit = child.program.stop_seconds / (4 if self._signals.is_impatient() else 1)
+                if waited > limit:
+                    self._report(f"{child.program.name} did not stop in time and was killed.")
                     break
                 self._signals.wait(0.1)
             _kill_group(child.process)
             self.children.pop(child.program.name)
-        with suppress(OSError):  # a full disk must not keep us from stopping
-            self._write_down()
+        with suppress(OSError):  # the disk may be full
+            self._store_children()
 
     def stop_leftovers(self) -> bool:
-        """Stop what a killed run left behind. True if there was a killed run."""
-        left = read_json(self.data_dir / "children.json").get("children", [])
+        """Stops what a killed run left behind. True if there was such a run."""
+        leftovers = read_json(self.data_dir / "children.json").get("children", [])
         alive = []
-        for entry in left:
+        for entry in leftovers:
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(entry["pid"])
-                # The number may belong to somebody else by now; the birthday tells.
+                # The pid may belong to another process by now.
                 if abs(process.create_time() - entry["created"]) < 2:
                     process.send_signal(entry["stop_signal"])
                     alive.append(process)
-        _, stubborn = psutil.wait_procs(alive, timeout=LEFTOVER_PATIENCE_SECONDS)
-        for process in stubborn:
+        _, remaining = psutil.wait_procs(alive, timeout=LEFTOVER_STOP_SECONDS)
+        for process in remaining:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(stubborn, timeout=2)
-        return bool(left)
+        psutil.wait_procs(remaining, timeout=2)
+        return bool(leftovers)
 
-    def explain(self, child: Child, what: str, words: str) -> CannotStart:
-        if self._was_disk_full(words):
+    def explain(self, child: Child, what: str, log: str) -> CannotStart:
+        if self._was_disk_full(log):
             return diagnostics.disk_full(self.data_dir.path)
-        why = diagnostics.last_line(words)
+        why = diagnostics.last_line(log)
         return CannotStart(f"{child.program.name} {what}", why, f"See {child.log}")
 
     def _spawn(
@@ -254,84 +254,86 @@ class Supervisor:
     ) -> Child:
         with log.open("ab") as log_file:
             process = subprocess.Popen(
-                [*leash(program), *program.command],
+                [*tied_to_parent(program), *program.command],
                 env=program.environment,
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=into[0] if into else log_file,
                 stderr=into[1] if into else log_file,
-                start_new_session=True,  # Ctrl-C is for us; we stop them in order
+                start_new_session=True,  # Ctrl-C goes to this process, which stops them in order
             )
             return Child(
                 program=program,
                 log=log,
                 process=process,
-                created=_birthday(process.pid),
+                created=_created_at(process.pid),
                 log_start=log_file.tell(),
             )
 
-    def _look_after(self, child: Child) -> None:
+    def _check_child(self, child: Child) -> None:
         name, now = child.program.name, time.monotonic()
         if child.due is not None:
             if now >= child.due:
-                self._bring_back(child)
+                self._restart(child)
         elif child.process.poll() is not None:
             _kill_group(child.process)
             if now - child.started > LONGEST_DELAY_SECONDS:
                 child.failures = 0
             if not child.failures:
-                self._say(f"{name} {self._ending(child)}; starting it again. Log: {child.log}")
+                self._report(
+                    f"{name} {self._describe_end(child)}; starting it again. Log: {child.log}"
+                )
             delay = min(FIRST_DELAY_SECONDS * 2**child.failures, LONGEST_DELAY_SECONDS)
             child.failures += 1
             child.due = now + delay
         elif child.failures and now - child.started > SETTLED_SECONDS:
             child.failures = 0
-            self._say(f"{name} is back.")
+            self._report(f"{name} runs again.")
 
-    def _bring_back(self, child: Child) -> None:
+    def _restart(self, child: Child) -> None:
         try:
             again = self._spawn(child.program, child.log)
-        except OSError as error:  # out of processes or disk: try later, never give up
-            self._say(f"{child.program.name} cannot be started: {error.strerror}.")
+        except OSError as error:  # no more processes, or a full disk: try again later
+            self._report(f"{child.program.name} cannot be started: {error.strerror}.")
             child.due = time.monotonic() + LONGEST_DELAY_SECONDS
             return
         again.failures = child.failures
         self.children[child.program.name] = again
         with suppress(OSError):
-            self._write_down()
+            self._store_children()
 
-    def _look_at_disk(self) -> None:
-        """Say once when the disk fills up: the stores stay and refuse writes until it is freed."""
+    def _check_disk(self) -> None:
+        """Reports once that the disk is full, and once that it has room again."""
         free, where = self._free_bytes(), self.data_dir.path
         if free < LOW_SPACE_BYTES and not self._disk_is_low:
             self._disk_is_low = True
-            self._say(
+            self._report(
                 f"The disk is {'full' if free < FULL_BYTES else 'almost full'}: "
                 f"{free // 1_000_000} MB left where {where} is. Free some space, or new photos "
                 f"cannot be kept; nothing needs a restart. Logs: {where / 'logs'}"
             )
         elif free > 2 * LOW_SPACE_BYTES and self._disk_is_low:
             self._disk_is_low = False
-            self._say("There is room on the disk again.")
+            self._report("There is room on the disk again.")
 
-    def _ending(self, child: Child) -> str:
-        code, words = child.process.returncode, child.last_words()
-        if self._was_disk_full(words):
+    def _describe_end(self, child: Child) -> str:
+        code, log = child.process.returncode, child.log_end()
+        if self._was_disk_full(log):
             return f"stopped because the disk is full where {self.data_dir.path} is"
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
-        return f"stopped by itself ({diagnostics.last_line(words)})"
+        return f"stopped by itself ({diagnostics.last_line(log)})"
 
-    def _was_disk_full(self, words: str) -> bool:
-        # The words alone would not do: a full disk may keep them out of the log.
-        said = any(mark in words for mark in diagnostics.DISK_FULL_MARKS)
-        return said or self._free_bytes() < FULL_BYTES
+    def _was_disk_full(self, log: str) -> bool:
+        # A full disk may keep the message out of the log.
+        is_logged = any(message in log for message in diagnostics.DISK_FULL_MESSAGES)
+        return is_logged or self._free_bytes() < FULL_BYTES
 
     def _free_bytes(self) -> int:
         return shutil.disk_usage(self.data_dir.path).free
 
-    def _write_down(self) -> None:
-        """For the next run, in case this one is killed."""
+    def _store_children(self) -> None:
+        """Writes down the children, for stop_leftovers() if this process is killed."""
         entries = [
             {
                 "name": name,
@@ -346,7 +348,7 @@ class Supervisor:
 
 @functools.cache
 def setpriv_path() -> str | None:
-    """Where util-linux's `setpriv` is, if there is one that can do what we need."""
+    """Returns where util-linux's `setpriv` is, if it can tie a child to its parent."""
     path = shutil.which("setpriv")
     if path is None:
         return None
@@ -354,36 +356,36 @@ def setpriv_path() -> str | None:
     return path if probe.returncode == 0 else None
 
 
-def leash(program: Program) -> list[str]:
-    """A child on this leash ends when its supervisor is killed. macOS has no such thing;
-    there the next start stops what is left over."""
+def tied_to_parent(program: Program) -> list[str]:
+    """Returns words before a command that end it with its parent. Empty where setpriv is missing,
+    as on macOS: there the next start stops what is left."""
     path = setpriv_path()
     if path is None:
         return []
-    death = "INT" if program.stop_signal == signal.SIGINT else "TERM"
-    return [path, "--pdeathsig", death, *program.setpriv]
+    death_signal = "INT" if program.stop_signal == signal.SIGINT else "TERM"
+    return [path, "--pdeathsig", death_signal, *program.setpriv]
 
 
-def _scratch() -> IO[bytes]:
-    """A file in memory where there is such a thing: the disk may be full."""
+def _memory_file() -> IO[bytes]:
+    """Opens a file in memory where there is such a thing, because the disk may be full."""
     if hasattr(os, "memfd_create"):
-        return open(os.memfd_create("output"), "w+b")  # noqa: PTH123 - a descriptor, no path
+        return open(os.memfd_create("output"), "w+b")  # noqa: PTH123 - not a path
     return tempfile.TemporaryFile()
 
 
-def _read(scratch: IO[bytes]) -> str:
-    scratch.seek(0)
-    return scratch.read().decode(errors="replace")
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
-def _birthday(pid: int) -> float:
+def _created_at(pid: int) -> float:
     with suppress(psutil.NoSuchProcess):
         return float(psutil.Process(pid).create_time())
     return 0.0
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End what a dead or stubborn child may have left in its group."""
+    """Kills the process and whatever it has started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

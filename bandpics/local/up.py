@@ -18,26 +18,26 @@ from bandpics.local import addresses, diagnostics, environment, s3_server
 from bandpics.local.data_dir import DataDir, write_private
 from bandpics.local.diagnostics import CannotStart
 from bandpics.local.stack import Stack
-from bandpics.local.supervisor import StopAsked, StopSignals, Supervisor
+from bandpics.local.supervisor import StopRequested, StopSignals, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until somebody asks to stop; the exit code."""
-    wishes = _parser().parse_args(arguments)
+    """Runs everything until somebody asks to stop; returns the exit code."""
+    options = _parser().parse_args(arguments)
     try:
         with StopSignals() as signals:
-            _up(wishes, signals)
+            _up(options, signals)
     except CannotStart as error:
-        say(f"bandpics: {error}", to_stderr=True)
+        report(f"bandpics: {error}", to_stderr=True)
         return 1
     return 0
 
 
-def say(line: str, *, to_stderr: bool = False) -> None:
-    # The terminal may be closed before we are done; that is no reason to stop half-way.
+def report(line: str, *, to_stderr: bool = False) -> None:
+    # The terminal may be closed already.
     with suppress(OSError, ValueError):
         print(line, file=sys.stderr if to_stderr else sys.stdout, flush=True)
 
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data-dir",
         type=Path,
         default=environment.data_dir(),
-        help="everything that is kept (default: .local, or $BANDPICS_DATA_DIR)",
+        help="where all data is kept (default: .local, or $BANDPICS_DATA_DIR)",
     )
     add(
         "--concurrency",
@@ -70,57 +70,58 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _up(wishes: argparse.Namespace, signals: StopSignals) -> None:
+def _up(options: argparse.Namespace, signals: StopSignals) -> None:
     started = time.monotonic()
-    data_dir = DataDir(wishes.data_dir)
-    supervisor = Supervisor(data_dir, signals=signals, say=say)
+    data_dir = DataDir(options.data_dir)
+    supervisor = Supervisor(data_dir, signals=signals, report=report)
     try:
         if supervisor.stop_leftovers():
-            say("The last run was killed; cleaning up after it.")
-            s3_server.sweep(data_dir / "s3")
-        addresses.claim_web_port(wishes.host, wishes.port)
+            report("The last run was killed; cleaning up after it.")
+            s3_server.remove_unfinished(data_dir / "s3")
+        addresses.check_web_port(options.host, options.port)
+        variables = dict(os.environ)
         stack = Stack(
-            data_dir, supervisor, outside=dict(os.environ), host=wishes.host, port=wishes.port
+            data_dir, supervisor, environment=variables, host=options.host, port=options.port
         )
-        data_dir.say_where(stack.variables["PUBLIC_URL"])
+        data_dir.write_holder(stack.variables["PUBLIC_URL"])
         try:
-            say("Bandpics is starting …")
+            report("Bandpics is starting …")
             stack.start_stores()
             stack.write_environment()
-            known = stack.prepare()
+            facts = stack.prepare()
             stack.start_web()
-            stack.start_work(concurrency=wishes.concurrency)
-            stack.wait_until_well()
-            _write_stack_json(data_dir, stack.variables, known)
-            _welcome(data_dir, wishes, stack.variables, known, seconds=time.monotonic() - started)
+            stack.start_workers(concurrency=options.concurrency)
+            stack.wait_until_healthy()
+            _write_stack_json(data_dir, stack.variables, facts)
+            _welcome(data_dir, options, stack.variables, facts, seconds=time.monotonic() - started)
             supervisor.watch()
         finally:
-            asked_at = time.monotonic()
-            if signals.asked:
-                say("\nStopping …")
+            requested_at = time.monotonic()
+            if signals.requests:
+                report("\nStopping …")
             stack.stop()
-            if signals.asked:
-                say(f"Stopped after {time.monotonic() - asked_at:.1f} s. Your data is safe.")
-    except StopAsked:
+            if signals.requests:
+                report(f"Stopped after {time.monotonic() - requested_at:.1f} s. Your data is safe.")
+    except StopRequested:
         return
     except OSError as error:
-        raise diagnostics.in_folder(error, data_dir.path) from error
+        raise diagnostics.cannot_write(error, data_dir.path) from error
     finally:
         data_dir.release()
 
 
 def _write_stack_json(
-    data_dir: DataDir, variables: Mapping[str, str], known: Mapping[str, Any]
+    data_dir: DataDir, variables: Mapping[str, str], facts: Mapping[str, Any]
 ) -> None:
-    """What a script needs to talk to this stack. Its appearance means: everything answers."""
+    """Writes what scripts need to know. Once the file exists, everything answers."""
     stores = ("DATABASE_URL", "REDIS_URL", "S3_ENDPOINT_URL", "S3_BUCKET")
     keys = ("S3_ACCESS_KEY", "S3_SECRET_KEY")
     content = {
         "web_url": variables["PUBLIC_URL"],
-        "upload_link": known["upload_link"],
-        "admin_email": known["admin_email"],
-        "admin_password": known["admin_password"],
-        "admin_api_key": known["admin_api_key"],
+        "upload_link": facts["upload_link"],
+        "admin_email": facts["admin_email"],
+        "admin_password": facts["admin_password"],
+        "admin_api_key": facts["admin_api_key"],
         **{name.lower(): variables.get(name, "") for name in (*stores, *keys)},
     }
     write_private(data_dir / "stack.json", json.dumps(content, indent=2) + "\n")
@@ -128,40 +129,42 @@ def _write_stack_json(
 
 def _welcome(
     data_dir: DataDir,
-    wishes: argparse.Namespace,
+    options: argparse.Namespace,
     variables: Mapping[str, str],
-    known: Mapping[str, Any],
+    facts: Mapping[str, Any],
     *,
     seconds: float,
 ) -> None:
-    web, link = variables["PUBLIC_URL"], known["upload_link"]
-    say(f"Ready after {seconds:.1f} s.\n")
+    web, link = variables["PUBLIC_URL"], facts["upload_link"]
+    report(f"Ready after {seconds:.1f} s.\n")
     if link:
-        say(f"  Upload   {link}\n")
-        say(_qr_code(link))
-        if wishes.host == addresses.LOOPBACK and "PUBLIC_URL" not in os.environ:
-            say('  (For a phone in the same network: make run ARGS="--host 0.0.0.0")\n')
+        report(f"  Upload   {link}\n")
+        report(_qr_code(link))
+        if options.host == addresses.LOOPBACK and "PUBLIC_URL" not in os.environ:
+            report('  (For a phone in the same network: make run ARGS="--host 0.0.0.0")\n')
     else:
-        say("  Upload   no link is open; make one in the admin\n")
-    say(f"  Gallery  {web}/")
-    say(f"  Admin    {web}/admin/")
-    if known["is_first"]:
-        say(f"           e-mail {known['admin_email']}, password {known['admin_password']}")
-        say("           (shown only now; also in stack.json)")
-    elif known["admin_email"]:
-        say(f"           e-mail {known['admin_email']}; a new password:")
+        report("  Upload   no link is open; make one in the admin\n")
+    report(f"  Gallery  {web}/")
+    report(f"  Admin    {web}/admin/")
+    if facts["is_first"]:
+        report(f"           e-mail {facts['admin_email']}, password {facts['admin_password']}")
+        report("           (shown only now; also in stack.json)")
+    elif facts["admin_email"]:
+        report(f"           e-mail {facts['admin_email']}; a new password:")
         is_default = data_dir.path == environment.DEFAULT_DATA_DIR
         option = "" if is_default else f" --data-dir {data_dir.path}"
-        say(f"           {sys.executable} manage.py{option} changepassword {known['admin_email']}")
-    say(f"  API      {web}/api/v1/docs/")
+        report(
+            f"           {sys.executable} manage.py{option} changepassword {facts['admin_email']}"
+        )
+    report(f"  API      {web}/api/v1/docs/")
     if "EMAIL_URL" not in os.environ:
-        say(f"  Mail     none is sent; it is kept in {data_dir / 'mail'}")
-    say(f"  Data     {data_dir.path}\n")
-    say("Ctrl-C stops everything; your data stays.")
+        report(f"  Mail     none is sent; it is kept in {data_dir / 'mail'}")
+    report(f"  Data     {data_dir.path}\n")
+    report("Ctrl-C stops everything; your data stays.")
 
 
 def _qr_code(link: str) -> str:
-    """Small enough for a terminal; plain characters, so that a log stays readable."""
+    """Draws a QR code with plain characters, so that a log stays readable."""
     drawing = io.StringIO()
     segno.make(link, error="l", micro=False).terminal(drawing, compact=True, border=2)
     text = drawing.getvalue()
@@ -173,5 +176,5 @@ def _qr_code(link: str) -> str:
 
 
 def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # containers often have fewer than the host
+    affinity = getattr(os, "sched_getaffinity", None)  # a container may have fewer than its host
     return len(affinity(0)) if affinity else os.cpu_count() or 1

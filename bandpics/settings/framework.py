@@ -23,7 +23,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "bandpics.users",
-    "bandpics.local",
     "groups",
     "invitations",
     "images",

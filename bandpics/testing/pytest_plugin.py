@@ -25,7 +25,7 @@ from bandpics.local import addresses, environment, postgres, s3_server
 from bandpics.local.data_dir import DataDir, write_private
 from bandpics.local.diagnostics import CannotStart
 from bandpics.local.stack import OWN, Stack
-from bandpics.local.supervisor import NoSignals, Program, Supervisor, leash
+from bandpics.local.supervisor import NoSignals, Program, Supervisor, tied_to_parent
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -216,7 +216,9 @@ def bring_database(data_dir: Path) -> None:
 
 
 def _run(program: Program) -> None:
-    subprocess.run([*leash(program), *program.command], env=program.environment, check=True)
+    subprocess.run(
+        [*tied_to_parent(program), *program.command], env=program.environment, check=True
+    )
 
 
 def wait_for_stack(data_dir: Path, process: subprocess.Popen[Any]) -> dict[str, Any]:
@@ -236,10 +238,12 @@ def _start(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
         data_dir = DataDir(folder)
-        supervisor = Supervisor(data_dir, signals=NoSignals(), say=lambda line: None)
-        stack = Stack(data_dir, supervisor, outside=outside(), host=addresses.LOOPBACK, port=8000)
+        supervisor = Supervisor(data_dir, signals=NoSignals(), report=lambda line: None)
+        stack = Stack(
+            data_dir, supervisor, environment=outside(), host=addresses.LOOPBACK, port=8000
+        )
         config.add_cleanup(stack.stop)
-        stack.start_stores(postgres_settings=(*postgres.FORGETFUL, *postgres.COPIED))
+        stack.start_stores(postgres_settings=(*postgres.NOT_DURABLE, *postgres.COPYABLE))
         stack.prepare_for_tests()
     except CannotStart as error:
         raise pytest.UsageError(f"bandpics: {error}") from None
@@ -253,7 +257,7 @@ def _forget_killed_runs() -> None:
             if time.time() - folder.stat().st_mtime < KILLED_RUN_SECONDS:
                 continue  # too young to tell: it may be about to take its lock
             data_dir = DataDir(folder)
-            Supervisor(data_dir, signals=NoSignals(), say=lambda line: None).stop_leftovers()
+            Supervisor(data_dir, signals=NoSignals(), report=lambda line: None).stop_leftovers()
             shutil.rmtree(folder, ignore_errors=True)
             data_dir.release()
 

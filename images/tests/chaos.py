@@ -83,11 +83,11 @@ class World:
         outside = pytest_plugin.outside() | dict.fromkeys(pytest_plugin.LIMITS, "1000000/minute")
         if work_dir is not None:
             outside["WORK_DIR"] = str(work_dir)
-        self.supervisor = Supervisor(self.data_dir, signals=NoSignals(), say=self.said.append)
+        self.supervisor = Supervisor(self.data_dir, signals=NoSignals(), report=self.said.append)
         self.stack = Stack(
             self.data_dir,
             self.supervisor,
-            outside=outside,
+            environment=outside,
             host=addresses.LOOPBACK,
             port=addresses.free_port(addresses.LOOPBACK),
         )
@@ -106,8 +106,8 @@ class World:
             stack.variables[name] = self.s3.url
         known = stack.prepare()
         stack.start_web()
-        self.start_work()
-        stack.wait_until_well()
+        self.start_workers()
+        stack.wait_until_healthy()
         self.web_url = stack.variables["PUBLIC_URL"]
         self.upload_link = known["upload_link"]
         self.api_key = known["admin_api_key"]
@@ -117,8 +117,8 @@ class World:
             endpoint_url=self._direct_s3,
         )
 
-    def start_work(self) -> None:
-        self.stack.start_work(concurrency=2, application=self._application)
+    def start_workers(self) -> None:
+        self.stack.start_workers(concurrency=2, application=self._application)
 
     def end(self) -> None:
         with suppress(KeyError, psutil.NoSuchProcess):

@@ -75,8 +75,8 @@ def test_every_photo_of_the_copy_is_done_and_what_people_decided_holds(world, tm
 
     backup.restore()
     world.stack.start_web()
-    world.start_work()
-    world.stack.wait_until_well()
+    world.start_workers()
+    world.stack.wait_until_healthy()
     began, runs = time.monotonic(), 0
     while True:
         runs += 1

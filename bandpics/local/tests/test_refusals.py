@@ -126,7 +126,7 @@ def test_a_bucket_that_is_not_named():
 
 
 def test_wrong_s3_keys():
-    with pytest.raises(CannotStart, match=r"says no.*S3_SECRET_KEY"):
+    with pytest.raises(CannotStart, match=r"refuses access.*S3_SECRET_KEY"):
         s3_server.check(_s3(S3_SECRET_KEY="wrong"))
 
 
