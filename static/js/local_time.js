@@ -1,7 +1,7 @@
-/* Times in the reader's own zone and manner; without this module the page shows them in UTC. */
+/* Shows times in the reader's time zone and locale; without this module they are in UTC. */
 
 const { lang } = document.documentElement;
-// British English, Swiss German: as the browser says, in the language of the page.
+// The browser's variant of the page's language: British English, Swiss German.
 const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
 
 function show(selector, options) {

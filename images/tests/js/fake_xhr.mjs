@@ -1,4 +1,4 @@
-/* The browser's XMLHttpRequest, as far as put.js knows it: a test says what happens to a request. */
+/* The browser's XMLHttpRequest, as far as transfer.js uses it: a test says what happens to a request. */
 
 export const requests = [];
 
@@ -7,6 +7,7 @@ export class FakeRequest {
   headers = {};
   status = 0;
   isAborted = false;
+  isOver = false;
 
   open(method, url) {
     Object.assign(this, { method, url });
@@ -23,7 +24,7 @@ export class FakeRequest {
   }
 
   abort() {
-    this.isAborted = true;
+    this.isAborted = this.isOver = true;
   }
 
   progress(loaded) {
@@ -31,11 +32,13 @@ export class FakeRequest {
   }
 
   answer(status) {
+    this.isOver = true;
     this.status = status;
     this.onload();
   }
 
   lose() {
+    this.isOver = true;
     this.onerror();
   }
 }

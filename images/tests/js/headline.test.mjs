@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { headline, tally, pauseReasonOf } from "../../../static/js/upload/headline.js";
-import { ARRIVED, NOT_SENT, SETTLED } from "../../../static/js/upload/states.js";
+import { headline, pauseReasonOf, tally } from "../../../static/js/upload/headline.js";
+import { ARRIVED, NOT_SENT, TRANSITIONS, isSettled } from "../../../static/js/upload/states.js";
 
-const ON_THE_WAY = ["waiting", "sending", "paused"];
-const STATES = [...ON_THE_WAY, "interrupted", ...SETTLED];
+const STATES = [...Object.keys(TRANSITIONS).filter((state) => state !== "chosen"), "interrupted"];
 const KEEP = "Please keep this page open.";
 const THANKS = "Thank you! You can close this page.";
 
@@ -68,23 +67,23 @@ test("every row of every state is counted, once", () => {
 test("only those on their way ask to keep the page open", () => {
   for (const state of STATES) {
     const [, meaning] = headline(rows(`1 ${state}`));
-    assert.equal(meaning.includes(KEEP), ON_THE_WAY.includes(state), state);
+    assert.equal(meaning.includes(KEEP), !isSettled(state), state);
     assert.equal(meaning.includes("Thank you"), ARRIVED.has(state) || state === "copy", state);
   }
-  assert.ok([...NOT_SENT].every((state) => SETTLED.has(state)));
+  assert.ok([...NOT_SENT].every(isSettled));
 });
 
 const row = (state, pauseReason = "") => ({ state, detail: "", pauseReason });
 
 for (const [what, given, pauseReason] of [
-  ["all that are on their way are kept", [row("paused", "storeAway"), row("waiting")], "storeAway"],
-  ["between two tries, too", [row("sending", "storeAway"), row("waiting")], "storeAway"],
-  ["one of them moves", [row("paused", "storeAway"), row("sending")], ""],
+  ["all that are on their way are paused", [row("paused", "storeAway"), row("waiting")], "storeAway"],
+  ["it is tried again later", [row("deferred", "storeAway"), row("announced")], "storeAway"],
+  ["one of them is sent", [row("paused", "storeAway"), row("sending", "portal")], ""],
   ["nothing is on its way", [row("ready", "portal"), row("interrupted")], ""],
-  ["nothing has begun", [row("waiting")], ""],
-  ["the last that was told counts", [row("paused", "serverAway"), row("paused", "portal")], "portal"],
+  ["nothing has begun", [row("waiting"), row("announcing")], ""],
+  ["the last one counts", [row("paused", "serverAway"), row("paused", "portal")], "portal"],
 ]) {
-  test(`what keeps the photos, where ${what}`, () => {
+  test(`why no photo moves, where ${what}`, () => {
     assert.equal(pauseReasonOf(given, true), pauseReason);
   });
 }

@@ -1,48 +1,31 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ARRIVED, SETTLED, keyOf, stateOf } from "../../../static/js/upload/states.js";
-import { refusalMessage, formatSize, stateMessage } from "../../../static/js/upload/messages.js";
+import { formatSize, refusalMessage, stateMessage } from "../../../static/js/upload/messages.js";
+import { TRANSITIONS, displayed } from "../../../static/js/upload/states.js";
 
-test("every status of the server is a state, and one nobody knows is unfinished", () => {
-  const statuses = ["queued", "processing", "done", "duplicate", "failed", "pending", "new"];
-  assert.deepEqual(
-    statuses.map((status) => stateOf({ status })),
-    ["stored", "stored", "ready", "here", "failed", "interrupted", "interrupted"],
-  );
-});
-
-test("nothing counts as arrived that is not settled", () => {
-  assert.ok([...ARRIVED].every((state) => SETTLED.has(state)));
-  for (const state of ["waiting", "sending", "paused"]) assert.ok(!SETTLED.has(state));
-});
-
-test("files with another name, size or time are different", () => {
-  const keys = new Set([keyOf("a", 1, 2), keyOf("b", 1, 2), keyOf("a", 2, 2), keyOf("a", 1, 3)]);
-  assert.equal(keys.size, 4);
-});
-
-test("no state is without words, and only what arrived says so", () => {
-  for (const state of ["waiting", "sending", "paused", "interrupted", ...SETTLED]) {
-    const words = stateMessage({ state, detail: "", bytes: 1, size: 10 });
-    assert.ok(words !== state, state);
-    const isSaid = /^(Arrived|Already here)/.test(words);
-    assert.equal(isSaid, ["stored", "ready", "here"].includes(state), words);
+test("every state has a message, and only that of an arrived photo says so", () => {
+  const { chosen, ...lasting } = TRANSITIONS;
+  for (const state of [...Object.keys(lasting), "interrupted"].map(displayed)) {
+    const message = stateMessage({ state, detail: "", bytes: 1, size: 10 });
+    assert.ok(message !== state, state);
+    const saysArrived = /^(Arrived|Already here)/.test(message);
+    assert.equal(saysArrived, ["stored", "ready", "here"].includes(state), message);
   }
 });
 
-test("a rejection is told, with the reason if one stands", () => {
+test("a rejection says its reason, if there is one", () => {
   const rejection = (detail) => stateMessage({ state: "rejected", detail });
   assert.match(rejection(""), /do not show it to other guests\.$/);
   assert.match(rejection("Too dark"), /other guests: Too dark$/);
 });
 
 test("a file is 100 % only once the server says so", () => {
-  const words = (bytes) => stateMessage({ state: "sending", bytes, size: 1000 });
-  assert.match(words(999), /99\s?%/);
-  assert.doesNotMatch(words(1000), /100|Arrived/);
+  const message = (bytes) => stateMessage({ state: "sending", bytes, size: 1000 });
+  assert.match(message(999), /99\s?%/);
+  assert.doesNotMatch(message(1000), /100|Arrived/);
 });
 
-test("what cannot be sent is said with the limit", () => {
+test("a refusal names the limit", () => {
   const limits = { accept: new Set(["image/jpeg"]), formats: "JPEG", maxBytes: 250 * 1024 * 1024 };
   const refusal = (file) => refusalMessage(file, limits);
   assert.equal(refusal({ type: "image/jpeg", size: 1 }), "");

@@ -89,7 +89,7 @@ test("a phone that slept for an hour is given time to wake up", async () => {
   mock.restoreAll();
 });
 
-test("called off, the request is aborted", async () => {
+test("aborted, so is the request", async () => {
   const off = new AbortController();
   const done = put(signed, blob, { stallMs: 15_000, signal: off.signal });
   off.abort();
@@ -97,7 +97,7 @@ test("called off, the request is aborted", async () => {
   assert.ok(requests[0].isAborted);
 });
 
-test("called off before it began, nothing is sent", async () => {
+test("aborted before it began, nothing is sent", async () => {
   const signal = AbortSignal.abort();
   await assert.rejects(put(signed, blob, { stallMs: 15_000, signal }), Aborted);
   assert.deepEqual(requests, []);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { watchReceipt } from "../../../static/js/upload/receipt.js";
+import { ReceiptPoller } from "../../../static/js/upload/receipt.js";
 
 const now = performance.now;
 let clock = 0;
@@ -17,12 +17,12 @@ afterEach(() => {
   mock.timers.reset();
 });
 
-const line = (id, status = "queued", more = {}) => ({ id, status, ...more });
+const upload = (id, status = "queued", more = {}) => ({ id, status, ...more });
 const temporary = (more = {}) => Object.assign(new Error("later"), { isTemporary: true, ...more });
 
 /** A page that asks a server whose answers come from `answer(path)`, at once or after `lasts` ms. */
 function makePage(answer, { isNeeded = () => true, lasts = 0 } = {}) {
-  const told = { at: [], asked: [], lines: [], room: [], failed: [] };
+  const told = { at: [], asked: [], uploads: [], room: [], failed: [] };
   const api = {
     async get(path) {
       told.at.push(clock);
@@ -33,16 +33,16 @@ function makePage(answer, { isNeeded = () => true, lasts = 0 } = {}) {
       return { results: given, room: { files: 9 }, next_updated_since: "S" };
     },
   };
-  const watch = watchReceipt({
+  const poller = new ReceiptPoller({
     api,
     isNeeded,
-    received(uploads, { room }) {
-      told.lines = uploads.map(({ id, status }) => `${id} ${status}`);
+    onReceipt(uploads, { room }) {
+      told.uploads = uploads.map(({ id, status }) => `${id} ${status}`);
       told.room.push(room.files);
     },
-    failed: (problem) => told.failed.push(problem.message),
+    onRefusal: (problem) => told.failed.push(problem.message),
   });
-  return { told, watch };
+  return { told, poller };
 }
 
 async function pass(milliseconds) {
@@ -54,13 +54,13 @@ async function pass(milliseconds) {
 }
 
 test("it asks once at the start, and no more if nothing is on its way", async () => {
-  const { told } = makePage(() => [line("a", "done")], { isNeeded: () => false });
+  const { told } = makePage(() => [upload("a", "done")], { isNeeded: () => false });
   await pass(60_000);
-  assert.deepEqual([told.asked, told.lines], [["uploads/"], ["a done"]]);
+  assert.deepEqual([told.asked, told.uploads], [["uploads/"], ["a done"]]);
 });
 
 test("while nothing happens it asks less and less often, and never stops", async () => {
-  const { told } = makePage(() => [line("a")]);
+  const { told } = makePage(() => [upload("a")]);
   await pass(180_000);
   const waits = told.at.slice(1).map((at, index) => at - told.at[index]);
   assert.ok(waits[0] <= 700 && waits[1] <= 800, waits.slice(0, 3).join());
@@ -71,7 +71,7 @@ test("while nothing happens it asks less and less often, and never stops", async
 
 test("news starts the waits anew", async () => {
   let status = "queued";
-  const { told } = makePage(() => [line("a", status), line("b")]);
+  const { told } = makePage(() => [upload("a", status), upload("b")]);
   await pass(100_000);
   status = "done";
   const before = told.at.length;
@@ -84,8 +84,8 @@ test("half of the photos that are done within some seconds are shown within half
   const delays = [];
   for (let doneAt = 1000; doneAt < 4000; doneAt += 130) {
     clock = 0;
-    const { told } = makePage(() => [line("a", clock >= doneAt ? "done" : "queued")], {
-      isNeeded: () => told.lines[0] !== "a done",
+    const { told } = makePage(() => [upload("a", clock >= doneAt ? "done" : "queued")], {
+      isNeeded: () => told.uploads[0] !== "a done",
     });
     await pass(5000);
     delays.push(told.at.at(-1) - doneAt);
@@ -96,17 +96,17 @@ test("half of the photos that are done within some seconds are shown within half
 });
 
 test("one lost answer does not end it", async () => {
-  const answers = [[line("a")], temporary(), temporary(), [line("a", "done")]];
-  const { told } = makePage(() => answers.shift() ?? [line("a", "done")]);
+  const answers = [[upload("a")], temporary(), temporary(), [upload("a", "done")]];
+  const { told } = makePage(() => answers.shift() ?? [upload("a", "done")]);
   await pass(4000);
-  assert.deepEqual([told.lines, told.failed], [["a done"], []]);
+  assert.deepEqual([told.uploads, told.failed], [["a done"], []]);
 });
 
 test("nor does the very first one that is lost, even if nothing seems to be on its way", async () => {
-  const answers = [temporary(), [line("a", "done")]];
+  const answers = [temporary(), [upload("a", "done")]];
   const { told } = makePage(() => answers.shift(), { isNeeded: () => false });
   await pass(60_000);
-  assert.deepEqual([told.lines, told.asked.length], [["a done"], 2]);
+  assert.deepEqual([told.uploads, told.asked.length], [["a done"], 2]);
 });
 
 test("a problem that does not pass is told, once, and ends it", async () => {
@@ -116,26 +116,26 @@ test("a problem that does not pass is told, once, and ends it", async () => {
 });
 
 test("a server that asks for a rest gets it, whatever arrives meanwhile", async () => {
-  const answers = [[line("a")], temporary({ retryAfter: 20 })];
-  const { told, watch } = makePage(() => answers.shift() ?? [line("a", "done")]);
+  const answers = [[upload("a")], temporary({ retryAfter: 20 })];
+  const { told, poller } = makePage(() => answers.shift() ?? [upload("a", "done")]);
   await pass(5000);
-  watch.soon();
+  poller.soon();
   await pass(30_000);
   assert.ok(told.at[2] - told.at[1] >= 20_000, told.at.join());
 });
 
 test("a server that is slow is left alone for longer", async () => {
-  const { told } = makePage(() => [line("a")], { lasts: 500 });
+  const { told } = makePage(() => [upload("a")], { lasts: 500 });
   await pass(10_000);
   assert.ok(told.at[1] - told.at[0] >= 4000, told.at.join());
 });
 
 test("arrivals bring the next question forward, and do not put it off", async () => {
-  const { told, watch } = makePage(() => [line("a")]);
+  const { told, poller } = makePage(() => [upload("a")]);
   await pass(60_000);
   const before = told.at.length;
   for (let arrivals = 0; arrivals < 20; arrivals += 1) {
-    watch.soon();
+    poller.soon();
     await pass(300);
   }
   const asked = told.at.slice(before);
@@ -143,16 +143,16 @@ test("arrivals bring the next question forward, and do not put it off", async ()
 });
 
 test("after the first answer it asks for the news, and the list stays whole, newest first", async () => {
-  const answers = [[line("b"), line("a")], [line("a", "done")], [line("c")], []];
+  const answers = [[upload("b"), upload("a")], [upload("a", "done")], [upload("c")], []];
   const { told } = makePage(() => answers.shift() ?? []);
   await pass(4000);
   assert.deepEqual(told.asked.slice(0, 3), ["uploads/", ...Array(2).fill("uploads/?updated_since=S")]);
-  assert.deepEqual(told.lines, ["c queued", "b queued", "a done"]);
+  assert.deepEqual(told.uploads, ["c queued", "b queued", "a done"]);
   assert.equal(told.room.at(-1), 9);
 });
 
 test("now and then, and when somebody looks again, it asks for all of it", async () => {
-  const { told } = makePage(() => [line("a")]);
+  const { told } = makePage(() => [upload("a")]);
   await pass(200_000);
   const whole = told.asked.flatMap((path, index) => (path === "uploads/" ? [index] : []));
   assert.deepEqual(whole.slice(0, 2), [0, 20]);
@@ -162,7 +162,7 @@ test("now and then, and when somebody looks again, it asks for all of it", async
 });
 
 test("nobody looks: nobody asks", async () => {
-  const { told } = makePage(() => [line("a")]);
+  const { told } = makePage(() => [upload("a")]);
   await pass(100);
   document.hidden = true;
   await pass(60_000);
@@ -175,8 +175,8 @@ test("nobody looks: nobody asks", async () => {
 
 test("an answer that was asked for from now on does not come from the question before", async () => {
   let status = "queued";
-  const { told, watch } = makePage(() => [line("a", status)]);
+  const { told, poller } = makePage(() => [upload("a", status)]);
   status = "done";
-  await watch.now();
-  assert.deepEqual([told.lines, told.asked.length], [["a done"], 2]);
+  await poller.now();
+  assert.deepEqual([told.uploads, told.asked.length], [["a done"], 2]);
 });

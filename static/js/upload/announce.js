@@ -1,27 +1,27 @@
-/* Telling the server which files will come. It takes all of an announcement, or nothing. */
+/* The announcement of files to the server. The server takes all files of an announcement, or none. */
 
 import { NoAnswer, Problem } from "./api.js";
 import { retry } from "./retry.js";
 
 const TAKES_NOTHING_NEW = new Set(["invitation-exhausted", "invitation-expired", "group-closed"]);
-const HASHED_BYTES = 64 * 1024 * 1024; // digest() wants the whole file in memory
+const MAX_HASHED_BYTES = 64 * 1024 * 1024; // digest() needs the whole file in memory
 
-/** Hex SHA-256, or "" where WebCrypto is not to be had. Rejects if the file cannot be read. */
+/** Hex SHA-256, or "" for large files and without WebCrypto. Rejects if the file cannot be read. */
 export async function sha256(file) {
-  if (!globalThis.crypto?.subtle || file.size > HASHED_BYTES) return "";
+  if (!globalThis.crypto?.subtle || file.size > MAX_HASHED_BYTES) return "";
   const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
- * For each item, in some order: {item, ticket}, or {item, problem}. Files the server refuses do
- * not keep the others from being announced; one that makes it crash does, for whoever calls this to
- * announce each alone. Announcing the same item again is harmless.
+ * Returns {item, ticket} or {item, problem} for each item {file, clientId, hash}, in any order.
+ * Files that the server refuses do not keep the others from being announced. Where it crashes over
+ * one, all share the problem: the caller announces each alone. Safe to call twice.
  */
 export async function announce({ api, items, uploaderName, retryOptions }) {
   const body = { uploader_name: uploaderName, files: items.map(describe) };
   try {
-    const tickets = await retry(() => ticketsFor(api, body), retryOptions);
+    const tickets = await retry(() => postUploads(api, body), retryOptions);
     const receivedAt = performance.now();
     return items.map((item, index) => ({ item, ticket: { ...tickets[index], receivedAt } }));
   } catch (problem) {
@@ -33,12 +33,11 @@ export async function announce({ api, items, uploaderName, retryOptions }) {
       const rest = items.filter((item) => !refused.some((refusal) => refusal.item === item));
       return rest.length ? [...refused, ...(await again(rest))] : refused;
     }
-    if (TAKES_NOTHING_NEW.has(problem.slug)) return oneByOne(items, again);
-    return all;
+    return TAKES_NOTHING_NEW.has(problem.slug) ? oneByOne(items, again) : all;
   }
 }
 
-async function ticketsFor(api, body) {
+async function postUploads(api, body) {
   const { uploads } = await api.post("uploads/", body);
   if (uploads?.length !== body.files.length) throw new NoAnswer();
   return uploads;
@@ -55,7 +54,7 @@ function describe({ file, clientId, hash }) {
   };
 }
 
-/** The items that the problem's JSON pointers (`#/files/3/size`) name, each with its sentence. */
+/** The items that the problem's JSON pointers (`#/files/3/size`) name, each with its message. */
 function refusals({ body }, items) {
   const found = new Map();
   for (const { pointer, detail } of body.errors ?? []) {
@@ -65,13 +64,13 @@ function refusals({ body }, items) {
   return Array.from(found, ([item, problem]) => ({ item, problem }));
 }
 
-/** A link with room for three takes the first three of ten; one that is closed, those it knows. */
+/** A link with room for three takes the first three of ten; a closed one takes those it knows. */
 async function oneByOne(items, again) {
   const results = [];
-  let full = null;
+  let refusal = null;
   for (const item of items) {
-    const [result] = full ? [{ item, problem: full }] : await again([item]);
-    if (TAKES_NOTHING_NEW.has(result.problem?.slug)) full = result.problem;
+    const [result] = refusal ? [{ item, problem: refusal }] : await again([item]);
+    if (TAKES_NOTHING_NEW.has(result.problem?.slug)) refusal = result.problem;
     results.push(result);
   }
   return results;

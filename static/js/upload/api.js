@@ -1,8 +1,8 @@
-/* Our own JSON API: answers, and errors that say what to do next. */
+/* Requests to our JSON API, and their errors. */
 
 import { t } from "./messages.js";
 
-/** An answer that is an error, by RFC 9457. */
+/** An error that the API answered, as of RFC 9457. */
 export class Problem extends Error {
   pauseReason = "serverAway";
 
@@ -21,14 +21,14 @@ export class Problem extends Error {
   }
 }
 
-/** The network failed, or what answered is not our API: a captive portal, a proxy's error page. */
+/** No answer of our API: the network failed, or a captive portal or proxy answered. */
 export class NoAnswer extends Error {
   isTemporary = true;
   pauseReason = "connectionBroke";
 
   constructor(response) {
     super(t("noAnswer"));
-    // A page where JSON should be, or the way to one, is a portal's; an error without JSON, a proxy's.
+    // A page or a redirect comes from a portal, an error without JSON from a proxy.
     if (response) this.pauseReason = response.status < 400 || response.status === 511 ? "portal" : "serverAway";
     this.tries = triesAfter(response);
     this.retryAfter = response ? secondsToWait(response) : 0;
@@ -53,7 +53,7 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
           signal: timeout.signal,
           credentials: "omit",
           cache: "no-store",
-          redirect: "manual", // ours never does
+          redirect: "manual", // only portals redirect
         }),
       );
     } catch (error) {
@@ -71,12 +71,12 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
   };
 }
 
-/** A 500 may well be about this very request; a gateway's errors are about all. */
+/** A 500 may be about this very request, and is retried three times; a gateway's errors are not. */
 function triesAfter(response) {
   return response?.status === 500 ? 3 : undefined;
 }
 
-/** Not the other form of the header, a date: clocks of phones are wrong. */
+/** 0 for the header's other form, a date: phones' clocks are often wrong. */
 function secondsToWait(response) {
   return Number(response.headers.get("Retry-After")) || 0;
 }

@@ -1,4 +1,4 @@
-/* Inside another app's browser: takes the link along to a real one. */
+/* Inside another app's browser: copies the link, to be opened in a real one. */
 
 import { t } from "./messages.js";
 
@@ -11,7 +11,7 @@ button.addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(link.value);
   } catch {
-    document.execCommand("copy"); // where the clipboard is forbidden, as in many of these browsers
+    document.execCommand("copy"); // many of these browsers forbid the clipboard
   }
   document.getElementById("copied").textContent = t("linkCopied");
 });

@@ -1,11 +1,11 @@
-/* The page of an expired link: what arrived while it was open. */
+/* The page of an expired link: what was sent while it was open. */
 
 import "../local_time.js";
 import { connect } from "./api.js";
 import { deviceSecret } from "./local_storage.js";
 import { makeMyPhotos } from "./my_photos.js";
-import { watchReceipt } from "./receipt.js";
-import { makePreviousUploads, setText } from "./rows.js";
+import { ReceiptPoller } from "./receipt.js";
+import { PreviousUploads, setText } from "./rows.js";
 
 const section = document.getElementById("previous-uploads");
 const page = section.dataset;
@@ -13,19 +13,24 @@ const api = connect({ root: page.api, token: page.token, device: deviceSecret() 
 const spoken = document.getElementById("spoken");
 
 async function refresh() {
-  await watch.now();
-  return previousUploads.lines();
+  await poller.now();
+  return previousUploads.uploads;
 }
 
-const previousUploads = makePreviousUploads({
+const previousUploads = new PreviousUploads({
   section,
   list: document.getElementById("previous-uploads-list"),
-  acts: makeMyPhotos({ api, token: page.token, refresh, tell: (text) => setText(spoken, text) }),
+  actions: makeMyPhotos({
+    api,
+    token: page.token,
+    refresh,
+    notify: (text) => setText(spoken, text),
+  }),
 });
 
-const watch = watchReceipt({
+const poller = new ReceiptPoller({
   api,
-  isNeeded: () => previousUploads.shown().some(({ state }) => state === "stored"),
-  received: (uploads) => previousUploads.show(uploads),
-  failed() {}, // the page says already that the link is closed
+  isNeeded: () => previousUploads.items.some(({ state }) => state === "stored"),
+  onReceipt: (uploads) => previousUploads.show(uploads),
+  onRefusal() {}, // the page says already that the link has expired
 });

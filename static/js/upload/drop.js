@@ -1,11 +1,11 @@
 /* Photos that are dropped or pasted anywhere on the page. */
 
-/** `choose` is given the files; `target` is lit up while some are held over the page. */
-export function takeDropped(target, choose) {
-  let depth = 0; // dragenter and dragleave also come from every element passed over
+/** Calls `choose(files)`. While files are dragged over the page, `target` is highlighted. */
+export function acceptDrops(target, choose) {
+  let depth = 0; // dragenter and dragleave also come from each element on the way
   const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  const highlight = (change) => {
-    depth = Math.max(0, change);
+  const highlight = (newDepth) => {
+    depth = Math.max(0, newDepth);
     target.classList.toggle("is-target", depth > 0);
   };
   addEventListener("paste", ({ clipboardData }) => choose([...(clipboardData?.files ?? [])]));
@@ -14,7 +14,7 @@ export function takeDropped(target, choose) {
   addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
   addEventListener("drop", (event) => {
     if (!hasFiles(event)) return;
-    event.preventDefault(); // or the browser would leave for the dropped photo
+    event.preventDefault(); // or the browser would open the photo
     highlight(0);
     choose([...event.dataTransfer.files]);
   });

@@ -1,20 +1,19 @@
-/* The headline: what all rows together say. It knows nothing but the rows and the two states it is
-   given, so it cannot say anything else than they do. */
+/* The headline over all rows. It depends on nothing but the rows, whether the browser is online and
+   why the link is closed. */
 
-import { NOT_SENT, SETTLED } from "./states.js";
 import { t } from "./messages.js";
+import { NOT_SENT, displayed, isSettled } from "./states.js";
 
-// What counts by itself, in the order it is told; `hereCount` and so on are the sentences. Stored
-// and ready have arrived, and all others are still on their way.
-const TOLD = [
+// The states that are counted by name, in this order; the messages are `hereCount` and so on.
+const COUNTED = [
   ...["here", "copy", "rejected", "refused", "failed", "unconfirmed"],
   ...["interrupted", "cancelled", "deleted"],
 ];
-const REASONS = 2;
+const MAX_REASONS = 2;
 
-/** How many rows there are of each kind. Each row counts once. */
+/** The number of rows of each kind. Each row counts once. */
 export function tally(rows) {
-  const counts = { onTheWay: 0, arrived: 0, ...Object.fromEntries(TOLD.map((kind) => [kind, 0])) };
+  const counts = { onTheWay: 0, arrived: 0, ...Object.fromEntries(COUNTED.map((state) => [state, 0])) };
   for (const { state } of rows) {
     const rest = ["stored", "ready"].includes(state) ? "arrived" : "onTheWay";
     counts[state in counts ? state : rest] += 1;
@@ -22,40 +21,38 @@ export function tally(rows) {
   return counts;
 }
 
-/**
- * What keeps the photos from moving, as the name of a sentence; "" as long as one of them moves.
- * Each row that something keeps has that name as `pauseReason`.
- */
+/** The message that says why no photo moves, or "" while one does. */
 export function pauseReasonOf(rows, isOnline) {
-  const unsettled = rows.filter(({ state }) => !SETTLED.has(state) && state !== "interrupted");
+  const unsettled = rows.filter(({ state }) => !isSettled(state));
   if (unsettled.length && !isOnline) return "offline";
-  const moving = unsettled.filter(({ state, pauseReason }) => state === "sending" || pauseReason);
-  return moving.every(({ pauseReason }) => pauseReason) ? (moving.at(-1)?.pauseReason ?? "") : "";
+  if (unsettled.some(({ state }) => state === "sending")) return "";
+  const paused = unsettled.filter(({ state }) => displayed(state) === "paused");
+  return paused.at(-1)?.pauseReason ?? "";
 }
 
 /**
- * [how many of how many arrived and what became of the others, what that means for the person].
- * `rows` are {state, detail, pauseReason}; `closed` says why the link takes nothing any more, or "".
+ * [how many of how many arrived and what became of the others, what that means for the guest].
+ * `rows` are {state, detail, pauseReason}; `closed` says why the link takes nothing more, or "".
  */
 export function headline(rows, { isOnline = true, closed = "" } = {}) {
   const counts = tally(rows);
   const { onTheWay, arrived } = counts;
   const total = rows.length - counts.cancelled - counts.deleted;
   const pauseReason = pauseReasonOf(rows, isOnline);
-  const line = [
+  const count = [
     total && t("arrived", { count: arrived, total }),
-    ...TOLD.map((kind) => counts[kind] && t(`${kind}Count`, { count: counts[kind] })),
+    ...COUNTED.map((state) => counts[state] && t(`${state}Count`, { count: counts[state] })),
   ];
   const meaning = [pauseReason && t(pauseReason), closed, ...reasons(rows, closed)];
   if (onTheWay) meaning.push(t("keepOpen"));
   else if (counts.interrupted) meaning.push(t("nothingIsSent"));
   else if (total && !counts.refused && !counts.failed && !counts.unconfirmed) meaning.push(t("thanks"));
-  return [line.filter(Boolean).join(", "), meaning.filter(Boolean).join(" ")];
+  return [count.filter(Boolean).join(", "), meaning.filter(Boolean).join(" ")];
 }
 
-/** Of those that are not sent, as far as one can take it in. */
+/** Why photos were not sent, unless there are too many reasons to read. */
 function reasons(rows, closed) {
   const details = rows.filter(({ state }) => NOT_SENT.has(state)).map(({ detail }) => detail);
   const known = [...new Set(details)].filter((detail) => detail && !closed.startsWith(detail));
-  return known.length > REASONS ? [t("rowsSayWhy")] : known;
+  return known.length > MAX_REASONS ? [t("rowsSayWhy")] : known;
 }

@@ -1,17 +1,17 @@
-/* What this browser remembers between visits; in private mode, until the tab closes. */
+/* What this browser stores between visits; in private mode, until the tab closes. */
 
-const kept = new Map();
+const fallback = new Map();
 
 export function getItem(name) {
   try {
-    return localStorage.getItem(`bandpics.${name}`) ?? kept.get(name) ?? null;
+    return localStorage.getItem(`bandpics.${name}`) ?? fallback.get(name) ?? null;
   } catch {
-    return kept.get(name) ?? null;
+    return fallback.get(name) ?? null;
   }
 }
 
 export function setItem(name, value) {
-  kept.set(name, value);
+  fallback.set(name, value);
   try {
     localStorage.setItem(`bandpics.${name}`, value);
   } catch {
@@ -20,15 +20,15 @@ export function setItem(name, value) {
 }
 
 /**
- * The 128-bit secret that tells this device from others holding the same link: `known` where the
- * plain form has sent from here before.
+ * The secret of 128 bits that identifies this device among the holders of a link. `fromForm` is the
+ * one of the plain form, if it has sent from here before.
  */
-export function deviceSecret(known) {
-  if (!/^[0-9a-f]{32}$/.test(getItem("device") ?? "")) setItem("device", known || randomHex());
+export function deviceSecret(fromForm) {
+  if (!/^[0-9a-f]{32}$/.test(getItem("device") ?? "")) setItem("device", fromForm || randomHex());
   return getItem("device");
 }
 
-/** Not crypto.randomUUID(), which does not exist on http://192.168.x.x. */
+/** crypto.randomUUID() does not exist on http://192.168.x.x. */
 export function randomHex(byteCount = 16) {
   const bytes = crypto.getRandomValues(new Uint8Array(byteCount));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

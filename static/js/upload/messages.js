@@ -1,26 +1,26 @@
-/* What the page says, in its own language. Never more than is known. */
+/* The messages of the page, in its language. */
 
 const MIB = 1024 * 1024;
-const here = globalThis.document;
-export const language = here?.documentElement.lang || "en";
-const messages = JSON.parse(here?.getElementById("messages")?.textContent ?? "{}");
+const root = globalThis.document;
+export const language = root?.documentElement.lang || "en";
+const messages = JSON.parse(root?.getElementById("messages")?.textContent ?? "{}");
 const plurals = new Intl.PluralRules(language);
 const formats = {};
 
-/** The sentence of that name (images/views/messages.py has them), with its `{places}` filled. */
+/** The message of that name from images/views/messages.py, with its `{placeholders}` filled. */
 export function t(name, values = {}) {
-  let sentence = messages[name] ?? name;
-  sentence = sentence[plurals.select(values.count ?? 0)] ?? sentence.other ?? sentence;
-  return sentence.replace(/\{(\w+)\}/g, (_, place) => {
-    const value = values[place];
+  let message = messages[name] ?? name;
+  message = message[plurals.select(values.count ?? 0)] ?? message.other ?? message;
+  return message.replace(/\{(\w+)\}/g, (_, placeholder) => {
+    const value = values[placeholder];
     return typeof value === "number" ? formatNumber(value) : value;
   });
 }
 
-/** A number as the language writes it; `options` are those of Intl.NumberFormat. */
+/** `options` are those of Intl.NumberFormat. */
 export function formatNumber(value, options = {}) {
   const key = JSON.stringify(options);
-  // To make one takes a phone a millisecond, and every row says numbers all the time.
+  // Kept, because making one takes a phone a millisecond.
   formats[key] ??= new Intl.NumberFormat(language, { maximumFractionDigits: 0, ...options });
   return formats[key].format(value);
 }
@@ -32,11 +32,14 @@ export function formatSize(bytes) {
   return unit("megabyte", bytes / MIB, { maximumFractionDigits: bytes < 100 * MIB ? 1 : 0 });
 }
 
+/** `state` as displayed() in states.js gives it. */
 export function stateMessage({ state, detail, pauseReason, bytes, size }) {
   switch (state) {
-    case "sending":
+    case "sending": {
       if (bytes >= size) return t("checking");
-      return t(state, { percent: formatNumber(Math.floor((100 * bytes) / size) / 100, { style: "percent" }) });
+      const percent = formatNumber(Math.floor((100 * bytes) / size) / 100, { style: "percent" });
+      return t(state, { percent });
+    }
     case "paused":
       return t(navigator.onLine === false ? "offline" : pauseReason || "connectionBroke");
     case "rejected":
@@ -53,17 +56,7 @@ export function stateMessage({ state, detail, pauseReason, bytes, size }) {
   }
 }
 
-/** "3 MB of 12 MB, about 2 minutes left"; without the rest while nobody knows. */
-export function progressMessage({ sent, total }, minutes) {
-  const some = t("amount", { sent: formatSize(sent), total: formatSize(total) });
-  if (minutes === null) return some;
-  const hours = Math.round(minutes / 60);
-  const left =
-    minutes < 90 ? t(minutes ? "minutesLeft" : "momentLeft", { count: minutes }) : t("hoursLeft", { count: hours });
-  return `${some} · ${left}`;
-}
-
-/** What a link still takes: files, bytes, or both are limited. */
+/** What a link still takes. `files` and `bytes` are null where they are not limited. */
 export function roomMessage({ files, bytes }) {
   if (files === 0 || bytes === 0) return t("noRoom");
   const parts = [
@@ -73,6 +66,7 @@ export function roomMessage({ files, bytes }) {
   return parts.filter(Boolean).join(" ");
 }
 
+/** Why a file cannot be sent, or "". */
 export function refusalMessage(file, { accept, formats, maxBytes }) {
   if (file.type && !accept.has(file.type.toLowerCase())) return t("wrongKind", { formats });
   if (file.size > maxBytes) return t("tooBig", { size: formatSize(maxBytes) });

@@ -1,85 +1,83 @@
-/* What I may change of my own photos: the words below one, deleting it and taking that back. */
+/* What guests can change of their own photos: the caption, deleting a photo and restoring it. */
 
 import { t } from "./messages.js";
 
 /**
- * `refresh()` asks the server how things are and shows it; `tell(text)` says it to all.
- * Gives the acts of a row: edit(row, line), undo(row, line).
+ * Makes the actions edit(row, upload) and undo(row, upload). `refresh()` shows the receipt anew and
+ * returns its uploads; `notify(text, problem)` tells the guest.
  */
-export function makeMyPhotos({ api, token, refresh, tell }) {
+export function makeMyPhotos({ api, token, refresh, notify }) {
   const template = document.getElementById("photo-edit").content.firstElementChild;
 
-  function edit({ element, button }, line) {
+  function edit({ element, button }, upload) {
     const open = element.querySelector(".photo-edit");
-    if (open) return close(open);
+    if (open) return close(open, button);
     const panel = template.cloneNode(true);
     const part = (selector) => panel.querySelector(selector);
     const caption = part("textarea");
-    caption.value = line.photo.caption;
-    caption.id = `caption-${line.id}`;
+    caption.value = upload.photo.caption;
+    caption.id = `caption-${upload.id}`;
     part("label").htmlFor = caption.id;
-    part("a").href = `/i/${token}/photos/${line.image}/place/`;
-    const address = `images/${line.image}/`;
+    part("a").href = `/i/${token}/photos/${upload.image}/place/`;
+    const path = `images/${upload.image}/`;
 
+    const change = (request, message) => {
+      const work = async () => {
+        await request();
+        await refresh();
+        notify(t(message));
+        close(panel, button);
+      };
+      // The next attempt is against the photo as it is by then. What was typed stays.
+      const renew = async () => {
+        upload = (await refresh()).find(({ id }) => id === upload.id) ?? upload;
+      };
+      return attempt(panel, work, renew);
+    };
     part("form").addEventListener("submit", (event) => {
       event.preventDefault();
-      const words = { caption: caption.value.trim() };
-      work(async () => {
-        await api.patch(address, words, line.photo.etag);
-        await refresh();
-        tell(t("captionSaved"));
-        close(panel);
-      });
+      const body = { caption: caption.value.trim() };
+      change(() => api.patch(path, body, upload.photo.etag), "captionSaved");
     });
-    part(".photo-close").addEventListener("click", () => close(panel));
-    part(".photo-delete").addEventListener("click", () =>
-      work(async () => {
-        await api.delete(address);
-        await refresh();
-        tell(t("deleted"));
-        close(panel); // and the button says "Undo" by now
-      }),
-    );
-    panel.addEventListener("keydown", ({ key }) => key === "Escape" && close(panel));
-
-    async function work(change) {
-      for (const each of panel.querySelectorAll("button")) each.disabled = true;
-      try {
-        await change();
-      } catch (problem) {
-        // Your words stay where they are; what is new comes with the receipt.
-        if (problem.status === 412) await refresh().then((lines) => renew(lines));
-        const why = problem.status === 412 ? t("changedElsewhere") : problem.message;
-        part("[role=alert]").textContent = why;
-      }
-      for (const each of panel.querySelectorAll("button")) each.disabled = false;
-    }
-
-    function renew(lines) {
-      line = lines.find(({ id }) => id === line.id) ?? line;
-    }
-
-    function close(panel) {
-      panel.remove();
-      button.removeAttribute("aria-expanded");
-      button.focus();
-    }
-
+    part(".photo-delete").addEventListener("click", () => change(() => api.delete(path), "deleted"));
+    part(".photo-close").addEventListener("click", () => close(panel, button));
+    panel.addEventListener("keydown", ({ key }) => key === "Escape" && close(panel, button));
     element.append(panel);
     button.setAttribute("aria-expanded", "true");
     caption.focus();
   }
 
-  async function undo({ button }, line) {
+  async function undo({ button }, upload) {
     try {
-      await api.post(`images/${line.image}/restore/`);
+      await api.post(`images/${upload.image}/restore/`);
       await refresh();
-      tell(t("restored"));
+      notify(t("restored"));
     } catch (problem) {
-      tell(problem.message, problem);
+      notify(problem.message, problem);
     }
     button.focus();
   }
 
   return { edit, undo };
+}
+
+/** Runs `work` with the panel's buttons disabled, and shows its error; `renew` after a conflict. */
+async function attempt(panel, work, renew) {
+  const buttons = [...panel.querySelectorAll("button")];
+  buttons.forEach((button) => (button.disabled = true));
+  try {
+    await work();
+  } catch (problem) {
+    const isConflict = problem.status === 412;
+    if (isConflict) await renew();
+    const message = isConflict ? t("changedElsewhere") : problem.message;
+    panel.querySelector("[role=alert]").textContent = message;
+  }
+  buttons.forEach((button) => (button.disabled = false));
+}
+
+function close(panel, button) {
+  panel.remove();
+  button.removeAttribute("aria-expanded");
+  button.focus();
 }

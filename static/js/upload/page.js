@@ -1,20 +1,19 @@
-/* The upload page: connects what a person does and sees with the queue and the receipt. */
+/* The upload page: connects its elements with the queue and the receipt. */
 
 import "../local_time.js";
 import { connect } from "./api.js";
 import { headline } from "./headline.js";
 import { deviceSecret, getItem, setItem } from "./local_storage.js";
-import { makeProgressRate } from "./progress_rate.js";
-import { makeQueue } from "./queue.js";
-import { watchReceipt } from "./receipt.js";
-import { makePreviousUploads, makeRow, setText } from "./rows.js";
-import { NOT_SENT, SETTLED, keyOf } from "./states.js";
-import { progressMessage, refusalMessage, roomMessage, t } from "./messages.js";
+import { refusalMessage, roomMessage, t } from "./messages.js";
+import { UploadQueue } from "./queue.js";
+import { ReceiptPoller } from "./receipt.js";
+import { PreviousUploads, makeRow, setText } from "./rows.js";
+import { NOT_SENT, isSettled, keyOf } from "./states.js";
 
 const DRAW_EVERY_MS = 150;
 const ROWS_AT_ONCE = 5;
-const SPEAK_EVERY_MS = 6000;
-const DISMISSALS = 200;
+const ANNOUNCE_EVERY_MS = 6000;
+const MAX_DISMISSED = 200;
 
 const byId = (id) => document.getElementById(id);
 const page = byId("upload").dataset;
@@ -47,16 +46,17 @@ nameField.addEventListener("input", () => {
 
 const rows = new Map();
 const changedItems = new Set();
-const minutesLeft = makeProgressRate();
 const dismissed = new Set((getItem("dismissed") ?? "").split(" "));
 let receipt = [];
-let closed = ""; // why the link takes nothing more, if it has said so
-let repeats = 0; // chosen, and in the list already
+let closed = ""; // why the link takes nothing more
+let repeats = 0; // files that were chosen, but are in the list already
 let room = { files: limitOf(page.filesLeft), bytes: limitOf(page.bytesLeft) };
 let drawing = null;
-let awake = null; // the module, once there is a reason to be
+// Loaded with the first choice.
+let wakeLock = null;
+let progress = null;
 
-const queue = makeQueue({
+const queue = new UploadQueue({
   api,
   timeouts,
   uploaderName: () => nameField.value.trim(),
@@ -64,89 +64,90 @@ const queue = makeQueue({
     const detail = refusalMessage(file, limits);
     if (detail) return { detail };
     const shortage = shortageMessage(file);
-    // It may fit once somebody made room.
+    // It may fit later, if somebody makes room.
     return shortage && { detail: shortage, canRetry: true };
   },
-  earlier,
-  changed(item) {
+  previousUpload,
+  onChange(item) {
     changedItems.add(item);
     drawSoon();
   },
-  stored: () => watch.soon(),
-  merged() {
+  onStored: () => poller.soon(),
+  onRepeat() {
     repeats += 1;
     drawSoon();
   },
-  closed({ title, message }) {
+  onClose({ title, message }) {
     closed = `${title}. ${message}`;
     drawSoon();
   },
 });
 
-const watch = watchReceipt({
+const poller = new ReceiptPoller({
   api,
-  isNeeded: () => [...previousUploads.shown(), ...queue.items()].some(({ state }) => state === "stored"),
-  received(uploads, more) {
+  isNeeded: () => [...previousUploads.items, ...queue.items()].some(({ state }) => state === "stored"),
+  onReceipt(uploads, more) {
     receipt = uploads;
     room = more.room ?? room;
     queue.update(uploads);
     draw();
   },
-  failed: queue.close,
+  onRefusal: (problem) => queue.close(problem),
 });
 
 async function refresh() {
-  await watch.now();
+  await poller.now();
   return receipt;
 }
 
-function tell(text, problem) {
+function notify(text, problem) {
   if (problem) return warn(text);
-  note = `${text} `;
+  notice = `${text} `;
   draw();
 }
 
-// Comes with the first photo it is good for.
-let own = null;
+// Loaded with the first photo that can be edited.
+let myPhotos = null;
 const loadMyPhotos = () =>
-  (own ??= import("./my_photos.js").then(
-    ({ makeMyPhotos }) => makeMyPhotos({ api, token: page.token, refresh, tell }),
+  (myPhotos ??= import("./my_photos.js").then(
+    ({ makeMyPhotos }) => makeMyPhotos({ api, token: page.token, refresh, notify }),
     () => {
-      own = null;
+      myPhotos = null;
       warn(t("noAnswer"));
     },
   ));
-const edit = async (row, line) => (await loadMyPhotos())?.edit(row, line);
-const undo = async (row, line) => (await loadMyPhotos())?.undo(row, line);
+const edit = async (row, upload) => (await loadMyPhotos())?.edit(row, upload);
+const undo = async (row, upload) => (await loadMyPhotos())?.undo(row, upload);
 
-const previousUploads = makePreviousUploads({
+const previousUploads = new PreviousUploads({
   section: byId("previous-uploads"),
   list: byId("previous-uploads-list"),
-  acts: {
+  actions: {
     edit,
     undo,
-    dismiss: (row, { id }) => leave(row, () => dismiss(id)),
-    retry: (row, line) => act(() => api.post(`images/${line.image}/retry/`)),
-    cancel: (row, line) => leave(row, () => act(() => api.delete(`uploads/${line.id}/`))),
+    dismiss: (row, { id }) => focusNeighbour(row, () => dismiss(id)),
+    retry: (row, { image }) => request(() => api.post(`images/${image}/retry/`)),
+    cancel: (row, { id }) =>
+      focusNeighbour(row, () => request(() => api.delete(`uploads/${id}/`))),
   },
 });
 
-/** With the focus on the row beside the one that is about to go. */
-async function leave({ element }, work) {
-  const next = element.nextElementSibling ?? element.previousElementSibling;
+/** Runs `work`, which removes the row, and keeps the focus in the list. */
+async function focusNeighbour({ element }, work) {
+  const neighbour = element.nextElementSibling ?? element.previousElementSibling;
   await work();
-  (next ?? byId("summary-count")).focus();
+  (neighbour ?? byId("summary-count")).focus();
 }
 
 function dismiss(id) {
   dismissed.add(id);
-  setItem("dismissed", [...dismissed].slice(-DISMISSALS).join(" "));
+  setItem("dismissed", [...dismissed].slice(-MAX_DISMISSED).join(" "));
   draw();
 }
 
-async function act(work) {
+async function request(send) {
   try {
-    await work();
+    await send();
   } catch (problem) {
     warn(problem.message);
   }
@@ -157,9 +158,10 @@ function limitOf(text) {
   return text ? Number(text) : null;
 }
 
-/** Why the link has no room for it, or "". What the server has counted already is not asked. */
+/** Why the link has no room for the file, or "". */
 function shortageMessage(file) {
-  if (earlier(file)) return "";
+  if (previousUpload(file)) return "";
+  // The server's numbers do not include these yet.
   const counted = new Set(receipt.map(({ id }) => id));
   const claims = queue
     .items()
@@ -172,36 +174,35 @@ function shortageMessage(file) {
   return left.files >= 1 && left.bytes >= file.size ? "" : roomMessage(room);
 }
 
-/** The same bytes if both are hashed; else the same name, size and time. */
-function earlier(file, hash) {
+/** The upload with the same bytes if both are hashed, else with the same name, size and time. */
+function previousUpload(file, hash) {
   return receipt.find(
-    (line) =>
-      !["failed", "discarded"].includes(line.status) &&
-      !line.photo?.trashed_at &&
-      (hash && line.sha256
-        ? line.sha256 === hash && line.size === file.size
-        : keyOf(line.filename, line.size, line.last_modified) ===
+    (upload) =>
+      !["failed", "discarded"].includes(upload.status) &&
+      !upload.photo?.trashed_at &&
+      (hash && upload.sha256
+        ? upload.sha256 === hash && upload.size === file.size
+        : keyOf(upload.filename, upload.size, upload.last_modified) ===
           keyOf(file.name, file.size, file.lastModified)),
   );
 }
 
 async function choose(files) {
   if (!files.length) return;
-  awake ??= import("./wake_lock.js");
-  startAnew();
+  wakeLock ??= import("./wake_lock.js");
+  progress ??= import("./progress_rate.js").then(({ makeProgressBar }) => makeProgressBar());
+  clearNotices();
   for (let next = 0; next < files.length; next += ROWS_AT_ONCE) {
-    if (next) await new Promise((resolve) => setTimeout(resolve)); // somebody may be typing
+    if (next) await new Promise((resolve) => setTimeout(resolve)); // typing must not stall
     add(files.slice(next, next + ROWS_AT_ONCE));
-    draw(); // no row without the headline counting it
-    if (next) continue;
-    // On a phone the list begins below what one sees. Not smoothly: that ends short of it where
+    draw(); // the headline counts each row that is there
+    // On a phone the list begins below the fold. Smooth scrolling would stop short of it, because
     // the page grows meanwhile.
-    byId("standing").scrollIntoView();
+    if (!next) byId("standing").scrollIntoView();
   }
 }
 
-/** What was said of the time before is over. */
-function startAnew() {
+function clearNotices() {
   warn("");
   closed = "";
   repeats = 0;
@@ -211,18 +212,18 @@ function add(files) {
   const list = byId("now-list");
   for (const { item, before } of queue.add(files)) {
     const { file } = item;
-    const acts = {
+    const actions = {
       retry: () => retry(item),
       cancel: () => queue.cancel(item),
-      edit: (row) => edit(row, item.line),
-      undo: (row) => undo(row, item.line),
+      edit: (row) => edit(row, item.upload),
+      undo: (row) => undo(row, item.upload),
       dismiss: (row) =>
-        leave(row, () => {
+        focusNeighbour(row, () => {
           queue.dismiss(item);
           dismiss(item.id);
         }),
     };
-    const row = makeRow({ name: file.name, size: file.size, file, acts });
+    const row = makeRow({ name: file.name, size: file.size, file, actions });
     if (rows.has(before)) rows.get(before).element.replaceWith(row.element);
     else list.append(row.element);
     rows.delete(before);
@@ -241,7 +242,7 @@ function draw() {
   const items = queue.items();
   const listed = new Set(items);
   for (const item of changedItems) {
-    if (listed.has(item)) rows.get(item)?.show(item, item.line);
+    if (listed.has(item)) rows.get(item)?.show(item, item.upload);
     else {
       rows.get(item)?.element.remove();
       rows.delete(item);
@@ -251,89 +252,76 @@ function draw() {
   previousUploads.show(receipt, items, dismissed);
   byId("now").hidden = !items.length;
 
-  const all = [...items, ...previousUploads.shown()];
+  const all = [...items, ...previousUploads.items];
   const isOnline = navigator.onLine !== false;
-  const [count, said] = headline(all, { isOnline, closed });
-  const again = repeats && t("inListAlready", { count: repeats });
-  const meaning = again ? `${again} ${said}` : said;
+  const [count, statement] = headline(all, { isOnline, closed });
+  const repeated = repeats && t("inListAlready", { count: repeats });
+  const meaning = repeated ? `${repeated} ${statement}` : statement;
   const isBusy = queue.isBusy();
   byId("summary").hidden = !(count || meaning);
   setText(byId("summary-count"), count);
   setText(byId("summary-meaning"), meaning);
-  drawProgress(items, isBusy);
   drawChooser(all);
   if (receipt.some(({ photo }) => photo)) loadMyPhotos();
   byId("cancel-all").hidden = items.filter(isCancellable).length < 2;
   byId("retry-all").hidden = items.filter(isRetriable).length < 2;
   byId("no-place").hidden = !receipt.some(({ photo }) => photo && isWithoutPlace(photo));
   document.title = isBusy ? `${count} · ${page.title}` : page.title;
-  if (items.length || note) speak(`${count}. ${meaning}`, isBusy);
-  const isAtWork = items.some((item) => isCancellable(item) && !item.isApart);
-  awake?.then(({ holdWakeLock }) => holdWakeLock(isAtWork), () => {});
+  if (items.length || notice) announce(`${count}. ${meaning}`, isBusy);
+  const isSending = items.some((item) => isCancellable(item) && !item.deferrals);
+  progress?.then((drawProgress) => drawProgress(items, isBusy), () => {});
+  wakeLock?.then(({ holdWakeLock }) => holdWakeLock(isSending), () => {});
 }
 
-/** A link that takes nothing new still takes what broke off: a quiet button is enough for that. */
+/** A closed link still takes unfinished uploads: for these the button stays, less prominent. */
 function drawChooser(all) {
-  const isShut = "shut" in page;
+  const isClosed = "closed" in page;
   const isFull = room.files === 0 || room.bytes === 0;
-  const isQuiet = Boolean(isShut || isFull || closed);
+  const isQuiet = Boolean(isClosed || isFull || closed);
   byId("chooser").classList.toggle("is-closed", isQuiet);
   choosing.classList.toggle("is-quiet", isQuiet);
-  if (isQuiet) setText(byId("choose-hint"), page.formats); // no more how many it takes
-  const isHidden = isShut && !all.some(({ state }) => state === "interrupted");
+  if (isQuiet) setText(byId("choose-hint"), page.formats); // without the number of photos that it takes
+  const isHidden = isClosed && !all.some(({ state }) => state === "interrupted");
   for (const id of ["chooser", "broke-off"]) if (byId(id)) byId(id).hidden = isHidden;
 }
 
-/** How much of what is chosen has left, and how long the rest will take. */
-function drawProgress(items, isBusy) {
-  const sent = { sent: 0, total: 0, isMoving: false };
-  for (const { state, bytes, file } of items) {
-    if (NOT_SENT.has(state) || ["cancelled", "here", "copy", "deleted"].includes(state)) continue;
-    sent.sent += Math.min(bytes, file.size);
-    sent.total += file.size;
-    sent.isMoving ||= state === "sending";
-  }
-  const minutes = minutesLeft(sent);
-  byId("progress").hidden = !(isBusy && sent.total);
-  byId("progress-bar").value = sent.total && sent.sent / sent.total;
-  setText(byId("progress-message"), progressMessage(sent, minutes));
-}
-
-const isCancellable = ({ state }) => !SETTLED.has(state);
+const isCancellable = ({ state }) => !isSettled(state);
 const isRetriable = ({ state, canRetry }) => NOT_SENT.has(state) && canRetry;
 const isWithoutPlace = ({ location, gps_source: source, trashed_at: trashedAt }) =>
   !location && !source && !trashedAt;
 
 function retry(item) {
-  startAnew();
+  clearNotices();
   queue.retry(item);
 }
 
-/** With the focus on the first of them: the button is about to go. */
-function each(wanted, work) {
-  const some = queue.items().filter(wanted);
-  rows.get(some[0])?.element.focus();
-  some.forEach((item) => work(item));
+/** Runs `work` on the items, and focuses the first of them, because the button will be hidden. */
+function forEachItem(isWanted, work) {
+  const items = queue.items().filter(isWanted);
+  rows.get(items[0])?.element.focus();
+  items.forEach(work);
 }
 
-byId("cancel-all").addEventListener("click", () => each(isCancellable, queue.cancel));
-byId("retry-all").addEventListener("click", () => each(isRetriable, retry));
-setInterval(() => queue.isBusy() && drawSoon(), 1000); // silence counts, too
+byId("cancel-all").addEventListener("click", () =>
+  forEachItem(isCancellable, (item) => queue.cancel(item)),
+);
+byId("retry-all").addEventListener("click", () => forEachItem(isRetriable, retry));
+setInterval(() => queue.isBusy() && drawSoon(), 1000); // the estimate changes in silence, too
 
-// --- Words for screen readers, and words for all --------------------------------------------
+// --- Screen readers, and warnings -----------------------------------------------------------
 
-let note = "";
-let spokenAt = 0;
-let speaking = null;
+let notice = "";
+let announcedAt = 0;
+let announcing = null;
 
-/** Not every step: a screen reader would talk without end. The last one always. */
-function speak(text, isBusy) {
-  const wait = isBusy ? spokenAt + SPEAK_EVERY_MS - performance.now() : 0;
-  clearTimeout(speaking);
-  speaking = setTimeout(() => {
-    spokenAt = performance.now();
-    setText(byId("spoken"), note + text);
-    note = "";
+/** Tells a screen reader now and then, or it would talk without end; the last text always. */
+function announce(text, isBusy) {
+  const wait = isBusy ? announcedAt + ANNOUNCE_EVERY_MS - performance.now() : 0;
+  clearTimeout(announcing);
+  announcing = setTimeout(() => {
+    announcedAt = performance.now();
+    setText(byId("spoken"), notice + text);
+    notice = "";
   }, Math.max(0, wait));
 }
 
@@ -354,16 +342,16 @@ byId("camera").addEventListener("click", () => {
   input.click();
 });
 input.addEventListener("click", () => {
-  // Just before the browser looks at them.
+  // The browser reads these attributes after this event.
   if (isForCamera) input.setAttribute("capture", "environment");
   else input.removeAttribute("capture");
   input.multiple = !isForCamera;
   isForCamera = false;
 });
 byId("chooser").addEventListener("submit", (event) => event.preventDefault());
-// Phones have nothing to drop or paste from.
+// Phones have no files to drag, and none to paste.
 if (matchMedia("(any-hover: hover)").matches) {
-  import("./drop.js").then(({ takeDropped }) => takeDropped(byId("chooser"), choose));
+  import("./drop.js").then(({ acceptDrops }) => acceptDrops(byId("chooser"), choose));
 }
 
 for (const name of ["online", "offline"]) {
@@ -373,7 +361,7 @@ for (const name of ["online", "offline"]) {
   });
 }
 
-// From here on this page sends by itself; until here its plain form did.
+// Without this module, the plain form sends the photos.
 byId("chooser").classList.add("is-live");
 byId("camera").hidden = false;
 byId("send")?.remove();

@@ -1,31 +1,31 @@
-/* Small pictures of the files themselves: one decode at a time, only for rows in sight. */
+/* Thumbnails made from the files: one is decoded at a time, and only for visible rows. */
 
 const WIDTH = 128;
-const DECODED_BYTES = 60 * 1024 * 1024;
+const MAX_BYTES = 60 * 1024 * 1024;
 
 const files = new WeakMap();
 let chain = Promise.resolve();
 
-const sight = new IntersectionObserver(
+const observer = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
-      sight.unobserve(target);
+      observer.unobserve(target);
       chain = chain.then(() => draw(target));
     }
   },
   { rootMargin: "200px" },
 );
 
-/** Puts a picture of `file` into `frame` once it is seen, if this browser can decode it. */
+/** Puts a thumbnail of `file` into `frame` once that is visible, if the browser can decode it. */
 export function preview(frame, file) {
-  if (file.size > DECODED_BYTES || !globalThis.createImageBitmap) return;
+  if (file.size > MAX_BYTES || !globalThis.createImageBitmap) return;
   files.set(frame, file);
-  sight.observe(frame);
+  observer.observe(frame);
 }
 
 async function draw(frame) {
-  // A canvas of the small size, not the file as an <img>: 300 decoded photos do not fit a phone.
+  // A small canvas, not an <img> of the file: 300 decoded photos exceed a phone's memory.
   try {
     const bitmap = await createImageBitmap(files.get(frame), {
       resizeWidth: WIDTH,
@@ -38,6 +38,6 @@ async function draw(frame) {
     bitmap.close();
     frame.replaceChildren(canvas);
   } catch {
-    // HEIC in most browsers, or not a picture: the placeholder stays.
+    // The placeholder stays: most browsers cannot decode HEIC.
   }
 }

@@ -1,381 +1,359 @@
-/* The photos chosen in this tab: three in flight, the others in line, the smallest first. Knows
-   nothing of the DOM. */
+/* The queue of the photos chosen in this tab: it announces them and sends three at a time, the
+   smallest first. It does not know the DOM. */
 
 import { announce, sha256 } from "./announce.js";
 import { randomHex } from "./local_storage.js";
-import { Aborted, backoff, waitForNetwork, retry, sleep } from "./retry.js";
-import { ARRIVED, NOT_SENT, SETTLED, detailOf, keyOf, stateOf } from "./states.js";
-import { Unreadable, transfer } from "./transfer.js";
 import { t } from "./messages.js";
+import { Aborted, backoff, retry, sleep, waitForNetwork } from "./retry.js";
+import { NOT_SENT, TRANSITIONS, can, detailOf, isSettled, keyOf, stateOf } from "./states.js";
+import { Unreadable, transfer } from "./transfer.js";
 
-const RETRIABLE = new Set([...NOT_SENT, "unconfirmed", "cancelled"]);
 const IN_FLIGHT = 3;
-const BATCH = 20;
+const MAX_BATCH = 20;
 const READ_AGAIN_MS = 2000;
-const LONGEST_APART_MS = 300_000;
-const WAKINGS = 3;
-// Failures of the bytes themselves: the same file would fail the same way.
-const HOPELESS = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
+const MAX_DEFERRAL_MS = 300_000;
+// After more deferrals than this, a photo no longer wakes early because the server answers again.
+const EARLY_WAKES = 3;
+// Choosing the same file again replaces an item in one of these states.
+const REPLACEABLE = new Set([...NOT_SENT, "unconfirmed", "cancelled"]);
+// The same file would fail in the same way again.
+const PERMANENT_FAILURES = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const ON_ITS_WAY = new Set(["pending", "queued", "processing"]);
-const LINK_IS_DEAD = new Set(["invitation-revoked", "invitation-unknown"]);
-const LINK_IS_CLOSED = new Set([
-  ...LINK_IS_DEAD,
+const LINK_WITHDRAWN = new Set(["invitation-revoked", "invitation-unknown"]);
+const LINK_CLOSED = new Set([
+  ...LINK_WITHDRAWN,
   "invitation-expired",
   "invitation-exhausted",
   "group-closed",
 ]);
 
 /**
- * `refusal(file)` is {detail} saying why it cannot be sent, with `canRetry` if that may change, or
- * null. `earlier(file, hash)` gives the receipt's line about a file sent before, if any.
- * Tells: changed(item), stored() when one has just arrived, merged(item) for a file that was chosen
- * again, closed(problem).
+ * `refusal(file)` says why a file cannot be sent, as {detail, canRetry}, or is null.
+ * `previousUpload(file, hash)` finds the upload of the same file in the receipt.
+ * Callbacks: onChange(item), onStored() when a photo has just arrived, onRepeat() for a file that
+ * is in the list already, onClose(problem) when the link takes nothing more.
  */
-export function makeQueue({ api, timeouts, refusal, earlier, uploaderName, ...tell }) {
-  const { changed, stored, merged, closed } = tell;
-  const items = new Map();
-  const waiting = [];
-  const announced = [];
-  let active = 0;
-  let crashes = 0;
-  let isAnnouncing = false;
-  let batchSize = IN_FLIGHT;
-  let closedBy = null;
-  let calledOff = new AbortController();
+export class UploadQueue {
+  itemsByKey = new Map();
+  active = 0; // transfers that have not ended
+  isAnnouncing = false;
+  announcement = null; // the AbortController of the current one
+  batchSize = IN_FLIGHT;
+  crashes = 0;
+  closedBy = null;
 
-  function add(files) {
+  /** Options: api, timeouts, uploaderName() and those above. */
+  constructor(options) {
+    Object.assign(this, options);
+  }
+
+  items() {
+    return [...this.itemsByKey.values()];
+  }
+
+  isBusy() {
+    return this.items().some(({ state }) => !isSettled(state));
+  }
+
+  add(files) {
     const added = [];
     for (const file of files) {
       const key = keyOf(file.name, file.size, file.lastModified);
-      const before = items.get(key);
-      if (before && !RETRIABLE.has(before.state)) {
-        merged(before);
+      const before = this.itemsByKey.get(key);
+      if (before && !REPLACEABLE.has(before.state)) {
+        this.onRepeat();
         continue;
       }
-      const item = { key, file, clientId: randomHex(), state: "waiting", bytes: 0, pauseReason: "" };
-      const refused = refusal(file);
-      if (refused) Object.assign(item, { state: "refused", ...refused });
-      else insertBySize(waiting, item);
-      items.set(key, item);
+      const refused = this.refusal(file);
+      const item = { key, file, clientId: randomHex(), state: "chosen", bytes: 0, deferrals: 0 };
+      this.itemsByKey.set(key, item);
+      this.apply(item, refused ? "refused" : "accepted", refused);
       added.push({ item, before });
     }
-    closedBy = null;
-    // The caller shows them first; then the work begins.
-    queueMicrotask(advance);
+    this.closedBy = null;
+    // The caller adds their rows first.
+    queueMicrotask(() => this.advance());
     return added;
   }
 
-  function sendAgain(item) {
-    if (!RETRIABLE.has(item.state) || !item.canRetry) return;
-    // A new id means a new upload; the old one still takes bytes unless the server gave it up.
-    if (item.isSpent) item.clientId = randomHex();
-    closedBy = null;
-    const fresh = { isSpent: false, hasRestarted: false, id: undefined, ticket: null, wake: null };
-    set(item, { state: "waiting", bytes: 0, detail: "", ...fresh });
-    insertBySize(waiting, item);
-    advance();
+  retry(item) {
+    if (!item.canRetry || !can(item.state, "retry")) return;
+    this.closedBy = null;
+    const fresh = { bytes: 0, detail: "", id: undefined, ticket: null, hasRestarted: false };
+    this.apply(item, "retry", fresh);
+    this.advance();
   }
 
-  /** Gives its place back to the link as well. What has arrived by then stays. */
-  function cancel(item) {
-    if (SETTLED.has(item.state)) return;
-    for (const line of [waiting, announced]) {
-      const index = line.indexOf(item);
-      if (index >= 0) line.splice(index, 1);
+  /** Also gives the photo's place back to the link. A photo that has arrived by then stays. */
+  cancel(item) {
+    if (!can(item.state, "cancel")) return;
+    const { ticket } = item;
+    this.apply(item, "cancel", { clientId: randomHex(), ticket: null, canRetry: true });
+    if (ticket) this.withdraw(item, ticket.id);
+    this.advance();
+  }
+
+  /** Takes a photo that was not sent off the list. */
+  dismiss(item) {
+    this.itemsByKey.delete(item.key);
+    this.onChange(item);
+  }
+
+  /** Moves `item` to its next state. An impossible event is reported, and changes nothing. */
+  apply(item, event, change) {
+    const before = item.state;
+    if (!can(before, event)) {
+      console.error(new Error(`Impossible event "${event}" in state "${before}"`));
+      return;
     }
-    set(item, { state: "cancelled", isSpent: true, canRetry: !item.isAnnouncing });
-    item.controller?.abort();
-    if (item.id) withdraw(item);
-    advance();
+    this.set(item, { ...change, state: TRANSITIONS[before][event] });
+    if (isSettled(item.state)) item.controller?.abort();
+    if (item.state === "stored" && before !== "stored") this.onStored();
   }
 
-  /** Takes one that was not sent off the list. */
-  function dismiss(item) {
-    items.delete(item.key);
-    changed(item);
+  set(item, change) {
+    Object.assign(item, change);
+    this.onChange(item);
   }
 
-  async function withdraw(item) {
+  async withdraw(item, id) {
     try {
-      await retry(() => api.delete(`uploads/${item.id}/`));
+      await retry(() => this.api.delete(`uploads/${id}/`));
     } catch (problem) {
-      if (!problem.status) throw problem; // not an answer, but a mistake of ours
-      // Too late: the receipt says how it fares.
+      if (!problem.status) throw problem; // not an answer, but a bug
+      // It had arrived: the receipt tells the rest.
       if (problem.slug === "upload-not-pending" && item.state === "cancelled") {
-        set(item, { state: "stored", bytes: item.file.size });
+        this.apply(item, "stored", { id, bytes: item.file.size });
       }
     }
   }
 
-  function advance() {
-    while (active < IN_FLIGHT && announced.length) send(announced.shift());
-    if (!isAnnouncing && !closedBy && waiting.length && announced.length < IN_FLIGHT) {
-      announceSome();
+  /** The items in that state in the order they are sent: deferred ones last, smallest first. */
+  inState(state) {
+    return this.items()
+      .filter((item) => item.state === state)
+      .sort((a, b) => Boolean(a.deferrals) - Boolean(b.deferrals) || a.file.size - b.file.size);
+  }
+
+  advance() {
+    const announced = this.inState("announced");
+    while (this.active < IN_FLIGHT && announced.length) this.send(announced.shift());
+    const waiting = this.inState("waiting");
+    if (this.closedBy) waiting.forEach((item) => this.fail(item, this.closedBy));
+    else if (!this.isAnnouncing && waiting.length && announced.length < IN_FLIGHT) {
+      this.announceBatch(waiting);
     }
   }
 
-  async function announceSome() {
-    isAnnouncing = true;
-    const apart = waiting.findIndex(({ isApart }) => isApart);
-    const batch = waiting.splice(0, Math.min(batchSize, apart < 0 ? BATCH : apart || 1));
-    const readable = [];
-    for (const item of batch) {
-      item.isAnnouncing = true;
-      if ((await identify(item)) && item.state !== "cancelled") readable.push(item);
-      else release(item);
+  async announceBatch(waiting) {
+    this.isAnnouncing = true;
+    const together = waiting.filter(({ deferrals }) => !deferrals);
+    const batch = together.length ? together.slice(0, this.batchSize) : waiting.slice(0, 1);
+    batch.forEach((item) => this.apply(item, "announce"));
+    for (const item of batch) await this.identify(item);
+    // Copies, because cancelling gives an item a new clientId.
+    const requests = batch
+      .filter(({ state }) => state === "announcing")
+      // A link that takes nothing new still takes what was announced before.
+      .sort((a, b) => Boolean(b.isKnown) - Boolean(a.isKnown))
+      .map((item) => ({ item, file: item.file, hash: item.hash, clientId: item.clientId }));
+    if (requests.length) {
+      this.announcement = new AbortController();
+      const { signal } = this.announcement;
+      const onWait = ({ pauseReason }) => {
+        for (const { item } of requests.filter(isCurrent)) this.apply(item, "paused", { pauseReason });
+      };
+      const retryOptions = { signal, onWait };
+      const uploaderName = this.uploaderName();
+      this.receiveTickets(await announce({ api: this.api, items: requests, uploaderName, retryOptions }));
+      await this.restAfterCrash(requests[0].item, signal);
     }
-    // A link that takes nothing new still takes what was announced before.
-    readable.sort((one, other) => Boolean(other.isKnown) - Boolean(one.isKnown));
-    if (readable.length) {
-      const retryOptions = { signal: calledOff.signal, ...telling(readable, "waiting") };
-      const results = await announce({
-        api,
-        items: readable,
-        uploaderName: uploaderName(),
-        retryOptions,
-      });
-      const hasCrashed = readable.length > 1 && results.some(({ problem }) => problem?.isTemporary);
-      // The first few start at once; where one of them makes the server crash, each goes alone.
-      batchSize = hasCrashed ? 1 : Math.min(BATCH, batchSize * 2);
-      for (const { item, ticket, problem } of results) {
-        release(item);
-        const isTooLate = LINK_IS_DEAD.has(closedBy?.slug); // withdrawn meanwhile
-        if (item.state === "cancelled") {
-          if (ticket?.status === "pending") withdraw(Object.assign(item, { id: ticket.id }));
-        } else if (ticket && !isTooLate) settle(item, ticket);
-        else if (hasCrashed && problem?.isTemporary) insertBySize(waiting, item);
-        else fail(item, problem ?? closedBy);
-      }
-      await rest(results);
-    }
-    isAnnouncing = false;
-    advance();
+    this.isAnnouncing = false;
+    this.advance();
   }
 
-  /** A server that crashes over one photo after the other is left alone for a while. */
-  async function rest(results) {
-    const [{ item, problem }] = results;
-    if (results.some(({ ticket }) => ticket)) {
-      crashes = 0;
-      for (const other of items.values()) if (other.setbacks <= WAKINGS) other.wake?.();
-    } else if (problem?.isTemporary && item.setbacks === 1 && (crashes += 1) > 1) {
-      await waitForNetwork(backoff(crashes), calledOff.signal);
+  receiveTickets(results) {
+    const hasTickets = results.some(({ ticket }) => ticket);
+    const hasCrashed = results.some(({ problem }) => problem?.isTemporary);
+    const isSplit = hasCrashed && results.length > 1;
+    // The first few start at once; where the server crashes over several, each is announced alone.
+    this.batchSize = isSplit ? 1 : Math.min(MAX_BATCH, this.batchSize * 2);
+    for (const { item: request, ticket, problem } of results) {
+      const { item } = request;
+      if (!isCurrent(request)) {
+        if (ticket?.status === "pending") this.withdraw(item, ticket.id);
+      } else if (ticket && !LINK_WITHDRAWN.has(this.closedBy?.slug)) this.receiveTicket(item, ticket);
+      else if (isSplit && problem?.isTemporary) this.apply(item, "requeued");
+      else this.fail(item, problem ?? this.closedBy);
+    }
+    if (!hasTickets) return;
+    this.crashes = 0;
+    for (const item of this.inState("deferred")) {
+      if (item.deferrals <= EARLY_WAKES) item.controller.abort();
     }
   }
 
-  /** What retry.js is to tell while it is about `some`; between its waits they are in `state`. */
-  function telling(some, state) {
-    const each = (change) => () => some.forEach((item) => setUnlessCancelled(item, change));
-    return {
-      onWait: ({ pauseReason }) => each({ state: "paused", pauseReason })(),
-      onTry: each({ state }),
-      onDone: each({ pauseReason: "" }),
-    };
+  /** Waits where the server crashes over one photo after the other. */
+  async restAfterCrash(item, signal) {
+    if (item.state !== "deferred" || item.deferrals !== 1) return;
+    this.crashes += 1;
+    if (this.crashes > 1) await waitForNetwork(backoff(this.crashes), signal);
   }
 
-  function release(item) {
-    item.isAnnouncing = false;
-    if (item.state === "cancelled") set(item, { canRetry: true });
-  }
-
-  function setUnlessCancelled(item, change) {
-    if (!SETTLED.has(item.state)) set(item, change);
-  }
-
-  /** Finds out whether it was announced before, here or on an earlier visit. */
-  async function identify(item) {
+  /** Hashes the file, and finds its upload of an earlier visit. */
+  async identify(item) {
+    if (item.hash !== undefined) return;
+    let hash;
     try {
-      item.hash ??= await readTwice(() => sha256(item.file));
+      hash = await readTwice(() => sha256(item.file));
     } catch {
-      fail(item, new Unreadable());
-      return false;
+      if (item.state === "announcing") this.fail(item, new Unreadable());
     }
-    const line = earlier(item.file, item.hash);
-    if (line && !item.isIdentified) {
-      // What has arrived may be in the host's trash by now: only its hash tells.
-      const isNeeded = ON_ITS_WAY.has(line.status) || !(item.hash && line.sha256);
-      if (isNeeded) item.clientId = line.client_id ?? item.clientId;
-      item.thumb = line.thumb;
-      item.isKnown = true;
-    }
-    item.isIdentified = true;
-    return true;
+    if (item.state !== "announcing") return; // cancelled meanwhile, or unreadable
+    item.hash = hash;
+    const upload = this.previousUpload(item.file, hash);
+    if (!upload) return;
+    // What has arrived may be in the host's trash by now: only its hash tells.
+    const isNeeded = ON_ITS_WAY.has(upload.status) || !(hash && upload.sha256);
+    if (isNeeded) item.clientId = upload.client_id ?? item.clientId;
+    Object.assign(item, { thumb: upload.thumb, isKnown: true });
   }
 
-  function settle(item, ticket) {
-    const twin = [...items.values()].find((other) => other !== item && other.id === ticket.id);
-    if (twin && !NOT_SENT.has(twin.state)) {
-      set(item, { state: "copy", detail: twin.file.name });
+  receiveTicket(item, ticket) {
+    const duplicate = this.items().find((other) => other !== item && other.id === ticket.id);
+    if (duplicate && !NOT_SENT.has(duplicate.state)) {
+      this.apply(item, "duplicate", { detail: duplicate.file.name });
       return;
     }
     // It failed, and was chosen again under another date or name: one row is enough.
-    if (twin) dismiss(twin);
-    Object.assign(item, { id: ticket.id, isApart: false });
-    if (ticket.status === "pending") {
-      item.ticket = ticket;
-      set(item, { state: "waiting" });
-      insertBySize(announced, item);
-    } else if (ticket.status === "done") {
-      set(item, { state: "here", bytes: item.file.size });
-    } else if (stateOf(ticket) === "interrupted" || ticket.status === "failed") {
-      restart(item, new Error(t("couldNotBeSent")));
-    } else {
-      set(item, { state: stateOf(ticket), bytes: item.file.size });
-    }
+    if (duplicate) this.dismiss(duplicate);
+    Object.assign(item, { id: ticket.id, deferrals: 0 });
+    const state = ticket.status === "done" ? "here" : stateOf(ticket);
+    if (ticket.status === "pending") this.apply(item, "announced", { ticket });
+    else if (state === "interrupted" || state === "failed") this.restart(item);
+    else this.apply(item, state, { bytes: item.file.size });
   }
 
-  async function send(item) {
-    active += 1;
+  async send(item) {
+    const { api, timeouts } = this;
+    const { file, ticket } = item;
     const controller = new AbortController();
-    calledOff.signal.addEventListener("abort", () => controller.abort());
-    set(item, { state: "sending", controller });
+    // After a cancellation, what this transfer still tells is of no interest.
+    const ifCurrent = (work) => (value) => item.ticket === ticket && work(value);
+    const onWait = ifCurrent(({ pauseReason }) => this.apply(item, "paused", { pauseReason }));
+    const onProgress = ifCurrent((bytes) => {
+      if (bytes > item.bytes) this.apply(item, "progress", { bytes });
+      else this.set(item, { bytes });
+    });
+    this.active += 1;
+    this.apply(item, "send", { controller });
+    if (navigator.onLine === false) onWait({ pauseReason: "connectionBroke" });
     try {
-      const upload = await transfer({
-        api,
-        file: item.file,
-        ticket: item.ticket,
-        timeouts,
-        signal: controller.signal,
-        onProgress: (bytes) => set(item, { bytes }),
-        ...telling([item], "sending"),
-      });
-      receive(item, upload);
+      const { signal } = controller;
+      const upload = await transfer({ api, file, ticket, timeouts, signal, onProgress, onWait });
+      ifCurrent(() => this.receive(item, upload))();
     } catch (problem) {
-      if (item.state === "cancelled") {
-        // Nothing is wrong.
-      } else if (problem.status === 404 || problem.slug === "upload-not-pending") restart(item, problem);
-      else fail(item, problem);
+      const isGivenUp = problem.status === 404 || problem.slug === "upload-not-pending";
+      ifCurrent(() => (isGivenUp ? this.restart(item, problem) : this.fail(item, problem)))();
     } finally {
-      active -= 1;
-      advance();
+      this.active -= 1;
+      this.advance();
     }
   }
 
-  /** The server gave the upload up (it does, a day later): announce the file anew, once. */
-  function restart(item, problem) {
-    if (item.hasRestarted || closedBy) {
-      fail(item, closedBy ?? problem, { isSpent: true });
-      return;
-    }
-    item.clientId = randomHex();
-    set(item, { state: "waiting", bytes: 0, hasRestarted: true, ticket: null });
-    insertBySize(waiting, item);
+  /** Announces the file anew, once: the server gave its upload up, as it does after a day. */
+  restart(item, problem = new Error(t("couldNotBeSent"))) {
+    item.clientId = randomHex(); // a new upload
+    if (item.hasRestarted || this.closedBy) this.fail(item, this.closedBy ?? problem);
+    else this.apply(item, "interrupted", { bytes: 0, ticket: null, hasRestarted: true });
   }
 
-  function fail(item, problem, { isSpent = false } = {}) {
+  fail(item, problem) {
     if (problem.isTemporary) {
-      defer(item, problem);
+      this.defer(item, problem);
       return;
     }
-    close(problem);
-    // Whoever has chosen more since has made us forget why it was stopped.
-    const cause = (problem instanceof Aborted && closedBy) || problem;
-    if (LINK_IS_DEAD.has(cause.slug) && item.ticket?.isUnconfirmed) {
-      set(item, { state: "unconfirmed", isSpent });
+    this.close(problem);
+    // Without `closedBy`: photos were chosen since, in the hope that the link is good again.
+    const cause = (problem instanceof Aborted && this.closedBy) || problem;
+    const isWithdrawn = LINK_WITHDRAWN.has(cause.slug);
+    if (isWithdrawn && item.ticket?.isUnconfirmed) {
+      this.apply(item, "unconfirmed");
       return;
     }
     const isUnreadable = cause instanceof Unreadable;
-    const isRefused = LINK_IS_CLOSED.has(cause.slug) || !(item.id || isUnreadable);
-    const canRetry = !(isUnreadable || LINK_IS_DEAD.has(cause.slug));
-    const state = isRefused ? "refused" : "failed";
-    set(item, { state, detail: cause.title || cause.message, canRetry, isSpent });
+    const isRefused = LINK_CLOSED.has(cause.slug) || !(item.id || isUnreadable);
+    const canRetry = !(isUnreadable || isWithdrawn);
+    const detail = cause.title || cause.message;
+    this.apply(item, isRefused ? "refused" : "failed", { detail, canRetry });
   }
 
-  /** What may pass is tried again: later, less and less often, and apart from the others. */
-  async function defer(item, { pauseReason }) {
-    item.setbacks = (item.setbacks ?? 0) + 1;
+  /** Tries a photo again later, apart from the others and less and less often. */
+  async defer(item, { pauseReason }) {
     const controller = new AbortController();
-    const wake = () => controller.abort();
-    set(item, { state: "paused", pauseReason, isApart: true, controller, wake });
-    await waitForNetwork(backoff(item.setbacks + 1, Math.random, LONGEST_APART_MS), controller.signal);
-    if (item.wake !== wake) return;
-    item.wake = null;
-    if (item.state !== "paused") return;
-    set(item, { state: "waiting" });
-    insertBySize(item.ticket ? announced : waiting, item);
-    advance();
+    const deferrals = item.deferrals + 1;
+    this.apply(item, "deferred", { pauseReason, controller, deferrals });
+    await waitForNetwork(backoff(deferrals + 1, Math.random, MAX_DEFERRAL_MS), controller.signal);
+    if (item.state !== "deferred" || item.controller !== controller) return;
+    this.apply(item, item.ticket ? "announced" : "requeued");
+    this.advance();
   }
 
-  /** If the problem says that the link takes nothing more. */
-  function close(problem) {
-    if (closedBy || !LINK_IS_CLOSED.has(problem.slug)) return;
-    closedBy = problem;
-    closed(problem);
+  /** Stops what the link does not take any more, if that is what `problem` says. */
+  close(problem) {
+    if (this.closedBy || !LINK_CLOSED.has(problem.slug)) return;
+    this.closedBy = problem;
+    this.onClose(problem);
+    const unsent = this.inState("waiting");
     // What was announced before may still finish, unless the host withdrew the link.
-    const unsent = waiting.splice(0);
-    if (LINK_IS_DEAD.has(problem.slug)) {
-      unsent.push(...announced.splice(0));
-      for (const item of items.values()) {
-        if (item.wake) unsent.push(item);
-        // Nobody will be told how it goes on.
-        if (item.state === "stored") set(item, { detail: t("arrivedOnly") });
-      }
-      calledOff.abort();
-      calledOff = new AbortController();
+    if (LINK_WITHDRAWN.has(problem.slug)) {
+      unsent.push(...this.inState("announced"), ...this.inState("deferred"));
+      // The receipt is closed, too: nobody will tell how they go on.
+      this.inState("stored").forEach((item) => this.set(item, { detail: t("arrivedOnly") }));
+      this.announcement?.abort();
+      this.items().forEach(({ state, controller }) => !isSettled(state) && controller?.abort());
     }
-    for (const item of unsent) fail(item, problem);
+    unsent.forEach((item) => this.fail(item, problem));
   }
 
-  function receive(item, upload) {
+  receive(item, upload) {
     const state = stateOf(upload);
     if (state === "interrupted") {
-      restart(item, new Error(t("couldNotBeSent")));
-      queueMicrotask(advance);
+      this.restart(item);
+      queueMicrotask(() => this.advance());
       return;
     }
-    const isSpent = state === "failed";
-    const canRetry = isSpent && !HOPELESS.has(upload.failure);
-    const bytes = isSpent ? 0 : item.file.size;
-    set(item, { state, detail: detailOf(upload), bytes, isSpent, canRetry, thumb: upload.thumb });
+    const isFailed = state === "failed";
+    if (isFailed) item.clientId = randomHex();
+    this.apply(item, state, {
+      detail: detailOf(upload),
+      bytes: isFailed ? 0 : item.file.size,
+      canRetry: isFailed && !PERMANENT_FAILURES.has(upload.failure),
+      thumb: upload.thumb,
+    });
   }
 
-  /** What the receipt says of photos that were on their way through the workers. */
-  function update(uploads) {
+  /** Takes over the receipt's news of photos that are not being announced or sent. */
+  update(uploads) {
     const byId = new Map(uploads.map((upload) => [upload.id, upload]));
-    for (const item of items.values()) {
+    for (const item of this.items()) {
       const upload = byId.get(item.id);
-      // Pending is what it was when the receipt was read; that it has arrived we know better.
+      // A receipt that says "pending" was read before the photo arrived.
       if (!upload || upload.status === "pending") continue;
-      item.line = upload;
-      const state = stateOf(upload);
-      const isNews =
-        [item.state, state].some((each) => ["deleted", "rejected"].includes(each)) ||
-        item.state === "stored" ||
-        // It made it after all.
-        ((RETRIABLE.has(item.state) || item.wake) && ARRIVED.has(state));
-      if (isNews) receive(item, upload);
-      else set(item, upload.thumb && { thumb: upload.thumb });
+      item.upload = upload;
+      const isIdle = isSettled(item.state) || item.state === "deferred";
+      if (isIdle && can(item.state, stateOf(upload))) this.receive(item, upload);
+      else this.set(item, upload.thumb && { thumb: upload.thumb });
     }
   }
-
-  function set(item, change) {
-    const before = item.state;
-    Object.assign(item, change);
-    changed(item);
-    if (SETTLED.has(item.state)) item.wake?.();
-    if (item.state === "stored" && before !== "stored") stored();
-  }
-
-  return {
-    add,
-    retry: sendAgain,
-    cancel,
-    dismiss,
-    close,
-    update,
-    items: () => [...items.values()],
-    isBusy: () => [...items.values()].some((item) => !SETTLED.has(item.state)),
-  };
 }
 
-/** Behind those of its size: of equals, who came first goes first. At the end if it is apart. */
-function insertBySize(line, item) {
-  const isBefore = ({ file, isApart }) => isApart || file.size > item.file.size;
-  const next = item.isApart ? -1 : line.findIndex(isBefore);
-  line.splice(next < 0 ? line.length : next, 0, item);
+/** False once the item was cancelled. */
+function isCurrent({ item, clientId }) {
+  return item.clientId === clientId;
 }
 
-/** A photo that is only in somebody's cloud begins to come down when it is first read. */
+/** Reads a file again after a failure: one that is only in a cloud is downloaded at the first try. */
 async function readTwice(read) {
   try {
     return await read();

@@ -1,95 +1,97 @@
-/* What the server says arrived. It alone is the memory: we keep no list of our own. */
+/* The server's receipt: all uploads of this guest. It is the only memory; the browser keeps no list. */
 
-const FIRST_MS = 600;
+const MIN_WAIT_MS = 600;
 const GROWTH = 1.15;
-const LONGEST_MS = 15_000;
-// An answer that took long comes from a server that has much to do: it is left alone as many times longer.
-const REST = 8;
-const WHOLE_EVERY = 20; // of so many answers one is the whole receipt, the others are the news
+const MAX_WAIT_MS = 15_000;
+// A server that took long to answer is busy: it is left alone for this many times as long.
+const REST_FACTOR = 8;
+const FULL_EVERY = 20; // one answer of so many is the whole receipt, the others are what is new
 
 /**
- * Asks once at the start, and then for as long as `isNeeded()`: after FIRST_MS whenever there is
- * news, then less and less often, and only while somebody looks. `received(uploads, more)` gets
- * all lines after every answer, newest upload first, and how much more the link takes.
+ * Asks once at the start, and then as long as `isNeeded()` and the page is visible: MIN_WAIT_MS
+ * after any news, then less and less often. `onReceipt(uploads, more)` gets all uploads after each
+ * answer, newest first, and how much more the link takes; `onRefusal(problem)` a final error.
  */
-export function watchReceipt({ api, isNeeded, received, failed }) {
-  let lines = new Map();
-  let since = null;
-  let asked = 0;
-  let isKnown = false;
-  let asking = null;
-  let wait = FIRST_MS;
-  let timer = null;
-  let due = 0;
-  let notBefore = 0;
+export class ReceiptPoller {
+  uploads = new Map();
+  since = null;
+  count = 0;
+  hasAnswer = false;
+  request = null;
+  wait = MIN_WAIT_MS;
+  timer = null;
+  due = 0;
+  notBefore = 0;
 
-  async function ask() {
-    clearTimeout(timer);
-    const began = performance.now();
-    const isWhole = !since || asked % WHOLE_EVERY === 0;
-    asked += 1;
-    let restMs = 0;
-    try {
-      const address = isWhole ? "uploads/" : `uploads/?updated_since=${encodeURIComponent(since)}`;
-      const { results: uploads, next_updated_since: next, ...more } = await api.get(address);
-      isKnown = true;
-      since = next;
-      if (merge(uploads, isWhole)) wait = FIRST_MS;
-      received([...lines.values()], more);
-    } catch (problem) {
-      restMs = problem.retryAfter * 1000 || 0;
-      if (!problem.isTemporary) {
-        isKnown = true; // asking again would not help
-        failed(problem);
-      }
-    }
-    asking = null;
-    const now = performance.now();
-    notBefore = now + Math.max(restMs, REST * (now - began));
-    schedule();
+  constructor({ api, isNeeded, onReceipt, onRefusal }) {
+    Object.assign(this, { api, isNeeded, onReceipt, onRefusal });
+    document.addEventListener("visibilitychange", () => {
+      this.count = 0;
+      this.soon();
+    });
+    this.ask();
   }
 
-  /** True if a photo is further than it was. */
-  function merge(uploads, isWhole) {
-    const isNews = uploads.some(({ id, status }) => lines.get(id)?.status !== status);
-    const fresh = uploads.map((line) => [line.id, line]);
-    const added = fresh.filter(([id]) => !lines.has(id)); // newer than all that were known
-    lines = new Map(isWhole ? fresh : [...added, ...lines, ...fresh]);
+  /** A photo has just arrived and will soon be processed. An earlier poll stays as it is. */
+  soon() {
+    this.wait = MIN_WAIT_MS;
+    if (!this.request && !(this.timer && this.due <= performance.now() + this.wait)) this.schedule();
+  }
+
+  /** Waits for an answer to a question asked from now on. Without one, polling goes on. */
+  async now() {
+    await this.request;
+    this.hasAnswer = false;
+    await this.ask();
+  }
+
+  ask() {
+    this.request ??= this.poll();
+    return this.request;
+  }
+
+  async poll() {
+    clearTimeout(this.timer);
+    const began = performance.now();
+    const isFull = !this.since || this.count % FULL_EVERY === 0;
+    this.count += 1;
+    let retryAfterMs = 0;
+    try {
+      const query = isFull ? "" : `?updated_since=${encodeURIComponent(this.since)}`;
+      const { results, next_updated_since: next, ...more } = await this.api.get(`uploads/${query}`);
+      this.hasAnswer = true;
+      this.since = next;
+      if (this.merge(results, isFull)) this.wait = MIN_WAIT_MS;
+      this.onReceipt([...this.uploads.values()], more);
+    } catch (problem) {
+      retryAfterMs = problem.retryAfter * 1000 || 0;
+      if (!problem.isTemporary) {
+        this.hasAnswer = true; // a refusal is an answer, too
+        this.onRefusal(problem);
+      }
+    }
+    this.request = null;
+    const now = performance.now();
+    this.notBefore = now + Math.max(retryAfterMs, REST_FACTOR * (now - began));
+    this.schedule();
+  }
+
+  /** True if an upload is new or has another status. */
+  merge(results, isFull) {
+    const isNews = results.some(({ id, status }) => this.uploads.get(id)?.status !== status);
+    const fresh = results.map((upload) => [upload.id, upload]);
+    const added = fresh.filter(([id]) => !this.uploads.has(id)); // newer than those that were known
+    this.uploads = new Map(isFull ? fresh : [...added, ...this.uploads, ...fresh]);
     return isNews;
   }
 
-  function schedule() {
-    clearTimeout(timer);
-    timer = null;
-    if (document.hidden || (isKnown && !isNeeded())) return;
+  schedule() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    if (document.hidden || (this.hasAnswer && !this.isNeeded())) return;
     const now = performance.now();
-    due = Math.max(now + wait, notBefore);
-    timer = setTimeout(begin, due - now);
-    wait = Math.min(LONGEST_MS, wait * GROWTH);
+    this.due = Math.max(now + this.wait, this.notBefore);
+    this.timer = setTimeout(() => this.ask(), this.due - now);
+    this.wait = Math.min(MAX_WAIT_MS, this.wait * GROWTH);
   }
-
-  /** Something has just arrived: it will not be long. What is asked sooner stays so. */
-  function soon() {
-    wait = FIRST_MS;
-    if (!asking && !(timer && due <= performance.now() + wait)) schedule();
-  }
-
-  /** An answer that was asked for from now on; or none, and then it goes on asking. */
-  async function now() {
-    await asking;
-    isKnown = false;
-    await begin();
-  }
-
-  function begin() {
-    asking ??= ask();
-    return asking;
-  }
-
-  document.addEventListener("visibilitychange", () => {
-    asked = 0;
-    soon();
-  });
-  begin();
-  return { soon, now };
 }

@@ -1,43 +1,38 @@
-/* When to try again, and how long to wait before. */
+/* Retries, and the waits between them. */
 
-const LONGEST_MS = 30_000;
-const LONGEST_ASKED_FOR_MS = 300_000;
+const MAX_WAIT_MS = 30_000;
+const MAX_RETRY_AFTER_MS = 300_000;
 
-/** The work was called off: the link was withdrawn. */
+/** The signal ended the work. */
 export class Aborted extends Error {}
 
 /**
- * Does `work` until it succeeds. Errors with `isTemporary` are tried again: for ever, or, if they
- * carry `tries`, that many times in a row. `onWait(error)` is told before each wait, `onTry()`
- * after it, `onDone()` at the end.
+ * Calls `work` until it succeeds. An error with `isTemporary` is retried: without end, or, if it
+ * has `tries`, until so many of these have come. `onWait(error)` is called before each wait.
  */
-export async function retry(work, { signal, onWait, onTry, onDone } = {}) {
+export async function retry(work, { signal, onWait } = {}) {
   let limited = 0;
   for (let attempt = 0; ; attempt += 1) {
     if (signal?.aborted) throw new Aborted();
     try {
-      const result = await work();
-      onDone?.();
-      return result;
+      return await work();
     } catch (error) {
       if (!error.isTemporary) throw error;
       if (error.tries && (limited += 1) >= error.tries) throw error;
       onWait?.(error);
-      const askedForMs = Math.min(error.retryAfter * 1000, LONGEST_ASKED_FOR_MS);
-      if (askedForMs > 0) await sleep(askedForMs, signal);
+      const retryAfterMs = Math.min(error.retryAfter * 1000, MAX_RETRY_AFTER_MS);
+      if (retryAfterMs > 0) await sleep(retryAfterMs, signal);
       else await waitForNetwork(backoff(attempt), signal);
-      onTry?.();
     }
   }
 }
 
-/** 1, 2, 4 … 30 seconds, each shortened by up to half, so that a crowd does not return at once. */
-export function backoff(attempt, random = Math.random, longestMs = LONGEST_MS) {
-  const longest = Math.min(longestMs, 1000 * 2 ** attempt);
-  return longest * (1 - random() / 2);
+/** 1, 2, 4 … 30 seconds, each shortened by up to half at random: a crowd must not return at once. */
+export function backoff(attempt, random = Math.random, maxMs = MAX_WAIT_MS) {
+  return Math.min(maxMs, 1000 * 2 ** attempt) * (1 - random() / 2);
 }
 
-/** Sleeps, but not when the network comes back, or the phone out of the pocket. */
+/** Sleeps until the network comes back or the page is shown again, at most so long. */
 export function waitForNetwork(milliseconds, signal) {
   return sleep(milliseconds, signal, [
     [globalThis.window, "online"],
@@ -45,11 +40,11 @@ export function waitForNetwork(milliseconds, signal) {
   ]);
 }
 
-/** Ends early when called off, or when one of `wakers`, pairs of a target and an event, does. */
-export function sleep(milliseconds, signal, wakers = []) {
+/** Also ends when `signal` aborts, or at one of `events`: pairs of a target and an event's name. */
+export function sleep(milliseconds, signal, events = []) {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
-    const all = [...wakers, [signal, "abort"]];
+    const all = [...events, [signal, "abort"]];
     const end = () => {
       clearTimeout(timer);
       for (const [target, name] of all) target?.removeEventListener(name, end);

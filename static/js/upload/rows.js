@@ -1,71 +1,60 @@
-/* The two lists: one row per photo, drawn from the <template> in the page, and the rows of what was
-   sent on earlier visits, as the receipt has them. */
+/* The rows of the two lists, made from the <template> in the page, and the list of what was sent on
+   earlier visits. */
 
-import { ARRIVED, NOT_SENT, detailOf, keyOf, stateOf } from "./states.js";
-import { t, formatSize, stateMessage } from "./messages.js";
+import { formatSize, stateMessage, t } from "./messages.js";
+import { ARRIVED, NOT_SENT, can, detailOf, displayed, keyOf, stateOf } from "./states.js";
 
-// What the row's one button does, by state. Without that act it is not there.
-const VERBS = {
-  waiting: "cancel",
-  sending: "cancel",
-  paused: "cancel",
-  interrupted: "cancel",
-  failed: "retry",
-  refused: "retry",
-  cancelled: "retry",
-  ready: "edit",
-  rejected: "edit",
-  here: "edit",
-  deleted: "undo",
-};
+const DONE_STEPS = { stored: 2, ready: 3, rejected: 3 };
 
 /**
- * `name`, `size` and, if it was chosen in this tab, `file` never change during a row's life.
- * `acts` are what its buttons can do: {cancel, retry, edit, undo, dismiss}, each is given the row.
+ * `file` is given if it was chosen in this tab. `actions` are called with the row: {cancel, retry,
+ * edit, undo, dismiss}. An action that is missing is not offered.
  */
-export function makeRow({ name, size, file, acts = {} }) {
+export function makeRow({ name, size, file, actions = {} }) {
   const element = document.getElementById("photo-row").content.firstElementChild.cloneNode(true);
   const part = (selector) => element.querySelector(selector);
   for (const place of element.querySelectorAll(".photo-name")) place.textContent = name;
   part(".photo-size").textContent = formatSize(size);
   const button = part(".photo-action");
-  const row = { element, button, show };
-  let verb = "";
-  button.addEventListener("click", () => {
-    const act = acts[verb];
-    if (verb !== "edit") element.focus(); // the button is about to go, or to say something else
-    act?.(row);
-  });
   const dismissal = part(".photo-dismiss");
-  dismissal.addEventListener("click", () => acts.dismiss(row));
-  // Not before somebody chooses photos; without it the placeholder stays.
+  const row = { element, button, show };
+  let action = "";
+  button.addEventListener("click", () => {
+    const run = actions[action];
+    if (action !== "edit") element.focus(); // the button will be hidden, or get another label
+    run?.(row);
+  });
+  dismissal.addEventListener("click", () => actions.dismiss(row));
+  // Without the module, or a picture that it can decode, the placeholder stays.
   if (file) import("./previews.js").then(({ preview }) => preview(part(".photo-preview"), file), () => {});
 
-  /** `line` is the server's, once it has one. */
-  function show({ state, detail, pauseReason, bytes = 0, canRetry = false, thumb = null }, line) {
+  /** `upload` is the server's, once it is known. */
+  function show(item, upload) {
+    const { detail, pauseReason, bytes = 0, canRetry, thumb } = item;
+    const state = displayed(item.state);
     if (element.dataset.state !== state) element.dataset.state = state;
     setText(part(".photo-state"), stateMessage({ state, detail, pauseReason, bytes, size }));
-    const bar = part("progress");
     const isChecking = state === "sending" && bytes >= size;
+    const bar = part("progress");
     bar.hidden = (state !== "sending" && state !== "paused") || isChecking;
     bar.value = size ? bytes / size : 0;
-    const steps = { stored: 2, ready: 3, rejected: 3 }[state] ?? Number(isChecking);
+    const steps = DONE_STEPS[state] ?? Number(isChecking);
     part(".photo-steps").hidden = !steps;
     [...part(".photo-steps").children].forEach((step, index) => {
       step.toggleAttribute("data-done", index < steps);
     });
-    setText(part(".photo-caption"), (state !== "deleted" && line?.photo?.caption) || "");
-    verb = VERBS[state] ?? "";
-    const isOffered = verb === "retry" ? canRetry : verb !== "edit" || line?.photo;
-    button.hidden = !(isOffered && acts[verb]);
-    if (!button.hidden) setText(part(".photo-action-label"), t(verb));
-    dismissal.hidden = !(acts.dismiss && NOT_SENT.has(state));
+    setText(part(".photo-caption"), (state !== "deleted" && upload?.photo?.caption) || "");
+    action = actionIn(item.state);
+    const isPossible = action === "retry" ? canRetry : action !== "edit" || upload?.photo;
+    button.hidden = !(isPossible && actions[action]);
+    if (!button.hidden) setText(part(".photo-action-label"), t(action));
+    dismissal.hidden = !(actions.dismiss && NOT_SENT.has(state));
     if (thumb && !part(".photo-preview > canvas, .photo-preview > img")) showThumb(thumb);
   }
 
   function showThumb({ url, width, height }) {
     const image = Object.assign(new Image(width, height), { alt: "", loading: "lazy", src: url });
-    // Its address ends with the link: the empty frame says more than a broken picture.
+    // Its URL expires with the link. An empty frame is better than a broken picture.
     image.addEventListener("error", () => image.remove());
     part(".photo-preview").replaceChildren(image);
   }
@@ -73,69 +62,81 @@ export function makeRow({ name, size, file, acts = {} }) {
   return row;
 }
 
+/** The action of the row's button. */
+function actionIn(state) {
+  if (state === "interrupted" || can(state, "cancel")) return "cancel";
+  if (can(state, "retry")) return "retry";
+  if (["ready", "rejected", "here"].includes(state)) return "edit";
+  return state === "deleted" ? "undo" : "";
+}
+
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Leaves out what was cancelled or dismissed, and tries that failed or broke off if the same file
- * has been tried again since.
+ * The uploads of earlier visits. `section` is hidden while there are none. `actions`, as of
+ * makeRow(), are also given the upload.
  */
-function withoutRepeats(uploads, items, dismissed) {
-  const mine = new Set(items.flatMap(({ id, clientId }) => [id, clientId]));
-  const triedSince = new Set(items.map(({ key }) => key));
-  return uploads.filter((line) => {
-    if (line.status === "discarded" || mine.has(line.id) || mine.has(line.client_id)) return false;
-    if (line.status === "failed" && dismissed.has(line.id)) return false;
-    const key = keyOf(line.filename, line.size, line.last_modified);
-    const isRepeated = triedSince.has(key);
-    triedSince.add(key);
-    return ARRIVED.has(stateOf(line)) || !isRepeated;
-  });
+export class PreviousUploads {
+  rows = new Map();
+  uploads = [];
+  items = [];
+
+  constructor({ section, list, actions }) {
+    Object.assign(this, { section, list, actions });
+  }
+
+  /** Shows `receipt`, newest first, without what the list of this visit shows, `current`. */
+  show(receipt, current = [], dismissed = new Set()) {
+    this.uploads = withoutRepeats(receipt, current, dismissed);
+    this.items = this.uploads.map((upload) => ({
+      state: stateOf(upload),
+      detail: detailOf(upload),
+      thumb: upload.thumb,
+      // Of other failures the bytes are gone.
+      canRetry: upload.failure === "crashed",
+    }));
+    const ids = new Set(this.uploads.map(({ id }) => id));
+    for (const [id, { element }] of this.rows) {
+      if (ids.has(id)) continue;
+      element.remove();
+      this.rows.delete(id);
+    }
+    this.uploads.forEach((upload, index) => this.row(upload).show(this.items[index], upload));
+    this.section.hidden = !this.uploads.length;
+  }
+
+  row({ id, filename: name, size }) {
+    if (!this.rows.has(id)) {
+      const row = makeRow({ name, size, actions: this.actionsOf(id) });
+      this.rows.set(id, row);
+      this.list.append(row.element);
+    }
+    return this.rows.get(id);
+  }
+
+  actionsOf(id) {
+    const upload = () => this.uploads.find((each) => each.id === id);
+    const bound = Object.entries(this.actions).map(([name, run]) => [name, (row) => run(row, upload())]);
+    return Object.fromEntries(bound);
+  }
 }
 
 /**
- * `list` is hidden with its `section` as long as it is empty. `acts`, as of rows.js, are given the
- * line as well.
+ * Leaves out what was cancelled or dismissed, and what did not arrive if the same file was sent
+ * again since.
  */
-export function makePreviousUploads({ section, list, acts = {} }) {
-  const rows = new Map();
-  let lines = [];
-  let shown = [];
-
-  /** Shows `uploads`, newest first, but not what the list of this visit, `items`, shows. */
-  function show(uploads, items = [], dismissed = new Set()) {
-    lines = withoutRepeats(uploads, items, dismissed);
-    shown = lines.map((line) => ({
-      state: stateOf(line),
-      detail: detailOf(line),
-      thumb: line.thumb,
-      // Its bytes are kept, unlike those of any other that failed.
-      canRetry: line.failure === "crashed",
-    }));
-    const ids = new Set(lines.map(({ id }) => id));
-    for (const [id, row] of rows) {
-      if (ids.has(id)) continue;
-      row.element.remove();
-      rows.delete(id);
-    }
-    lines.forEach((line, index) => {
-      let row = rows.get(line.id);
-      if (!row) {
-        row = makeRow({ name: line.filename, size: line.size, acts: actsOf(line.id) });
-        rows.set(line.id, row);
-        list.append(row.element);
-      }
-      row.show(shown[index], line);
-    });
-    section.hidden = !lines.length;
-  }
-
-  function actsOf(id) {
-    const lineNow = () => lines.find((line) => line.id === id);
-    const bound = Object.entries(acts).map(([name, act]) => [name, (row) => act(row, lineNow())]);
-    return Object.fromEntries(bound);
-  }
-
-  return { show, lines: () => lines, shown: () => shown };
+function withoutRepeats(receipt, current, dismissed) {
+  const listed = new Set(current.flatMap(({ id, clientId }) => [id, clientId]));
+  const sentSince = new Set(current.map(({ key }) => key));
+  return receipt.filter((upload) => {
+    const { id, status } = upload;
+    if (status === "discarded" || listed.has(id) || listed.has(upload.client_id)) return false;
+    if (status === "failed" && dismissed.has(id)) return false;
+    const key = keyOf(upload.filename, upload.size, upload.last_modified);
+    const isRepeated = sentSince.has(key);
+    sentSince.add(key);
+    return ARRIVED.has(stateOf(upload)) || !isRepeated;
+  });
 }

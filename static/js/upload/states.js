@@ -1,23 +1,74 @@
-/* Where a photo can be on its way, in the words of the page. */
+/* The states of a photo, and the one table of how it gets from one to the next. */
 
-// Each is true as it stands:
-//   waiting      chosen, its turn has not come
-//   sending      bytes are leaving
-//   paused       something keeps it; it goes on by itself
-//   stored       the bucket has it, and the server has looked
-//   ready        the photo is finished
-//   rejected     it is finished, and the hosts do not show it to other guests
-//   here         the group has had this photo before
-//   copy         the same photo is in this list under another name
-//   refused      it cannot be sent; `detail` says why, `canRetry` whether that may change
-//   failed       `detail` says why, `canRetry` whether trying again may help
-//   unconfirmed  sent, but the link was withdrawn before the server's answer came
-//   cancelled    by the person, before it had arrived
-//   deleted      by the person, after it had arrived; it can be taken back
-//   interrupted  announced on another visit, and the file is not at hand
-export const ARRIVED = new Set(["stored", "ready", "rejected", "here"]);
+// The server's reports. Each event is named after the state that follows.
+const ARRIVALS = { stored: "stored", ready: "ready", rejected: "rejected", here: "here" };
+const REPORTS = { ...ARRIVALS, deleted: "deleted" };
+const CORRECTIONS = { ...REPORTS, failed: "failed" };
+
+const STOP = { cancel: "cancelled", refused: "refused" };
+const ANNOUNCING = {
+  ...STOP,
+  paused: "paused",
+  announced: "announced",
+  duplicate: "copy",
+  interrupted: "waiting", // the server gave the upload up: it begins anew, once
+  failed: "failed",
+  ...{ stored: "stored", rejected: "rejected", here: "here", deleted: "deleted" },
+};
+const SENDING = {
+  ...STOP,
+  progress: "sending",
+  paused: "paused",
+  deferred: "deferred",
+  interrupted: "waiting",
+  unconfirmed: "unconfirmed",
+  ...CORRECTIONS,
+};
+
+/** TRANSITIONS[state][event] is the next state. An event that is not listed is impossible. */
+export const TRANSITIONS = {
+  // Chosen in this tab a moment ago.
+  chosen: { accepted: "waiting", refused: "refused" },
+  // To be announced to the server.
+  waiting: { ...STOP, announce: "announcing" },
+  announcing: ANNOUNCING,
+  // The server has given it a place; two others or more are being sent.
+  announced: { ...STOP, send: "sending", unconfirmed: "unconfirmed" },
+  sending: SENDING,
+  // The announcement or the transfer waits for its next attempt, or has not moved a byte since.
+  // "requeued": the server crashed over several, and each is announced alone.
+  paused: { ...ANNOUNCING, ...SENDING, requeued: "waiting" },
+  // Given up for now, and tried alone later.
+  deferred: {
+    ...{ ...STOP, requeued: "waiting", announced: "announced", unconfirmed: "unconfirmed" },
+    ...REPORTS,
+  },
+  // In the bucket, as the server has seen.
+  stored: { ...CORRECTIONS, interrupted: "waiting", refused: "refused" },
+  // Finished.
+  ready: { rejected: "rejected", deleted: "deleted" },
+  // Finished, and the hosts do not show it to other guests.
+  rejected: CORRECTIONS,
+  // The group had this photo before.
+  here: { rejected: "rejected", deleted: "deleted" },
+  // This list has the same photo under another name.
+  copy: {},
+  // It cannot be sent, or it failed: `detail` says why, `canRetry` whether that may change.
+  refused: { ...REPORTS, retry: "waiting" },
+  failed: { ...REPORTS, retry: "waiting" },
+  // Sent, but the link was withdrawn before the server confirmed it.
+  unconfirmed: REPORTS,
+  // By the guest, before it had arrived.
+  cancelled: { ...REPORTS, retry: "waiting" },
+  // By the guest, after it had arrived. It can be restored.
+  deleted: CORRECTIONS,
+};
+// There is one more: "interrupted", an unfinished upload of an earlier visit, whose file is not at hand.
+
+export const ARRIVED = new Set(Object.keys(ARRIVALS));
 export const NOT_SENT = new Set(["refused", "failed"]);
-export const SETTLED = new Set([...ARRIVED, ...NOT_SENT, "copy", "unconfirmed", "cancelled", "deleted"]);
+
+const DISPLAYED_AS = { announcing: "waiting", announced: "waiting", deferred: "paused" };
 const STATE_BY_STATUS = {
   queued: "stored",
   processing: "stored",
@@ -26,19 +77,33 @@ const STATE_BY_STATUS = {
   failed: "failed",
 };
 
-/** What a line of the server's receipt means to a person. */
+export function can(state, event) {
+  return event in (TRANSITIONS[state] ?? {});
+}
+
+/** False while the photo is on its way. */
+export function isSettled(state) {
+  return !can(state, "cancel");
+}
+
+/** The state as a guest is told it. */
+export function displayed(state) {
+  return DISPLAYED_AS[state] ?? state;
+}
+
+/** The state of an upload in the server's receipt. */
 export function stateOf(upload) {
   if (upload.photo?.trashed_at) return "deleted";
   if (upload.rejection) return "rejected";
   return STATE_BY_STATUS[upload.status] ?? "interrupted";
 }
 
-/** Why, where the state alone does not say. */
+/** The reason of a failure or rejection, or "". */
 export function detailOf({ failure_detail: failure, rejection }) {
   return failure ?? rejection?.reason ?? "";
 }
 
-/** Files that agree in all of this are taken for the same where no hash tells. */
+/** Files with the same key are taken for the same where no hash tells. */
 export function keyOf(name, size, lastModified) {
   return `${name}/${size}/${lastModified}`;
 }

@@ -1,22 +1,22 @@
-/* One file to its place in the store, whole or in parts, until the server confirms it. */
+/* One transfer: a file is sent to the store, whole or in parts, until the server confirms it. */
 
-import { Aborted, backoff, waitForNetwork, retry } from "./retry.js";
 import { t } from "./messages.js";
+import { Aborted, backoff, retry, waitForNetwork } from "./retry.js";
 
-const CONFIRM_TRIES = 5;
-const ROUNDS = 20;
-const READ_TRIES = 2;
-const LONGEST_STALL_MS = 120_000;
+const MAX_DOUBTS = 5;
+const MAX_ROUNDS = 20;
+const MAX_FAILED_READS = 2;
+const MAX_STALL_MS = 120_000;
 const TICK_MS = 1000;
 
-/** The file cannot be read any more: edited, moved, or still in somebody's cloud. */
+/** The file was changed or moved since it was chosen, or is still in a cloud. */
 export class Unreadable extends Error {
   constructor() {
     super(t("unreadable"));
   }
 }
 
-/** The store took the bytes, and yet the server does not find them there: not yet, or a portal did. */
+/** The store took the bytes, but the server does not find them there; perhaps a portal took them. */
 export class Unconfirmed extends Error {
   isTemporary = true;
   pauseReason = "storeAway";
@@ -27,18 +27,17 @@ export class Unconfirmed extends Error {
 }
 
 /**
- * Sends `file` as its ticket says. Returns the server's line about the upload once all bytes are
- * confirmed. `timeouts` has `stallMs`, the silence that means a dead connection, and `signatureMs`,
- * for how long a signature is good. Raises Problem, PutFailed, Unreadable, Unconfirmed, Aborted;
- * called again after one that is temporary, it does not send again what the store said it has.
+ * Sends `file` as its ticket says, and returns the server's upload once all bytes are confirmed.
+ * `timeouts` has `stallMs`, the silence that means a dead connection, and `signatureMs`, the life
+ * of a signature. Raises Problem, PutFailed, Unreadable, Unconfirmed, Aborted. Called again after
+ * a temporary error, it does not send again what the store has.
  */
-export async function transfer({ api, file, ticket, timeouts, signal, onProgress, ...told }) {
-  const retryOptions = { signal, ...told };
+export async function transfer({ api, file, ticket, timeouts, signal, onProgress, onWait }) {
+  const retryOptions = { signal, onWait };
   const job = { api, file, ticket, timeouts, signal, onProgress, retryOptions, stalls: 0 };
-  const address = `uploads/${ticket.id}/complete/`;
   const confirm = async () => {
     try {
-      return await api.post(address);
+      return await api.post(`uploads/${ticket.id}/complete/`);
     } catch (problem) {
       ticket.isUnconfirmed ||= problem.isTemporary; // it may have arrived all the same
       throw problem;
@@ -46,20 +45,20 @@ export async function transfer({ api, file, ticket, timeouts, signal, onProgress
   };
   let missing;
   let doubts = 0;
-  for (let round = 0; round < ROUNDS && doubts < CONFIRM_TRIES; round += 1) {
-    const isConfirmed =
+  for (let round = 0; round < MAX_ROUNDS && doubts < MAX_DOUBTS; round += 1) {
+    const isStored =
       ticket.isSent || (await (ticket.multipart ? sendParts(job, missing) : sendWhole(job)));
-    ticket.isSent = isConfirmed;
+    ticket.isSent = isStored;
     try {
-      return await retry(confirm, job.retryOptions);
+      return await retry(confirm, retryOptions);
     } catch (problem) {
       if (problem.slug === "upload-not-arrived") missing = problem.body.missing_parts;
       else if (problem.slug !== "upload-mismatch") throw problem;
     }
     ticket.isSent = false;
     ticket.isUnconfirmed = false;
-    // Only a store that says "got it" can be doubted; a lost answer is the network's fault.
-    if (isConfirmed) doubts += 1;
+    // A doubt is about a store that confirmed the bytes; a lost answer is the network's fault.
+    if (isStored) doubts += 1;
     await waitForNetwork(backoff(round), signal);
   }
   throw new Unconfirmed();
@@ -67,7 +66,7 @@ export async function transfer({ api, file, ticket, timeouts, signal, onProgress
 
 async function sendWhole(job) {
   const { ticket } = job;
-  // Our own clock only measures how long ago it came: phones are often wrong about the time of day.
+  // The phone's clock only measures a distance: its time of day is often wrong.
   const isFresh = performance.now() - ticket.receivedAt < job.timeouts.signatureMs / 2;
   let signed = isFresh ? ticket.upload : null;
   delete ticket.upload;
@@ -76,43 +75,43 @@ async function sendWhole(job) {
     signed = null; // a fresh signature every time
     return request;
   };
-  return sendPiece(job, { blob: job.file, sign, sentBefore: 0, isHere: () => true });
+  return sendPiece(job, { blob: job.file, sign, sentBefore: 0, hasArrived: () => true });
 }
 
 async function sendParts(job, missing) {
   const { api, file, ticket } = job;
   const { part_size: partSize, part_count: partCount } = ticket.multipart;
   const piece = (number) => file.slice((number - 1) * partSize, number * partSize);
-  const arrived = async () => {
+  const arrivedParts = async () => {
     const { parts } = await api.get(`uploads/${ticket.id}/parts/`);
     return new Set(parts.map(({ part }) => part));
   };
   if (!missing) {
-    const here = await retry(arrived, job.retryOptions);
-    missing = range(partCount).filter((number) => !here.has(number));
+    const arrived = await retry(arrivedParts, job.retryOptions);
+    missing = range(partCount).filter((number) => !arrived.has(number));
   }
   let sentBefore = file.size - missing.reduce((sum, number) => sum + piece(number).size, 0);
   job.onProgress(sentBefore);
-  let isConfirmed = true;
+  let isStored = true;
   for (const number of missing) {
     const blob = piece(number);
     const sign = () => api.post(`uploads/${ticket.id}/sign/`, { part: number });
-    const isHere = async () => (await arrived()).has(number);
-    isConfirmed = await sendPiece(job, { blob, sign, sentBefore, isHere });
-    if (!isConfirmed) break; // ask the server what it has
+    const hasArrived = async () => (await arrivedParts()).has(number);
+    isStored = await sendPiece(job, { blob, sign, sentBefore, hasArrived });
+    if (!isStored) break; // the server is asked what it has
     sentBefore += blob.size;
   }
-  return isConfirmed;
+  return isStored;
 }
 
-/** True if the store said it has the piece; false if only the server can tell. */
-async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
-  const { file, ticket, signal, onProgress, retryOptions } = job;
+/** True if the store confirmed the piece; false if only the server can tell. */
+async function sendPiece(job, { blob, sign, sentBefore, hasArrived }) {
+  const { file, ticket, signal, onProgress } = job;
   let failedReads = 0;
   let isAnswerLost = false;
   let isSigned = false;
   return retry(async () => {
-    if (isAnswerLost && (await isHere())) return false;
+    if (isAnswerLost && (await hasArrived())) return false;
     isAnswerLost = false;
     let request;
     const isFirst = !isSigned;
@@ -131,19 +130,19 @@ async function sendPiece(job, { blob, sign, sentBefore, isHere }) {
       });
       return true;
     } catch (error) {
-      // The parts are gone: joined already, by another tab.
+      // Another tab has joined the parts already.
       if (error.status === 404 && ticket.multipart) return false;
       if (error.isSilent) job.stalls += 1;
-      // The server signed a moment ago: it is not the phone's network.
+      // The network is fine: the server signed a moment ago.
       else if (!isFirst && !error.sent) error.pauseReason = "storeAway";
       isAnswerLost = error.status === 0 && error.wasSentWhole;
-      if (error.status === 0 && !(await isReadable(file)) && (failedReads += 1) >= READ_TRIES) {
+      if (error.status === 0 && !(await isReadable(file)) && (failedReads += 1) >= MAX_FAILED_READS) {
         throw new Unreadable();
       }
       onProgress(sentBefore);
       throw error;
     }
-  }, retryOptions);
+  }, job.retryOptions);
 }
 
 async function isReadable(file) {
@@ -161,7 +160,7 @@ function range(count) {
 
 /* One PUT to one signed URL. */
 
-/** No 2xx. `status` is 0 if there was no answer at all. */
+/** The store did not answer 2xx. `status` is 0 without any answer. */
 export class PutFailed extends Error {
   isTemporary = true;
 
@@ -171,21 +170,21 @@ export class PutFailed extends Error {
     this.pauseReason = status ? "storeAway" : "connectionBroke";
     this.sent = sent;
     this.isSilent = isSilent;
-    // The answer alone may have been lost: worth asking before sending it all again.
+    // Perhaps only the answer was lost: the server is asked before it is sent again.
     this.wasSentWhole = wasSentWhole;
     if (status >= 400 && status < 500 && status !== 408 && status !== 429) this.tries = 4;
   }
 }
 
 /**
- * How much silence means a dead connection. Longer after each time, or a link so slow that its
- * buffers alone take that long to drain would be cut for ever.
+ * The silence that means a dead connection. It doubles with every stall, because a slow link may
+ * need that long to drain its buffers.
  */
 export function stallLimit(firstMs, stallCount) {
-  return Math.min(Math.max(LONGEST_STALL_MS, firstMs), firstMs * 2 ** stallCount);
+  return Math.min(Math.max(MAX_STALL_MS, firstMs), firstMs * 2 ** stallCount);
 }
 
-/** By XMLHttpRequest, because fetch tells no progress of what it sends. */
+/** Uses XMLHttpRequest, because fetch reports no progress of an upload. */
 export function put({ method, url, headers }, blob, { onProgress, signal, stallMs }) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new Aborted()); // while it was signed
@@ -206,7 +205,7 @@ export function put({ method, url, headers }, blob, { onProgress, signal, stallM
       request.abort();
     };
     const watchdog = setInterval(() => {
-      // A phone that slept is not a connection that stalled: a late tick counts as a few seconds.
+      // A tick that comes late counts as a few seconds: the phone slept, and nothing stalled.
       const now = performance.now();
       silence += Math.min(now - lastTick, 5 * TICK_MS);
       lastTick = now;

@@ -1,4 +1,4 @@
-/* While photos leave, the screen stays on and the tab asks before it closes. */
+/* While photos are being sent, the screen stays on and the tab asks before it closes. */
 
 let isWanted = false;
 let lock = null;
@@ -6,29 +6,29 @@ let lock = null;
 export function holdWakeLock(isBusy) {
   if (isBusy === isWanted) return;
   isWanted = isBusy;
-  if (isBusy) addEventListener("beforeunload", ask);
-  else removeEventListener("beforeunload", ask);
-  hold();
+  if (isBusy) addEventListener("beforeunload", confirmLeaving);
+  else removeEventListener("beforeunload", confirmLeaving);
+  update();
 }
 
-function ask(event) {
+function confirmLeaving(event) {
   event.preventDefault();
-  event.returnValue = true; // Safari and older Chromium
+  event.returnValue = true; // for Safari and older Chromium
 }
 
-async function hold() {
+async function update() {
   if (!isWanted) {
     lock?.release();
     lock = null;
   } else if (navigator.wakeLock && !document.hidden && (!lock || lock.released)) {
     try {
       lock = await navigator.wakeLock.request("screen");
-      if (!isWanted) hold(); // the last photo left while we asked
+      if (!isWanted) update(); // not wanted any more
     } catch {
-      // Low battery, or not allowed here. The photos go on without it.
+      // The battery is low, or it is forbidden. Sending works without it.
     }
   }
 }
 
-// Browsers take the lock away from a hidden tab, and do not give it back.
-document.addEventListener("visibilitychange", hold);
+// Browsers release the lock of a hidden tab, and do not restore it.
+document.addEventListener("visibilitychange", update);
