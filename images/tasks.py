@@ -9,9 +9,10 @@ from celery import Task, shared_task
 from django.db import InterfaceError, OperationalError
 
 from bandpics.connections import KeepsConnection
-from images.lifecycle import markers, orphans, sweeper
+from images.lifecycle import markers, sweeper
 from images.models import Upload
 from images.processing import claims, work
+from images.reconcile import compare
 from images.storage.objects import StorageUnavailable
 
 # As long as the sweeper would take to ring again.
@@ -49,5 +50,5 @@ def sweep() -> None:
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
-def remove_strays() -> None:
-    orphans.remove()
+def clean_quarantine() -> None:
+    compare.clean_quarantine()

@@ -337,7 +337,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "images"
 CELERY_TASK_ROUTES = {
     "images.tasks.sweep": {"queue": "sweep"},
-    "images.tasks.remove_strays": {"queue": "sweep"},
+    "images.tasks.clean_quarantine": {"queue": "sweep"},
     "images.tasks.update_trashed_marker": {"queue": "sweep"},
 }
 # The limits of one photo; the sweeper's tasks set their own. C code notices the hard limit only.
@@ -348,7 +348,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "images.tasks.sweep", "schedule": 10.0},
-    "remove-strays": {"task": "images.tasks.remove_strays", "schedule": 900.0},
+    "clean-quarantine": {"task": "images.tasks.clean_quarantine", "schedule": 900.0},
 }
 
 # --- Logs -----------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ QUEUED_BEFORE_RINGING = timedelta(minutes=1)
 BATCH = 500
 REFUSALS_IN_A_ROW = 3
 # Any numbers, as long as nobody else uses them.
-SWEEP_LOCK, STRAYS_LOCK = 0x62616E64, 0x62616E65
+SWEEP_LOCK, QUARANTINE_LOCK = 0x62616E64, 0x62616E65
 
 
 def sweep() -> None:

@@ -1,8 +1,7 @@
-"""What images.reconcile.compare finds, counted."""
+"""Counts what images.reconcile.compare finds."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -10,15 +9,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+FIRST_KEYS = 10
+
 
 class Kind(StrEnum):
-    """What can differ, and what mending makes of it."""
+    """A kind of difference between the bucket and the database."""
 
     ORPHAN = "object-without-row"
     UNKNOWN_PHOTO = "photo-without-row"
     UNFINISHED = "photo-ended-too-early"
     MISPLACED = "object-in-other-group"
-    DOOMED = "doomed-object"
+    NOT_DELETED = "object-not-deleted"
     STALE = "stale-incoming"
     MULTIPART = "forgotten-multipart"
     FOREIGN = "foreign-object"
@@ -34,56 +35,63 @@ class Kind(StrEnum):
     MARKER_MISSING = "marker-missing"
 
 
-MENDED_BY = {
-    Kind.ORPHAN: "removed",
-    Kind.UNKNOWN_PHOTO: "made a photo again, to be approved; without its group, kept for 30 days",
-    Kind.UNFINISHED: "queued; in the trash, if its upload was cancelled",
-    Kind.MISPLACED: "brought to where its row looks for it",
-    Kind.DOOMED: "removed",
-    Kind.STALE: "removed",
-    Kind.MULTIPART: "aborted",
-    Kind.FOREIGN: "not ours: left alone",
-    Kind.SIZE_MISSING: "rendered again",
-    Kind.ORIGINAL_MISSING: "noted; the sizes stay",
-    Kind.ORIGINAL_FOUND: "noted as lost no more",
-    Kind.ORIGINAL_DIFFERS: "nothing known to mend it with: left alone",
-    Kind.PHOTO_MISSING: "failed, so that it can be sent again",
-    Kind.INCOMING_MISSING: "failed, so that it can be sent again",
-    Kind.ARRIVED: "queued",
-    Kind.PLACE_BACK: "forgotten again",
-    Kind.TRASH_BACK: "trashed again",
-    Kind.MARKER_MISSING: "written",
+REPAIRS = {
+    Kind.ORPHAN: "removes it",
+    Kind.UNKNOWN_PHOTO: "makes it a photo again, to be approved; without its group, it is kept "
+    "for 30 days",
+    Kind.UNFINISHED: "queues it; if its upload was cancelled, the photo ends in the trash",
+    Kind.MISPLACED: "moves it to the group of its photo",
+    Kind.NOT_DELETED: "removes it",
+    Kind.STALE: "removes it",
+    Kind.MULTIPART: "aborts it",
+    Kind.FOREIGN: "leaves it alone: Bandpics did not write it",
+    Kind.SIZE_MISSING: "renders it again",
+    Kind.ORIGINAL_MISSING: "marks the original as lost; the sizes stay",
+    Kind.ORIGINAL_FOUND: "marks the original as found",
+    Kind.ORIGINAL_DIFFERS: "leaves it alone: nothing is known to repair it with",
+    Kind.PHOTO_MISSING: "fails its upload, so that it can be sent again",
+    Kind.INCOMING_MISSING: "fails its upload, so that it can be sent again",
+    Kind.ARRIVED: "queues it",
+    Kind.PLACE_BACK: "forgets the place again",
+    Kind.TRASH_BACK: "moves the photo to the trash again",
+    Kind.MARKER_MISSING: "writes it",
 }
 
 
 @dataclass
 class Difference:
     found: int = 0
-    mended: int = 0
+    repaired: int = 0
     first: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Report:
-    """`too_young` is what nobody can judge yet: it may be somebody's who is at it; `judge_after`
-    is when the youngest of it can be judged."""
+    """`too_young` objects and uploads cannot be judged yet, because somebody may be writing them;
+    `judge_after` is when the youngest of them can be."""
 
     objects: int = 0
     photos: int = 0
     uploads: int = 0
-    differences: dict[Kind, Difference] = field(default_factory=lambda: defaultdict(Difference))
+    differences: dict[Kind, Difference] = field(default_factory=dict)
     too_young: int = 0
     judge_after: datetime | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
-        """Nothing differs, or differs any more, or may yet. What is not ours does not count."""
+        """Everything is judged, and all that differed is repaired. Foreign objects do not count."""
         kinds = self.differences.items()
-        is_mended = all(one.mended == one.found for kind, one in kinds if kind != Kind.FOREIGN)
-        return is_mended and not self.too_young
+        is_repaired = all(one.repaired == one.found for kind, one in kinds if kind != Kind.FOREIGN)
+        return is_repaired and not self.too_young
 
-    def wait_until(self, moment: datetime) -> None:
-        """Count something that cannot be judged before then."""
+    def add(self, kind: Kind, key: str) -> Difference:
+        difference = self.differences.setdefault(kind, Difference())
+        difference.found += 1
+        if len(difference.first) < FIRST_KEYS:
+            difference.first.append(key)
+        return difference
+
+    def add_too_young(self, judge_after: datetime) -> None:
         self.too_young += 1
-        self.judge_after = max(moment, self.judge_after or moment)
+        self.judge_after = max(judge_after, self.judge_after or judge_after)

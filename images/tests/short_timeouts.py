@@ -24,9 +24,10 @@ django.setup()
 from bandpics import connections, fencing, watchdog  # noqa: E402 - tasks need the settings
 from bandpics.celery import app  # noqa: E402
 from images import tasks  # noqa: E402
-from images.lifecycle import orphans, sweeper  # noqa: E402
+from images.lifecycle import sweeper  # noqa: E402
 from images.photofile import rendering  # noqa: E402
 from images.processing import claims  # noqa: E402
+from images.reconcile import compare  # noqa: E402
 from images.storage import client  # noqa: E402
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ claims.LEASE = timedelta(seconds=3)
 claims.LEASE_RENEWAL_SECONDS = 1.0
 sweeper.QUEUED_BEFORE_RINGING = timedelta(seconds=3)
 sweeper.BATCH = 20
-orphans.ORPHAN_AGE = timedelta(0)
+compare.GRACE = timedelta(0)
 client.CONFIG |= {"connect_timeout": 1, "read_timeout": 1.5}
 client.LONG_SECONDS = client.PAUSE_SECONDS = 1.0
 tasks.MAX_BACKOFF_SECONDS = 2
 app.conf.beat_schedule["sweep"]["schedule"] = 1.0
-app.conf.beat_schedule["remove-strays"]["schedule"] = 2.0
+app.conf.beat_schedule["clean-quarantine"]["schedule"] = 2.0
 
 
 def _never_end() -> None:

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection
 
-from images.lifecycle import orphans
 from images.models import Image, Variant
 from images.processing import outcomes, work
+from images.reconcile import repair
 from images.storage.objects import StorageUnavailable
 from images.tests import drawn_pictures
 
@@ -59,7 +59,7 @@ def test_bytes_that_are_back_can_be_tried_again(cleo, ada, bucket, signed_in, tm
         work.process(upload)
     (tmp_path / "back").write_bytes(data)
     bucket.put_file(upload.incoming_key, tmp_path / "back", content_type="image/jpeg")
-    assert orphans.remove_unused([upload.incoming_key]) == 0
+    assert repair.remove_from_quarantine([upload.incoming_key]) == 0
 
     answer = signed_in(ada).post(f"/api/v1/images/{upload.image_id}/retry/")
     assert answer.status_code == 202, answer.json()

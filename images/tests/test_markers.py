@@ -44,7 +44,7 @@ class Dump:
                 model.objects.all()._raw_delete("default")
             for model, rows in self._rows:
                 for row in rows:
-                    row.pop("words", None)
+                    row.pop("search_vector", None)
                 model.objects.bulk_create(model(**row) for row in rows)
                 if model is Image:
                     for row in rows:  # bulk_create says now

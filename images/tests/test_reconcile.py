@@ -311,7 +311,7 @@ def test_what_a_deletion_left_behind_is_removed_and_never_made_a_photo_again(
     key = photo.original_key
     photo.delete()  # what removes its objects, runs after the commit of this test, that is never
     code, report = reconcile()
-    assert (code, counts(report)["doomed-object"]) == (1, 1 + len(SIZES))
+    assert (code, counts(report)["object-not-deleted"]) == (1, 1 + len(SIZES))
     assert key in stored(bucket)
     assert reconcile("--fix")[0] == 0
     assert not [found for found in stored(bucket) if str(photo.pk) in found]
@@ -481,7 +481,7 @@ def test_a_photo_somebody_is_at_is_left_for_the_next_time(photo, bucket):
     code, report = reconcile("--fix")
     done.set()
     holder.join()
-    assert (code, report["differences"]["size-missing"]["mended"]) == (1, 0)
+    assert (code, report["differences"]["size-missing"]["repaired"]) == (1, 0)
     code, report = reconcile("--fix")
     assert code == 0, report
 

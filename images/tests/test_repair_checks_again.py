@@ -78,7 +78,7 @@ def test_what_a_version_under_way_has_written_is_no_orphan(host, photo, bucket, 
         host.post(f"/api/v1/uploads/{upload.pk}/complete/")
     if status == "processing":
         assert claims.claim(upload)
-    assert repair.remove_orphans(photo.pk, found) == 0
+    assert repair.remove_orphans(found) == 0
     assert objects_of(bucket, version) == found
 
 
@@ -87,14 +87,14 @@ def test_when_it_is_given_up_it_is_an_orphan(host, photo, bucket):
     upload = announced_replacement(host, photo, drawn_pictures.jpeg(seed=102))
     Upload.objects.filter(pk=upload.pk).update(status="discarded")
     found = objects_of(bucket, version)
-    assert repair.remove_orphans(photo.pk, found) == len(found) == 6
+    assert repair.remove_orphans(found) == len(found) == 6
 
 
 def test_a_version_that_was_announced_meanwhile_is_not_made_from_old_objects(host, photo, bucket):
     version = second_version(bucket, photo)
     (original,) = listed(bucket, version.original(content_type="image/jpeg"))
     announced_replacement(host, photo, drawn_pictures.jpeg(seed=102))
-    assert repair.recover(version, original) is False
+    assert restored.recover(version, original) is False
     assert photo.uploads.count() == 2
 
 
@@ -120,13 +120,12 @@ def test_a_photo_whose_next_version_is_under_way_is_not_lost(host, photo, bucket
 
 def test_objects_of_a_photo_that_was_moved_back_are_not_taken_away(photo, bucket, team):
     found = listed(bucket, f"{photo.group_id}/")
-    place = object_keys.place_of(photo.original_key)
-    assert repair.relocate(found[0], place) is False
+    assert repair.relocate(found[0]) is False
     other = GroupFactory(team=team)
     editing.move(photo, other, {}, expected={})
     Image.objects.get(pk=photo.pk)
-    assert repair.relocate(found[0], place) is True  # its copy is at home
-    assert repair.remove_orphans(photo.pk, listed(bucket, f"{other.pk}/")) == 0
+    assert repair.relocate(found[0]) is True  # its copy is at home
+    assert repair.remove_orphans(listed(bucket, f"{other.pk}/")) == 0
 
 
 # --- An object written anew -----------------------------------------------------------------
@@ -143,22 +142,22 @@ def test_an_object_written_anew_is_somebodys(photo, bucket, change):
         else replace(each, modified_at=each.modified_at + change["modified_at"])
         for each in found
     ]
-    assert repair.remove_orphans(photo.pk, before) == 0
+    assert repair.remove_orphans(before) == 0
     assert objects_of(bucket, version) == found
-    assert repair.remove_orphans(photo.pk, found) == 6
+    assert repair.remove_orphans(found) == 6
 
 
 def test_an_object_that_went_by_itself_is_gone(photo, bucket):
     found = objects_of(bucket, second_version(bucket, photo))
     bucket.delete_keys([found[0].key])
-    assert repair.remove_orphans(photo.pk, found) == 6
+    assert repair.remove_orphans(found) == 6
 
 
 # --- Bytes that are there after all ---------------------------------------------------------
 
 
 def test_an_original_that_is_there_after_all_is_not_noted_as_lost(photo):
-    assert repair.note_lost_original(photo.pk) is True
+    assert repair.mark_original_lost(photo.pk) is True
     photo.refresh_from_db()
     assert (photo.original_dropped_at, photo.original_lost_at) == (None, None)
 
@@ -167,7 +166,7 @@ def test_an_original_that_is_there_after_all_is_not_noted_as_lost(photo):
 def test_a_photo_of_which_something_is_there_after_all_is_not_lost(photo, bucket, left):
     named = {row.name: row.key for row in photo.variants.all()} | {"original": photo.original_key}
     bucket.delete_keys([key for name, key in named.items() if name != left])
-    assert repair.bury_lost(photo.pk) is False
+    assert repair.fail_lost(photo.pk) is False
     again = Image.objects.with_status().get(pk=photo.pk)
     assert (again.status, again.version, again.variants.count()) == ("done", 1, 5)
 
@@ -204,7 +203,7 @@ def test_an_object_in_the_place_it_belongs_to_is_not_copied_over(photo, bucket, 
     bucket.copy(photo.variants.get(name="thumb").key, there)
     (found,) = listed(bucket, there)
     (before,) = listed(bucket, photo.original_key)
-    assert repair.relocate(found, object_keys.place_of(there)) is True
+    assert repair.relocate(found) is True
     assert listed(bucket, photo.original_key) == [before]
     with pytest.raises(ObjectMissing):
         bucket.head(f"{there}x")

@@ -84,7 +84,7 @@ def sweep_and_work() -> None:
             tasks.process_upload(str(upload.pk))
 
 
-def mend_and_work() -> dict:
+def reconcile_and_work() -> dict:
     """`reconcile --fix` and workers, then what it says the next time."""
     for _ in range(2):
         reconcile("--fix")
@@ -153,7 +153,7 @@ def test_by_reconcile(photo, bucket, tmp_path, status, holding):
     held, is_enough = HOLDINGS[holding]
     keep_only(bucket, photo, held)
     as_dumped(photo, status)
-    mend_and_work()
+    reconcile_and_work()
     if is_enough:
         assert state_of(photo) == "done"
         assert_is_whole(bucket, photo, tmp_path, holding=holding)
@@ -172,7 +172,7 @@ def test_what_failed_in_the_dump_and_was_done_since(photo, bucket, tmp_path, inv
     used = invitation.used_files
     sweep_and_work()
     assert is_there(bucket, photo.original_key)
-    mend_and_work()
+    reconcile_and_work()
     assert state_of(photo) == "done"
     assert_is_whole(bucket, photo, tmp_path, holding="original")
     invitation.refresh_from_db()
@@ -190,7 +190,7 @@ def test_the_third_attempt_of_the_dump_was_no_crash(photo, bucket, tmp_path):
     as_dumped(photo, "processing", attempt=3)
     sweep_and_work()
     assert is_there(bucket, photo.original_key)
-    mend_and_work()
+    reconcile_and_work()
     assert state_of(photo) == "done"
     assert_is_whole(bucket, photo, tmp_path, holding="original")
 
@@ -199,7 +199,7 @@ def test_cancelled_after_the_restore_it_lies_in_the_trash(cleo, photo, bucket):
     as_dumped(photo, "pending")
     assert cleo.client.delete(f"/api/v1/uploads/{photo.pk}/").status_code == 204
     assert is_there(bucket, photo.original_key)
-    mend_and_work()
+    reconcile_and_work()
     photo.refresh_from_db()
     assert (state_of(photo), photo.trashed_at is not None) == ("done", True)
 
@@ -225,7 +225,7 @@ def test_a_duplicate_that_had_inherited_its_bytes_is_done(photo, whole, bucket, 
     Upload.objects.filter(pk=other.pk).update(duplicate_of=photo)
     PendingDeletion.objects.all().delete()
 
-    mend_and_work()
+    reconcile_and_work()
     assert state_of(other) == "done"
     assert is_there(bucket, other.original_key)
     assert Image.objects.with_status().get(pk=photo.pk).failure == "original-missing"
@@ -288,7 +288,7 @@ def test_moved_since_it_is_brought_home_and_finished(photo, bucket, team, tmp_pa
     there = photo.original_key.replace(str(photo.group_id), str(other.pk))
     sweep_and_work()
     assert is_there(bucket, there)
-    mend_and_work()
+    reconcile_and_work()
     assert state_of(photo) == "done"
     assert_is_whole(bucket, photo, tmp_path, holding="original")
     assert not is_there(bucket, there)
@@ -354,7 +354,7 @@ def test_a_replacement_the_dump_has_only_announced_is_shown(photo, bucket, ada, 
     Image.objects.filter(pk=photo.pk).update(version=1, sha256=photo.sha256)
     Upload.objects.filter(pk=ticket["id"]).update(status="pending", sha256="", arrived_at=None)
     Variant.objects.bulk_create(Variant(**one) for one in rows)
-    mend_and_work()
+    reconcile_and_work()
     again = Image.objects.with_status().get(pk=photo.pk)
     assert (again.status, again.version, again.width) == ("done", 2, 900)
 

@@ -1,11 +1,12 @@
-"""Compare the bucket with the record, both ways, and mend what differs."""
+"""Compares the bucket with the database, both ways, and repairs what differs."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import ArgumentTypeError
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from django.utils.timezone import localtime
 
 from groups.models import Group
 from images.reconcile import compare
-from images.reconcile.report import MENDED_BY
+from images.reconcile.report import REPAIRS
 from images.storage.objects import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
 class Command(BaseCommand):
     help = (
-        "Compare the bucket with the record, both ways: objects without a row, rows without their "
-        "objects, leftovers, and what a restored backup brought back. Exit code 0 if nothing "
-        "differs, or differs any more, and nothing was too young to judge; else 1. Safe to call "
-        "twice, and while photos arrive."
+        "Compares the bucket with the database, both ways: objects without a row, rows without "
+        "their objects, leftovers, and what a restored backup brought back. Exit code 0 if "
+        "nothing differs, or all of it was repaired, and nothing was too young to judge; else 1. "
+        "Safe to call twice, and while photos arrive."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--fix", action="store_true", help="mend what can be mended")
+        parser.add_argument("--fix", action="store_true", help="repair what can be repaired")
         parser.add_argument("--group", type=UUID, metavar="ID", help="only photos of this group")
         parser.add_argument("--json", action="store_true", help="the report as JSON")
         parser.add_argument(
@@ -40,13 +41,13 @@ class Command(BaseCommand):
             type=_minutes,
             default=compare.GRACE,
             metavar="MINUTES",
-            help="what is younger than this is not judged, because somebody may be at it "
+            help="objects younger than this are not judged, because somebody may be writing them "
             "(default: 60; 0 where nobody is)",
         )
         parser.add_argument(
             "--believe-empty",
             action="store_true",
-            help="mend even if the bucket holds nothing of what the database names",
+            help="repair even if the bucket holds nothing that the database names",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -58,7 +59,7 @@ class Command(BaseCommand):
         try:
             report = compare.reconcile(
                 compare.Options(
-                    mends=options["fix"],
+                    repairs=options["fix"],
                     group=group,
                     grace=options["grace"],
                     believes_empty=options["believe_empty"],
@@ -68,12 +69,12 @@ class Command(BaseCommand):
             raise CommandError("Another reconcile is running; wait for it.") from None
         except compare.WrongPlace:
             raise CommandError(
-                "Nothing of what the database names is in the bucket, or nothing in the bucket is "
-                "in the database. Nothing was changed. Check S3_BUCKET and DATABASE_URL; if they "
-                "are right, call it with --believe-empty."
+                "The bucket holds nothing that the database names, or the database names nothing "
+                "that the bucket holds. Nothing was changed. Check S3_BUCKET and DATABASE_URL; if "
+                "they are right, call it with --believe-empty."
             ) from None
         except StorageUnavailable as error:
-            raise CommandError(f"{error} What was mended stays so; call it again.") from None
+            raise CommandError(f"{error} What was repaired stays so; call it again.") from None
         self.stdout.write(_as_json(report) if options["json"] else _as_text(report, options["fix"]))
         if not report.is_clean:
             sys.exit(1)
@@ -86,30 +87,15 @@ def _minutes(text: str) -> timedelta:
 
 
 def _as_json(report: Report) -> str:
-    differences = {
-        kind: {"found": one.found, "mended": one.mended, "first": one.first}
-        for kind, one in report.differences.items()
-    }
-    answer = {
-        "clean": report.is_clean,
-        "objects": report.objects,
-        "photos": report.photos,
-        "uploads": report.uploads,
-        "differences": differences,
-        "too_young": report.too_young,
-        "judge_after": report.judge_after and report.judge_after.isoformat(),
-        "notes": report.notes,
-    }
-    return json.dumps(answer, indent=2)
+    answer = {"clean": report.is_clean, **asdict(report)}
+    return json.dumps(answer, indent=2, default=datetime.isoformat)
 
 
-def _as_text(report: Report, is_mending: bool) -> str:
-    lines = [
-        f"{report.objects} objects, {report.photos} photos, {report.uploads} uploads on their way."
-    ]
+def _as_text(report: Report, is_repairing: bool) -> str:
+    lines = [f"{report.objects} objects, {report.photos} photos, {report.uploads} open uploads."]
     for kind, one in report.differences.items():
-        mended = f", {one.mended} mended" if is_mending else ""
-        lines.append(f"{kind}: {one.found}{mended} (--fix: {MENDED_BY[kind]})")
+        repaired = f", {one.repaired} repaired" if is_repairing else ""
+        lines.append(f"{kind}: {one.found}{repaired} (--fix {REPAIRS[kind]})")
         lines += [f"  {key}" for key in one.first]
         if one.found > len(one.first):
             lines.append(f"  … and {one.found - len(one.first)} more")
@@ -121,5 +107,5 @@ def _as_text(report: Report, is_mending: bool) -> str:
     elif not report.differences:
         lines.append("Bucket and database agree.")
     elif report.is_clean:
-        lines.append("All that differed is mended.")
+        lines.append("All that differed is repaired.")
     return "\n".join(lines)
