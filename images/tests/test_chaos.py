@@ -113,7 +113,7 @@ def test_a_store_in_trouble_is_left_alone_and_costs_no_attempt(world):
 
 def test_while_the_disk_is_full_photos_wait(world, small_disk):
     if small_disk is None:
-        pytest.skip("no right to mount a small disk; see also test_world_breaks.py")
+        pytest.skip("no right to mount a small disk; see also test_infrastructure_faults.py")
     sender, log = Sender(world), world.data_dir / "logs" / "worker.log"
     worker = world.worker.pid
     with filled_up(small_disk):
