@@ -112,7 +112,7 @@ class BucketListing:
 def _fetch(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _photo_of(key: str) -> str:

@@ -162,6 +162,8 @@ def finish(version: object_keys.Version, source: StoredObject) -> bool:
 
 def _duplicated(upload: Upload) -> Image | None:
     """The photo that the group shows of the same bytes."""
+    if upload.duplicate_of_id is None:
+        return None
     shown = Image.objects.ready().filter(pk=upload.duplicate_of_id, group=upload.image.group_id)
     return shown.filter(sha256=upload.sha256).first()
 
