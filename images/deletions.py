@@ -1,7 +1,7 @@
-"""Objects whose rows are gone: noted in the transaction that deletes them, removed once it is
-committed, and by the sweeper where that was not to be.
+"""The outbox of deletions: objects whose rows are gone are recorded in the transaction that deletes
+the rows, and removed once it is committed; where that fails, the sweeper removes them.
 
-Triggers of Postgres write the notes, because cascades never pass through our functions.
+Triggers of Postgres write most records, because cascades never pass through our functions.
 """
 
 from __future__ import annotations
@@ -31,18 +31,16 @@ CHECK_AGAIN_AFTER = timedelta(minutes=10)
 MAY_STILL_BE_WRITTEN = timedelta(hours=1)
 
 
-def record(
-    image_id: UUID, doomed: Iterable[str], *, may_be_written: bool = False
-) -> PendingDeletion:
-    """Say, in the transaction around it, that these objects of a photo are to go unless it shows
-    them by then."""
+def record(image_id: UUID, keys: Iterable[str], *, may_be_written: bool = False) -> PendingDeletion:
+    """Records, in the transaction around it, that these objects of a photo are to be removed,
+    unless they are in use by then."""
     return PendingDeletion.objects.create(
-        image_id=image_id, keys=list(doomed), may_be_written=may_be_written
+        image_id=image_id, keys=list(keys), may_be_written=may_be_written
     )
 
 
 def record_version(upload: Upload, *, and_incoming: bool = False) -> PendingDeletion:
-    """As note(), of every object a worker may have written of it, and of the bytes that came."""
+    """Records every object a worker may have written for an upload, and what arrived of it."""
     return PendingDeletion.objects.create(
         image_id=upload.image_id,
         group_id=upload.image.group_id,
@@ -52,14 +50,14 @@ def record_version(upload: Upload, *, and_incoming: bool = False) -> PendingDele
 
 
 def record_parts(upload: Upload) -> PendingDeletion:
-    """As note(), of what arrived of a multipart upload."""
+    """Records the parts of a multipart upload."""
     return PendingDeletion.objects.create(
         image_id=upload.image_id, upload_id=upload.pk, multipart_id=upload.multipart_id or ""
     )
 
 
 def execute_on_commit(image_id: UUID) -> None:
-    """Remove what is noted of the photo as soon as its note is committed; many in one request."""
+    """Removes what is recorded of the photo after the commit; many photos in one request."""
     here = transaction.get_connection()
     last = here.run_on_commit[-1] if here.run_on_commit else None
     # Only within the same savepoint: a rollback takes with it what was said since.
@@ -82,8 +80,8 @@ class _Removal:
 
 
 def due(limit: int) -> list[UUID]:
-    """Photos with something to remove. Those never looked at come first: what the store refuses
-    must not hide them."""
+    """Photos with something to remove, those never checked first: what the store refuses must not
+    hide them."""
     rows = PendingDeletion.objects.filter(
         Q(last_checked_at=None) | Q(last_checked_at__lt=Now() - CHECK_AGAIN_AFTER)
     ).order_by(F("last_checked_at").asc(nulls_first=True), "id")
@@ -91,32 +89,32 @@ def due(limit: int) -> list[UUID]:
 
 
 def mark_checked(image_ids: Sequence[UUID]) -> None:
-    """Send them to the end of the queue."""
+    """Makes them due last."""
     PendingDeletion.objects.filter(image_id__in=image_ids).update(last_checked_at=Now())
 
 
 def execute(image_ids: Sequence[UUID]) -> None:
-    """Remove what is noted of these photos, then the notes. Safe to call twice.
+    """Removes what is recorded of these photos, then the records. Safe to call twice.
 
-    Raises StorageUnavailable, and locks.Busy for a photo somebody is at.
+    Raises StorageUnavailable, and locks.Busy if somebody is at the objects of one.
     """
     kept = set(Image.objects.filter(pk__in=image_ids).values_list("pk", flat=True))
-    # An id is never given twice: whose row is gone, of that no object is wanted ever again.
-    _execute(list(PendingDeletion.objects.filter(image_id__in=set(image_ids) - kept)), wanted=set())
+    # Ids are never given twice: no object of a deleted photo is ever wanted again.
+    deleted = PendingDeletion.objects.filter(image_id__in=set(image_ids) - kept)
+    _execute(list(deleted), in_use=set())
     for image_id in kept:
         with locks.objects_of(image_id):
             rows = list(PendingDeletion.objects.filter(image_id=image_id))
-            _execute(rows, wanted=keys_in_use(image_id))
+            _execute(rows, in_use=keys_in_use(image_id))
 
 
-def _execute(rows: Sequence[PendingDeletion], *, wanted: set[str]) -> None:
-    doomed = {key for row in rows for key in keys_of(row)} - wanted
+def _execute(rows: Sequence[PendingDeletion], *, in_use: set[str]) -> None:
     for row in rows:
         if row.multipart_id and row.upload_id is not None:
             photo_storage().abort_multipart(
                 object_keys.incoming(row.upload_id), multipart_id=row.multipart_id
             )
-    photo_storage().delete_keys(sorted(doomed))
+    photo_storage().delete_keys(sorted({key for row in rows for key in keys_of(row)} - in_use))
     PendingDeletion.objects.filter(
         Q(may_be_written=False) | Q(recorded_at__lt=Now() - MAY_STILL_BE_WRITTEN),
         pk__in=[row.pk for row in rows],
@@ -124,8 +122,10 @@ def _execute(rows: Sequence[PendingDeletion], *, wanted: set[str]) -> None:
 
 
 def delete_if_image_deleted(image: Image, written: Iterable[str]) -> bool:
-    """Remove what was written of a photo just now, if its row was deleted meanwhile: what was noted
-    of it may be removed by then, and reconciliation would make a photo of it again. True if so."""
+    """Removes what was written of a photo just now, if its row was deleted meanwhile. True if so.
+
+    What was recorded of it may be removed by then, and reconciliation would recover the photo.
+    """
     if Image.objects.filter(pk=image.pk).exists():
         return False
     photo_storage().delete_keys(written)
@@ -133,26 +133,26 @@ def delete_if_image_deleted(image: Image, written: Iterable[str]) -> bool:
 
 
 def keys_in_use(image_id: UUID) -> set[str]:
-    """What the photo shows, or is about to: it may have come back to a group it had left."""
+    """The keys of what the photo shows, or is about to: it may be back in a group it had left."""
     image = Image.objects.filter(pk=image_id).first()
     if image is None:
         return set()
-    wanted = set(Variant.objects.filter(image=image).values_list("key", flat=True))
+    keys = set(Variant.objects.filter(image=image).values_list("key", flat=True))
     waiting = Q(status=Upload.Status.PENDING) | Q(failure__in=KEEP_BYTES)
     kept = image.uploads.filter(UNDER_WAY | waiting)
-    wanted.update(object_keys.incoming(pk) for pk in kept.values_list("pk", flat=True))
-    wanted.update(object_keys.markers(image_id))
+    keys.update(object_keys.incoming(pk) for pk in kept.values_list("pk", flat=True))
+    keys.update(object_keys.markers(image_id))
     under_way = image.uploads.filter(UNDER_WAY).values_list("version", flat=True)
     for number in {image.version, *under_way}:
-        wanted.update(image.version_keys(number).all_keys())
-    return wanted
+        keys.update(image.version_keys(number).all_keys())
+    return keys
 
 
 def keys_of(row: PendingDeletion) -> list[str]:
     """Every object the deleted row may have left behind, whatever its bytes turned out to be."""
-    found = list(row.keys)
+    keys = list(row.keys)
     if row.upload_id is not None:
-        found += [object_keys.incoming(row.upload_id), *object_keys.markers(row.image_id)]
+        keys += [object_keys.incoming(row.upload_id), *object_keys.markers(row.image_id)]
     if row.group_id is not None and row.version is not None:
-        found += object_keys.Version(row.group_id, row.image_id, row.version).all_keys()
-    return found
+        keys += object_keys.Version(row.group_id, row.image_id, row.version).all_keys()
+    return keys

@@ -1,4 +1,4 @@
-"""The one signal: objects go when rows go, because cascades never pass through our functions."""
+"""Removes the objects of deleted photos: cascades never pass through our functions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from images.models import Image
 
 
 @receiver(post_delete, sender=Image)
-def remove_its_objects(instance: Image, **_: Any) -> None:
-    """They are noted by now: triggers did, when its uploads and variants went."""
+def remove_objects(instance: Image, **_: Any) -> None:
+    """Triggers have recorded them by now, when the uploads and variants were deleted."""
     deletions.execute_on_commit(instance.pk)

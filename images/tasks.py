@@ -1,4 +1,4 @@
-"""Celery doors: ids in, nothing out; a missing row is normal."""
+"""Celery tasks: each takes ids; a row that is missing was deleted while the task waited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from images.processing import claims, work
 from images.reconcile import compare
 from images.storage.objects import StorageUnavailable
 
-# As long as the sweeper would take to ring again.
+# As long as the sweeper would take to queue it again.
 MAX_BACKOFF_SECONDS = 60
 
 
@@ -40,7 +40,7 @@ def update_trashed_marker(self: Task, image_id: str) -> None:  # type: ignore[ty
         raise self.retry(exc=error, countdown=_pause_before_retry(self)) from error
 
 
-# Of what goes through many photos, or the whole bucket. Below the broker's visibility_timeout.
+# Limits of tasks that go through many photos. Below the broker's visibility_timeout.
 SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 240, 300
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
     from images.photofile.metadata.exif import Exif
     from images.photofile.rendering import Header, Rendered
-
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

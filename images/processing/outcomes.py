@@ -20,7 +20,7 @@ from images.storage.objects import StorageUnavailable, photo_storage
 from images.uploads import queue, quota
 
 if TYPE_CHECKING:
-    from images.photofile.rendering import BadPicture
+    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 Status, Failure = Upload.Status, Upload.Failure
@@ -38,6 +38,8 @@ class Stored(enum.Enum):
 
 @dataclass(frozen=True)
 class Outcome:
+    """The status a claim ends with, and what becomes of the upload's objects and quota."""
+
     status: Upload.Status
     stored: Stored
     returns_quota: bool
@@ -46,8 +48,12 @@ class Outcome:
 
     @property
     def keeps_incoming(self) -> bool:
-        """Bytes of which something may still become stay, for somebody to look at or retry."""
+        """Whether the bytes stay in quarantine, for a retry or for somebody to look at."""
         return self.status == Status.QUEUED or self.failure in KEEP_BYTES
+
+    @property
+    def is_bad_file(self) -> bool:
+        return self.status == Status.FAILED and self.failure not in KEEP_BYTES
 
 
 def failed(failure: str) -> Outcome:
@@ -59,46 +65,51 @@ DUPLICATE = Outcome(Status.DUPLICATE, Stored.REMOVE, returns_quota=True)
 SUPERSEDED = Outcome(Status.DISCARDED, Stored.REMOVE, returns_quota=True)
 CRASHED = failed(Failure.CRASHED)
 ORIGINAL_MISSING = failed(Failure.ORIGINAL_MISSING)
-# A later claim tries again: for a fault that may be the photo's, or for a stale claim.
+# The next claim tries again: after a fault that may be the photo's, or after a stale claim.
 RETRY = Outcome(Status.QUEUED, Stored.KEEP, returns_quota=False)
 RESTART = Outcome(Status.QUEUED, Stored.KEEP_LAST_COPY, returns_quota=False, counts_attempt=False)
 
 
 def end(claim: claims.Claim, outcome: Outcome) -> bool:
     """Ends the claim. True if it was still ours. Raises StorageUnavailable, perhaps after it."""
-    stored = outcome.stored
+    upload, stored = claim.upload, outcome.stored
     if stored is Stored.KEEP_LAST_COPY:
-        is_elsewhere = lookup.is_stored(claim.upload.incoming_key)
-        stored = Stored.REMOVE if is_elsewhere else Stored.KEEP
+        stored = Stored.REMOVE if lookup.is_stored(upload.incoming_key) else Stored.KEEP
+    if (
+        stored is Stored.REMOVE
+        and outcome.is_bad_file
+        and lookup.find_original(upload.version_keys)
+    ):
+        # That was verified before; other bytes were sent to quarantine since. The next claim begins
+        # with the original.
+        photo_storage().delete_keys([upload.incoming_key])
+        outcome, stored = RESTART, Stored.KEEP
     with transaction.atomic():
         is_ended = _close(claim, outcome, stored)
     if is_ended and stored is Stored.REMOVE:
-        _remove_stored(claim.upload)
+        _remove_stored(upload)
     if is_ended and outcome is RESTART:
-        queue.enqueue(claim.upload.pk)
+        queue.enqueue(upload.pk)
     if is_ended and outcome is ORIGINAL_MISSING:
         logger.error(
             "original-missing: the bucket lost %s, whose arrival it had confirmed",
-            claim.upload.incoming_key,
+            upload.incoming_key,
         )
     return is_ended
 
 
-def of_bad_picture(upload: Upload, bad: BadPicture) -> Outcome:
-    """FAILED, unless an original that was verified before is there as well: then other bytes were
-    sent to quarantine since; they are removed, and the next claim takes the original."""
-    if lookup.is_stored(upload.incoming_key) and lookup.find_original(upload.version_keys):
-        photo_storage().delete_keys([upload.incoming_key])
-        return RESTART
-    return failed(bad.reason)
+def end_as_duplicate(claim: claims.Claim, sha256: str, *, source: Path | None = None) -> bool:
+    """PROCESSING -> DUPLICATE if another photo of the group has these bytes. False if none has.
 
-
-def end_as_duplicate(claim: claims.Claim, existing: Image, *, sha256: str) -> None:
-    """PROCESSING -> DUPLICATE, as long as the existing photo has these bytes.
-
-    Raises ClaimLost, StaleClaim.
+    From `source` that photo gets its original back, should the store have lost it.
+    Raises ClaimLost, StaleClaim, locks.Busy.
     """
     image = claim.upload.image
+    existing = versions.find_duplicate(image, sha256)
+    if existing is None:
+        return False
+    if source is not None:
+        versions.restore_lost_original(existing.pk, source, sha256=sha256)
     with transaction.atomic():
         # Locked: when its bytes are replaced or purged, this upload is there to inherit them.
         photos = Image.objects.select_for_update().filter(group=image.group_id).ready()
@@ -112,6 +123,7 @@ def end_as_duplicate(claim: claims.Claim, existing: Image, *, sha256: str) -> No
             duplicates.update(duplicate_of=existing)
     if is_ended:
         _remove_stored(claim.upload)
+    return True
 
 
 def finish(claim: claims.Claim, finished: columns.Finished) -> None:
@@ -154,10 +166,8 @@ def finish(claim: claims.Claim, finished: columns.Finished) -> None:
     except IntegrityError as error:
         if ONCE_PER_GROUP not in str(error):
             raise
-        existing = versions.find_duplicate(upload.image, finished.sha256)
-        if existing is None:
+        if not end_as_duplicate(claim, finished.sha256):
             raise claims.StaleClaim from error
-        end_as_duplicate(claim, existing, sha256=finished.sha256)
 
 
 def fail_crashed() -> int:

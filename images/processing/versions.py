@@ -41,7 +41,7 @@ def find_duplicate(image: Image, sha256: str) -> Image | None:
 
 
 def duplicates_of(image: Image) -> UploadQuerySet:
-    """Uploads whose sender was told: your photo is here already, it is this one."""
+    """Uploads whose uploader was told: your photo is here already, it is this one."""
     return Upload.objects.filter(duplicate_of=image, status=Upload.Status.DUPLICATE)
 
 
@@ -82,7 +82,7 @@ def promote_duplicate(image: Image, successors: UploadQuerySet, *, version: int)
     """
     # A trashed photo inherits only if no other does.
     successor = (
-        successors.select_related("image__invitation")
+        successors.select_related("image")
         .order_by(F("image__trashed_at").asc(nulls_first=True), "created_at", "id")
         .first()
     )
@@ -103,9 +103,8 @@ def promote_duplicate(image: Image, successors: UploadQuerySet, *, version: int)
         if not won:
             return
         successors.update(duplicate_of=successor.image)
-        if successor.image.invitation is not None:
-            # Its uploader was told "already here": a full link must not make that untrue.
-            quota.reserve_regardless(successor)
+        # Its uploader was told "already here": a full link must not make that untrue.
+        quota.reserve_regardless(successor)
         transaction.on_commit(partial(queue.enqueue, successor.pk))
 
 

@@ -68,7 +68,7 @@ def _work(claim: claims.Claim) -> outcomes.Outcome | None:
     except claims.StaleClaim:
         return outcomes.RESTART
     except BadPicture as bad:
-        return outcomes.of_bad_picture(claim.upload, bad)
+        return outcomes.failed(bad.reason)
     except ObjectMissing:
         # A store that was mounted empty for a moment must not cost a photo.
         return outcomes.ORIGINAL_MISSING if claim.attempt > 1 else outcomes.RETRY
@@ -93,9 +93,7 @@ def _make_photo(claim: claims.Claim) -> None:
         source = folder / "incoming"
         key, sha256 = _download(upload, source)
         header = rendering.inspect(source)
-        if existing := versions.find_duplicate(upload.image, sha256):
-            versions.restore_lost_original(existing.pk, source, sha256=sha256)
-            outcomes.end_as_duplicate(claim, existing, sha256=sha256)
+        if outcomes.end_as_duplicate(claim, sha256, source=source):
             return
         metadata = exif.read(source)
         byte_size = source.stat().st_size

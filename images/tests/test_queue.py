@@ -68,10 +68,10 @@ def test_a_broker_nobody_speaks_to_stops_the_start(url):
     assert "BROKER_URL" in done.stderr.rstrip().splitlines()[-1]
 
 
-def test_without_rabbitmq_a_ring_waits_for_the_sweeper_and_nobody_for_it():
+def test_without_rabbitmq_an_upload_waits_for_the_sweeper_and_nobody_for_the_broker():
     script = (
-        "import uuid, time; import bandpics.celery; from images import doorbell; "
-        "start = time.monotonic(); doorbell.ring(uuid.uuid4()); "
+        "import uuid, time; import bandpics.celery; from images.uploads import queue; "
+        "start = time.monotonic(); queue.enqueue(uuid.uuid4()); "
         "assert time.monotonic() - start < 8"
     )
     done = subprocess.run(
@@ -114,10 +114,10 @@ def served(count: int) -> list[str]:
 
 @pytest.mark.django_db
 def test_first_come_first_served(broker):
-    rung = [new_id() for _ in range(5)]
-    for upload_id in rung:
+    queued = [new_id() for _ in range(5)]
+    for upload_id in queued:
         queue.enqueue(upload_id)
-    assert served(5) == [str(upload_id) for upload_id in rung]
+    assert served(5) == [str(upload_id) for upload_id in queued]
 
 
 @pytest.mark.django_db(transaction=True)

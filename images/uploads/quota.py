@@ -1,9 +1,9 @@
-"""What an invitation may still bring: reserved when files are announced, returned when one
-ends without a photo.
+"""The quota of an invitation: reserved when files are announced, returned when one ends without a
+photo.
 
-The counts are true, so they can be above a limit: a photo that was "here already" inherits its
-bytes from one that goes, though its link is full by then. No constraint but reserve() keeps the
-limit, and that only for what is new."""
+The counts are true, so they can exceed a limit: a duplicate inherits the bytes of a photo that is
+purged, though its link is full by then. reserve() keeps the limits, and only for new files.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def reserve(invitation: Invitation, *, files: int, byte_count: int) -> None:
 
 
 def reserve_regardless(upload: Upload) -> None:
-    """For bytes that were promised a place already, beyond the limits if need be: what is counted
-    now will be given back, and a full link takes nothing new before it is below its limit."""
+    """Reserves for an upload that was accepted before, beyond the limits if need be. Without an
+    invitation it does nothing."""
     _link_of(upload).update(
         used_files=F("used_files") + 1, used_bytes=F("used_bytes") + upload.declared_byte_size
     )
 
 
 def give_back(upload: Upload) -> None:
-    """Belongs in the transaction of the UPDATE that ended the upload, so it happens once."""
+    """Returns what an upload reserved; in the transaction of the UPDATE that ended it, so once."""
     # Never below zero: a wrong count must not keep an upload from ending.
     _link_of(upload).update(
         used_files=Greatest(F("used_files") - 1, 0),

@@ -1,4 +1,4 @@
-"""The life of one upload before a worker sees it: announce, sign, complete, cancel."""
+"""The transfer of an upload's bytes to the bucket: sign, complete, retry, discard."""
 
 from __future__ import annotations
 
@@ -20,17 +20,9 @@ from images.uploads import queue, quota
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from images.models import UploadQuerySet
     from images.storage.multipart import StoredPart
     from images.storage.presign import SignedRequest
-
-NEVER = Q(pk__in=())
-QUEUED_AGAIN = {
-    "status": Upload.Status.QUEUED,
-    "failure": "",
-    "attempt": 0,
-    "queued_at": Now(),
-    "finished_at": None,
-}
 
 
 class NotPending(Exception):
@@ -38,7 +30,7 @@ class NotPending(Exception):
 
 
 class OriginalUnavailable(Exception):
-    """Nothing to try again with: the bytes were bad, and removed, or are lost."""
+    """The upload cannot be retried: its bytes were bad and removed, or are lost."""
 
 
 class NotMultipart(Exception):
@@ -65,7 +57,7 @@ class SizeMismatch(Exception):
 
 
 def sign(upload: Upload) -> SignedRequest:
-    """The PUT of the whole file. Arithmetic only. Raises NotPending."""
+    """Signs the PUT of the whole file, without a request. Raises NotPending."""
     if upload.status != Upload.Status.PENDING:
         raise NotPending
     return photo_storage().presign_put(
@@ -76,7 +68,7 @@ def sign(upload: Upload) -> SignedRequest:
 
 
 def sign_part(upload: Upload, *, number: int) -> SignedRequest:
-    """The PUT of part `number`, from 1. The first call opens the multipart upload.
+    """Signs the PUT of part `number`, from 1. The first call opens the multipart upload.
 
     Raises NotPending, NotMultipart, NoSuchPart, StorageUnavailable.
     """
@@ -112,13 +104,13 @@ def _multipart_id(upload: Upload) -> str:
 
 
 def arrived_parts(upload: Upload) -> list[StoredPart]:
-    """Parts the bucket holds in full. Empty before the first, and for a single PUT."""
+    """The parts the bucket holds in full: none before the first, and none for a single PUT."""
     if upload.multipart_id is None:
         return []
     try:
         listed = photo_storage().list_parts(upload.incoming_key, multipart_id=upload.multipart_id)
     except ObjectMissing:
-        # Joined by another call, or dropped by a rule of the bucket: HEAD will tell which.
+        # Completed by another call, or expired by a rule of the bucket: HEAD will tell which.
         _forget_multipart(upload)
         return []
     return [
@@ -132,7 +124,7 @@ def arrived_parts(upload: Upload) -> list[StoredPart]:
 
 
 def complete(upload: Upload) -> bool:
-    """Believe the bucket, not the browser: queue the photo once its bytes have arrived.
+    """Queues the photo once the bucket confirms that its bytes have arrived.
 
     Safe to call twice; True if this call made the move. Raises NotArrived, SizeMismatch,
     StorageUnavailable, and NotPending for a discarded upload.
@@ -151,19 +143,23 @@ def complete(upload: Upload) -> bool:
         raise NotArrived(missing) from None
     if stored.byte_size != upload.declared_byte_size:
         if _is_past_pending(upload):
-            return False  # others are there by now, and were accepted
+            return False  # the right bytes are there by now, and were accepted
         photo_storage().delete_keys([upload.incoming_key])
         _forget_multipart(upload)
         raise SizeMismatch
     if not accept(upload):
         return not _is_past_pending(upload, or_raise=True)
     if not is_joined:
-        _drop_parts(upload)
+        recorded = deletions.record_parts(upload)
+        with contextlib.suppress(StorageUnavailable):  # the sweeper does it
+            key, multipart_id = upload.incoming_key, upload.multipart_id or ""
+            photo_storage().abort_multipart(key, multipart_id=multipart_id)
+            recorded.delete()
     return True
 
 
 def _is_past_pending(upload: Upload, *, or_raise: bool = False) -> bool:
-    """Raises NotPending if it was discarded meanwhile, or, if so wished, is pending still."""
+    """Raises NotPending if it was discarded meanwhile, or, with `or_raise`, is still pending."""
     upload.refresh_from_db(fields=["status"])
     is_pending = upload.status == Upload.Status.PENDING
     if upload.status == Upload.Status.DISCARDED or (is_pending and or_raise):
@@ -172,29 +168,22 @@ def _is_past_pending(upload: Upload, *, or_raise: bool = False) -> bool:
 
 
 def _join_parts(upload: Upload) -> bool:
-    """Finish the multipart upload from what ListParts says, never from the browser's list.
+    """Completes the multipart upload from what ListParts says, never from the browser's list.
 
-    False if it is not whole: what is there of it is of no use to bytes that came another way.
+    False if parts are missing: those that are there are of no use to a file that came as a whole,
+    by the plain form for one.
     """
     if upload.multipart_id is None:
         return True
     parts = arrived_parts(upload)
     is_whole = len(parts) == upload.part_count
     if is_whole:
-        # Gone: another call finished it meanwhile. HEAD decides.
+        # ObjectMissing: another call completed it meanwhile. HEAD decides.
         with contextlib.suppress(ObjectMissing):
             photo_storage().complete_multipart(
                 upload.incoming_key, multipart_id=upload.multipart_id, parts=parts
             )
     return is_whole
-
-
-def _drop_parts(upload: Upload) -> None:
-    """Of bytes that arrived as a whole in another way: by the plain form, for one."""
-    parts = deletions.record_parts(upload)
-    with contextlib.suppress(StorageUnavailable):  # the sweeper does it
-        photo_storage().abort_multipart(upload.incoming_key, multipart_id=upload.multipart_id or "")
-        parts.delete()
 
 
 def _missing_parts(upload: Upload) -> list[int]:
@@ -211,77 +200,71 @@ def _forget_multipart(upload: Upload) -> None:
     )
 
 
+# --- Queue ----------------------------------------------------------------------------------
+
+
 def accept(upload: Upload) -> bool:
-    """PENDING -> QUEUED, unless its link was revoked meanwhile. The winner rings the worker."""
+    """PENDING -> QUEUED, unless its link was revoked meanwhile. True if this call made the move."""
     # Not joined: Django turns that into `WHERE id IN (SELECT …)`, and who waited for the row would
     # look at the status it had before.
     revoked = Image.objects.filter(pk=OuterRef("image"), invitation__revoked_at__isnull=False)
     # What a member sends for a guest's photo came by no link.
-    return _queue(upload, unless=Q(sender__startswith=BY_INVITATION) & Exists(revoked))
+    unless = Q(sender__startswith=BY_INVITATION) & Exists(revoked)
+    return _queue(upload, Upload.objects.pending().filter(~unless), arrived_at=Now())
 
 
 def recover(upload: Upload) -> bool:
-    """To QUEUED where the bucket holds the finished photo: an older database was restored, for
-    which it never arrived, or ended without one. By a link that was revoked since, too. True if
-    this call made the move. Raises StorageUnavailable.
+    """Queues an upload whose finished photo the bucket holds: an older database was restored, for
+    which it never arrived, or ended without a photo. Links that were revoked since do not matter.
+
+    True if this call made the move. Raises StorageUnavailable.
     """
-    if lookup.find_stored(upload.image.version_keys(upload.version)) is None:
+    if lookup.find_stored(upload.version_keys) is None:
         return False
     if upload.status == Upload.Status.PENDING:
-        return _queue(upload)
+        return _queue(upload, Upload.objects.pending(), arrived_at=Now())
     with transaction.atomic():
-        won = Upload.objects.filter(pk=upload.pk, status=upload.status).update(
-            **QUEUED_AGAIN, duplicate_of=None, sha256=""
-        )
+        won = _queue_again(upload, duplicate_of=None, sha256="")
         if won:
-            if upload.image.invitation is not None:
-                quota.reserve_regardless(upload)
-            transaction.on_commit(partial(queue.enqueue, upload.pk))
-    return bool(won)
-
-
-def _queue(upload: Upload, *, unless: Any = NEVER) -> bool:
-    with transaction.atomic():
-        won = (
-            Upload.objects.pending()
-            .filter(~unless, pk=upload.pk)
-            .update(status=Upload.Status.QUEUED, arrived_at=Now(), queued_at=Now())
-        )
-        if won:
-            transaction.on_commit(partial(queue.enqueue, upload.pk))
-    return bool(won)
-
-
-# --- Again ----------------------------------------------------------------------------------
+            quota.reserve_regardless(upload)
+    return won
 
 
 def retry(upload: Upload) -> bool:
     """FAILED -> QUEUED with its bytes and all its attempts. True if this call made the move.
 
-    Raises BytesGone, quota.Exhausted, StorageUnavailable.
+    Raises OriginalUnavailable, quota.Exhausted, StorageUnavailable.
     """
     if upload.failure not in KEEP_BYTES:
         raise OriginalUnavailable
-    try:
-        photo_storage().head(upload.incoming_key)
-    except ObjectMissing:
-        # In an older database that was restored, it failed; in the bucket it was done since.
-        if lookup.find_stored(upload.image.version_keys(upload.version)) is None:
-            raise OriginalUnavailable from None
+    # In an older database that was restored it failed; in the bucket it may have been done since.
+    if not (lookup.is_stored(upload.incoming_key) or lookup.find_stored(upload.version_keys)):
+        raise OriginalUnavailable
+    invitation = upload.image.invitation
     with transaction.atomic():
-        won = Upload.objects.filter(pk=upload.pk, status=Upload.Status.FAILED).update(
-            **QUEUED_AGAIN
+        won = _queue_again(upload)
+        if won and invitation is not None:
+            quota.reserve(invitation, files=1, byte_count=upload.declared_byte_size)
+    return won
+
+
+def _queue_again(upload: Upload, **changes: Any) -> bool:
+    """From the status it was seen in, which is an end, with all its attempts."""
+    rows = Upload.objects.filter(status=upload.status)
+    return _queue(upload, rows, failure="", attempt=0, finished_at=None, **changes)
+
+
+def _queue(upload: Upload, rows: UploadQuerySet, **changes: Any) -> bool:
+    with transaction.atomic():
+        won = rows.filter(pk=upload.pk).update(
+            status=Upload.Status.QUEUED, queued_at=Now(), **changes
         )
         if won:
-            if upload.image.invitation is not None:
-                quota.reserve(
-                    upload.image.invitation, files=1, byte_count=upload.declared_byte_size
-                )
             transaction.on_commit(partial(queue.enqueue, upload.pk))
     return bool(won)
 
 
-# --- Give up --------------------------------------------------------------------------------
+# --- Discard --------------------------------------------------------------------------------
 
 
 def discard(upload: Upload) -> bool:
