@@ -6,16 +6,23 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from images.photofile.containers import bmp, tiff_pages
+from images.photofile import pieces
+from images.photofile.containers import bmp, gif, heif, jpeg, png, tiff, webp
+from images.photofile.containers.container import NotDrawable
+from images.photofile.metadata.tiff import BYTE_ORDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from images.photofile.containers.container import Container
+
 
 @dataclass(frozen=True)
 class Format:
-    """A format we take. `declared_as` are the other content types browsers and phones call it."""
+    """A format we take. `declared_as` are the other content types browsers and phones call it;
+    `container` is the module that reads its files."""
 
+    container: Container
     name: str
     label: str
     content_type: str
@@ -25,22 +32,23 @@ class Format:
 
 # A camera's MPO is a JPEG with others behind it; the first is the photo.
 JPEG = Format(
-    *("jpeg", "JPEG", "image/jpeg", "jpg"),
+    *(jpeg, "jpeg", "JPEG", "image/jpeg", "jpg"),
     declared_as=("image/jpg", "image/pjpeg", "image/mpo", "image/x-mpo"),
 )
-PNG = Format("png", "PNG", "image/png", "png", declared_as=("image/x-png", "image/apng"))
+PNG = Format(png, "png", "PNG", "image/png", "png", declared_as=("image/x-png", "image/apng"))
 HEIC = Format(
-    "heic",
-    "HEIC",
-    "image/heic",
-    "heic",
+    *(heif, "heic", "HEIC", "image/heic", "heic"),
     declared_as=("image/heif", "image/heic-sequence", "image/heif-sequence"),
 )
-WEBP = Format("webp", "WebP", "image/webp", "webp")
-AVIF = Format("avif", "AVIF", "image/avif", "avif", declared_as=("image/avif-sequence",))
-TIFF = Format("tiff", "TIFF", "image/tiff", "tiff", declared_as=("image/tif", "image/x-tiff"))
-GIF = Format("gif", "GIF", "image/gif", "gif")
-BMP = Format("bmp", "BMP", "image/bmp", "bmp", declared_as=("image/x-bmp", "image/x-ms-bmp"))
+WEBP = Format(webp, "webp", "WebP", "image/webp", "webp")
+AVIF = Format(heif, "avif", "AVIF", "image/avif", "avif", declared_as=("image/avif-sequence",))
+TIFF = Format(
+    *(tiff, "tiff", "TIFF", "image/tiff", "tiff"), declared_as=("image/tif", "image/x-tiff")
+)
+GIF = Format(gif, "gif", "GIF", "image/gif", "gif")
+BMP = Format(
+    *(bmp, "bmp", "BMP", "image/bmp", "bmp"), declared_as=("image/x-bmp", "image/x-ms-bmp")
+)
 
 ACCEPTED: tuple[Format, ...] = (JPEG, PNG, HEIC, WEBP, AVIF, TIFF, GIF, BMP)
 
@@ -109,8 +117,9 @@ def sniff(path: Path) -> Format:
     with path.open("rb") as file:
         format_ = sniff_head(file.read(HEAD_BYTES))
         if format_ is TIFF:
-            with contextlib.suppress(tiff_pages.NotDrawable):  # for whoever reads more of it
-                if tiff_pages.read_header(file).is_raw:
+            # What is no drawable TIFF is told by whoever reads more of it.
+            with contextlib.suppress(NotDrawable), pieces.mapped(file) as data:
+                if tiff.read_header(data).is_raw:
                     raise UnsupportedFormat("a raw picture")
     return format_
 
@@ -127,7 +136,7 @@ def sniff_head(head: bytes) -> Format:
         if head[8:12] == b"WEBP":
             return WEBP
         raise UnsupportedFormat("a video or sound file")
-    if head[:4] in tiff_pages.BYTE_ORDERS:
+    if head[:4] in BYTE_ORDERS:
         return TIFF
     if head[:6] in {b"GIF87a", b"GIF89a"}:
         return GIF

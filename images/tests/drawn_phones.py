@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from images.photofile.containers import heif_items
+from images.photofile.containers import iso_media
 from images.tests import drawn_exif, drawn_pictures
 from images.tests.drawn_metadata import packet
 
@@ -69,12 +69,12 @@ def heic_of_two_pictures(
     """
     image = image or drawn_pictures.picture(width=256, height=192)
     file = drawn_pictures.heic(image=image, exif=b"", quality=95)
-    (picture,) = heif_items.items(file)
+    (picture,) = iso_media.items(file)
     coded = picture.read(file, max_bytes=len(file))
     at = file.index(b"hvcC") - 4
     decoder = file[at : at + int.from_bytes(file[at : at + 4])]
     exif = b"\0\0\0\6Exif\0\0" + LOCATED
-    xmp_type = heif_items.XMP_TYPE + b"\0"
+    xmp_type = iso_media.XMP_TYPE + b"\0"
     items = [  # kind, what stands behind it in its entry, payload
         (b"hvc1", b"", coded),
         (b"hvc1", b"", coded),

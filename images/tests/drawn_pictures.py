@@ -16,7 +16,7 @@ from typing import Any
 import pillow_heif
 from PIL import Image, ImageDraw
 
-from images.photofile.containers import heif_items
+from images.photofile.containers import iso_media
 from images.tests.drawn_exif import (
     BYTE,
     LONG,
@@ -173,7 +173,7 @@ def heic_of_tiles(width: int, height: int, *, edge: int = 512, seed: int = 0) ->
     ISO/IEC 23008-12, 6.6.2.3.
     """
     file = heic(image=picture(width=edge, height=edge, seed=seed), exif=b"")
-    (tile,) = heif_items.items(file)
+    (tile,) = iso_media.items(file)
     coded = tile.read(file, max_bytes=len(file))
     at = file.index(b"hvcC") - 4
     decoder = file[at : at + int.from_bytes(file[at : at + 4])]

@@ -12,7 +12,8 @@ import pytest
 
 from images.models import Image
 from images.photofile import formats, rendering
-from images.photofile.metadata import blocks, exif
+from images.photofile.containers.gif import MAX_BLOCKS as MAX_GIF_BLOCKS
+from images.photofile.metadata import exif
 from images.processing import columns
 from images.tests import drawn_metadata, drawn_pictures, test_exif_hostile, test_xmp
 from images.tests.drawn_exif import (
@@ -152,7 +153,7 @@ def _hostile_containers() -> dict[str, tuple[bytes, str, str]]:
     return {
         "texts of a PNG": (png[:33] + _text_of_a_png() * 300 + png[33:], "done", "edited"),
         "empty blocks of a GIF": (
-            gif[:-1] + b"!\5\0" * blocks.MAX_GIF_BLOCKS + gif[-1:],
+            gif[:-1] + b"!\5\0" * MAX_GIF_BLOCKS + gif[-1:],
             "done",
             "dropped",
         ),

@@ -14,9 +14,9 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
-from images.photofile import location
-from images.photofile.containers import heif_items, jpeg, tiff_pages
-from images.photofile.metadata import blocks, exif
+from images.photofile import formats, location
+from images.photofile.containers import container, gif, iso_media, jpeg, tiff
+from images.photofile.metadata import exif
 from images.tests import drawn_exif, drawn_metadata, drawn_pictures, drawn_profiles
 from images.tests.drawn_metadata import PLACE, WITH_EXIF, WITH_XMP, packet
 from images.tests.test_containers import box, heif_file
@@ -51,7 +51,7 @@ def forget(tmp_path: Path) -> Callable[[bytes], bytes | None]:
 
 def pixels(data: bytes, path: Path) -> Image.Image:
     path.write_bytes(data)
-    if blocks.kind(data[:12]) == blocks.HEIF and b"av01" not in data:
+    if formats.sniff_head(data) is formats.HEIC:
         return pillow_heif.open_heif(path).to_pillow().convert("RGB")
     return Image.open(path).convert("RGB")
 
@@ -264,14 +264,14 @@ def test_a_gif_of_too_many_blocks_is_not_edited(forget: Callable[[bytes], bytes 
     data = drawn_metadata.gif(xmp=packet(PLACE))
     start = data.index(b"!\xff")
     with pytest.raises(location.CannotRemoveLocation):
-        forget(data[:start] + b"!\x05\0" * blocks.MAX_GIF_BLOCKS + data[start:])
+        forget(data[:start] + b"!\x05\0" * gif.MAX_BLOCKS + data[start:])
 
 
 @pytest.mark.parametrize(
     "xmp",
     [
         packet(PLACE, body="<dc:rights>me</dc:rights>" * 60_000),
-        packet(body=" " * blocks.MAX_XMP_BYTES + "<p>GPS 48.2 16.4</p>"),
+        packet(body=" " * container.MAX_XMP_BYTES + "<p>GPS 48.2 16.4</p>"),
     ],
     ids=["place first", "place behind what is read"],
 )
@@ -332,10 +332,10 @@ def test_a_heif_of_too_many_boxes_or_items_is_not_edited(forget: Callable[[bytes
     assert forget(HEIC + box(b"free", b"") * 100) is not None
     head = int.from_bytes(HEIC[:4])
     with pytest.raises(location.CannotRemoveLocation):
-        forget(HEIC[:head] + box(b"free", b"") * heif_items.MAX_BOXES + HEIC[head:])
-    assert forget(heif_of_packets(heif_items.MAX_EXTENTS)) is not None
+        forget(HEIC[:head] + box(b"free", b"") * iso_media.MAX_BOXES + HEIC[head:])
+    assert forget(heif_of_packets(iso_media.MAX_EXTENTS)) is not None
     with pytest.raises(location.CannotRemoveLocation):
-        forget(heif_of_packets(heif_items.MAX_EXTENTS + 1))
+        forget(heif_of_packets(iso_media.MAX_EXTENTS + 1))
 
 
 def heif_of_packets(count: int) -> bytes:
@@ -346,7 +346,7 @@ def heif_of_packets(count: int) -> bytes:
     infes = picture + b"".join(
         box(
             b"infe",
-            b"\2\0\0\0" + struct.pack(">HH4s", n, 0, b"mime") + b"\0" + heif_items.XMP_TYPE + b"\0",
+            b"\2\0\0\0" + struct.pack(">HH4s", n, 0, b"mime") + b"\0" + iso_media.XMP_TYPE + b"\0",
         )
         for n in range(count - 1)
     )
@@ -447,7 +447,7 @@ def test_a_tiff_whose_strips_lie_at_one_place_ends(
 
 
 def test_a_tiff_of_too_many_strips_is_not_edited(forget: Callable[[bytes], bytes | None]):
-    for count, is_edited in ((1000, True), (tiff_pages.MAX_PARTS + 1, False)):
+    for count, is_edited in ((1000, True), (tiff.MAX_PARTS + 1, False)):
         tags: drawn_exif.Tags = {
             0x0103: (drawn_exif.SHORT, 8),
             0x0111: (drawn_exif.LONG, [0] * count),

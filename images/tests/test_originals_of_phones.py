@@ -13,7 +13,7 @@ from PIL import ImageChops
 
 from images.models import Image
 from images.photofile import location
-from images.photofile.containers import heif_items
+from images.photofile.containers import iso_media, jpeg
 from images.photofile.metadata import exif
 from images.tests import drawn_phones, drawn_pictures, test_forgotten_texts
 from images.tests.drawn_phones import GAIN_MAP, PHONES
@@ -68,7 +68,7 @@ def test_an_auxiliary_picture_stays_with_what_says_how_to_draw_it(
     assert GAIN_MAP in after
     opened = pillow_heif.open_heif(tmp_path / "into")
     assert len(opened.info["depth_images"]) == 1
-    pictures = [item for item in heif_items.items(after) if item.kind == b"hvc1"]
+    pictures = [item for item in iso_media.items(after) if item.kind == b"hvc1"]
     for item in pictures:
         assert item.read(after, max_bytes=10**6) == item.read(data, max_bytes=10**6)
     assert len(pictures) == 2
@@ -133,14 +133,11 @@ CARELESS = {
 def test_what_a_careless_editor_leaves_is_found(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    _, digest = location._EDITORS["jpeg"]
     source, into = tmp_path / "source", tmp_path / "into"
     source.write_bytes(LOCATED)
-    monkeypatch.setitem(
-        location._EDITORS, "jpeg", (leave(drawn_pictures.jpeg(orientation=6)), digest)
-    )
+    monkeypatch.setattr(jpeg, "remove_location", leave(drawn_pictures.jpeg(orientation=6)))
     assert location.remove_location(source, into)
-    monkeypatch.setitem(location._EDITORS, "jpeg", (CARELESS[name], digest))
+    monkeypatch.setattr(jpeg, "remove_location", CARELESS[name])
     with pytest.raises(location.CannotRemoveLocation):
         location.remove_location(source, into)
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from images.photofile.containers import pieces
+from images.photofile import pieces
 
 ONE, TWO = re.compile(rb"[^\0]"), re.compile(rb"\xff[^\x00\xff]")
 

@@ -1,20 +1,27 @@
-"""The header of a BMP (Windows BITMAPFILEHEADER and BITMAPINFOHEADER, its elders and heirs)."""
+"""BMP (Windows BITMAPFILEHEADER and BITMAPINFOHEADER, its elders and heirs). It holds no metadata:
+only what hangs behind its pixels could tell where."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, Final
+
+from images.photofile import pieces
+from images.photofile.containers.container import MAX_ICC_BYTES, Data, Metadata, NotDrawable
+from images.photofile.metadata.location_patterns import CannotRemoveLocation, Redaction, Removed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from mmap import mmap
+    from pathlib import Path
+
+    from images.photofile.pieces import Piece
 
 _CORE_HEADER: Final = 12
 HEADER_LENGTHS: Final = frozenset({_CORE_HEADER, 40, 52, 56, 64, 108, 124})
 _RUN_LENGTH: Final = frozenset({1, 2})
-_COMPRESSIONS: Final = frozenset({0, 3, 6}) | _RUN_LENGTH  # none, bit fields
-_MAX_ICC_BYTES: Final = 4 * 1024 * 1024
-
-
-class NotDrawable(Exception):
-    """The header describes no picture."""
+_UNCOMPRESSED: Final = frozenset({0, 3, 6})  # none, bit fields
 
 
 @dataclass(frozen=True)
@@ -33,10 +40,9 @@ def is_header(head: bytes) -> bool:
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in HEADER_LENGTHS
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(data: Data) -> Header:
     """Raises NotDrawable."""
-    file.seek(0)
-    head = file.read(14 + 124)
+    head = data[: 14 + 124]
     length = int.from_bytes(head[14:18], "little")
     if not is_header(head) or len(head) < 14 + length:
         raise NotDrawable
@@ -49,15 +55,63 @@ def read_header(file: BinaryIO) -> Header:
     return Header(
         *(width, abs(height)),
         is_run_length=compression in _RUN_LENGTH,
-        is_rare=compression not in _COMPRESSIONS,
-        icc=_embedded_icc(file, head),
+        is_rare=compression not in _UNCOMPRESSED | _RUN_LENGTH,
+        icc=_embedded_icc(data, head),
     )
 
 
-def _embedded_icc(file: BinaryIO, head: bytes) -> bytes | None:
+def _embedded_icc(data: Data, head: bytes) -> bytes | None:
     """BITMAPV5HEADER: a profile by offset from the header, and its size."""
     if head[14:15] != b"\x7c" or head[14 + 56 : 14 + 60] != b"DEBM":  # "MBED", little-endian
         return None
     at, length = struct.unpack_from("<II", head, 14 + 112)
-    file.seek(14 + at)
-    return file.read(length) if 0 < length <= _MAX_ICC_BYTES else None
+    return data[14 + at : 14 + at + length] if 0 < length <= MAX_ICC_BYTES else None
+
+
+def find_metadata(_: Data) -> Metadata:
+    return Metadata()
+
+
+# --- The location ---------------------------------------------------------------------------
+
+_MAX_PALETTE_BYTES: Final = 256 * 4 + 16  # and masks
+
+
+def remove_location(source: Path, into: Path, redaction: Redaction) -> None:
+    """Cut off what hangs behind. Raises CannotRemoveLocation where the end is not certain."""
+
+    def kept(data: mmap) -> Iterator[Piece]:
+        end, is_certain = _end(data)
+        if pieces.skip_zeros(data, end, len(data)) >= len(data):
+            end = len(data)
+        elif is_certain:
+            redaction.removed.add(Removed.ATTACHMENTS)
+        else:
+            raise CannotRemoveLocation("Something hangs behind its pixels.")
+        yield 0, end
+
+    pieces.copy(source, into, kept)
+
+
+def drawing(data: Data) -> Iterator[Piece]:
+    yield 0, min(_end(data)[0], len(data))
+
+
+def _end(data: Data) -> tuple[int, bool]:
+    """Where pixels and profile end, and whether that is certain. Raises CannotRemoveLocation."""
+    pixels_at, header_bytes = struct.unpack_from("<LL", data, 10)
+    if pixels_at - 14 - header_bytes > _MAX_PALETTE_BYTES:
+        raise CannotRemoveLocation("There is something between its header and its pixels.")
+    if header_bytes == _CORE_HEADER:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        compression = told = 0
+    else:
+        width, height, _, bits, compression, told = struct.unpack_from("<llHHLL", data, 18)
+    is_certain = compression in _UNCOMPRESSED
+    byte_size = (abs(width) * bits + 31) // 32 * 4 * abs(height) if is_certain else told
+    end = pixels_at + byte_size
+    if header_bytes >= 124:
+        profile_at, profile_bytes = struct.unpack_from("<LL", data, 14 + 112)
+        if profile_bytes:
+            end = max(end, 14 + profile_at + profile_bytes)
+    return end, is_certain

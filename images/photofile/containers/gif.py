@@ -1,22 +1,77 @@
-"""The blocks of a GIF (GIF89a specification) up to the end of its first picture."""
+"""GIF (GIF89a): the blocks of its first picture, XMP, and the removal of its location."""
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
+
+from images.photofile import pieces
+from images.photofile.containers.container import (
+    MAX_XMP_BYTES,
+    Data,
+    Metadata,
+    NotDrawable,
+    documents,
+)
+from images.photofile.metadata.location_patterns import CannotRemoveLocation, Redaction, Removed
 
 if TYPE_CHECKING:
-    from images.photofile.containers.excerpt import Piece
+    from collections.abc import Iterator
+    from pathlib import Path
 
-_EXTENSION, _PICTURE, _TRAILER = b"!", b",", b";"
-_GRAPHIC_CONTROL: Final = 0xF9
+    from images.photofile.pieces import Piece
 
-# Blocks of up to 255 bytes: a first picture of 16 MB.
-MAX_BLOCKS: Final = 64 * 1024
+PICTURE, TRAILER, COMMENT, CONTROL = b",", b";", b"!\xfe", b"!\xf9"
+TEXT, APPLICATION = b"!\x01", b"!\xff"
+
+MAX_BLOCKS: Final = 1_000_000  # blocks, and their parts of up to 255 bytes
+MAX_PICTURE_BYTES: Final = 16 * 1024 * 1024  # coded, of a picture that is decoded
+
+_XMP: Final = b"XMP DataXMP"
+# Behind a packet of XMP (XMP specification part 3, 1.1.2): it leads any reader out of the packet.
+_WAY_OUT: Final = b"\1" + bytes(range(255, -1, -1)) + b"\0"
 
 
-class NotDrawable(Exception):
-    """The blocks make no picture."""
+def blocks(data: Data) -> Iterator[tuple[bytes, int, int]]:
+    """The blocks (GIF89a, 12 to 26) up to the trailer: kind, where each starts and ends.
+
+    Kinds: "," a picture; "!" and a label, an extension; ";" the trailer. What is cut off, or
+    stands behind `MAX_BLOCKS` blocks and parts of blocks, is not told.
+    """
+    end = len(data)
+    if end < 13:
+        return
+    at = 13 + _palette_bytes(data[10])
+    steps = 0
+    while (at + 1 < end or data[at : at + 1] == TRAILER) and steps < MAX_BLOCKS:
+        start = at
+        steps += 1
+        kind = data[at : at + 1]
+        if kind == TRAILER:
+            yield kind, at, at + 1
+            return
+        if kind == b"!":
+            kind = data[at : at + 2]
+            at += 2
+        elif kind == PICTURE and at + 10 < end:
+            at += 11 + _palette_bytes(data[at + 9])  # and the size of LZW's first codes
+        else:
+            return
+        while at < end and data[at] and steps < MAX_BLOCKS:
+            at += 1 + data[at]
+            steps += 1
+        if at >= end or data[at]:
+            return
+        at += 1
+        yield kind, start, at
+
+
+def _palette_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+# --- The header -----------------------------------------------------------------------------
 
 
 @dataclass
@@ -28,56 +83,81 @@ class Header:
     drawing: list[Piece] = field(default_factory=list)
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(data: Data) -> Header:
     """Walk over the blocks before the first picture, and over its own. Raises NotDrawable."""
-    file.seek(0)
-    screen = file.read(13)
-    if len(screen) < 13:
+    if len(data) < 13:
         raise NotDrawable
-    header = Header(int.from_bytes(screen[6:8], "little"), int.from_bytes(screen[8:10], "little"))
-    at = 13 + _palette_bytes(screen[10])
-    header.drawing = [(0, at)]
-    blocks = MAX_BLOCKS
-    while blocks > 0:
-        file.seek(at)
-        head = file.read(10)
-        if head[:1] == _PICTURE and len(head) == 10:
-            _note_picture(file, header, at=at, head=head, blocks=blocks)
-            return header
-        if head[:1] != _EXTENSION:
+    header = Header(*struct.unpack_from("<HH", data, 6))
+    header.drawing = [(0, 13 + _palette_bytes(data[10]))]
+    for kind, start, end in blocks(data):
+        if kind == CONTROL:
+            header.drawing.append((start, end - start))
+        if kind != PICTURE:
+            continue
+        left, top, width, height = struct.unpack_from("<HHHH", data, start + 1)
+        if not width or not height or end - start > MAX_PICTURE_BYTES:
             break
-        end, blocks = _behind_blocks(file, at + 2, blocks)
-        if head[1:2] == bytes((_GRAPHIC_CONTROL,)):
-            header.drawing.append((at, end - at))
-        at = end
+        # A picture may stand out from its screen; viewers enlarge the screen.
+        header.width = max(header.width, left + width)
+        header.height = max(header.height, top + height)
+        header.drawing += [(start, end - start), TRAILER]
+        return header
     raise NotDrawable
 
 
-def _note_picture(file: BinaryIO, header: Header, *, at: int, head: bytes, blocks: int) -> None:
-    left, top, width, height = (int.from_bytes(head[n : n + 2], "little") for n in (1, 3, 5, 7))
-    # A picture may stand out from its screen; viewers enlarge the screen.
-    header.width, header.height = max(header.width, left + width), max(header.height, top + height)
-    if not width or not height:
-        raise NotDrawable
-    coded_at = at + 10 + _palette_bytes(head[9]) + 1  # and the size of LZW's first codes
-    end, _ = _behind_blocks(file, coded_at, blocks)
-    header.drawing += [(at, end - at), _TRAILER]
+def find_metadata(data: Data) -> Metadata:
+    for kind, start, end in blocks(data):
+        if kind == APPLICATION and (packet := _packet(data, start, end)):
+            return Metadata(xmp=documents(packet))
+    return Metadata()
 
 
-def _palette_bytes(flags: int) -> int:
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+def _packet(data: Data, start: int, end: int) -> bytes | None:
+    """The packet of an application extension, if it is XMP: it is no chain of blocks."""
+    if data[start + 3 : start + 14] != _XMP:
+        return None
+    packet_end = min(end - len(_WAY_OUT), start + 14 + MAX_XMP_BYTES)
+    return data[start + 14 : max(packet_end, start + 14)]
 
 
-def _behind_blocks(file: BinaryIO, at: int, blocks: int) -> tuple[int, int]:
-    """The offset behind a chain of sub-blocks, and how many more there may be."""
-    file.seek(at)
-    while blocks > 0:
-        blocks -= 1
-        length = file.read(1)
-        if not length:
-            raise NotDrawable
-        at += 1 + length[0]
-        if not length[0]:
-            return at, blocks
-        file.seek(at)
-    raise NotDrawable
+# --- The location ---------------------------------------------------------------------------
+
+_DRAWING_BLOCKS: Final = frozenset({PICTURE, TRAILER, CONTROL})
+_DRAWING_APPLICATIONS: Final = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"})
+
+
+def remove_location(source: Path, into: Path, redaction: Redaction) -> None:
+    """Copy the blocks that draw, and XMP that reveals nothing. Raises CannotRemoveLocation."""
+    pieces.copy(source, into, lambda data: _kept(data, redaction, keeps_xmp=True))
+
+
+def drawing(data: Data) -> Iterator[Piece]:
+    return _kept(data, Redaction(), keeps_xmp=False)
+
+
+def _kept(data: Data, redaction: Redaction, *, keeps_xmp: bool) -> Iterator[Piece]:
+    """Raises CannotRemoveLocation, perhaps only at its end, where the file is not whole."""
+    kind, end = b"", 13 + _palette_bytes(data[10])
+    yield 0, end  # size and colours
+    for kind, start, end in blocks(data):
+        if kind == TEXT:
+            raise CannotRemoveLocation("It has text for pixels.")
+        draws = kind in _DRAWING_BLOCKS or data[start + 3 : start + 14] in _DRAWING_APPLICATIONS
+        packet = _packet(data, start, end) if kind == APPLICATION else None
+        if draws or (keeps_xmp and packet and _is_harmless(data, start, end, packet, redaction)):
+            yield start, end - start
+        elif kind == COMMENT:
+            redaction.removed.add(Removed.TEXTS)
+        else:
+            redaction.removed.add(Removed.OTHER if packet is None else Removed.XMP)
+    if kind != TRAILER:
+        raise CannotRemoveLocation("It ends before its end, or has too many blocks.")
+    if end < len(data):
+        redaction.removed.add(Removed.ATTACHMENTS)
+
+
+def _is_harmless(data: Data, start: int, end: int, packet: bytes, redaction: Redaction) -> bool:
+    """Of a packet that was read in full, with nothing hidden in what leads readers out of it."""
+    is_whole = start + 14 + len(packet) + len(_WAY_OUT) == end
+    ends_well = data[end - len(_WAY_OUT) : end] == _WAY_OUT
+    return is_whole and ends_well and redaction.allows_xmp(packet)

@@ -9,15 +9,14 @@ grows with the file.
 from __future__ import annotations
 
 import logging
-import mmap
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
+from images.photofile import formats, pieces
 from images.photofile.metadata import (
-    blocks,
     capture_place,
     capture_time,
     dump,
@@ -27,6 +26,7 @@ from images.photofile.metadata import (
 )
 
 if TYPE_CHECKING:
+    from mmap import mmap
     from pathlib import Path
 
     from images.photofile.metadata.capture_place import Gps
@@ -57,11 +57,13 @@ def read(path: Path) -> Exif:
     """Read the EXIF of a file. Bad metadata never raises; a file that cannot be opened does, and
     so do a lack of memory and a worker's time limit, which say nothing about the picture."""
     with path.open("rb") as file:
-        if path.stat().st_size == 0:
+        try:
+            format_ = formats.sniff_head(file.read(formats.HEAD_BYTES))
+        except (formats.NotAnImage, formats.UnsupportedFormat):
             return Exif()
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with pieces.mapped(file) as data:
             try:
-                found = blocks.find(data)
+                found = format_.container.find_metadata(data)
                 return parse(found.exif, *found.xmp)
             except (MemoryError, SoftTimeLimitExceeded):
                 raise
@@ -72,7 +74,7 @@ def read(path: Path) -> Exif:
                 return Exif()
 
 
-def parse(block: bytes | mmap.mmap, *documents: bytes) -> Exif:
+def parse(block: bytes | mmap, *documents: bytes) -> Exif:
     """Read an EXIF block, the TIFF structure without its container, and documents of XMP."""
     directories = tiff.read(block)
     properties: dict[str, str] = {}

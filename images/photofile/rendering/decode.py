@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 import cykooz_resizer
 from PIL import (
@@ -26,17 +26,20 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from images.photofile import formats
-from images.photofile.containers import bmp, excerpt, gif, heif, jpeg, png, tiff_pages, webp
+from images.photofile import formats, pieces
+from images.photofile.containers import bmp, gif, heif, jpeg, png, tiff, webp
 from images.photofile.rendering import bad_picture, colour, heif_decoders
 from images.photofile.variants import target_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from mmap import mmap
 
     from images.photofile.formats import Format
     from images.photofile.rendering.colour import Nclx
     from images.photofile.variants import Size, Spec
+
+_Header = TypeVar("_Header")
 
 _LANCZOS: Final = cykooz_resizer.ResizeOptions(
     cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
@@ -71,11 +74,16 @@ def shrunk(image: Image.Image, size: Size) -> Image.Image:
     return small
 
 
+def _header(read: Callable[[mmap], _Header], file: BinaryIO) -> _Header:
+    with pieces.mapped(file) as data:
+        return read(data)
+
+
 def _load_jpeg(file: BinaryIO, largest: Spec) -> Loaded:
-    header = jpeg.read_header(file)
+    header = _header(jpeg.read_header, file)
     end = file.seek(0, io.SEEK_END)
-    drawing: list[excerpt.Piece] = [header.drawing, (header.pixels_at, end - header.pixels_at)]
-    with JpegImagePlugin.JpegImageFile(excerpt.splice(file, drawing)) as image:
+    drawing: list[pieces.Piece] = [header.drawing, (header.pixels_at, end - header.pixels_at)]
+    with JpegImagePlugin.JpegImageFile(pieces.splice(file, drawing)) as image:
         target = max(target_size(image.size, largest))
         for scale in (8, 4, 2):
             if -(-max(image.size) // scale) >= target:
@@ -89,8 +97,8 @@ def _load_jpeg(file: BinaryIO, largest: Spec) -> Loaded:
 
 
 def _load_png(file: BinaryIO, largest: Spec) -> Loaded:
-    header = png.read_header(file)
-    with PngImagePlugin.PngImageFile(excerpt.splice(file, header.drawing)) as image:
+    header = _header(png.read_header, file)
+    with PngImagePlugin.PngImageFile(pieces.splice(file, header.drawing)) as image:
         small = _plain(image, largest)
     # PNG, third edition, 4.3: cICP counts for more than a profile.
     cicp = header.cicp if colour.is_known(header.cicp) else None
@@ -98,8 +106,10 @@ def _load_png(file: BinaryIO, largest: Spec) -> Loaded:
 
 
 def _load_webp(file: BinaryIO, largest: Spec) -> Loaded:
-    header = webp.read_header(file)
-    with WebPImagePlugin.WebPImageFile(io.BytesIO(webp.still(file, header))) as image:
+    with pieces.mapped(file) as data:
+        header = webp.read_header(data)
+        still = webp.still(data, header)
+    with WebPImagePlugin.WebPImageFile(io.BytesIO(still)) as image:
         if image.size != header.frame:
             raise bad_picture.damaged()
         if header.frame == header.canvas:
@@ -111,7 +121,7 @@ def _load_webp(file: BinaryIO, largest: Spec) -> Loaded:
 
 
 def _load_heic(file: BinaryIO, largest: Spec) -> Loaded:
-    nclx = heif.read_header(file).nclx
+    nclx = _header(heif.read_header, file).nclx
     with heif_decoders.libheif_made_plain():
         picture = heif_decoders.open_heic(file)
         pixels = picture.data
@@ -120,7 +130,7 @@ def _load_heic(file: BinaryIO, largest: Spec) -> Loaded:
 
 
 def _load_avif(file: BinaryIO, largest: Spec) -> Loaded:
-    nclx = heif.read_header(file).nclx
+    nclx = _header(heif.read_header, file).nclx
     decoder = heif_decoders.open_avif(file)
     size, _, mode, icc, *_ = decoder.get_info()
     pixels, *_ = decoder.get_frame(0)
@@ -128,7 +138,7 @@ def _load_avif(file: BinaryIO, largest: Spec) -> Loaded:
 
 
 def _load_tiff(file: BinaryIO, largest: Spec) -> Loaded:
-    header = tiff_pages.read_header(file)
+    header = _header(tiff.read_header, file)
     # libtiff wants a file of its own to jump about in. The copy differs in its directory alone:
     # it holds one page, does not say how to turn it, and has no tag that does not draw.
     with tempfile.TemporaryFile(dir=Path(file.name).parent) as copy:
@@ -149,13 +159,13 @@ def _load_tiff(file: BinaryIO, largest: Spec) -> Loaded:
 
 
 def _load_gif(file: BinaryIO, largest: Spec) -> Loaded:
-    header = gif.read_header(file)
-    with GifImagePlugin.GifImageFile(excerpt.splice(file, header.drawing)) as image:
+    header = _header(gif.read_header, file)
+    with GifImagePlugin.GifImageFile(pieces.splice(file, header.drawing)) as image:
         return Loaded(_plain(image, largest))
 
 
 def _load_bmp(file: BinaryIO, largest: Spec) -> Loaded:
-    header = bmp.read_header(file)
+    header = _header(bmp.read_header, file)
     file.seek(0)
     with BmpImagePlugin.BmpImageFile(file) as image:
         if image.size != (header.width, header.height):

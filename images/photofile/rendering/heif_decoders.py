@@ -13,6 +13,7 @@ from images.photofile.rendering import bad_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from mmap import mmap
 
 # pillow-heif must neither look at nor decode anything beside the picture itself.
 pillow_heif.options.THUMBNAILS = False
@@ -20,13 +21,13 @@ pillow_heif.options.DEPTH_IMAGES = False
 pillow_heif.options.AUX_IMAGES = False
 
 
-def open_heic(file: BinaryIO) -> pillow_heif.HeifFile:
+def open_heic(file: BinaryIO | mmap) -> pillow_heif.HeifFile:
     """Its boxes; pixels are decoded when they are asked for, within `libheif_made_plain`."""
     file.seek(0)
     return pillow_heif.open_heif(file, remove_stride=False)
 
 
-def open_avif(file: BinaryIO) -> _avif.AvifDecoder:
+def open_avif(file: BinaryIO | mmap) -> _avif.AvifDecoder:
     """Pillow's, without its image class: that would unpack the EXIF, whatever its size."""
     file.seek(0)
     # One thread: a worker has a child per core already.

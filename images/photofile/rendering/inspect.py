@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
-from images.photofile import formats
-from images.photofile.containers import bmp, gif, heif, jpeg, png, tiff_pages, webp
+from images.photofile import formats, pieces
+from images.photofile.containers import bmp, gif, heif, jpeg, png, tiff, webp
 from images.photofile.metadata import exif
 from images.photofile.rendering import bad_picture, heif_decoders
 from images.photofile.rendering.bad_picture import BadPicture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from mmap import mmap
     from pathlib import Path
 
     from images.photofile.formats import Format
@@ -61,8 +62,8 @@ def inspect(path: Path) -> Header:
         raise BadPicture("not-an-image", str(error)) from error
     except formats.UnsupportedFormat as error:
         raise BadPicture("unsupported-format", str(error)) from error
-    with path.open("rb") as file, bad_picture.made_plain():
-        (width, height), orientation = _INSPECTORS[format_](file)
+    with path.open("rb") as file, pieces.mapped(file) as data, bad_picture.made_plain():
+        (width, height), orientation = _INSPECTORS[format_](data)
     if orientation is None or orientation not in range(1, 9):
         orientation = 1
     if orientation in _SIDEWAYS:
@@ -70,8 +71,8 @@ def inspect(path: Path) -> Header:
     return Header(format_, width, height, orientation)
 
 
-def _inspect_jpeg(file: BinaryIO) -> tuple[Size, int | None]:
-    header = jpeg.read_header(file)
+def _inspect_jpeg(data: mmap) -> tuple[Size, int | None]:
+    header = jpeg.read_header(data)
     size = header.width, header.height
     if not header.pixels_at or header.components not in {1, 3, 4}:
         raise bad_picture.damaged()
@@ -79,58 +80,58 @@ def _inspect_jpeg(file: BinaryIO) -> tuple[Size, int | None]:
         raise bad_picture.rare("a JPEG of a rare kind (lossless, arithmetic or 12 bits)")
     if header.is_whole_in_memory:
         _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
-        _check_scans(file, header.pixels_at, size)
+        _check_scans(data, header.pixels_at, size)
     else:
         _check_pixels(size, MAX_PIXELS_BY_ROWS)
     return size, exif.parse(header.exif).orientation
 
 
-def _check_scans(file: BinaryIO, pixels_at: int, size: Size) -> None:
+def _check_scans(data: mmap, pixels_at: int, size: Size) -> None:
     most = min(MAX_SCANS, MAX_PIXELS_SCANNED // math.prod(size))
-    if jpeg.count_scans(file, pixels_at, most=most) > most:
+    if jpeg.count_scans(data, pixels_at, most=most) > most:
         raise bad_picture.damaged()
 
 
-def _inspect_png(file: BinaryIO) -> tuple[Size, int | None]:
-    header = png.read_header(file)
+def _inspect_png(data: mmap) -> tuple[Size, int | None]:
+    header = png.read_header(data)
     size = header.width, header.height
     _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
     return size, exif.parse(header.exif).orientation
 
 
-def _inspect_webp(file: BinaryIO) -> tuple[Size, int | None]:
-    header = webp.read_header(file)
+def _inspect_webp(data: mmap) -> tuple[Size, int | None]:
+    header = webp.read_header(data)
     for size in (header.frame, header.canvas):
         _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
     return header.canvas, exif.parse(header.exif).orientation
 
 
-def _inspect_heic(file: BinaryIO) -> tuple[Size, int | None]:
-    _check_heif(file, MAX_PIXELS_HEIC)
+def _inspect_heic(data: mmap) -> tuple[Size, int | None]:
+    _check_heif(data, MAX_PIXELS_HEIC)
     with heif_decoders.libheif_made_plain():
-        size = heif_decoders.open_heic(file).size
+        size = heif_decoders.open_heic(data).size
     _check_pixels(size, MAX_PIXELS_HEIC)
     # libheif applies irot and imir; the EXIF tag says the same thing once more.
     return size, None
 
 
-def _inspect_avif(file: BinaryIO) -> tuple[Size, int | None]:
-    header = _check_heif(file, MAX_PIXELS_AS_A_WHOLE)
-    size, *_ = heif_decoders.open_avif(file).get_info()
+def _inspect_avif(data: mmap) -> tuple[Size, int | None]:
+    header = _check_heif(data, MAX_PIXELS_AS_A_WHOLE)
+    size, *_ = heif_decoders.open_avif(data).get_info()
     _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
     # As with HEIC the EXIF tag does not count (ISO/IEC 23008-12, annex A); here nobody has turned.
     return size, header.orientation
 
 
-def _check_heif(file: BinaryIO, limit: int) -> heif.Header:
-    header = heif.read_header(file)
+def _check_heif(data: mmap, limit: int) -> heif.Header:
+    header = heif.read_header(data)
     if header.largest != (0, 0):
         _check_pixels(header.largest, limit)
     return header
 
 
-def _inspect_tiff(file: BinaryIO) -> tuple[Size, int | None]:
-    header = tiff_pages.read_header(file)
+def _inspect_tiff(data: mmap) -> tuple[Size, int | None]:
+    header = tiff.read_header(data)
     if header.is_rare:
         raise bad_picture.rare("a TIFF of a rare kind")
     size = header.width, header.height
@@ -138,21 +139,21 @@ def _inspect_tiff(file: BinaryIO) -> tuple[Size, int | None]:
     if header.tile != (0, 0):
         _check_pixels(header.tile, MAX_PIXELS_AS_A_WHOLE)
         _check_pixels(header.padded, MAX_PIXELS_PADDED)
-    scanned = tiff_pages.count_pixels_scanned(file, header, most=MAX_PIXELS_SCANNED)
+    scanned = tiff.count_pixels_scanned(data, header, most=MAX_PIXELS_SCANNED)
     if scanned > MAX_PIXELS_SCANNED:
         raise bad_picture.damaged()
     return size, header.orientation
 
 
-def _inspect_gif(file: BinaryIO) -> tuple[Size, int | None]:
-    header = gif.read_header(file)
+def _inspect_gif(data: mmap) -> tuple[Size, int | None]:
+    header = gif.read_header(data)
     size = header.width, header.height
     _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
     return size, None
 
 
-def _inspect_bmp(file: BinaryIO) -> tuple[Size, int | None]:
-    header = bmp.read_header(file)
+def _inspect_bmp(data: mmap) -> tuple[Size, int | None]:
+    header = bmp.read_header(data)
     if header.is_rare:
         raise bad_picture.rare("a BMP of a rare kind")
     size = header.width, header.height
@@ -161,7 +162,7 @@ def _inspect_bmp(file: BinaryIO) -> tuple[Size, int | None]:
     return size, None
 
 
-_INSPECTORS: Final[dict[Format, Callable[[BinaryIO], tuple[Size, int | None]]]] = {
+_INSPECTORS: Final[dict[Format, Callable[[mmap], tuple[Size, int | None]]]] = {
     formats.JPEG: _inspect_jpeg,
     formats.PNG: _inspect_png,
     formats.HEIC: _inspect_heic,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from images.photofile.metadata import blocks, xmp
+from images.photofile.metadata import xmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,31 +70,31 @@ class Redaction:
     names: re.Pattern[str] | None = None
     removed: set[Removed] = field(default_factory=set)
 
-    def tells(self, text: str) -> bool:
+    def reveals(self, text: str) -> bool:
         """True for a text with coordinates, or with one of the names."""
         return bool(_COORDINATES.search(text) or (self.names and self.names.search(text)))
 
-    def bytes_tell(self, data: bytes) -> bool:
-        """As `tells`, of a text in any encoding; True for one that is too long to be looked at."""
+    def bytes_reveal(self, data: bytes) -> bool:
+        """True for a text in any encoding that reveals a location, or is too long to be read."""
         if len(data) > MAX_TEXT_BYTES:
             return True
         texts = [data.replace(b"\0", b"").decode("latin-1"), data.decode("utf-8", "ignore")]
         if self.names:
             texts += [data.decode(f"utf-16-{order}", "ignore") for order in ("le", "be")]
-        return any(self.tells(text) for text in texts)
+        return any(self.reveals(text) for text in texts)
 
-    def keeps_xmp(self, *documents: bytes) -> bool:
+    def allows_xmp(self, *documents: bytes) -> bool:
         """True if documents hold nothing but properties that are known to tell no place."""
         try:
             found = [one for document in documents for one in xmp.read_all(document)]
         except xmp.NotReadable:
             return False
-        return all(_is_known(name) and not self.tells(value) for name, value in found)
+        return all(_is_known(name) and not self.reveals(value) for name, value in found)
 
 
-def start(data: bytes | mmap) -> Redaction:
-    """Read the names of places in a file's own place fields."""
-    names = {value for document in blocks.find(data).xmp for value in _names_in(document)}
+def begin_redaction(data: mmap, documents: Iterable[bytes]) -> Redaction:
+    """Begin the redaction of a file: read the names of places in its own place fields."""
+    names = {value for document in documents for value in _names_in(document)}
     head = data[:_IPTC_SEARCHED_BYTES]
     for found in _IPTC_PLACE.finditer(head):
         names.add(head[found.end() : found.end() + found[1][0]].decode("utf-8", "ignore"))
