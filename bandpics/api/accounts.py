@@ -85,7 +85,7 @@ class Me(ApiView):
         if fields:
             user.save(update_fields=fields)
         if "password" in wanted and request.auth is None:
-            update_session_auth_hash(request._request, user)
+            update_session_auth_hash(request, user)
         return Response(UserSerializer(user).data)
 
 
@@ -103,7 +103,7 @@ def check_password_is_good(password: str, *, user: User, field: str = "password"
 
 def _check_present_password(request: Request, user: User, password: str) -> None:
     try:
-        found = authenticate(request._request, username=user.email, password=password)
+        found = authenticate(request, username=user.email, password=password)
     except TooManyTries as error:
         raise Throttled(wait=error.seconds) from None
     if found != user:

@@ -42,7 +42,7 @@ def guessed_wrong(request: HttpRequest | Request) -> None:
 
     Call it after the look-up failed, so that those who hold a right one are never in the way.
     """
-    if seconds := limits.hit(("guess", limits.address_of(_plain(request)))):
+    if seconds := limits.hit(("guess", limits.address_of(request))):
         raise Throttled(wait=seconds)
 
 
@@ -56,8 +56,4 @@ def marks(request: Request) -> list[limits.Mark]:
         link = f"{type(request.auth).__name__} {request.auth.pk}"
         device = hashlib.sha256(request.headers.get(DEVICE_HEADER, "").encode()).hexdigest()
         return [("invitation", link), ("device", f"{link} {device}")]
-    return [("address", limits.address_of(_plain(request)))]
-
-
-def _plain(request: HttpRequest | Request) -> HttpRequest:
-    return getattr(request, "_request", request)
+    return [("address", limits.address_of(request))]

@@ -79,7 +79,7 @@ class SignIn(_SignInView):
         said = self.sent()
         try:
             user = authenticate(
-                request._request,
+                request,
                 username=said.get("email") or said["username"],
                 password=said["password"],
             )

@@ -15,10 +15,9 @@ from rest_framework import serializers
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.image_serializers import IsFinal
 from images.api.problems import TooLarge
-from images.api.upload_serializers import FILENAME_LENGTH, AnnouncedFileSerializer, TicketSerializer
+from images.api.upload_serializers import AnnouncedFileSerializer, TicketSerializer, checked
 from images.models import Upload
-from images.photofile import formats
-from images.uploads import announce
+from images.uploads import announce, file_check
 
 UNNAMED = "photo"
 CHUNK_LENGTH = 4 * 256 * 1024  # a multiple of four: base64 is decoded piece by piece
@@ -33,17 +32,13 @@ class ReplacementFormSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     file = serializers.FileField(allow_empty_file=True, use_url=False)
 
     def validate_file(self, file: Any) -> Any:
-        refuse_bad(file, byte_size=file.size or 0, content_type=file.content_type or "")
+        check(file, byte_size=file.size or 0, content_type=file.content_type or "")
         return file
 
     def opened(self) -> tuple[BinaryIO, announce.Announced]:
         file = self.validated_data["file"]
-        return file, announce.Announced(
-            filename=(file.name or UNNAMED)[:FILENAME_LENGTH],
-            content_type=plain_type(file.content_type or ""),
-            byte_size=file.size or 0,
-            description=self.validated_data.get("description", ""),
-        )
+        description = self.validated_data.get("description", "")
+        return file, file_check.described(file, description=description)
 
 
 class PhotoFormSerializer(ReplacementFormSerializer):
@@ -118,11 +113,11 @@ class PhotoInJsonSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         file, type_in_uri = attrs["image"]
-        attrs["content_type"] = plain_type(attrs["content_type"] or type_in_uri)
+        attrs["content_type"] = file_check.plain_type(attrs["content_type"] or type_in_uri)
         attrs["byte_size"] = file.tell()
         file.seek(0)
         try:
-            refuse_bad(file, byte_size=attrs["byte_size"], content_type=attrs["content_type"])
+            check(file, byte_size=attrs["byte_size"], content_type=attrs["content_type"])
         except serializers.ValidationError as error:
             file.close()
             raise serializers.ValidationError({"image": error.detail}) from None
@@ -131,7 +126,7 @@ class PhotoInJsonSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     def opened(self) -> tuple[BinaryIO, announce.Announced]:
         data = self.validated_data
         return data["image"][0], announce.Announced(
-            filename=data["filename"][:FILENAME_LENGTH],
+            filename=data["filename"][: file_check.FILENAME_LENGTH],
             content_type=data["content_type"],
             byte_size=data["byte_size"],
             description=data["description"],
@@ -141,33 +136,12 @@ class PhotoInJsonSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 # --- Both -----------------------------------------------------------------------------------
 
 
-def plain_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
-
-
-def refuse_bad(file: Any, *, byte_size: int, content_type: str) -> None:
-    """What a worker would only find out later. Raises ValidationError."""
-    if not byte_size:
-        raise serializers.ValidationError("The file is empty.", code="empty")
-    if not announce.is_size_acceptable(byte_size):
-        raise too_large_for_form()
-    if not announce.is_type_acceptable(plain_type(content_type)):
-        raise serializers.ValidationError(
-            f"Only photos can be sent, not {plain_type(content_type)[:60]}. "
-            f"{formats.ACCEPTED_SENTENCE}",
-            code="unsupported-type",
-        )
-    head = file.read(formats.HEAD_BYTES)
-    file.seek(0)
-    try:
-        formats.sniff_head(head)
-    except (formats.NotAnImage, formats.UnsupportedFormat) as error:
-        raise serializers.ValidationError(str(error), code="unsupported-type") from None
-
-
-def too_large_for_form() -> TooLarge:
-    limit = int(settings.UPLOAD_MAX_BYTES)
-    return TooLarge(f"A photo may have up to {limit} bytes.", limit=limit)
+def check(file: Any, *, byte_size: int, content_type: str) -> None:
+    """What a worker would only find out later. Raises ValidationError, TooLarge."""
+    if byte_size > settings.UPLOAD_MAX_BYTES:
+        limit = int(settings.UPLOAD_MAX_BYTES)
+        raise TooLarge(f"A photo may have up to {limit} bytes.", limit=limit)
+    checked(byte_size=byte_size, content_type=content_type, file=file)
 
 
 def too_large_for_json() -> TooLarge:

@@ -57,10 +57,6 @@ class FileView(PhotoView):
         return json_max_bytes()
 
 
-def is_form(request: Request) -> bool:
-    return body_limit.is_form(request._request)
-
-
 class Images(FileView, ImageList):
     @extend_schema(
         operation_id="images_create",
@@ -103,7 +99,7 @@ class Images(FileView, ImageList):
             refuse_unless_open(invitation)
         body: Any = (
             file_serializers.PhotoFormSerializer(data=request.data)
-            if is_form(request)
+            if body_limit.is_form(request)
             else file_serializers.PhotoInJsonSerializer(data=request.data)
         )
         body.is_valid(raise_exception=True)
@@ -157,7 +153,7 @@ class ImageFile(FileView, OnePhotoView):
         if mine.is_guest:
             raise Forbidden("With an invitation files can be added, not replaced.")
         expected = etags.expected(request, image)
-        if is_form(request):
+        if body_limit.is_form(request):
             form = file_serializers.ReplacementFormSerializer(data=request.data)
             form.is_valid(raise_exception=True)
             file, described = form.opened()

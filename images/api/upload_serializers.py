@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -30,10 +29,15 @@ from images.api.image_serializers import (
 from images.listing.pagination import MAX_LIMIT
 from images.models import Image, Upload, is_final
 from images.storage.presign import SignedRequest
-from images.uploads import announce, transfer
-from images.views.messages import formats_in_words
+from images.uploads import announce, file_check, transfer
 
-FILENAME_LENGTH = 255
+
+def checked(**file: Any) -> None:
+    """As file_check.check(), in the framework's words. Raises ValidationError."""
+    try:
+        file_check.check(**file)
+    except file_check.Unacceptable as refusal:
+        raise serializers.ValidationError(str(refusal), code=refusal.code) from None
 
 
 # --- Announcing -----------------------------------------------------------------------------
@@ -59,28 +63,14 @@ class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate_filename(self, value: str) -> str:
         """A caption, nothing more: whatever it says, it is kept, and cut where it is long."""
-        return value[:FILENAME_LENGTH]
+        return value[: file_check.FILENAME_LENGTH]
 
     def validate_content_type(self, value: str) -> str:
-        declared = value.partition(";")[0].strip().lower()
-        if not announce.is_type_acceptable(declared):
-            raise serializers.ValidationError(
-                _("This kind of file cannot be sent. Photos in {formats} can.").format(
-                    formats=formats_in_words()
-                ),
-                code="unsupported-type",
-            )
-        return declared
+        checked(byte_size=1, content_type=value)
+        return file_check.plain_type(value)
 
     def validate_size(self, value: int) -> int:
-        if not announce.is_size_acceptable(value):
-            limit = int(settings.UPLOAD_MAX_BYTES)
-            raise serializers.ValidationError(
-                _("A photo may have up to {megabytes} MB ({bytes} bytes).").format(
-                    megabytes=limit // settings.MIB, bytes=limit
-                ),
-                code="too-large",
-            )
+        checked(byte_size=value)
         return value
 
 

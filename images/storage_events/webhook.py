@@ -55,12 +55,11 @@ class StoreAuthentication(BaseAuthentication):
             return None  # 405, whoever asks
         if not settings.STORAGE_EVENTS_SECRET:
             raise SwitchedOff
-        plain: HttpRequest = request._request
-        if int(plain.META.get("CONTENT_LENGTH") or 0) > events.MAX_BYTES:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > events.MAX_BYTES:
             raise BodyTooLarge(f"This address takes JSON of up to {events.MAX_BYTES} bytes.")
         authorization = get_authorization_header(request).decode("latin-1")
-        if "webhook-signature" in plain.headers:
-            is_known = _is_signed(plain)
+        if "webhook-signature" in request.headers:
+            is_known = _is_signed(request)
         elif authorization:
             is_known = _is_bearer(authorization)
         else:
@@ -139,9 +138,8 @@ class StorageEvents(APIView):
         Takes notifications of Amazon S3 and what speaks like it, also inside an SNS envelope,
         of EventBridge and of R2. Objects nobody announced, and repetitions, change nothing.
         """
-        body: bytes = request._request.body
         try:
-            queued = events.take(body)
+            queued = events.take(request.body)
         except events.NotAnEvent as error:
             raise exceptions.ParseError(str(error)) from None
         except StorageUnavailable as error:

@@ -128,9 +128,9 @@ def test_what_cannot_be_is_said_and_nothing_is_made(ben, send, bad, told):
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        (photo(b"<html>", "page.html", "text/html"), "page.html is no JPEG"),
+        (photo(b"<html>", "page.html", "text/html"), "page.html: This kind of file cannot be sent"),
         (photo(b"", "empty.jpg"), "empty"),
-        (photo(b"x" * 11, "large.jpg"), "large.jpg has more than"),
+        (photo(b"x" * 11, "large.jpg"), "large.jpg: Too big"),
     ],
 )
 def test_a_file_that_is_no_photo_is_said_and_nothing_is_made(ben, send, settings, file, told):

@@ -14,7 +14,6 @@ from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from images.models import Image, Upload
-from images.photofile import formats
 from images.uploads import quota
 
 if TYPE_CHECKING:
@@ -272,12 +271,3 @@ def _recall(known: dict[_Mark, Upload], file: Announced) -> Upload | None:
     if file.sha256:
         return known.get(_hash_mark(file.sha256, file.byte_size))
     return None
-
-
-def is_type_acceptable(content_type: str) -> bool:
-    """Whether the declared type may become a photo. Only a hint: workers look at the bytes."""
-    return content_type in {"", UNKNOWN_CONTENT_TYPE} | formats.ACCEPTED_CONTENT_TYPES
-
-
-def is_size_acceptable(byte_size: int) -> bool:
-    return 0 < byte_size <= int(settings.UPLOAD_MAX_BYTES)

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.utils.formats import number_format
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy as _counted
-
-from images.photofile import formats
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -130,19 +126,3 @@ WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "unreadable": _("This photo cannot be read any more. Please choose it again."),
     "couldNotBeSent": _("It could not be sent."),
 }
-
-
-def formats_in_words() -> str:
-    """`JPEG, PNG or HEIC`: the labels of what we take."""
-    *some, last = dict.fromkeys(format_.label for format_ in formats.ACCEPTED)
-    return gettext("{some} or {last}").format(some=", ".join(some), last=last)
-
-
-def size_in_words(byte_size: int) -> str:
-    """`250 MB`, `1.5 GB`: binary ones, as the scripts count, with the units of the language."""
-    size, unit = byte_size / 1024**2, gettext("{number} MB")
-    if size >= 1024:
-        size, unit = size / 1024, gettext("{number} GB")
-    rounded = round(size, 1)
-    digits = 0 if rounded == int(rounded) else 1
-    return unit.format(number=number_format(rounded, decimal_pos=digits))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.conf import settings
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
@@ -15,16 +14,13 @@ from bandpics.users.callers import caller_of
 from groups.models import Group, Team, is_admin
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
-from images.uploads import announce, group_with_photos
-from images.uploads.announce import Announced
+from images.uploads import announce, file_check, group_with_photos
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
     from django.http import HttpRequest, HttpResponse
 
     from bandpics.users.callers import Caller
-
-FILENAME_LENGTH = 255
 
 
 class ManyFiles(forms.FileInput):
@@ -43,11 +39,12 @@ class PhotosField(forms.FileField):
         if len(files) > announce.BATCH_LIMIT:
             raise forms.ValidationError(f"Choose up to {announce.BATCH_LIMIT} photos at once.")
         for file in files:
-            if not announce.is_type_acceptable(_declared_type(file)):
-                raise forms.ValidationError(f"{file.name} is no {formats.ACCEPTED_LABELS}.")
-            if not announce.is_size_acceptable(file.size or 0):
-                limit = settings.UPLOAD_MAX_BYTES // settings.MIB
-                raise forms.ValidationError(f"{file.name} has more than {limit} MB.")
+            try:
+                file_check.check(
+                    byte_size=file.size or 0, content_type=file.content_type or "", file=file
+                )
+            except file_check.Unacceptable as refusal:
+                raise forms.ValidationError(f"{file.name}: {refusal}") from None
         return files
 
 
@@ -90,7 +87,7 @@ def new_group(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             about = dict(form.cleaned_data)
             team, files = about.pop("team"), about.pop("photos")
-            photos = [(file, _announced(file)) for file in files]
+            photos = [(file, file_check.described(file)) for file in files]
             try:
                 group, _ = group_with_photos.create_received(team, caller.user, about, photos)
             except StorageUnavailable:
@@ -102,15 +99,3 @@ def new_group(request: HttpRequest) -> HttpResponse:
         code = 400
     context = {"form": form, "is_admin": is_admin(caller)}
     return render(request, "groups/new.html", context, status=code)
-
-
-def _announced(file: UploadedFile[Any]) -> Announced:
-    return Announced(
-        filename=(file.name or "photo")[:FILENAME_LENGTH],
-        content_type=_declared_type(file),
-        byte_size=file.size or 0,
-    )
-
-
-def _declared_type(file: UploadedFile[Any]) -> str:
-    return (file.content_type or "").partition(";")[0].strip().lower()

@@ -25,9 +25,10 @@ from images.access import uploader
 from images.models import Image, Upload
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
-from images.uploads import announce, quota, server_upload
+from images.uploads import file_check, quota, server_upload
+from images.uploads.file_check import formats_in_words, size_in_words
 from images.views import in_app_browsers
-from images.views.messages import WORDS, formats_in_words, size_in_words
+from images.views.messages import WORDS
 from invitations import contacts
 from invitations.api import authentication
 from invitations.api.problems import InvitationRevoked, InvitationUnknown
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from invitations.models import Invitation
 
 NAME_LENGTH = 120
-FILENAME_LENGTH = 255
 SENT_LIMIT = 200
 # The device of a browser without JavaScript, for the pages of this link alone.
 DEVICE_COOKIE = "bandpics-device"
@@ -233,15 +233,12 @@ def _standing(upload: Upload) -> Outcome:
 
 def _take(sender: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> Outcome:
     """One file into quarantine. What is wrong with one is not held against the others."""
-    filename = (file.name or _("Photo"))[:FILENAME_LENGTH]
-    if refusal := _refusal(file):
-        return Outcome(filename, has_arrived=False, words=refusal)
-    declared = (file.content_type or "").partition(";")[0].strip().lower()
-    described = announce.Announced(
-        filename=filename,
-        content_type=declared if announce.is_type_acceptable(declared) else "",
-        byte_size=file.size or 0,
-    )
+    described = file_check.described(file, unnamed=_("Photo"))
+    filename = described.filename
+    try:
+        file_check.check(byte_size=described.byte_size, file=file)  # its first bytes decide
+    except file_check.Unacceptable as refusal:
+        return Outcome(filename, has_arrived=False, words=str(refusal))
     try:
         upload = server_upload.take(sender, file, described, uploader_name=uploader_name)  # type: ignore[arg-type]
     except quota.Exhausted:
@@ -255,23 +252,3 @@ def _take(sender: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> O
     is_done = upload.status in {Upload.Status.DONE, Upload.Status.DUPLICATE}
     words = _("Already here") if is_done else _("Arrived, being processed")
     return Outcome(filename, has_arrived=True, words=words)
-
-
-def _refusal(file: UploadedFile[Any]) -> str:
-    """Why it cannot be taken; empty if it may be a photo. Its first bytes decide."""
-    if not file.size:
-        return _("This file is empty, or a folder.")
-    if not announce.is_size_acceptable(file.size):
-        size = size_in_words(settings.UPLOAD_MAX_BYTES)
-        return _("Too big: a photo may have up to {size}.").format(size=size)
-    head = file.read(formats.HEAD_BYTES)
-    file.seek(0)
-    try:
-        formats.sniff_head(head)
-    except formats.NotAnImage:
-        return str(Upload.Failure.NOT_AN_IMAGE.label)
-    except formats.UnsupportedFormat:
-        return _("This kind of file cannot be sent. Photos in {formats} can.").format(
-            formats=formats_in_words()
-        )
-    return ""

@@ -146,7 +146,7 @@ def _refuse_early(invitation: Invitation | None) -> None:
 
 
 def _limit(request: Request, invitation: Invitation | None) -> None:
-    whose = str(invitation.pk) if invitation else limits.address_of(request._request)
+    whose = str(invitation.pk) if invitation else limits.address_of(request)
     if seconds := limits.hit(("register", whose)):
         raise Throttled(wait=seconds)
 
