@@ -13,52 +13,52 @@ from django.utils import timezone
 from bandpics.ids import new_id
 
 if TYPE_CHECKING:
-    from bandpics.users.callers import Caller
+    from bandpics.users.access import Access
     from bandpics.users.models import User
 
 
 class TeamQuerySet(models.QuerySet["Team"]):
-    def visible_to(self, caller: Caller) -> Self:
+    def visible_to(self, access: Access) -> Self:
         """Teams this person is in; an admin sees all."""
-        return self if is_admin(caller) else self._with_role(caller, Membership.Role.values)
+        return self if is_admin(access) else self._with_role(access, Membership.Role.values)
 
-    def manageable_by(self, caller: Caller) -> Self:
+    def manageable_by(self, access: Access) -> Self:
         """Teams whose name and members this person decides about; an admin, about all."""
-        if is_admin(caller):
+        if is_admin(access):
             return self
-        if caller.group_ids is not None:
+        if access.group_ids is not None:
             return self.none()  # a key for some groups rules no team
-        return self._with_role(caller, [Membership.Role.OWNER])
+        return self._with_role(access, [Membership.Role.OWNER])
 
-    def writable_by(self, caller: Caller) -> Self:
+    def writable_by(self, access: Access) -> Self:
         """Teams this person may make groups in."""
-        if caller.group_ids is not None:
+        if access.group_ids is not None:
             return self.none()  # a key for some groups makes no others
-        return self._with_role(caller, [Membership.Role.OWNER, Membership.Role.MEMBER])
+        return self._with_role(access, [Membership.Role.OWNER, Membership.Role.MEMBER])
 
     def with_role_of(self, user: User) -> Self:
         """Adds `role`: what this person is in each team, or None."""
         mine = Membership.objects.filter(team=OuterRef("pk"), user=user)
         return self.annotate(role=Subquery(mine.values("role")[:1]))
 
-    def _with_role(self, caller: Caller, roles: list[str]) -> Self:
-        mine = Membership.objects.filter(user=caller.user, role__in=roles)
+    def _with_role(self, access: Access, roles: list[str]) -> Self:
+        mine = Membership.objects.filter(user=access.user, role__in=roles)
         rows = self.filter(pk__in=mine.values("team"))
-        if caller.group_ids is None:
+        if access.group_ids is None:
             return rows
-        groups = Group.objects.kept().filter(pk__in=caller.group_ids)
+        groups = Group.objects.kept().filter(pk__in=access.group_ids)
         return rows.filter(pk__in=groups.values("team"))
 
 
-def is_admin(caller: Caller, *, permission: str = "groups.change_team") -> bool:
+def is_admin(access: Access, *, permission: str = "groups.change_team") -> bool:
     """Whether this person rules all teams: a superuser, or staff with Django's permission.
 
     An API key for some groups never does.
     """
-    if caller.group_ids is not None:
+    if access.group_ids is not None:
         return False
     # Of nobody but staff: what else they were given is for the admin pages, which need it, too.
-    return caller.user.is_superuser or (caller.user.is_staff and caller.user.has_perm(permission))
+    return access.user.is_superuser or (access.user.is_staff and access.user.has_perm(permission))
 
 
 class Team(models.Model):
@@ -109,44 +109,44 @@ class Membership(models.Model):
 
 
 class GroupQuerySet(models.QuerySet["Group"]):
-    """What asks for a caller leaves out the trash, unless it says otherwise."""
+    """Groups that somebody may see or change; without the trash, unless the name says otherwise."""
 
     def kept(self) -> Self:
         """Without the trash."""
         return self.filter(trashed_at=None)
 
-    def visible_to(self, caller: Caller) -> Self:
+    def visible_to(self, access: Access) -> Self:
         """Groups of the teams this person is in, whatever their role."""
-        return self._with_role(caller, Membership.Role.values)
+        return self._with_role(access, Membership.Role.values)
 
-    def writable_by(self, caller: Caller) -> Self:
+    def writable_by(self, access: Access) -> Self:
         """Groups this person may add photos to: viewers only look."""
-        return self._with_role(caller, [Membership.Role.OWNER, Membership.Role.MEMBER])
+        return self._with_role(access, [Membership.Role.OWNER, Membership.Role.MEMBER])
 
-    def owned_by(self, caller: Caller) -> Self:
+    def owned_by(self, access: Access) -> Self:
         """Groups this person manages: policies, invitations, other people's photos."""
-        return self._with_role(caller, [Membership.Role.OWNER])
+        return self._with_role(access, [Membership.Role.OWNER])
 
-    def trash_visible_to(self, caller: Caller) -> Self:
+    def trash_visible_to(self, access: Access) -> Self:
         """Groups in the trash that this person saw before."""
-        return self._with_role(caller, Membership.Role.values, is_trashed=True)
+        return self._with_role(access, Membership.Role.values, is_trashed=True)
 
-    def trash_owned_by(self, caller: Caller) -> Self:
+    def trash_owned_by(self, access: Access) -> Self:
         """Groups in the trash that this person may take out of it."""
-        return self._with_role(caller, [Membership.Role.OWNER], is_trashed=True)
+        return self._with_role(access, [Membership.Role.OWNER], is_trashed=True)
 
     def with_role_of(self, user: User) -> Self:
         """Adds `role`: what this person is in each group's team."""
         mine = Membership.objects.filter(team=OuterRef("team"), user=user)
         return self.annotate(role=Subquery(mine.values("role")[:1]))
 
-    def _with_role(self, caller: Caller, roles: list[str], *, is_trashed: bool = False) -> Self:
+    def _with_role(self, access: Access, roles: list[str], *, is_trashed: bool = False) -> Self:
         rows = self.filter(
-            team__memberships__user=caller.user,
+            team__memberships__user=access.user,
             team__memberships__role__in=roles,
             trashed_at__isnull=not is_trashed,
         )
-        return rows if caller.group_ids is None else rows.filter(pk__in=caller.group_ids)
+        return rows if access.group_ids is None else rows.filter(pk__in=access.group_ids)
 
 
 class Group(models.Model):

@@ -19,7 +19,7 @@ from invitations import tokens
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bandpics.users.callers import Caller
+    from bandpics.users.access import Access
 
 
 def default_expiry() -> datetime:
@@ -49,22 +49,22 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         # In the words of the unique index, so that both always agree on who is the same person.
         return rows.alias(address=Lower("email")).filter(address=Lower(Value(email)))
 
-    def visible_to(self, caller: Caller) -> Self:
+    def visible_to(self, access: Access) -> Self:
         """Invitations of groups the person adds to: viewers see no links."""
-        return self.filter(group__in=Group.objects.writable_by(caller))
+        return self.filter(group__in=Group.objects.writable_by(access))
 
-    def with_rights_of(self, caller: Caller) -> Self:
+    def with_rights_of(self, access: Access) -> Self:
         """Adds `may_manage`: owners change all invitations of a group, members their own.
 
         And `shows_link`: a link is as good as the invitation, so a key that may only look at
         invitations is not shown any.
         """
-        owned = Q(group__in=Group.objects.owned_by(caller))
-        mine = Q(created_by=caller.user)
+        owned = Q(group__in=Group.objects.owned_by(access))
+        mine = Q(created_by=access.user)
         manages = Case(When(owned | mine, then=True), default=False)
         never = Value(False, output_field=BooleanField())
         return self.annotate(
-            may_manage=manages, shows_link=manages if Scope.ADMIN in caller.scopes else never
+            may_manage=manages, shows_link=manages if Scope.ADMIN in access.scopes else never
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled
@@ -16,7 +17,7 @@ from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.base import ApiView
 from bandpics.api.permissions import HasScope
 from bandpics.api.unknown_names import KnownFieldsOnly
-from bandpics.users.callers import caller_of
+from bandpics.users.access import Access
 from bandpics.users.models import Scope, User
 from bandpics.users.passwords import TooManyTries
 
@@ -64,15 +65,19 @@ class Me(ApiView):
     permission_classes = [HasScope]
     write_scope = Scope.ADMIN
 
+    @cached_property
+    def access(self) -> Access:
+        return Access.of(self.request)
+
     @extend_schema(operation_id="users_me_retrieve", responses=UserSerializer)
     def get(self, request: Request) -> Response:
         """Who this credential is."""
-        return Response(UserSerializer(caller_of(request).user).data)
+        return Response(UserSerializer(self.access.user).data)
 
     @extend_schema(operation_id="users_me_update", responses=UserSerializer)
     def patch(self, request: Request) -> Response:
         """Change my name or password. Another password ends all tokens and other sessions."""
-        wanted, user = self.sent(), caller_of(request).user
+        wanted, user = self.sent(), self.access.user
         fields = []
         if "name" in wanted:
             user.name = wanted["name"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from csp.decorators import csp_update
 from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
 from rest_framework.generics import GenericAPIView
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
@@ -15,7 +16,7 @@ from bandpics.api.pagination import Pages
 from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.permissions import HasScope
 from bandpics.api.unknown_names import KnownParametersOnly
-from bandpics.users.callers import Caller, caller_of
+from bandpics.users.access import Access
 from bandpics.users.models import Scope
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ class MemberViewSet(ApiViewSet):
     permission_classes = [HasScope]
     pagination_class: Any = Pages
 
-    @property
-    def caller(self) -> Caller:
-        return caller_of(self.request)
+    @cached_property
+    def access(self) -> Access:
+        return Access.of(self.request)
 
     def paginated(self, rows: Any) -> Response:
         page = self.paginate_queryset(self.filter_queryset(rows))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
-from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope, User
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
-    from rest_framework.views import APIView
 
 
 class HasScope(BasePermission):
@@ -24,11 +22,11 @@ class HasScope(BasePermission):
 
     message = "This API key was not given the scope that this needs."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.user, User):
             return bool(request.auth)
         if request.method in SAFE_METHODS:
             wanted = getattr(view, "read_scope", Scope.READ)
         else:
             wanted = getattr(view, "write_scope", Scope.UPLOAD)
-        return wanted in caller_of(request).scopes
+        return wanted in view.access.scopes

@@ -19,7 +19,8 @@ from invitations.models import Invitation
 RAW_BYTES = 3000  # what a phone writes as EXIF, without the maker note
 TAKEN_AT = datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
 PHOTO: dict[str, Any] = {
-    "sender": "user:1",
+    "uploader_kind": "member",
+    "uploader_id": "1",
     "uploader_name": "Anna",
     "version": 1,
     "original_filename": "IMG_0001.jpg",
@@ -108,7 +109,8 @@ def _photo(group: Group) -> Image:
     Upload.objects.create(
         id=photo.pk,
         image=photo,
-        sender=photo.sender,
+        **photo.uploader_key.columns,
+        announced_in=group.pk,
         status=Upload.Status.DONE,
         declared_content_type=photo.content_type,
         declared_byte_size=3_456_789,

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.pagination import CursorPagination
 
 from bandpics.urls import urlpatterns as real
-from images.api.access import PhotoView, viewer_of, visible_images
+from images.api.access import PhotoView
 from images.api.image_serializers import ImageSerializer
 from images.api.uploads import UploadList
 from images.storage.objects import photo_storage
@@ -58,9 +58,9 @@ class PlainImageList(PhotoView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
         pages = PlainPages()
-        rows = visible_images(request).kept().with_status().with_variants()
+        rows = self.access.visible_images().with_variants()
         page: Any = pages.paginate_queryset(rows, request)
-        json = PlainSerializer(page, many=True, context={"viewer": viewer_of(request)})
+        json = PlainSerializer(page, many=True, context={"access": self.access})
         return pages.get_paginated_response(json.data)
 
 

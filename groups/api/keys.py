@@ -19,7 +19,7 @@ from bandpics.api.pagination import Pages
 from bandpics.api.problems import Forbidden
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users import api_keys
-from bandpics.users.callers import Caller, caller_of
+from bandpics.users.access import Access
 from bandpics.users.models import ApiKey, Scope, User
 from groups.models import Group
 
@@ -119,8 +119,8 @@ def _prefix(answer: dict[str, Any]) -> str:
     return str(answer["prefix"])
 
 
-def _without_secret(_view: Any, request: Request, prefix: str) -> dict[str, Any]:
-    row = get_object_or_404(ApiKey, user=caller_of(request).user, prefix=prefix)
+def _without_secret(view: Any, _request: Request, prefix: str) -> dict[str, Any]:
+    row = get_object_or_404(ApiKey, user=view.access.user, prefix=prefix)
     return _shown(row, None)
 
 
@@ -140,7 +140,7 @@ class KeyViewSet(MemberViewSet):
 
         A key sees those that are good for no more than itself.
         """
-        return self.paginated(_reached(self.caller, api_keys.usable(self.caller.user)))
+        return self.paginated(_reached(self.access, api_keys.usable(self.access.user)))
 
     @extend_schema(
         operation_id="users_me_keys_create",
@@ -156,12 +156,12 @@ class KeyViewSet(MemberViewSet):
     @idempotent(remember=_prefix, again=_without_secret)
     def create(self, request: Request) -> Response:
         """Another key. The answer is the only one that shows it."""
-        wanted, caller = self.sent(), self.caller
+        wanted, access = self.sent(), self.access
         row, key = api_keys.issue(
-            caller.user,
+            access.user,
             name=wanted["name"],
-            scopes=_within(caller, wanted["scopes"]),
-            group_ids=_seen_by(caller, caller.user, wanted.get("groups") or []),
+            scopes=_within(access, wanted["scopes"]),
+            group_ids=_seen_by(access, access.user, wanted.get("groups") or []),
             expires_at=wanted.get("expires_at"),
         )
         return Response(_shown(row, key), status=status.HTTP_201_CREATED)
@@ -169,10 +169,10 @@ class KeyViewSet(MemberViewSet):
     @extend_schema(operation_id="users_me_keys_delete", responses={204: None})
     def destroy(self, request: Request, prefix: str) -> Response:
         """Revoke a key of mine, at once and for ever. Safe to call twice."""
-        caller = self.caller
-        if not _reached(caller, ApiKey.objects.filter(user=caller.user, prefix=prefix)):
+        access = self.access
+        if not _reached(access, ApiKey.objects.filter(user=access.user, prefix=prefix)):
             raise Http404
-        api_keys.revoke(caller.user, prefix=prefix)
+        api_keys.revoke(access.user, prefix=prefix)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="users_credentials_rotate", responses={201: RotatedKeySerializer})
@@ -181,19 +181,19 @@ class KeyViewSet(MemberViewSet):
 
         Whoever has none yet is given their first.
         """
-        caller = self.caller
+        access = self.access
         people = User.objects.filter(is_active=True)
-        if not caller.user.is_superuser or caller.group_ids is not None:
-            people = people.filter(pk=caller.user.pk)
+        if not access.user.is_superuser or access.group_ids is not None:
+            people = people.filter(pk=access.user.pk)
         person = get_object_or_404(people, pk=user_id)
         wanted = self.sent()
-        old = _which(request, person, wanted.get("prefix"))
+        old = _which(access, request, person, wanted.get("prefix"))
         scopes = wanted.get("scopes", old.scopes if old else Scope.values)
         group_ids = wanted.get("groups", old.group_ids if old else [])
         about: dict[str, Any] = {
             "name": wanted.get("name") or (old.name if old else "First key"),
-            "scopes": _within(caller, scopes),
-            "group_ids": _seen_by(caller, person, group_ids),
+            "scopes": _within(access, scopes),
+            "group_ids": _seen_by(access, person, group_ids),
             "expires_at": wanted.get("expires_at", _as_long_as(old)),
         }
         if old is None:
@@ -208,9 +208,9 @@ class KeyViewSet(MemberViewSet):
         return Response(answer, status=status.HTTP_201_CREATED)
 
 
-def _which(request: Request, person: User, prefix: str | None) -> ApiKey | None:
+def _which(access: Access, request: Request, person: User, prefix: str | None) -> ApiKey | None:
     """The key to replace; None if the person has none at all."""
-    usable = _reached(caller_of(request), api_keys.usable(person))
+    usable = _reached(access, api_keys.usable(person))
     if prefix is None and isinstance(request.auth, ApiKey) and request.auth.user_id == person.pk:
         prefix = request.auth.prefix
     if prefix is not None:
@@ -229,32 +229,32 @@ def _which(request: Request, person: User, prefix: str | None) -> ApiKey | None:
     return usable[0] if usable else None
 
 
-def _reached(caller: Caller, rows: Iterable[ApiKey]) -> list[ApiKey]:
+def _reached(access: Access, rows: Iterable[ApiKey]) -> list[ApiKey]:
     """Those that are good for nothing that this credential is not good for itself."""
     return [
         key
         for key in rows
-        if caller.scopes.issuperset(key.scopes)
+        if access.scopes.issuperset(key.scopes)
         and (
-            caller.group_ids is None
-            or (key.group_ids and caller.group_ids.issuperset(key.group_ids))
+            access.group_ids is None
+            or (key.group_ids and access.group_ids.issuperset(key.group_ids))
         )
     ]
 
 
-def _within(caller: Caller, scopes: list[str]) -> list[str]:
-    if not caller.scopes.issuperset(scopes):
+def _within(access: Access, scopes: list[str]) -> list[str]:
+    if not access.scopes.issuperset(scopes):
         raise Forbidden("An API key cannot make one with more scopes than it has itself.")
     return scopes
 
 
-def _seen_by(caller: Caller, person: User, group_ids: list[UUID]) -> list[UUID]:
+def _seen_by(access: Access, person: User, group_ids: list[UUID]) -> list[UUID]:
     """The same, once it is sure that the person sees each of these groups, and so does the key."""
     if not group_ids:
-        if caller.group_ids is not None:
+        if access.group_ids is not None:
             raise Forbidden("An API key for some groups cannot make one for all.")
         return []
-    reach = Caller(person, group_ids=caller.group_ids)
+    reach = Access(person, group_ids=access.group_ids)
     seen = set(
         Group.objects.visible_to(reach).filter(pk__in=group_ids).values_list("pk", flat=True)
     )

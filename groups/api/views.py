@@ -30,7 +30,7 @@ class OwnTeams(MemberViewSet):
     parameters: ClassVar = {"list": Pages.parameters}
 
     def visible(self) -> Any:
-        return Team.objects.visible_to(self.caller).with_role_of(self.caller.user)
+        return Team.objects.visible_to(self.access).with_role_of(self.access.user)
 
     def visible_team(self, team_id: UUID) -> Team:
         team: Team = get_object_or_404(self.visible(), pk=team_id)
@@ -39,7 +39,7 @@ class OwnTeams(MemberViewSet):
     def managed_team(self, team_id: UUID) -> Team:
         """404 for strangers, 403 for those who only are in it."""
         team = self.visible_team(team_id)
-        if not Team.objects.manageable_by(self.caller).filter(pk=team.pk).exists():
+        if not Team.objects.manageable_by(self.access).filter(pk=team.pk).exists():
             raise Forbidden("Only the owners of a team may do this.")
         return team
 
@@ -63,9 +63,9 @@ class TeamViewSet(OwnTeams):
     @idempotent()
     def create(self, request: Request) -> Response:
         """Make a team and own it. For admins only."""
-        if not is_admin(self.caller, permission="groups.add_team"):
+        if not is_admin(self.access, permission="groups.add_team"):
             raise Forbidden("Only an admin makes teams. Ask yours.")
-        team = teams.start(name=self.sent()["name"], owner=self.caller.user)
+        team = teams.start(name=self.sent()["name"], owner=self.access.user)
         team.role = Membership.Role.OWNER
         return Response(self.get_serializer(team).data, status=status.HTTP_201_CREATED)
 
@@ -99,7 +99,7 @@ class MembershipViewSet(OwnTeams):
     lookup_url_kwarg, lookup_value_converter = "user_id", "int"
 
     def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), "is_admin": is_admin(self.caller)}
+        return {**super().get_serializer_context(), "is_admin": is_admin(self.access)}
 
     @extend_schema(responses=serializers.MemberSerializer(many=True))
     def list(self, request: Request, team_id: UUID) -> Response:
@@ -145,7 +145,7 @@ class MembershipViewSet(OwnTeams):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, team_id: UUID, user_id: int) -> Response:
         """Take somebody out, for owners; or leave, for everybody but the last owner."""
-        if user_id == self.caller.user.pk and self.caller.group_ids is None:
+        if user_id == self.access.user.pk and self.access.group_ids is None:
             team = self.visible_team(team_id)
         else:
             team = self.managed_team(team_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import IntegrityError, transaction
 
-from bandpics.users.callers import Caller
+from bandpics.users.access import Access
 from bandpics.users.models import User
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
@@ -17,15 +17,15 @@ def test_members_see_their_teams_groups_and_no_others():
     membership = MembershipFactory()
     group = GroupFactory(team=membership.team)
     GroupFactory()
-    assert Group.objects.visible_to(Caller(membership.user)).get() == group
+    assert Group.objects.visible_to(Access(membership.user)).get() == group
 
 
 @pytest.mark.parametrize(("role", "may"), [("owner", True), ("member", True), ("viewer", False)])
 def test_viewers_only_look(role, may):
     membership = MembershipFactory(role=role)
     group = GroupFactory(team=membership.team)
-    assert Group.objects.visible_to(Caller(membership.user)).filter(pk=group.pk).exists()
-    assert Group.objects.writable_by(Caller(membership.user)).filter(pk=group.pk).exists() is may
+    assert Group.objects.visible_to(Access(membership.user)).filter(pk=group.pk).exists()
+    assert Group.objects.writable_by(Access(membership.user)).filter(pk=group.pk).exists() is may
 
 
 def test_one_is_in_a_team_once():

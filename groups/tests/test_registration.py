@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from bandpics.users import api_keys
-from bandpics.users.callers import Caller
+from bandpics.users.access import Access
 from bandpics.users.models import ApiKey, User
 from groups import registration
 from groups.models import Group, Team
@@ -20,7 +20,7 @@ PASSWORD = "a long enough password"
 def test_everything_is_made_that_is_needed_to_add_photos_at_once():
     made = registration.register(email="ada@example.org", password=PASSWORD, name="Ada")
     assert made.user.check_password(PASSWORD)
-    assert Group.objects.owned_by(Caller(made.user)).get() == made.group
+    assert Group.objects.owned_by(Access(made.user)).get() == made.group
     assert made.group.team.is_personal
     assert api_keys.find(made.api_key).user == made.user
 

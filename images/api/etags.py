@@ -18,15 +18,16 @@ from bandpics.api import etags
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
-    from images.access.viewers import Viewer
+    from images.access import PhotoAccess
     from images.models import Image
 
 
-def etag(image: Image, viewer: Viewer) -> str:
-    moment = datetime.now(UTC)
-    if viewer.until is None or viewer.until > moment:  # else its URLs are of this very moment
+def etag(image: Image, access: PhotoAccess) -> str:
+    moment, ends = datetime.now(UTC), access.expires_at
+    if ends is None or ends > moment:  # else its URLs are of this very moment
         moment = moment.replace(minute=0, second=0, microsecond=0)
-    answer = f"{image.status} {image.failure} {image.processed_at} {viewer} {moment}"
+    who = f"{access.is_guest} {access.key} {access.sees_others_roughly} {ends}"
+    answer = f"{image.status} {image.failure} {image.processed_at} {who} {moment}"
     digest = hashlib.sha256(answer.encode()).hexdigest()[:16]
     return f'{etags.etag(image)[:-1]}.{digest}"'
 

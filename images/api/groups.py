@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from django.utils.functional import cached_property
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
@@ -28,8 +29,8 @@ from bandpics.middleware import body_limit
 from bandpics.users.models import Scope
 from groups import trash
 from groups.models import Group, Team, is_admin
+from images.access import MemberAccess
 from images.api import group_serializers
-from images.api.access import viewer_of, visible_images
 from images.api.upload_serializers import AnnouncementSerializer, ticket_json
 from images.models import Upload
 from images.storage.objects import StorageUnavailable
@@ -93,13 +94,17 @@ class GroupViewSet(MemberViewSet):
         is_form = body_limit.is_form(request)
         return body_limit.form_max_bytes(request) if is_form else JsonParser.max_bytes
 
+    @cached_property
+    def access(self) -> MemberAccess:
+        return MemberAccess.of(self.request)
+
     def visible(self) -> GroupQuerySet:
-        return Group.objects.visible_to(self.caller).with_role_of(self.caller.user)
+        return Group.objects.visible_to(self.access).with_role_of(self.access.user)
 
     def restorable(self) -> GroupQuerySet:
         """The trash of the teams this person owns."""
-        rows = Group.objects.trash_owned_by(self.caller)
-        return rows.with_role_of(self.caller.user)
+        rows = Group.objects.trash_owned_by(self.access)
+        return rows.with_role_of(self.access.user)
 
     def visible_group(self, group_id: UUID) -> Group:
         group: Group = get_object_or_404(self.visible(), pk=group_id)
@@ -108,7 +113,7 @@ class GroupViewSet(MemberViewSet):
     def owned_group(self, group_id: UUID) -> Group:
         """404 for strangers, 403 for those who only see it."""
         group = self.visible_group(group_id)
-        if not Group.objects.owned_by(self.caller).filter(pk=group.pk).exists():
+        if not Group.objects.owned_by(self.access).filter(pk=group.pk).exists():
             raise Forbidden("Only owners of the team change its groups.")
         return group
 
@@ -166,10 +171,10 @@ class GroupViewSet(MemberViewSet):
         announcement = self._announcement(request, is_form=is_form)
         if is_form:
             pairs = list(zip(request.FILES.getlist("files"), announcement, strict=True))
-            group, stored = group_with_photos.create_received(team, self.caller.user, about, pairs)
+            group, stored = group_with_photos.create_received(team, self.access, about, pairs)
         else:
             group, tickets = group_with_photos.create_announced(
-                team, self.caller.user, about, announcement
+                team, self.access, about, announcement
             )
             stored = [ticket.upload for ticket in tickets]
         address = reverse("group-detail", [group.pk], request=request)
@@ -185,15 +190,15 @@ class GroupViewSet(MemberViewSet):
 
     def _team(self, team_id: UUID | None) -> Team:
         """The one that was named, or else the only one there is to choose."""
-        fillable = Team.objects.writable_by(self.caller)
+        fillable = Team.objects.writable_by(self.access)
         if team_id is not None:
-            team = get_object_or_404(Team.objects.visible_to(self.caller), pk=team_id)
+            team = get_object_or_404(Team.objects.visible_to(self.access), pk=team_id)
             if not fillable.filter(pk=team.pk).exists():
                 raise Forbidden("Only owners and members of a team make groups in it.")
             return team
         mine = list(fillable[:2])
         if not mine:
-            if is_admin(self.caller, permission="groups.add_team"):
+            if is_admin(self.access, permission="groups.add_team"):
                 raise Forbidden("You are in no team. Make one first: POST /api/v1/teams/.")
             raise Forbidden("You may make groups in no team. Ask an admin for one.")
         if len(mine) > 1:
@@ -211,7 +216,7 @@ class GroupViewSet(MemberViewSet):
             described = body.get("files")
         if not is_form and described in (None, []):
             return []
-        if Scope.UPLOAD not in self.caller.scopes:
+        if Scope.UPLOAD not in self.access.scopes:
             raise Forbidden("This API key was not given the scope that this needs: upload.")
         files = AnnouncementSerializer(data={"files": described})
         files.is_valid(raise_exception=True)
@@ -221,10 +226,10 @@ class GroupViewSet(MemberViewSet):
     def retrieve(self, request: Request, group_id: UUID) -> Response:
         """A group, with its newest photos."""
         group = self.visible_group(group_id)
-        images = visible_images(request).filter(group=group).with_variants().defer("exif")
+        images = self.access.visible_images().filter(group=group).with_variants().defer("exif")
         context = {
             **self.get_serializer_context(),
-            "viewer": viewer_of(request),
+            "access": self.access,
             "images": images.newest_first()[:FIRST_PAGE],
         }
         data = group_serializers.GroupDetailSerializer(group, context=context).data

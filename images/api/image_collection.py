@@ -16,12 +16,12 @@ from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Forbidden
 from bandpics.middleware import body_limit
 from images.api import etags, file_serializers
-from images.api.access import PhotoView, image_to_change, sender_of
+from images.api.access import PhotoView
 from images.api.image_list import ImageList
 from images.api.images import OnePhotoView
 from images.api.upload_serializers import announced, ticket_json
 from images.uploads import announce, server_upload
-from invitations.api.authentication import guest, refuse_unless_open
+from invitations.api.authentication import refuse_unless_open
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,9 +94,8 @@ class Images(FileView, ImageList):
         The same bytes again are answered with the photo there is. Large photos, and many, go
         faster by `/api/v1/uploads/`, straight to the store.
         """
-        invitation = guest(request)
-        if invitation is not None:
-            refuse_unless_open(invitation)
+        if self.access.invitation is not None:
+            refuse_unless_open(self.access.invitation)
         body: Any = (
             file_serializers.PhotoFormSerializer(data=request.data)
             if body_limit.is_form(request)
@@ -105,9 +104,9 @@ class Images(FileView, ImageList):
         body.is_valid(raise_exception=True)
         file, described = body.opened()
         with contextlib.closing(file):
-            sender = sender_of(request, group_id=body.validated_data.get("group"))
+            uploader = self.uploader_in(body.validated_data.get("group"))
             upload = server_upload.take(
-                sender, file, described, uploader_name=body.validated_data["uploader_name"]
+                uploader, file, described, uploader_name=body.validated_data["uploader_name"]
             )
         return Response(
             file_serializers.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED
@@ -149,8 +148,8 @@ class ImageFile(FileView, OnePhotoView):
     def patch(self, request: Request, image_id: UUID) -> Response:
         """Another file for the photo. Until it is done the photo shows what it did before; if it
         fails, for good. Owners any photo, members their own."""
-        image, mine = image_to_change(request, image_id)
-        if mine.is_guest:
+        image, _rights = self.image_to_change(image_id)
+        if self.access.is_guest:
             raise Forbidden("With an invitation files can be added, not replaced.")
         expected = etags.expected(request, image)
         if body_limit.is_form(request):
@@ -159,7 +158,7 @@ class ImageFile(FileView, OnePhotoView):
             file, described = form.opened()
             with contextlib.closing(file):
                 upload = server_upload.replace_file(
-                    image, file, described, sender_key=mine.sender_key, expected=expected
+                    image, file, described, uploader=self.access.key, expected=expected
                 )
             return Response(
                 file_serializers.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED
@@ -169,7 +168,7 @@ class ImageFile(FileView, OnePhotoView):
         ticket = announce.replace(
             image,
             announced(body.validated_data),
-            sender_key=mine.sender_key,
+            uploader=self.access.key,
             expected=expected,
         )
         return Response({**ticket_json(ticket), "image": str(image.pk)})

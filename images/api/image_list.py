@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db.models import Q
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from bandpics.users.callers import caller_of
-from groups.models import Group
 from images.api import removed_images
-from images.api.access import PhotoView, hint_without_device, sender_of, viewer_of
+from images.api.access import PhotoView
 from images.api.image_serializers import ImageSerializer
 from images.listing import image_rows, pagination
-from images.listing.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters, Sight
+from images.listing.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters
 from images.listing.pagination import Page, count_of
 from images.models import Image, Upload
-from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
-
-    from groups.models import GroupQuerySet
-    from images.access.viewers import Viewer
-    from images.models import ImageQuerySet
 
 
 class ImagePageSerializer(serializers.Serializer[Any]):
@@ -166,17 +158,17 @@ class ImageList(PhotoView):
     @extend_schema(parameters=PARAMETERS, responses=ImagePageSerializer, operation_id="images_list")
     def get(self, request: Request) -> Response:
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
-        viewer = viewer_of(request)
+        access = self.access
         # Its cursor, too, would say what others called their files.
-        hidden = {"original_filename"} if viewer.is_guest else set()
+        hidden = {"original_filename"} if access.is_guest else set()
         page = Page.asked_for(request, known=pagination.ORDERINGS.keys() - hidden)
-        groups, rows = _visible(request)
+        groups, rows = access.groups(), Image.objects.filter(access.shown())
         is_selective, sought = False, None
         if ImageFilters.are_asked(request.query_params):
-            filtered = ImageFilters(request.query_params, rows, sight=_sight(request, viewer))
+            filtered = ImageFilters(request.query_params, rows, scope=access.scope())
             rows, is_selective = filtered.narrowed(), filtered.is_selective
             if filtered.asks_for_removals:
-                return removed_images.answer(request, filtered)
+                return removed_images.answer(request, access, filtered)
             sought = filtered.sought
             groups = groups.filter(pk__in=filtered.groups) if filtered.groups else groups
         else:
@@ -191,28 +183,6 @@ class ImageList(PhotoView):
             {} if page.offset is None else {"count": count_of(groups, rows, sought)}
         )
         answer |= {"next": filled.next_url, "previous": filled.previous_url}
-        answer |= hint_without_device(request)
+        answer |= self.hint_without_device()
         ids = [row.id for row in filled.rows]
-        return Response(answer | {"results": image_rows.as_json(ids, viewer=viewer)})
-
-
-def _visible(request: Request) -> tuple[GroupQuerySet, ImageQuerySet]:
-    """Whose photos: those of the groups. The rows alone are not bound to them yet."""
-    if guest(request) is None:
-        return Group.objects.visible_to(caller_of(request)), Image.objects.all()
-    sender = sender_of(request, group_id=None)
-    theirs = Q(pk=sender.group.pk)
-    if sender.is_identified:  # a host may have moved some of them to another group
-        theirs |= Q(pk__in=Image.objects.sent_by(sender.key).values("group"))
-    return Group.objects.kept().filter(theirs), Image.objects.visible_to_guest(sender)
-
-
-def _sight(request: Request, viewer: Viewer) -> Sight:
-    if not viewer.is_guest:
-        return Sight(exact_places=Q(), trash_of=Group.objects.owned_by(caller_of(request)))
-    own = Q(sender=viewer.sender_key) if viewer.sender_key else Q(pk__in=[])
-    return Sight(
-        exact_places=own,
-        coarse_places=~own if viewer.sees_others_roughly else None,
-        filenames=own,
-    )
+        return Response(answer | {"results": image_rows.as_json(ids, access=access)})

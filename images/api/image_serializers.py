@@ -7,13 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from images.access.viewers import Place, Viewer
+from images.access import PhotoAccess, Place
 from images.models import Image, Upload, Variant, is_final
 from images.photofile import variants
 from images.photofile.metadata import capture_time, exif_fields
 from images.storage.objects import photo_storage
-
-NOBODY = Viewer(is_guest=True)
 
 
 class SizeSerializer(serializers.Serializer[Any]):
@@ -48,14 +46,14 @@ class GpsSerializer(serializers.Serializer[Place]):
     datetime = serializers.DateTimeField(allow_null=True)
 
 
-class ForViewer:
-    """What is shown depends on who looks: the context's `viewer`, or else nobody we know."""
+class DependsOnAccess:
+    """What is shown depends on the context's `access`."""
 
     context: dict[str, Any]
 
     @property
-    def viewer(self) -> Viewer:
-        found: Viewer = self.context.get("viewer", NOBODY)
+    def access(self) -> PhotoAccess:
+        found: PhotoAccess = self.context["access"]
         return found
 
 
@@ -92,7 +90,7 @@ class IsFinal(serializers.BooleanField):
         return is_final(value)
 
 
-class ExifSerializer(ForViewer, serializers.ModelSerializer[Image]):
+class ExifSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
 
     datetime_original = serializers.SerializerMethodField()
@@ -116,7 +114,7 @@ class ExifSerializer(ForViewer, serializers.ModelSerializer[Image]):
 
     @extend_schema_field(GpsSerializer(allow_null=True))
     def get_gps(self, image: Image) -> dict[str, Any] | None:
-        place = self.viewer.place_of(image)
+        place = self.access.place_of(image)
         return None if place is None else GpsSerializer(place).data
 
 
@@ -133,10 +131,10 @@ class ExifWithRawSerializer(ExifSerializer):
         )
     )
     def get_raw(self, image: Image) -> Any:
-        return image.exif if self.viewer.sees_all_of(image) else None
+        return image.exif if self.access.sees_all_of(image) else None
 
 
-class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
+class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     group = serializers.UUIDField(source="group_id")
     status = serializers.ChoiceField(choices=Upload.Status.choices)
     is_final = IsFinal()
@@ -198,10 +196,10 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
         ]
 
     def get_original_filename(self, image: Image) -> str | None:
-        return image.original_filename if self.viewer.sees_all_of(image) else None
+        return image.original_filename if self.access.sees_all_of(image) else None
 
     def get_sha256(self, image: Image) -> str | None:
-        return (image.sha256 or None) if self.viewer.sees_all_of(image) else None
+        return (image.sha256 or None) if self.access.sees_all_of(image) else None
 
     def get_format(self, image: Image) -> str | None:
         return image.content_type.partition("/")[2] or None
@@ -214,24 +212,24 @@ class ImageSerializer(ForViewer, serializers.ModelSerializer[Image]):
 
     @extend_schema_field(serializers.ChoiceField(choices=Image.GpsSource.choices, allow_null=True))
     def get_gps_source(self, image: Image) -> str | None:
-        return (image.gps_source or None) if self.viewer.sees_all_of(image) else None
+        return (image.gps_source or None) if self.access.sees_all_of(image) else None
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_moderation_reason(self, image: Image) -> str | None:
-        return (image.moderation_reason or None) if self.viewer.sees_all_of(image) else None
+        return (image.moderation_reason or None) if self.access.sees_all_of(image) else None
 
     @extend_schema_field(VariantsSerializer())
     def get_variants(self, image: Image) -> dict[str, Any]:
-        return {name: variant_json(row, self.viewer) for name, row in image.variant_by_name.items()}
+        return {name: variant_json(row, self.access) for name, row in image.variant_by_name.items()}
 
 
 class ImageDetailSerializer(ImageSerializer):
     exif = ExifWithRawSerializer(source="*")
 
 
-def variant_json(variant: Variant, viewer: Viewer) -> dict[str, Any]:
+def variant_json(variant: Variant, access: PhotoAccess) -> dict[str, Any]:
     url = photo_storage().presign_get(
-        variant.key, content_type=variant.content_type, until=viewer.until
+        variant.key, content_type=variant.content_type, until=access.expires_at
     )
     return {"url": url, "width": variant.width, "height": variant.height}
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
@@ -20,22 +19,10 @@ from rest_framework.response import Response
 
 from bandpics.api.etags import IF_MATCH, PreconditionFailed
 from bandpics.api.problems import Forbidden
-from bandpics.users.callers import caller_of
 from bandpics.users.models import Scope
-from groups.models import Group
+from images.access import MemberAccess
 from images.api import change_serializers, etags, image_serializers
-from images.api.access import (
-    PhotoView,
-    Standing,
-    UploadsOrModerates,
-    image_to_change,
-    image_to_restore,
-    need_scope_for,
-    standing,
-    viewer_of,
-    visible_image,
-    visible_images,
-)
+from images.api.access import PhotoView, UploadsOrModerates
 from images.api.problems import (
     CannotRetry,
     NoPicture,
@@ -51,12 +38,13 @@ from images.models import Image, Upload
 from images.photofile import variants
 from images.storage.objects import photo_storage
 from images.uploads import announce, transfer
-from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from rest_framework.request import Request
+
+    from groups.models import Group
 
 
 REDIRECT_SECONDS = 300
@@ -74,15 +62,15 @@ class OnePhotoView(PhotoView):
 
     def detailed(self, image_id: UUID, **more: Any) -> Response:
         """The photo as it is now; nothing of it for a credential that may write and not read."""
-        if guest(self.request):
-            is_readable = visible_images(self.request).filter(pk=image_id).exists()
+        if isinstance(self.access, MemberAccess):
+            is_readable = Scope.READ in self.access.scopes
         else:
-            is_readable = Scope.READ in caller_of(self.request).scopes
+            is_readable = self.access.visible_images().filter(pk=image_id).exists()
         if not is_readable:
             return Response(status=status.HTTP_204_NO_CONTENT)
-        image, viewer = visible_image(self.request, image_id), viewer_of(self.request)
-        answer = image_serializers.ImageDetailSerializer(image, context={"viewer": viewer}).data
-        headers = {"ETag": etags.etag(image, viewer), "Cache-Control": "private, no-cache"}
+        image, context = self.visible_image(image_id), {"access": self.access}
+        answer = image_serializers.ImageDetailSerializer(image, context=context).data
+        headers = {"ETag": etags.etag(image, self.access), "Cache-Control": "private, no-cache"}
         return Response(answer, headers=headers, **more)
 
 
@@ -107,11 +95,12 @@ class ImageDetail(OnePhotoView):
     )
     def get(self, request: Request, image_id: UUID) -> Response | HttpResponse:
         """A photo with all that is known of it. The ETag is good for If-Match."""
-        image, viewer = visible_image(request, image_id), viewer_of(request)
-        tag = etags.etag(image, viewer)
+        image = self.visible_image(image_id)
+        tag = etags.etag(image, self.access)
         if etags.is_known(request, tag):
             return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
-        answer = image_serializers.ImageDetailSerializer(image, context={"viewer": viewer}).data
+        context = {"access": self.access}
+        answer = image_serializers.ImageDetailSerializer(image, context=context).data
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         return Response(answer, headers=headers)
 
@@ -139,18 +128,15 @@ class ImageDetail(OnePhotoView):
 
         Moving to another group needs the right to add photos there.
         """
-        image, mine = image_to_change(request, image_id)
-        if not mine.is_guest and Scope.UPLOAD not in caller_of(request).scopes:
-            raise Forbidden(
-                f"This API key was not given the scope that this needs: {Scope.UPLOAD}."
-            )
+        image, _rights = self.image_to_change(image_id)
+        self.need_scope(Scope.UPLOAD)
         expected = etags.expected(request, image)
         body = change_serializers.ChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         changes = dict(body.validated_data)
-        if mine.is_guest:
+        if self.access.is_guest:
             expected |= _refuse_to_guest(image, changes)
-        group = _target(request, image, changes.pop("group", None))
+        group = self._target(image, changes.pop("group", None))
         columns = _columns(image, changes)
         if group is not None:
             editing.move(image, group, columns, expected=expected)
@@ -163,24 +149,19 @@ class ImageDetail(OnePhotoView):
         """Into the trash: owners any photo, others their own. Safe to repeat."""
         found = Image.objects.trashed().filter(pk=image_id).first()
         if found is not None:
-            image_to_restore(request, image_id)  # 404 for whoever has no business with it
+            self.image_to_restore(image_id)  # 404 for whoever has no business with it
             return Response(status=status.HTTP_204_NO_CONTENT)
-        image, mine = image_to_change(request, image_id)
-        need_scope_for(request, mine)
+        image, rights = self.image_to_change(image_id)
+        self.need_scope_for(rights)
         expected = etags.expected(request, image)
-        if not trash.put(image, by=mine.sender_key, expected=expected) and expected:
+        if not trash.put(image, by_uploader=rights.is_own, expected=expected) and expected:
             raise PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-
-def _target(request: Request, image: Image, group_id: UUID | None) -> Group | None:
-    if group_id is None or group_id == image.group_id:
-        return None
-    caller = caller_of(request)
-    group: Group = get_object_or_404(Group.objects.visible_to(caller), pk=group_id)
-    if not Group.objects.writable_by(caller).filter(pk=group.pk).exists():
-        raise Forbidden("Viewers of a team may look at its photos, but not add any.")
-    return group
+    def _target(self, image: Image, group_id: UUID | None) -> Group | None:
+        if group_id is None or group_id == image.group_id:
+            return None
+        return self.writable_group(group_id)
 
 
 def _refuse_to_guest(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
@@ -232,12 +213,12 @@ class ImageVariant(OnePhotoView):
 
         Before the photo is done, 409 with Retry-After; 410 for an original dropped or lost.
         """
-        image = visible_image(request, image_id)
+        image = self.visible_image(image_id)
         known = {spec.name for spec in variants.ALL} | {"original"}
-        if name not in known or (name == "original" and guest(request)):
+        if name not in known or (name == "original" and self.access.is_guest):
             raise Http404
         _refuse_without_picture(image)
-        storage, until = photo_storage(), viewer_of(request).until
+        storage, until = photo_storage(), self.access.expires_at
         if name == "original":
             if image.is_original_lost:
                 raise OriginalLost
@@ -299,7 +280,7 @@ class ImageLocation(OnePhotoView):
         says so. `sha256` stays that of the file that was sent; a file's name that tells
         coordinates ends in `photo.jpg` or the like.
         """
-        image, _mine = image_to_change(request, image_id, even_when_closed=True)
+        image, _rights = self.image_to_change(image_id, even_when_closed=True)
         outcome = forget_location.forget(image.pk)
         return Response({"original": outcome.original.value, "removed": outcome.removed})
 
@@ -313,10 +294,10 @@ class ImageRestore(OnePhotoView):
     def post(self, request: Request, image_id: UUID) -> Response:
         """Out of the trash: owners any photo, others what they trashed themselves."""
         if not Image.objects.trashed().filter(pk=image_id).exists():
-            image_to_change(request, image_id)  # restored already
+            self.image_to_change(image_id)  # restored already
             return self.detailed(image_id)
-        image, mine = image_to_restore(request, image_id)
-        need_scope_for(request, mine)
+        image, rights = self.image_to_restore(image_id)
+        self.need_scope_for(rights)
         if not trash.restore(image) and Image.objects.trashed().filter(pk=image_id).exists():
             raise Http404  # its time is over
         return self.detailed(image_id)
@@ -328,7 +309,7 @@ class ImageRetry(OnePhotoView):
     )
     def post(self, request: Request, image_id: UUID) -> Response:
         """Process it once more, after it failed through no fault of the file. Safe to repeat."""
-        image, _mine = image_to_change(request, image_id)
+        image, _rights = self.image_to_change(image_id)
         newest = image.uploads.shown().order_by("-version").select_related("image__invitation")
         upload = newest.first()
         if image.status in {Upload.Status.QUEUED, Upload.Status.PROCESSING}:
@@ -361,15 +342,12 @@ class ImageModerate(OnePhotoView):
     )
     def post(self, request: Request, image_id: UUID) -> Response:
         """Decide whether guests may see it. Owners only; the last word counts."""
-        image = visible_image(request, image_id)
-        mine: Standing = standing(request, image)
-        if not mine.is_host:
+        image = self.visible_image(image_id)
+        if not self.access.rights_on(image).is_host:
             raise Forbidden("Only owners of its group decide who sees a photo.")
         body = change_serializers.ModerationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         decision, reason = body.validated_data["decision"], body.validated_data["reason"]
         if not moderation.decide(image, decision, reason=reason):
             raise Http404
-        return Response(
-            change_serializers.ModeratedSerializer(visible_image(request, image_id)).data
-        )
+        return Response(change_serializers.ModeratedSerializer(self.visible_image(image_id)).data)

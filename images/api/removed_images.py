@@ -8,20 +8,19 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
-from bandpics.users.callers import caller_of
 from groups.models import Group
-from images.api.access import sender_of, viewer_of
+from images.access import GuestAccess
 from images.listing import image_rows, removals
 from images.listing.pagination import Page
 from images.listing.removals import Removal, Wanted
 from images.models import Image
-from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from rest_framework.request import Request
 
+    from images.access import MemberAccess
     from images.listing.filters import ImageFilters
 
 NARROWED_BY = frozenset({"trashed", "updated_since", "group", "ids"})
@@ -33,7 +32,7 @@ class RemovalSerializer(serializers.Serializer[Removal]):
     trashed_at = serializers.DateTimeField(source="updated_at")
 
 
-def answer(request: Request, filters: ImageFilters) -> Response:
+def answer(request: Request, access: MemberAccess | GuestAccess, filters: ImageFilters) -> Response:
     """Ids and times; all of a photo that is in the trash of a group the caller owns.
 
     Raises ValidationError for what only the list of photos that are here can be asked.
@@ -46,23 +45,23 @@ def answer(request: Request, filters: ImageFilters) -> Response:
     asked = filters.form.cleaned_data
     wanted = Wanted(asked["updated_since"], groups=asked["group"], ids=asked["ids"])
     found = (
-        removals.of_guest(sender_of(request, group_id=None), wanted)
-        if guest(request)
-        else removals.of_member(caller_of(request), wanted)
+        removals.of_guest(access, wanted)
+        if isinstance(access, GuestAccess)
+        else removals.of_member(access, wanted)
     )
     filled = page.filled(found.cut(page))
     body: dict[str, Any] = {} if page.offset is None else {"count": found.count()}
     body |= {"next": filled.next_url, "previous": filled.previous_url}
-    whole = _whole(request, [row.id for row in filled.rows])
+    whole = _whole(access, [row.id for row in filled.rows])
     rows = [whole.get(str(row.id)) or RemovalSerializer(row).data for row in filled.rows]
     return Response(body | {"results": rows})
 
 
-def _whole(request: Request, ids: list[UUID]) -> dict[str, Any]:
-    """Photos as JSON by id, of those that the caller may see in the trash."""
-    if guest(request):
+def _whole(access: MemberAccess | GuestAccess, ids: list[UUID]) -> dict[str, Any]:
+    """Photos as JSON by id, of those in the trash of the groups somebody owns."""
+    if isinstance(access, GuestAccess):
         return {}
-    owned = Group.objects.owned_by(caller_of(request))
+    owned = Group.objects.owned_by(access)
     rows = Image.objects.trashed().filter(pk__in=ids, group__in=owned)
-    found = image_rows.as_json(list(rows.values_list("pk", flat=True)), viewer=viewer_of(request))
+    found = image_rows.as_json(list(rows.values_list("pk", flat=True)), access=access)
     return {row["id"]: row for row in found}

@@ -10,12 +10,10 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from bandpics.api.problems import Forbidden
-from bandpics.users.callers import caller_of
-from groups.models import Group
+from images.access import GuestAccess
 from images.api.access import PhotoView
 from images.listing import stats
 from images.models import Upload
-from invitations.api.authentication import guest
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -104,11 +102,11 @@ class StatsView(PhotoView):
     )
     def get(self, request: Request) -> Response:
         """Totals, states, times, bytes, formats, cameras and days of all I may see."""
-        if guest(request):
+        if isinstance(self.access, GuestAccess):
             raise Forbidden("Numbers are for the members of a team. Sign in.")
         asked = GroupParameter(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        groups = Group.objects.visible_to(caller_of(request))
+        groups = self.access.groups()
         if group_id := asked.validated_data.get("group"):
             get_object_or_404(groups, pk=group_id)
             groups = groups.filter(pk=group_id)

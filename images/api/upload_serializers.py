@@ -20,7 +20,7 @@ from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.change_serializers import PositionSerializer
 from images.api.image_serializers import (
     FAILURE,
-    ForViewer,
+    DependsOnAccess,
     IsFinal,
     SizeSerializer,
     TextOrNull,
@@ -128,7 +128,7 @@ class PartsSerializer(serializers.Serializer[Any]):
     parts = ArrivedPartSerializer(many=True)
 
 
-class OwnPhotoSerializer(ForViewer, serializers.ModelSerializer[Image]):
+class OwnPhotoSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     """What its sender may know and change of a finished photo."""
 
     location = serializers.SerializerMethodField()
@@ -141,7 +141,7 @@ class OwnPhotoSerializer(ForViewer, serializers.ModelSerializer[Image]):
 
     @extend_schema_field(PositionSerializer(allow_null=True))
     def get_location(self, image: Image) -> dict[str, float] | None:
-        place = self.viewer.place_of(image)
+        place = self.access.place_of(image)
         return None if place is None else {"lat": place.lat, "lon": place.lon}
 
     def get_etag(self, image: Image) -> str:
@@ -152,7 +152,7 @@ class RejectionSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_null=True, help_text="In the host's words, if any.")
 
 
-class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
+class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
     """One line of the receipt: what was sent and where it stands."""
 
     image = serializers.UUIDField(source="image_id")
@@ -204,14 +204,16 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
     def get_duplicate_of(self, upload: Upload) -> str | None:
         """Only a photo of one's own is named; that it was here already is all others learn."""
         twin = upload.duplicate_of
-        return str(twin.pk) if twin is not None and twin.sender == upload.sender else None
+        return (
+            str(twin.pk) if twin is not None and twin.uploader_key == upload.uploader_key else None
+        )
 
     @extend_schema_field(SizeSerializer(allow_null=True))
     def get_thumb(self, upload: Upload) -> dict[str, Any] | None:
         if upload.status != Upload.Status.DONE:
             return None
         variant = upload.image.variant_by_name.get("thumb")
-        return None if variant is None else variant_json(variant, self.viewer)
+        return None if variant is None else variant_json(variant, self.access)
 
     @extend_schema_field(OwnPhotoSerializer(allow_null=True))
     def get_photo(self, upload: Upload) -> Any:
@@ -226,7 +228,7 @@ class UploadSerializer(ForViewer, serializers.ModelSerializer[Upload]):
         """That the hosts do not show the photo to other guests. Null if they did not say so."""
         image = upload.image
         is_rejected = image.moderation == Image.Moderation.REJECTED
-        if upload.status != Upload.Status.DONE or not is_rejected or not self.viewer.owns(image):
+        if upload.status != Upload.Status.DONE or not is_rejected or not self.access.owns(image):
             return None
         return {"reason": image.moderation_reason or None}
 

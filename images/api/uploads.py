@@ -16,29 +16,21 @@ from rest_framework.response import Response
 
 from bandpics.api.idempotency import idempotent
 from images.api import upload_serializers
-from images.api.access import (
-    PhotoView,
-    changeable,
-    hint_without_device,
-    may_list,
-    my_upload,
-    my_uploads,
-    sender_of,
-    viewer_of,
-)
+from images.api.access import PhotoView
 from images.api.problems import NotMultipart, NotPending
 from images.listing.filters import UploadFilters
 from images.listing.pagination import DEFAULT_LIMIT, Page
 from images.models import Image, Upload
 from images.uploads import announce, transfer
-from invitations.api.authentication import guest, refuse_unless_open
+from invitations.api.authentication import refuse_unless_open
 from invitations.api.problems import GroupClosed, InvitationExpired
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
-    from rest_framework.views import APIView
 
     from bandpics.api.problems import Forbidden
+    from images.access import PhotoAccess
+    from invitations.models import Invitation
 
 RECEIPT_LIMIT = 1000
 # A row is dated when it is written and seen when that is committed: so much is asked for again.
@@ -50,17 +42,16 @@ def _ids(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"id": each["id"], "known": "duplicate_of" in each} for each in answer["uploads"]]
 
 
-def _signed_again(_view: APIView, request: Request, kept: list[dict[str, Any]]) -> dict[str, Any]:
-    rows = my_uploads(request).select_related("image").in_bulk([each["id"] for each in kept])
+def _signed_again(view: Any, _: Request, kept: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = view.access.uploads().select_related("image").in_bulk([each["id"] for each in kept])
     if any(UUID(each["id"]) not in rows for each in kept):
         raise Http404
     tickets = [announce.Ticket(rows[UUID(each["id"])], was_known=each["known"]) for each in kept]
     return {"uploads": [upload_serializers.ticket_json(ticket) for ticket in tickets]}
 
 
-def _refusal_of_new(request: Request) -> Forbidden | None:
+def _refusal_of_new(invitation: Invitation | None) -> Forbidden | None:
     """Why a guest may send nothing new any more."""
-    invitation = guest(request)
     try:
         if invitation is not None:
             refuse_unless_open(invitation)
@@ -69,8 +60,8 @@ def _refusal_of_new(request: Request) -> Forbidden | None:
     return None
 
 
-def _shown(uploads: Any, request: Request, **options: Any) -> Any:
-    context = {"viewer": viewer_of(request), "is_changeable": changeable(request)}
+def _shown(uploads: Any, access: PhotoAccess, **options: Any) -> Any:
+    context = {"access": access, "is_changeable": access.may_still_change()}
     return upload_serializers.UploadSerializer(uploads, context=context, **options).data
 
 
@@ -87,11 +78,12 @@ class UploadList(PhotoView):
 
         A guest's is whole unless `limit` is given: only those beyond 1,000 are on a next page.
         """
-        invitation = guest(request)
+        invitation = self.access.invitation
         page = Page.newest_first(
             request, default_limit=DEFAULT_LIMIT if invitation is None else RECEIPT_LIMIT
         )
-        mine = my_uploads(request) if may_list(request) else Upload.objects.none()
+        is_listed = self.access.key.is_identified
+        mine = self.access.uploads() if is_listed else Upload.objects.none()
         asked = UploadFilters(request.query_params, mine)
         photos = Prefetch("image", Image.objects.with_variants())
         rows = asked.checked().select_related("duplicate_of").prefetch_related(photos)
@@ -102,12 +94,12 @@ class UploadList(PhotoView):
             {
                 "next": filled.next_url,
                 "previous": filled.previous_url,
-                "results": _shown(filled.rows, request, many=True),
+                "results": _shown(filled.rows, self.access, many=True),
                 "next_updated_since": cut[0].read_at - OVERLAP if cut else since,
                 "room": None
                 if invitation is None
                 else upload_serializers.RoomSerializer(invitation).data,
-                **hint_without_device(request),
+                **self.hint_without_device(),
             }
         )
 
@@ -122,15 +114,15 @@ class UploadList(PhotoView):
 
         Once a link has expired or its group is closed: only files that were announced before.
         """
-        refusal = _refusal_of_new(request)
+        refusal = _refusal_of_new(self.access.invitation)
         body = upload_serializers.AnnouncementSerializer(data=request.data)
         if refusal is not None and not body.is_valid():
             raise refusal
         body.is_valid(raise_exception=True)
-        sender = sender_of(request, group_id=body.validated_data.get("group"))
+        uploader = self.uploader_in(body.validated_data.get("group"))
         try:
             tickets = announce.create_announced(
-                sender,
+                uploader,
                 body.announced(),
                 uploader_name=body.validated_data["uploader_name"],
                 takes_new=refusal is None,
@@ -145,12 +137,12 @@ class UploadDetail(PhotoView):
     @extend_schema(responses=upload_serializers.UploadSerializer)
     def get(self, request: Request, upload_id: UUID) -> Response:
         """One line of the receipt."""
-        return Response(_shown(my_upload(request, upload_id), request))
+        return Response(_shown(self.my_upload(upload_id), self.access))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, upload_id: UUID) -> Response:
         """Cancel an upload that has not arrived. Safe to call twice."""
-        upload = my_upload(request, upload_id)
+        upload = self.my_upload(upload_id)
         if not transfer.discard(upload):
             upload.refresh_from_db(fields=["status"])
             if upload.status != Upload.Status.DISCARDED:
@@ -167,7 +159,7 @@ class UploadSign(PhotoView):
         """A fresh signature for the PUT, or for one part of it."""
         body = upload_serializers.PartSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        upload, number = my_upload(request, upload_id), body.validated_data.get("part")
+        upload, number = self.my_upload(upload_id), body.validated_data.get("part")
         if number is None and not upload.is_multipart:
             signed = transfer.sign(upload)
         else:
@@ -179,7 +171,7 @@ class UploadParts(PhotoView):
     @extend_schema(responses=upload_serializers.PartsSerializer)
     def get(self, request: Request, upload_id: UUID) -> Response:
         """Which parts have arrived in full."""
-        upload = my_upload(request, upload_id)
+        upload = self.my_upload(upload_id)
         if not upload.is_multipart:
             raise NotMultipart
         answer = {
@@ -202,13 +194,13 @@ class UploadComplete(PhotoView):
     )
     def post(self, request: Request, upload_id: UUID) -> Response:
         """Say that all bytes were sent. The bucket is asked whether that is so."""
-        upload = my_upload(request, upload_id)
+        upload = self.my_upload(upload_id)
         try:
             moved = transfer.complete(upload)
         except transfer.NotPending:
             raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
         if not moved:
-            return Response(_shown(my_upload(request, upload_id), request))
+            return Response(_shown(self.my_upload(upload_id), self.access))
         upload.refresh_from_db(fields=["arrived_at"])
         upload.status = Upload.Status.QUEUED  # what this call made of it; a worker may be further
-        return Response(_shown(upload, request), status=status.HTTP_202_ACCEPTED)
+        return Response(_shown(upload, self.access), status=status.HTTP_202_ACCEPTED)

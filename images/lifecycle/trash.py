@@ -29,14 +29,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def put(image: Image, *, by: str, expected: dict[str, Any] | None = None) -> bool:
+def put(image: Image, *, by_uploader: bool = False, expected: dict[str, Any] | None = None) -> bool:
     """Out of sight at once, for good after a while. True if this call made the move.
 
-    `by` is the sender key of whoever does it; `expected` is what the row must still say.
+    Whoever sent the photo may undo it if it was done `by_uploader`; `expected` is what the row
+    must still say.
     """
     rows = Image.objects.kept().filter(pk=image.pk, **(expected or {}))
     with transaction.atomic():
-        is_moved = bool(rows.update(trashed_at=Now(), trashed_by=by, updated_at=Now()))
+        is_moved = bool(
+            rows.update(trashed_at=Now(), trashed_by_uploader=by_uploader, updated_at=Now())
+        )
         if is_moved:
             transaction.on_commit(partial(markers.enqueue_update, image.pk))
     return is_moved
@@ -54,7 +57,7 @@ def restore(image: Image) -> bool:
     markers.unmark_trashed(image.pk)
     try:
         with transaction.atomic():
-            return bool(rows.update(trashed_at=None, trashed_by="", updated_at=Now()))
+            return bool(rows.update(trashed_at=None, trashed_by_uploader=False, updated_at=Now()))
     except IntegrityError as error:
         if ONCE_PER_GROUP not in str(error):
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce, Concat
 from django.db.models.lookups import IContains
 from rest_framework.exceptions import ValidationError
 
-from images.access.viewers import COARSE_STEPS
+from images.access import COARSE_STEPS
 from images.listing import search_plan
 from images.models import Image, Upload, search_vector
 from images.photofile import formats
@@ -29,7 +29,7 @@ from images.photofile import formats
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from groups.models import GroupQuerySet
+    from images.access import VisibilityScope
     from images.listing.search_plan import SearchPlan
     from images.models import ImageQuerySet, UploadQuerySet
 
@@ -41,21 +41,8 @@ FORMATS = [format_.name for format_ in formats.ACCEPTED]
 TAKEN = Coalesce("taken_at", "taken_at_local", output_field=DateTimeField())
 
 
-@dataclass(frozen=True)
-class Sight:
-    """What the caller may see of the photos besides the photos themselves.
-
-    A filter matches nothing else, or it would give away what the answer hides.
-    """
-
-    exact_places: Q  # photos whose position is shown as it is
-    filenames: Q = field(default_factory=Q)  # photos whose filename is shown; empty: all
-    coarse_places: Q | None = None  # others, whose position is shown rounded
-    trash_of: GroupQuerySet | None = None  # groups whose trash is shown
-
-
 def coarse(column: str) -> Func:
-    """viewers.coarse() in SQL: the same arithmetic, so what is shown is what is found."""
+    """access.coarse() in SQL: the same arithmetic, so what is shown is what is found."""
     template = f"floor(%(expressions)s * {COARSE_STEPS} + 0.5) / {COARSE_STEPS}"
     return Func(F(column), template=template, output_field=FloatField())
 
@@ -237,9 +224,11 @@ class ImageFilters(CheckedFilters):
     # What matches one of these is found by an index of its own, in whichever group it is.
     SELECTIVE: ClassVar = ("ids", "trashed")
 
-    def __init__(self, data: Mapping[str, str], queryset: ImageQuerySet, *, sight: Sight) -> None:
+    def __init__(
+        self, data: Mapping[str, str], queryset: ImageQuerySet, *, scope: VisibilityScope
+    ) -> None:
         super().__init__(data, queryset)
-        self.sight = sight
+        self.scope = scope
         # TextMatch or else news, which is not in narrowed(): who knows the groups finds it better.
         self.sought: SearchPlan | None = None
 
@@ -276,16 +265,16 @@ class ImageFilters(CheckedFilters):
     def in_trash(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
         if not wanted:
             return rows
-        if self.sight.trash_of is None:
+        if self.scope.trash_of is None:
             return rows.none()
-        return rows.filter(trashed_at__isnull=False, group__in=self.sight.trash_of)
+        return rows.filter(trashed_at__isnull=False, group__in=self.scope.trash_of)
 
     def containing(self, rows: ImageQuerySet, _name: str, text: str) -> ImageQuerySet:
         query = search_vector.query_of(text)
         if query is None:
             return rows.none()
         self.sought = search_plan.TextMatch(query)
-        shown = self.sight.filenames
+        shown = self.scope.filenames
         return rows.filter(shown | Q(search_vector.matching_shown(query))) if shown else rows
 
     def in_state(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
@@ -311,15 +300,15 @@ class ImageFilters(CheckedFilters):
         return rows
 
     def with_place(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
-        seen = self.sight.exact_places
-        if self.sight.coarse_places is not None:
-            seen |= self.sight.coarse_places
+        seen = self.scope.exact_places
+        if self.scope.coarse_places is not None:
+            seen |= self.scope.coarse_places
         has_place = seen & Q(latitude__isnull=False)
         return rows.filter(has_place) if wanted else rows.exclude(has_place)
 
     def inside(self, rows: ImageQuerySet, _name: str, box: Box) -> ImageQuerySet:
-        found = self.sight.exact_places & box.around("latitude", "longitude")
-        if self.sight.coarse_places is not None:
+        found = self.scope.exact_places & box.around("latitude", "longitude")
+        if self.scope.coarse_places is not None:
             rows = rows.alias(coarse_lat=coarse("latitude"), coarse_lon=coarse("longitude"))
-            found |= self.sight.coarse_places & box.around("coarse_lat", "coarse_lon")
+            found |= self.scope.coarse_places & box.around("coarse_lat", "coarse_lon")
         return rows.filter(found)

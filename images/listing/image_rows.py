@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from images.models import Image, Upload, Variant, is_final
+from images.models import UPLOADER_COLUMNS, Image, Upload, Variant, is_final
 from images.photofile.metadata import exif_fields
 from images.photofile.metadata.capture_time import offset_text
 from images.storage.objects import photo_storage
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from images.access.viewers import Place, Viewer
+    from images.access import PhotoAccess, Place
     from images.storage.presign import Prepared
 
 # Everything the JSON shows. Not `exif`: the dump is for one photo alone.
 COLUMNS = (
-    *("id", "group_id", "sender", "uploaded_by_id", "version"),
+    *("id", "group_id", *UPLOADER_COLUMNS, "uploaded_by_id", "version"),
     *("original_filename", "content_type", "byte_size", "sha256", "width", "height"),
     *("description", "caption", "moderation", "moderation_reason", "uploader_name"),
     *("taken_at", "taken_at_local", "utc_offset_minutes"),
@@ -86,21 +86,21 @@ def _row_type() -> Any:
 Row = _row_type()
 
 
-def as_json(ids: Sequence[UUID], *, viewer: Viewer) -> list[dict[str, Any]]:
-    """What this viewer may know of each, in this order. One query, whatever there is."""
+def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]:
+    """What somebody may know of each photo, in this order. One query, whatever there is."""
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [list(ids)])
         found = {row[0]: Row._make(row) for row in cursor.fetchall()}
-    signer = _Signer(viewer)
+    signer = _Signer(access)
     rows = [found[text] for text in map(str, ids) if text in found]
-    return [_row_json(row, signer.variants(row.variants), viewer) for row in rows]
+    return [_row_json(row, signer.variants(row.variants), access) for row in rows]
 
 
 class _Signer:
     """Signs the sizes of many photos."""
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._storage, self._until = photo_storage(), viewer.until
+    def __init__(self, access: PhotoAccess) -> None:
+        self._storage, self._until = photo_storage(), access.expires_at
         self._prepared: dict[str, Prepared] = {}  # by content type
 
     def variants(self, text: str | None) -> dict[str, Any]:
@@ -118,9 +118,9 @@ class _Signer:
         return self._prepared[content_type]
 
 
-def _row_json(row: Any, variants: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
-    sees_all = viewer.sees_all_of(row)
-    place = viewer.place_of(row)
+def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[str, Any]:
+    sees_all = access.sees_all_of(row)
+    place = access.place_of(row)
     taken_at_local, offset = _trimmed(row.taken_at_local), offset_text(row.utc_offset_minutes)
     taken_at_local = taken_at_local and taken_at_local.removesuffix("Z")
     uploaded_at = _trimmed(row.created_at)

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from bandpics.users.callers import Caller
-    from images.access.uploader import Uploader
+    from images.access import GuestAccess, MemberAccess
     from images.listing.pagination import Page
     from images.models import ImageQuerySet
 
@@ -94,12 +93,12 @@ class Removals:
         return sum(part.count() for part in self._parts)
 
 
-def of_member(caller: Caller, wanted: Wanted) -> Removals:
+def of_member(access: MemberAccess, wanted: Wanted) -> Removals:
     """Whatever was in a group this person sees, or saw before it was trashed or purged."""
-    kept, trashed = Group.objects.visible_to(caller), Group.objects.trash_visible_to(caller)
-    tombstones = Tombstone.objects.filter(team_id__in=caller.user.memberships.values("team"))
-    if caller.group_ids is not None:
-        tombstones = tombstones.filter(group_id__in=caller.group_ids)
+    kept, trashed = Group.objects.visible_to(access), Group.objects.trash_visible_to(access)
+    tombstones = Tombstone.objects.filter(team_id__in=access.user.memberships.values("team"))
+    if access.group_ids is not None:
+        tombstones = tombstones.filter(group_id__in=access.group_ids)
     return Removals(
         wanted,
         trashed=Image.objects.filter(group__in=kept),
@@ -109,13 +108,13 @@ def of_member(caller: Caller, wanted: Wanted) -> Removals:
     )
 
 
-def of_guest(sender: Uploader, wanted: Wanted) -> Removals:
+def of_guest(access: GuestAccess, wanted: Wanted) -> Removals:
     """Own photos, and what a gallery showed."""
-    shown = Image.objects.visible_to_guest(sender).in_kept_groups()
-    own = Q(sender=sender.key) if sender.sees_own else NOBODYS
+    shown = access.images()
+    own = access.key.condition() if access.sees_own else NOBODYS
     gone = own
-    if sender.sees_gallery:
-        gone |= Q(group_id=sender.group.pk, was_approved=True)
+    if access.sees_gallery:
+        gone |= Q(group_id=access.invitation.group_id, was_approved=True)
     return Removals(
         wanted,
         trashed=shown,

@@ -54,8 +54,11 @@ DROP FUNCTION images_record_deleted_uploads();
 WRITE_TOMBSTONES = """
 CREATE FUNCTION images_tombstone_purged() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO images_tombstone (image_id, group_id, team_id, sender, was_approved, removed_at)
-    SELECT gone.id, gone.group_id, groups_group.team_id, gone.sender,
+    INSERT INTO images_tombstone
+        (image_id, group_id, team_id, uploader_kind, uploader_id, device_hash, was_approved,
+         removed_at)
+    SELECT gone.id, gone.group_id, groups_group.team_id,
+           gone.uploader_kind, gone.uploader_id, gone.device_hash,
            gone.version > 0 AND gone.moderation = 'approved', statement_timestamp()
     FROM gone JOIN groups_group ON groups_group.id = gone.group_id;
     RETURN NULL;
@@ -65,8 +68,11 @@ CREATE TRIGGER tombstone_purged AFTER DELETE ON images_image
 
 CREATE FUNCTION images_tombstone_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO images_tombstone (image_id, group_id, team_id, sender, was_approved, removed_at)
-    SELECT OLD.id, OLD.group_id, groups_group.team_id, OLD.sender,
+    INSERT INTO images_tombstone
+        (image_id, group_id, team_id, uploader_kind, uploader_id, device_hash, was_approved,
+         removed_at)
+    SELECT OLD.id, OLD.group_id, groups_group.team_id,
+           OLD.uploader_kind, OLD.uploader_id, OLD.device_hash,
            OLD.version > 0 AND OLD.moderation = 'approved', statement_timestamp()
     FROM groups_group WHERE groups_group.id = OLD.group_id;
     RETURN NULL;
@@ -104,7 +110,24 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("sender", models.CharField(db_index=True, editable=False, max_length=128)),
+                (
+                    "uploader_kind",
+                    models.CharField(
+                        choices=[
+                            ("member", "Somebody with an account"),
+                            ("personal", "Whoever holds a personal link"),
+                            ("shared", "One device that holds a shared link"),
+                            (
+                                "recovered",
+                                "Nobody knows: the photo was made again from its objects",
+                            ),
+                        ],
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
+                ("uploader_id", models.CharField(blank=True, editable=False, max_length=36)),
+                ("device_hash", models.CharField(blank=True, editable=False, max_length=64)),
                 ("uploader_name", models.CharField(blank=True, max_length=120)),
                 ("version", models.PositiveIntegerField(default=0, editable=False)),
                 ("original_filename", models.CharField(max_length=255)),
@@ -222,7 +245,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("trashed_at", models.DateTimeField(blank=True, null=True)),
-                ("trashed_by", models.CharField(blank=True, editable=False, max_length=128)),
+                ("trashed_by_uploader", models.BooleanField(default=False, editable=False)),
                 (
                     "last_checked_at",
                     models.DateTimeField(
@@ -361,13 +384,34 @@ class Migration(migrations.Migration):
                 ("image_id", models.UUIDField()),
                 ("group_id", models.UUIDField()),
                 ("team_id", models.UUIDField(help_text="The group's: its members saw the photo.")),
-                ("sender", models.CharField(db_index=True, max_length=128)),
+                (
+                    "uploader_kind",
+                    models.CharField(
+                        choices=[
+                            ("member", "Somebody with an account"),
+                            ("personal", "Whoever holds a personal link"),
+                            ("shared", "One device that holds a shared link"),
+                            (
+                                "recovered",
+                                "Nobody knows: the photo was made again from its objects",
+                            ),
+                        ],
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
+                ("uploader_id", models.CharField(blank=True, editable=False, max_length=36)),
+                ("device_hash", models.CharField(blank=True, editable=False, max_length=64)),
                 ("was_approved", models.BooleanField(help_text="Guests may have seen it.")),
                 ("removed_at", models.DateTimeField(db_index=True)),
             ],
             options={
                 "indexes": [
-                    models.Index(fields=["team_id", "removed_at"], name="tombstone_of_team")
+                    models.Index(fields=["team_id", "removed_at"], name="tombstone_of_team"),
+                    models.Index(
+                        fields=["uploader_kind", "uploader_id", "device_hash"],
+                        name="tombstone_uploader",
+                    ),
                 ],
             },
         ),
@@ -384,7 +428,25 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("version", models.PositiveIntegerField(default=1)),
-                ("sender", models.CharField(editable=False, max_length=128)),
+                (
+                    "uploader_kind",
+                    models.CharField(
+                        choices=[
+                            ("member", "Somebody with an account"),
+                            ("personal", "Whoever holds a personal link"),
+                            ("shared", "One device that holds a shared link"),
+                            (
+                                "recovered",
+                                "Nobody knows: the photo was made again from its objects",
+                            ),
+                        ],
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
+                ("uploader_id", models.CharField(blank=True, editable=False, max_length=36)),
+                ("device_hash", models.CharField(blank=True, editable=False, max_length=64)),
+                ("announced_in", models.UUIDField(editable=False)),
                 ("client_id", models.CharField(blank=True, max_length=64, null=True)),
                 (
                     "status",
@@ -504,6 +566,12 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="image",
+            index=models.Index(
+                fields=["uploader_kind", "uploader_id", "device_hash"], name="image_uploader"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="image",
             index=models.Index(fields=["group", "-sort_at", "-id"], name="image_gallery_order"),
         ),
         migrations.AddIndex(
@@ -562,6 +630,26 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="image",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("device_hash", ""),
+                        ("uploader_kind__in", ["member", "personal"]),
+                        models.Q(("uploader_id", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("uploader_kind", "shared"), models.Q(("uploader_id", ""), _negated=True)
+                    ),
+                    models.Q(
+                        ("device_hash", ""), ("uploader_id", ""), ("uploader_kind", "recovered")
+                    ),
+                    _connector="OR",
+                ),
+                name="image_uploader_is_whole",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="image",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("trashed_at", None), ("version__gt", 0)),
                 fields=("group", "sha256"),
@@ -615,7 +703,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="upload",
-            index=models.Index(fields=["sender", "-created_at"], name="upload_receipt"),
+            index=models.Index(
+                fields=["uploader_kind", "uploader_id", "device_hash", "-created_at"],
+                name="upload_receipt",
+            ),
         ),
         migrations.AddIndex(
             model_name="upload",
@@ -644,7 +735,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="upload",
             index=models.Index(
-                condition=models.Q(("status", "queued")), fields=["sender"], name="upload_waiting"
+                condition=models.Q(("status", "queued")),
+                fields=["uploader_kind", "uploader_id", "device_hash", "announced_in"],
+                name="upload_waiting",
             ),
         ),
         migrations.AddIndex(
@@ -672,7 +765,34 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="upload",
             constraint=models.UniqueConstraint(
-                fields=("sender", "client_id"), name="upload_once_per_sender_and_client_id"
+                fields=(
+                    "uploader_kind",
+                    "uploader_id",
+                    "device_hash",
+                    "announced_in",
+                    "client_id",
+                ),
+                name="upload_once_per_sender_and_client_id",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("device_hash", ""),
+                        ("uploader_kind__in", ["member", "personal"]),
+                        models.Q(("uploader_id", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("uploader_kind", "shared"), models.Q(("uploader_id", ""), _negated=True)
+                    ),
+                    models.Q(
+                        ("device_hash", ""), ("uploader_id", ""), ("uploader_kind", "recovered")
+                    ),
+                    _connector="OR",
+                ),
+                name="upload_uploader_is_whole",
             ),
         ),
         migrations.AddConstraint(

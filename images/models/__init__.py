@@ -1,7 +1,7 @@
 """Photos, the uploads that bring them, the sizes of each, and what is left of deleted ones."""
 
 from images.models.deletion import PendingDeletion, Tombstone
-from images.models.image import BEFORE_ALL_TIME, NOBODYS, ONCE_PER_GROUP, Image, ImageQuerySet
+from images.models.image import BEFORE_ALL_TIME, ONCE_PER_GROUP, Image, ImageQuerySet
 from images.models.upload import (
     KEEP_BYTES,
     MOVED_AT,
@@ -11,6 +11,13 @@ from images.models.upload import (
     discard_duplicates,
     is_final,
 )
+from images.models.uploader import (
+    NOBODYS,
+    RECOVERED,
+    UPLOADER_COLUMNS,
+    UploaderKey,
+    UploaderKind,
+)
 from images.models.variant import Variant
 
 __all__ = [
@@ -19,13 +26,17 @@ __all__ = [
     "MOVED_AT",
     "NOBODYS",
     "ONCE_PER_GROUP",
+    "RECOVERED",
     "UNDER_WAY",
+    "UPLOADER_COLUMNS",
     "Image",
     "ImageQuerySet",
     "PendingDeletion",
     "Tombstone",
     "Upload",
     "UploadQuerySet",
+    "UploaderKey",
+    "UploaderKind",
     "Variant",
     "discard_duplicates",
     "is_final",

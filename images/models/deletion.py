@@ -6,6 +6,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F
 
+from images.models.uploader import UPLOADER_COLUMNS, HasUploader
+
 
 class PendingDeletion(models.Model):
     """What a deleted upload or variant left in the bucket, until somebody has removed it.
@@ -40,7 +42,7 @@ class PendingDeletion(models.Model):
         return f"Objects of photo {self.image_id}"
 
 
-class Tombstone(models.Model):
+class Tombstone(HasUploader):
     """A photo that left a group for good: it was moved to another one, or purged.
 
     Triggers write it in the same transaction; images.listing.removals reads it. It has no foreign
@@ -51,12 +53,14 @@ class Tombstone(models.Model):
     image_id = models.UUIDField()
     group_id = models.UUIDField()
     team_id = models.UUIDField(help_text="The group's: its members saw the photo.")
-    sender = models.CharField(max_length=128, db_index=True)
     was_approved = models.BooleanField(help_text="Guests may have seen it.")
     removed_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        indexes = [models.Index(fields=["team_id", "removed_at"], name="tombstone_of_team")]
+        indexes = [
+            models.Index(fields=["team_id", "removed_at"], name="tombstone_of_team"),
+            models.Index(fields=UPLOADER_COLUMNS, name="tombstone_uploader"),
+        ]
 
     def __str__(self) -> str:
         return f"Photo {self.image_id} left group {self.group_id}"

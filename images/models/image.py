@@ -22,10 +22,10 @@ from invitations.models import Invitation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bandpics.users.callers import Caller
-    from images.access.uploader import Uploader
+    from images.models.uploader import UploaderKey
 
 from images.models.upload import Upload
+from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
 from images.models.variant import Variant
 
 # Where photos without a date stand in the order by date, latest first.
@@ -35,28 +35,12 @@ BEFORE_ALL_TIME = datetime(1, 1, 1, tzinfo=UTC)
 ONCE_PER_GROUP = "image_bytes_once_per_group"  # what an IntegrityError names
 
 
-# No photo. Not none(): that cannot be part of a larger query.
-NOBODYS = Q(sender="")
-
-
 class ImageQuerySet(models.QuerySet["Image"]):
     def in_group(self, group: Group) -> Self:
         return self.filter(group=group)
 
-    def visible_to(self, caller: Caller) -> Self:
-        """Photos of every group of the person's teams."""
-        return self.filter(group__in=Group.objects.visible_to(caller))
-
-    def visible_to_guest(self, sender: Uploader) -> Self:
-        """As the invitation or its group says: nothing, their own, or what was approved."""
-        seen = Q(sender=sender.key) if sender.sees_own else NOBODYS
-        if sender.sees_gallery:
-            approved = Image.Moderation.APPROVED
-            seen |= Q(group=sender.group, version__gt=0, moderation=approved)
-        return self.filter(seen)
-
-    def sent_by(self, sender_key: str) -> Self:
-        return self.filter(sender=sender_key)
+    def sent_by(self, uploader: UploaderKey) -> Self:
+        return self.filter(uploader.condition())
 
     def ready(self) -> Self:
         """Photos that have a finished version to show."""
@@ -114,7 +98,7 @@ class ImageQuerySet(models.QuerySet["Image"]):
         return self.filter(before).order_by("sort_at", "id")
 
 
-class Image(models.Model):
+class Image(HasUploader):
     """One photo: what its current finished version shows and says.
 
     `version` is 0 until the first upload is DONE, then the number of the upload whose bytes,
@@ -147,8 +131,6 @@ class Image(models.Model):
         on_delete=models.SET_NULL,
         related_name="images",
     )
-    # Whose own photo this is: a user, a personal link, or one device of a shared link.
-    sender = models.CharField(max_length=128, editable=False, db_index=True)
     uploader_name = models.CharField(max_length=120, blank=True)
     version = models.PositiveIntegerField(default=0, editable=False)
 
@@ -215,8 +197,8 @@ class Image(models.Model):
         help_text="Nobody dropped it: the store did not have it any more.",
     )
     trashed_at = models.DateTimeField(null=True, blank=True)
-    # The uploader key of who did it: a guest undoes their own deletion, not a host's.
-    trashed_by = models.CharField(max_length=128, blank=True, editable=False)
+    # They undo their own deletion, not a host's.
+    trashed_by_uploader = models.BooleanField(default=False, editable=False)
     last_checked_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="By the sweeper, and the store refused."
     )
@@ -237,6 +219,7 @@ class Image(models.Model):
 
     class Meta:
         indexes = [
+            models.Index(fields=UPLOADER_COLUMNS, name="image_uploader"),
             models.Index(fields=["group", "-sort_at", "-id"], name="image_gallery_order"),
             models.Index(fields=["group", "-created_at", "-id"], name="image_upload_order"),
             models.Index(fields=["group", "-updated_at", "-id"], name="image_update_order"),
@@ -262,6 +245,7 @@ class Image(models.Model):
             GinIndex(fields=["search_vector"], name="image_search_vector", fastupdate=False),
         ]
         constraints = [
+            UPLOADER_IS_WHOLE,
             models.UniqueConstraint(
                 fields=["group", "sha256"],
                 condition=Q(version__gt=0, trashed_at=None),

@@ -11,18 +11,21 @@ from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 
 from bandpics.ids import new_id
+from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
 from images.storage import object_keys
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from images.models.uploader import UploaderKey
 
 # As the index has it; NULL only before the bytes are here.
 MOVED_AT = Greatest("arrived_at", "finished_at")
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
-    def sent_by(self, sender_key: str) -> Self:
-        return self.filter(sender=sender_key)
+    def sent_by(self, uploader: UploaderKey) -> Self:
+        return self.filter(uploader.condition())
 
     def pending(self) -> Self:
         return self.filter(status=Upload.Status.PENDING)
@@ -58,7 +61,7 @@ def discard_duplicates(collector: Any, field: Any, resting: Any, using: str) -> 
 discard_duplicates.lazy_sub_objs = True  # type: ignore[attr-defined]
 
 
-class Upload(models.Model):
+class Upload(HasUploader):
     """One arrival of bytes. It carries the state machine; the Image is its result.
 
     Every change of `status` is one conditional UPDATE, in images.uploads or images.processing.
@@ -85,8 +88,8 @@ class Upload(models.Model):
     image = models.ForeignKey("images.Image", on_delete=models.CASCADE, related_name="uploads")
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     version = models.PositiveIntegerField(default=1)
-    # Who announced it, in the words of images.access.uploader; with client_id, once only.
-    sender = models.CharField(max_length=128, editable=False)
+    # The group it was announced in: the photo may have been moved since.
+    announced_in = models.UUIDField(editable=False)
     client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULLs are distinct
 
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
@@ -129,7 +132,7 @@ class Upload(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["sender", "-created_at"], name="upload_receipt"),
+            models.Index(fields=[*UPLOADER_COLUMNS, "-created_at"], name="upload_receipt"),
             models.Index(MOVED_AT, F("image"), name="upload_moved"),
             models.Index(
                 fields=["created_at"], condition=Q(status="pending"), name="upload_sweep_pending"
@@ -137,7 +140,11 @@ class Upload(models.Model):
             models.Index(
                 fields=["queued_at"], condition=Q(status="queued"), name="upload_sweep_queued"
             ),
-            models.Index(fields=["sender"], condition=Q(status="queued"), name="upload_waiting"),
+            models.Index(
+                fields=[*UPLOADER_COLUMNS, "announced_in"],
+                condition=Q(status="queued"),
+                name="upload_waiting",
+            ),
             models.Index(
                 fields=["lease_until"],
                 condition=Q(status="processing"),
@@ -150,8 +157,10 @@ class Upload(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["image", "version"], name="upload_once_per_version"),
             models.UniqueConstraint(
-                fields=["sender", "client_id"], name="upload_once_per_sender_and_client_id"
+                fields=[*UPLOADER_COLUMNS, "announced_in", "client_id"],
+                name="upload_once_per_sender_and_client_id",
             ),
+            UPLOADER_IS_WHOLE,
             models.CheckConstraint(
                 condition=Q(
                     status__in=[

@@ -19,7 +19,7 @@ from django.utils import timezone
 from groups.models import Group
 from images import deletions
 from images.lifecycle import forget_location, markers, trash
-from images.models import KEEP_BYTES, Image, PendingDeletion, Upload, locks
+from images.models import KEEP_BYTES, RECOVERED, Image, PendingDeletion, Upload, locks
 from images.reconcile import repair
 from images.storage import lookup, object_keys
 from images.storage.objects import photo_storage
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# As images.access.uploader has it: nobody knows any more whose photo it was.
-RECOVERED = "recovered"
 ENDED_WITHOUT_PHOTO = Q(status__in=[Upload.Status.DUPLICATE, Upload.Status.DISCARDED]) | Q(
     status=Upload.Status.FAILED, failure__in=KEEP_BYTES
 )
@@ -57,7 +55,8 @@ def recover(version: object_keys.Version, source: StoredObject) -> bool:
             **({"id": version.image_id} if is_first else {}),
             image_id=version.image_id,
             version=version.number,
-            sender=RECOVERED,
+            **RECOVERED.columns,
+            announced_in=version.group_id,
             declared_content_type=UNKNOWN_CONTENT_TYPE,
             declared_byte_size=source.byte_size,
             status=Upload.Status.QUEUED,
@@ -111,13 +110,12 @@ def _recovered(version: object_keys.Version) -> Image:
     return Image(
         id=version.image_id,
         group_id=version.group_id,
-        sender=RECOVERED,
+        **RECOVERED.columns,
         original_filename=f"recovered-{version.image_id}",
         moderation=Image.Moderation.PENDING,
         place_forgotten_at=timezone.now() if is_forgotten else None,
         gps_source=Image.GpsSource.REMOVED if is_forgotten else "",
         trashed_at=timezone.now() if is_trashed else None,
-        trashed_by=RECOVERED if is_trashed else "",
     )
 
 
@@ -155,7 +153,7 @@ def finish(version: object_keys.Version, source: StoredObject) -> bool:
         if not transfer.recover(upload):
             return False
         if upload.status == Upload.Status.DISCARDED:
-            trash.put(upload.image, by=RECOVERED)
+            trash.put(upload.image)
     logger.warning("Upload %s is queued again: its photo is in the bucket", upload.pk)
     return True
 
@@ -196,7 +194,7 @@ def trash_again(image_id: UUID) -> bool:
         image = Image.objects.filter(pk=image_id).first()
         if image is None or not repair.is_there(object_keys.trashed(image_id)):
             return False
-        is_trashed_now = trash.put(image, by=RECOVERED)
+        is_trashed_now = trash.put(image)
     if is_trashed_now:
         logger.warning("Photo %s is in the trash again", image_id)
     return True

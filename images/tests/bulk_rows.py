@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 from django.utils import timezone
 
-from images.models import Image, Upload, Variant
+from images.models import Image, Upload, UploaderKey, UploaderKind, Variant
 
 if TYPE_CHECKING:
     from groups.models import Group
 
+SOMEBODY = UploaderKey(UploaderKind.MEMBER, "0")
 _count = itertools.count()
 
 
 def photo(
     group: Group, *, status: str = "done", variants: tuple[str, ...] = (), **columns: Any
 ) -> Image:
-    """One photo and its upload. `created_at`, `updated_at` and what belongs to the upload too."""
+    """One photo and its upload. `created_at`, `updated_at` and what belongs to the upload too;
+    `uploader` is an UploaderKey."""
     number = next(_count)
     image = Image(
         **{
             "group": group,
-            "sender": "somebody",
+            **columns.pop("uploader", SOMEBODY).columns,
             "version": 1 if status == "done" else 0,
             "original_filename": f"IMG_{number:04}.jpg",
             "content_type": "image/jpeg",
@@ -67,7 +69,8 @@ def upload(image: Image, *, status: str, version: int = 1, **columns: Any) -> Up
     row = Upload.objects.create(
         image=image,
         version=version,
-        sender=image.sender,
+        **image.uploader_key.columns,
+        announced_in=image.group_id,
         status=status,
         failure="damaged" if status == "failed" else "",
         attempt=1,
@@ -87,7 +90,7 @@ def many(group: Group, count: int) -> None:
     Image.objects.bulk_create(
         Image(
             group=group,
-            sender="somebody",
+            **SOMEBODY.columns,
             version=1,
             original_filename=f"DSC_{number:05}.jpg",
             content_type="image/jpeg",

@@ -10,9 +10,11 @@ import urllib3
 from rest_framework.test import APIClient
 
 from images import tasks
+from images.access import GuestAccess
 from images.models import Image, Upload
 
 if TYPE_CHECKING:
+    from images.models import UploaderKey
     from invitations.models import Invitation
 
 DEVICE = "0123456789abcdef0123456789abcdef"
@@ -25,6 +27,10 @@ class Guest:
 
     invitation: Invitation
     device: str = DEVICE
+
+    @property
+    def key(self) -> UploaderKey:
+        return GuestAccess.of(self.invitation, device_secret=self.device).key
 
     @property
     def client(self) -> APIClient:

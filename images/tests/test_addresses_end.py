@@ -13,6 +13,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from bandpics.users import api_keys
 from bandpics.users.models import Scope
+from images.access import MemberAccess
 from images.tests import drawn_pictures
 from images.tests.bulk_rows import photo
 from images.tests.guest_client import get
@@ -54,11 +55,11 @@ def with_header(value):
 def shown(group, ada, cleo):
     image = photo(
         *(group,),
-        sender=f"invitation:{cleo.invitation.pk}",
+        uploader=cleo.key,
         invitation=cleo.invitation,
         variants=("thumb", "small"),
     )
-    photo(group, sender=f"user:{ada.pk}:{group.pk}", uploaded_by=ada, variants=("thumb",))
+    photo(group, uploader=MemberAccess(ada).key, uploaded_by=ada, variants=("thumb",))
     return image
 
 

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from images.models import Image, Upload
+from images.tests.bulk_rows import SOMEBODY
 
 pytestmark = pytest.mark.django_db
 
@@ -21,11 +22,14 @@ WHOLE = {
 
 
 def new_image(group, **more):
-    return Image.objects.create(group=group, sender="x", original_filename="x.jpg", **more)
+    return Image.objects.create(
+        **{"group": group, **SOMEBODY.columns, "original_filename": "x.jpg"} | more
+    )
 
 
 def new_upload(image, **more):
-    fields = {"declared_content_type": "image/jpeg", "declared_byte_size": 1, "sender": "x"}
+    fields = {"declared_content_type": "image/jpeg", "declared_byte_size": 1, **SOMEBODY.columns}
+    fields["announced_in"] = image.group_id
     return Upload.objects.create(image=image, **fields | more)
 
 
@@ -37,6 +41,12 @@ def new_upload(image, **more):
         ({"latitude": 1.0}, "image_place_is_whole"),
         ({"latitude": 91.0, "longitude": 0.0}, "image_place_is_whole"),
         ({"orientation": 9}, "image_orientation"),
+        ({"uploader_kind": ""}, "image_uploader_is_whole"),
+        ({"uploader_kind": "robot"}, "image_uploader_is_whole"),
+        ({"uploader_kind": "recovered"}, "image_uploader_is_whole"),
+        ({"uploader_kind": "shared", "uploader_id": ""}, "image_uploader_is_whole"),
+        ({"uploader_kind": "personal", "device_hash": "d"}, "image_uploader_is_whole"),
+        ({"device_hash": "d"}, "image_uploader_is_whole"),
     ],
 )
 def test_an_image_that_cannot_be_is_refused(group, wrong, constraint):

@@ -119,7 +119,8 @@ def test_many_photos_are_doomed_in_few_statements(group, django_assert_max_num_q
     Upload.objects.bulk_create(
         Upload(
             image=photo,
-            sender="somebody",
+            **bulk_rows.SOMEBODY.columns,
+            announced_in=group.pk,
             status="done",
             declared_content_type="image/jpeg",
             declared_byte_size=1000,

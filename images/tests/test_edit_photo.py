@@ -19,6 +19,7 @@ from images.models import Image, Upload, Variant, locks
 from images.processing import work
 from images.storage import object_keys
 from images.tests import drawn_pictures
+from images.tests.bulk_rows import SOMEBODY
 from images.tests.guest_client import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
 
@@ -121,10 +122,10 @@ def test_what_a_client_cannot_set_stays(ada, image, address, signed_in):
         "uploader": "Mallory",
     }
     assert signed_in(ada).patch(address, body).status_code == 200
-    hidden = {"sender": "user:1", "uploaded_by": 1, "version": 9}
+    hidden = {"uploader_id": "1", "uploaded_by": 1, "version": 9}
     assert signed_in(ada).patch(address, hidden).status_code == 400
     now = Image.objects.with_status().get()
-    for name in ["sha256", "byte_size", "sender", "uploaded_by", "moderation", "version"]:
+    for name in ["sha256", "byte_size", "uploader_id", "uploaded_by", "moderation", "version"]:
         assert getattr(now, name) == getattr(image, name)
     assert (now.status, now.trashed_at, now.uploader_name) == ("done", None, "Cleo")
 
@@ -321,7 +322,7 @@ def test_a_collision_seen_only_at_the_end_leaves_nothing_behind(
 
     twin = Image.objects.create(
         group=other_group,
-        sender="x",
+        **SOMEBODY.columns,
         original_filename="x.jpg",
         sha256=image.sha256,
         content_type="image/jpeg",

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from images.models import Image, Upload
 from images.tests import drawn_pictures
+from images.tests.bulk_rows import SOMEBODY
 from images.tests.guest_client import get
 from invitations.models import Invitation
 
@@ -107,7 +108,7 @@ def test_a_gallery_is_paged_and_costs_constant_queries(
     Image.objects.bulk_create(
         Image(
             group=group,
-            sender="x",
+            **SOMEBODY.columns,
             original_filename=f"{n}.jpg",
             version=1,
             width=4,

@@ -14,7 +14,7 @@ from groups.tests.factories import GroupFactory, MembershipFactory
 from images.listing import search_plan
 from images.listing.pagination import Ordering, Page
 from images.models import Image, Upload
-from images.tests.bulk_rows import ids, many, names, photo, refused, upload
+from images.tests.bulk_rows import SOMEBODY, ids, many, names, photo, refused, upload
 from images.tests.guest_client import Guest
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -323,9 +323,8 @@ SAID = {"uploader_name": "Anna", "camera_make": "Apple", "taken_at": NOON, "capt
 
 @pytest.mark.parametrize("query", FILTERS, ids=lambda query: next(iter(query), "none"))
 def test_no_filter_shows_a_guest_other_peoples_photos(cleo, group, query):
-    key = f"invitation:{cleo.invitation.pk}"
-    own = photo(group, sender=key, **SAID)
-    photo(group, sender="another", **SAID)
+    own = photo(group, uploader=cleo.key, **SAID)
+    photo(group, **SAID)
     assert ids(cleo.client.get(URL, query)) == [str(own.pk)]
 
 
@@ -336,14 +335,14 @@ def test_no_filter_shows_a_stranger_anything(dora, signed_in, group, query):
 
 
 def test_asking_for_the_photo_or_group_of_others_by_id_finds_nothing(cleo, dora, signed_in, group):
-    other = photo(group, sender="another")
+    other = photo(group)
     for client in (cleo.client, signed_in(dora)):
         assert ids(client.get(URL, {"ids": str(other.pk)})) == []
         assert ids(client.get(URL, {"group": str(group.pk)})) == []
 
 
 def test_a_guest_has_no_trash(cleo, group):
-    photo(group, sender=f"invitation:{cleo.invitation.pk}", trashed_at=NOON)
+    photo(group, uploader=cleo.key, trashed_at=NOON)
     assert ids(cleo.client.get(URL)) == []
     assert ids(cleo.client.get(URL, {"trashed": "true"})) == []
 
@@ -355,11 +354,11 @@ def gallery(group, cleo):
     photo(
         group,
         original_filename="own",
-        sender=f"invitation:{cleo.invitation.pk}",
+        uploader=cleo.key,
         **VIENNA,
     )
-    photo(group, original_filename="other", sender="another", **VIENNA)
-    photo(group, original_filename="hidden", sender="another", moderation="pending", **VIENNA)
+    photo(group, original_filename="other", **VIENNA)
+    photo(group, original_filename="hidden", moderation="pending", **VIENNA)
     return Guest(Invitation.objects.get(pk=cleo.invitation.pk))
 
 
@@ -406,15 +405,15 @@ def test_a_place_is_rounded_alike_where_it_is_shown_and_where_it_is_sought(
 def test_a_shared_link_without_a_device_owns_no_place(group):
     Group.objects.filter(pk=group.pk).update(visibility=Group.Visibility.GALLERY)
     link = InvitationFactory(group=group, kind=Invitation.Kind.SHARED, email="")
-    photo(group, original_filename="a", sender=f"invitation:{link.pk}:", **VIENNA)
     guest = Guest(Invitation.objects.get(pk=link.pk), device="")
+    photo(group, original_filename="a", uploader=guest.key, **VIENNA)
     assert guest_finds(guest) == ["a"]
     assert guest_finds(guest, has_gps="true") == []
     assert guest_finds(guest, bbox="-180,-90,180,90") == []
 
 
 def test_members_find_every_place_exactly(both, group, found, vera, signed_in):
-    both("a", sender="another", **VIENNA)
+    both("a", **VIENNA)
     box = "16.3738,48.2082,16.3738,48.2082"
     assert found(bbox=box) == ["a"]
     assert names(signed_in(vera).get(URL, {"bbox": box})) == ["a"]
@@ -442,10 +441,9 @@ def test_news_is_the_same_however_much_there_is(both, found, asked, monkeypatch,
 def test_that_there_is_no_news_is_found_by_indexes(group):
     many(group, 3000)
     Image.objects.update(updated_at=NOON)
-    uploads = [
-        Upload(image=image, status="done", declared_byte_size=1, arrived_at=NOON, finished_at=NOON)
-        for image in Image.objects.all()
-    ]
+    done = {"status": "done", "declared_byte_size": 1, "arrived_at": NOON, "finished_at": NOON}
+    done |= {**SOMEBODY.columns, "announced_in": group.pk}
+    uploads = [Upload(image=image, **done) for image in Image.objects.all()]
     Upload.objects.bulk_create(uploads)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE images_image, images_upload")

@@ -8,14 +8,15 @@ from typing import get_type_hints
 import pytest
 from rest_framework.utils.encoders import JSONEncoder
 
+from bandpics.users.models import User
 from groups.models import Group
 from groups.tests.factories import GroupFactory
-from images.access import viewers
+from images.access import GuestAccess, MemberAccess
 from images.api import image_list
 from images.api.image_serializers import ImageSerializer
 from images.listing import image_rows
 from images.listing.filters import ImageFilters
-from images.models import Image, Variant
+from images.models import Image, UploaderKey, Variant
 from images.photofile.metadata import exif_fields
 from images.tests.bulk_rows import ids, names, photo, upload
 from images.tests.guest_client import Guest
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/images/"
 NOON = datetime(2026, 6, 21, 12, 30, 1, 250_000, tzinfo=UTC)
+OWN = UploaderKey("shared", "a link", "a device")
+UNIDENTIFIED = UploaderKey("shared", "a link")
 
 
 # --- Who ------------------------------------------------------------------------------------
@@ -52,13 +55,13 @@ def test_nobody_is_asked_to_sign_in(client, group):
 
 
 def test_a_guest_sees_own_photos(cleo, group):
-    own = photo(group, sender=f"invitation:{cleo.invitation.pk}")
-    photo(group, sender="another")
+    own = photo(group, uploader=cleo.key)
+    photo(group)
     assert ids(cleo.client.get(URL)) == [str(own.pk)]
 
 
 def test_a_guest_of_a_group_that_shows_nothing_sees_nothing(cleo, group):
-    photo(group, sender=f"invitation:{cleo.invitation.pk}")
+    photo(group, uploader=cleo.key)
     Group.objects.filter(pk=group.pk).update(visibility=Group.Visibility.DROP)
     assert ids(cleo.client.get(URL)) == []
 
@@ -132,13 +135,12 @@ def varied(group, ben):
         "trashed_at": NOON,
     }
     said = {"processing_ms": 412, "finished_at": NOON}
-    photo(group, variants=("thumb", "small"), sender="another", **full, **said)
-    own = photo(group, variants=("fullsize",), sender="own", uploaded_by=ben, **full, **said)
+    photo(group, variants=("thumb", "small"), **full, **said)
+    own = photo(group, variants=("fullsize",), uploader=OWN, uploaded_by=ben, **full, **said)
     upload(own, status="failed", version=2)
     photo(
         group,
         variants=("thumb",),
-        sender="another",
         utc_offset_minutes=-570,
         latitude=-0.005,
         longitude=179.999,
@@ -163,26 +165,30 @@ def told(data):
     return json.loads(json.dumps(data, cls=JSONEncoder))
 
 
+def link(**group):
+    return Invitation(group=Group(**group), expires_at=NOON.replace(year=9000))
+
+
 @pytest.mark.parametrize(
-    "viewer",
+    "access",
     [
-        viewers.Viewer(is_guest=False, user_id=1),
-        viewers.Viewer(is_guest=True, sender_key="own"),
-        viewers.Viewer(is_guest=True, sender_key="own", sees_others_roughly=True),
-        viewers.Viewer(is_guest=True, sender_key="", sees_others_roughly=True),
-        viewers.Viewer(is_guest=True),
-        viewers.Viewer(is_guest=False, until=datetime.max.replace(tzinfo=UTC)),
+        MemberAccess(User(pk=1)),
+        GuestAccess(link(), OWN),
+        GuestAccess(link(gps_policy="coarse"), OWN),
+        GuestAccess(link(gps_policy="coarse"), UNIDENTIFIED),
+        GuestAccess(link(), UNIDENTIFIED),
+        MemberAccess(User(pk=1), expires_at=datetime.max.replace(tzinfo=UTC)),
     ],
     ids=["member", "guest", "guest, coarse", "nobody, coarse", "nobody", "for long"],
 )
-def test_rows_say_what_the_serializer_says(varied, viewer, django_assert_num_queries):
+def test_rows_say_what_the_serializer_says(varied, access, django_assert_num_queries):
     rows = Image.objects.order_by("id")
     plain = ImageSerializer(
-        rows.with_status().with_variants(), many=True, context={"viewer": viewer}
+        rows.with_status().with_variants(), many=True, context={"access": access}
     ).data
     ids = list(rows.values_list("pk", flat=True))
     with django_assert_num_queries(1):
-        fast = image_rows.as_json(ids, viewer=viewer)
+        fast = image_rows.as_json(ids, access=access)
     assert len(fast) == 6
     for ours, theirs in zip(fast, plain, strict=True):
         assert ours == told(theirs)
@@ -209,10 +215,10 @@ def test_rows_and_serializer_agree_on_every_exif_field(group, values):
     }
     columns["orientation"] = columns["orientation"] or None  # 1 to 8
     image = photo(group, **columns)
-    viewer = viewers.Viewer(is_guest=False, user_id=1)
+    access = MemberAccess(User(pk=1))
     rows = Image.objects.with_status().with_variants()
-    plain = ImageSerializer(rows.get(), context={"viewer": viewer}).data
-    (fast,) = image_rows.as_json([image.pk], viewer=viewer)
+    plain = ImageSerializer(rows.get(), context={"access": access}).data
+    (fast,) = image_rows.as_json([image.pk], access=access)
     assert fast == told(plain)
     shown = {name: value for name, value in fast["exif"].items() if name in exif_fields.NAMES}
     assert shown == {name: None if value == "" else value for name, value in columns.items()}
@@ -225,7 +231,7 @@ def test_every_column_an_image_has_was_thought_of():
         "invitation_id": "nobody's business",
         "taken_source": "not shown",
         "place_forgotten_at": "not shown",
-        "trashed_by": "not shown",
+        "trashed_by_uploader": "not shown",
         "sort_at": "not shown",
         "search_vector": "made of others",
         "last_checked_at": "the sweeper's own",
@@ -250,7 +256,7 @@ def test_a_guest_costs_the_same_number_of_queries_whatever_there_is(
 ):
     for more in (1, 20):
         for _ in range(more):
-            photo(group, sender=f"invitation:{cleo.invitation.pk}", variants=("thumb",))
+            photo(group, uploader=cleo.key, variants=("thumb",))
         with django_assert_num_queries(3):  # invitation with its group, images, variants
             cleo.client.get(URL)
 

@@ -166,8 +166,7 @@ def test_nothing_of_another_team_is_found(found, group):
 
 
 def test_a_guest_finds_own_photos_only(cleo, group):
-    key = f"invitation:{cleo.invitation.pk}"
-    photo(group, original_filename="own", caption="encore", sender=key)
+    photo(group, original_filename="own", caption="encore", uploader=cleo.key)
     photo(group, original_filename="other", caption="encore")
     assert names(cleo.client.get(URL, {"q": "encore"})) == ["own"]
 

@@ -9,6 +9,7 @@ import pytest
 from groups.tests.factories import GroupFactory
 from images.models import Image
 from images.tests import drawn_pictures
+from images.tests.bulk_rows import SOMEBODY
 from images.tests.guest_client import Guest, get
 from invitations.tests.factories import InvitationFactory
 
@@ -112,7 +113,7 @@ def test_an_unknown_size_is_not_there(cleo, ben, signed_in):
 
 def test_pages_follow_each_other_without_gap_or_repeat(ben, group, signed_in, cleo):
     Image.objects.bulk_create(
-        Image(group=group, sender="x", original_filename=f"{n}.jpg") for n in range(7)
+        Image(group=group, **SOMEBODY.columns, original_filename=f"{n}.jpg") for n in range(7)
     )
     GroupFactory()  # somebody else's
     client, seen, url = signed_in(ben), [], "/api/v1/images/?limit=3"

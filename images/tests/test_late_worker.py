@@ -66,7 +66,7 @@ def test_a_late_worker_whose_twin_went_removes_nothing(cleo, group, bucket, monk
     upload = Guest(InvitationFactory(group=group)).send(drawn_pictures.jpeg())
 
     def happens() -> None:
-        trash.put(twin, by="")
+        trash.put(twin)
         overtaken(upload)
 
     just_before(monkeypatch, outcomes, "end_as_duplicate", happens)

@@ -16,6 +16,7 @@ from images.lifecycle import sweeper
 from images.models import Image, Upload, Variant, locks
 from images.processing import versions, work
 from images.tests import drawn_pictures
+from images.tests.bulk_rows import SOMEBODY
 from images.tests.guest_client import Guest, described, get, put, send_as_member
 from images.uploads import announce
 from invitations.models import Invitation
@@ -441,5 +442,5 @@ def test_who_was_quicker_meanwhile_wins(image):
     file = announce.Announced(filename="a.png", content_type="image/png", byte_size=1)
     stale = {"updated_at": image.updated_at - timedelta(seconds=1)}
     with pytest.raises(announce.ChangedMeanwhile):
-        announce.replace(image, file, sender_key="user:1:x", expected=stale)
+        announce.replace(image, file, uploader=SOMEBODY, expected=stale)
     assert image.uploads.count() == 1

@@ -52,7 +52,12 @@ def as_dumped(photo: Image, status: str, **changes) -> Upload:
         cursor.execute("DELETE FROM images_variant WHERE image_id = %s", [photo.pk])
         cursor.execute("SET session_replication_role = DEFAULT")
     Image.objects.filter(pk=photo.pk).update(
-        version=0, sha256="", trashed_at=None, trashed_by="", place_forgotten_at=None, gps_source=""
+        version=0,
+        sha256="",
+        trashed_at=None,
+        trashed_by_uploader=False,
+        place_forgotten_at=None,
+        gps_source="",
     )
     Upload.objects.filter(pk=photo.pk).update(**fields)
     return Upload.objects.select_related("image").get(pk=photo.pk)
@@ -208,7 +213,7 @@ def test_a_duplicate_that_had_inherited_its_bytes_is_done(photo, whole, bucket, 
     """In the dump its twin is there still; the bucket knows better."""
     other = Guest(InvitationFactory(group=group)).send_and_process(DATA)
     assert other.status == "duplicate"
-    trash.put(photo, by="")
+    trash.put(photo)
     Image.objects.filter(pk=photo.pk).update(trashed_at=timezone.now() - timedelta(days=31))
     upload, variants = Upload.objects.values().get(pk=photo.pk), list(photo.variants.values())
     row = Image.objects.filter(pk=photo.pk).values().get()

@@ -421,4 +421,4 @@ def test_strangers_without_a_device_get_no_ticket_of_another_for_the_same_bytes(
 def test_the_device_secret_is_stored_only_as_a_hash(group):
     cleo = Guest(InvitationFactory(group=group, kind="shared", email=""))
     ticket = cleo.announce_one(b"x")
-    assert cleo.device not in Upload.objects.get(pk=ticket["id"]).sender
+    assert cleo.device not in Upload.objects.get(pk=ticket["id"]).uploader_key

@@ -8,6 +8,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from bandpics.users import api_keys
 from images.tests.bulk_rows import photo
+from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ def ask(header, **query):
 
 @pytest.fixture
 def own(group, invitation):
-    return photo(group, sender=f"invitation:{invitation.pk}")
+    return photo(group, uploader=Guest(invitation).key)
 
 
 def test_the_address_alone_is_enough(own, invitation):
@@ -64,6 +65,6 @@ def test_a_right_header_does_not_hide_a_wrong_address(own, invitation):
 
 def test_the_browsers_session_is_no_header(ada, own, invitation, signed_in):
     """Somebody with an account opens a link: the link is what they showed."""
-    photo(own.group, sender="somebody else")
+    photo(own.group)
     answer = signed_in(ada).get(PHOTOS, {"access_token": invitation.token})
     assert [row["id"] for row in answer.json()["results"]] == [str(own.pk)]

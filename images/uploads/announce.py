@@ -19,7 +19,8 @@ from images.uploads import quota
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from images.access.uploader import Uploader
+    from images.access import Uploader
+    from images.models import UploaderKey
 
 # What the PUT is signed with when the browser does not know the type (HEIC on many Androids).
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
@@ -65,7 +66,7 @@ class Ticket:
 
 
 def create_announced(
-    sender: Uploader,
+    uploader: Uploader,
     files: Sequence[Announced],
     *,
     uploader_name: str = "",
@@ -80,11 +81,11 @@ def create_announced(
     Raises quota.Exhausted, TooManyPending unless their `bytes_are_here`, ClientIdTaken for one that
     names a replacement, and TakesNothingNew unless it `takes_new` ones.
     """
-    if not sender.is_identified:
+    if not uploader.key.is_identified:
         # Strangers share this key: the client_id of one says nothing about the file of another.
         files = [with_changes(file, client_id=None) for file in files]
     options = {"takes_new": takes_new, "is_bounded": not bytes_are_here}
-    announcing = partial(_announce, sender, files, uploader_name, **options)
+    announcing = partial(_announce, uploader, files, uploader_name, **options)
     try:
         with transaction.atomic():
             return announcing()
@@ -95,14 +96,14 @@ def create_announced(
 
 
 def _announce(
-    sender: Uploader,
+    uploader: Uploader,
     files: Sequence[Announced],
     uploader_name: str,
     *,
     takes_new: bool,
     is_bounded: bool,
 ) -> list[Ticket]:
-    known = _known_uploads(sender, files)
+    known = _known_uploads(uploader, files)
     tickets = []
     for file in files:
         before = _recall(known, file)
@@ -111,23 +112,23 @@ def _announce(
             continue
         if not takes_new:
             raise TakesNothingNew
-        upload = _new_upload(sender, file, uploader_name=uploader_name)
+        upload = _new_upload(uploader, file, uploader_name=uploader_name)
         _remember(known, upload)
         tickets.append(Ticket(upload))
     fresh = [ticket.upload for ticket in tickets if not ticket.was_known]
     if fresh and is_bounded:
-        _refuse_too_many(sender, fresh)
-    if fresh and sender.invitation is not None:
+        _refuse_too_many(uploader, fresh)
+    if fresh and uploader.invitation is not None:
         byte_count = sum(upload.declared_byte_size for upload in fresh)
-        quota.reserve(sender.invitation, files=len(fresh), byte_count=byte_count)
+        quota.reserve(uploader.invitation, files=len(fresh), byte_count=byte_count)
     Image.objects.bulk_create([upload.image for upload in fresh])
     Upload.objects.bulk_create(fresh)
     return tickets
 
 
-def _refuse_too_many(sender: Uploader, fresh: list[Upload]) -> None:
+def _refuse_too_many(uploader: Uploader, fresh: list[Upload]) -> None:
     """Rows cost nothing to ask for and stay a day: nobody needs many before sending some."""
-    pending = Upload.objects.sent_by(sender.key).filter(status=Upload.Status.PENDING)
+    pending = uploader.uploads().pending()
     room = settings.UPLOADS_PENDING_MAX - len(fresh)
     if pending[: room + 1].count() > room:
         raise TooManyPending
@@ -140,7 +141,7 @@ def replace(
     image: Image,
     file: Announced,
     *,
-    sender_key: str,
+    uploader: UploaderKey,
     expected: dict[str, Any] | None = None,
 ) -> Ticket:
     """Another version of a photo: what it shows stays until the new bytes are DONE.
@@ -149,25 +150,26 @@ def replace(
     Raises quota.Exhausted, ClientIdTaken, ChangedMeanwhile.
     """
     for _ in range(REPLACE_TRIES):
-        if (known := _known_replacement(image, file, sender_key=sender_key)) is not None:
+        if (known := _known_replacement(image, file, uploader=uploader)) is not None:
             return Ticket(known, was_known=True)
         with contextlib.suppress(IntegrityError), transaction.atomic():
             # Two at once take the same number; the loser counts again.
-            return Ticket(_new_version(image, file, sender_key=sender_key, expected=expected or {}))
+            return Ticket(_new_version(image, file, uploader=uploader, expected=expected or {}))
     raise ClientIdTaken
 
 
-def _known_replacement(image: Image, file: Announced, *, sender_key: str) -> Upload | None:
+def _known_replacement(image: Image, file: Announced, *, uploader: UploaderKey) -> Upload | None:
     if not file.client_id:
         return None
-    found = Upload.objects.sent_by(sender_key).filter(client_id=file.client_id).first()
+    mine = Upload.objects.sent_by(uploader).filter(announced_in=image.group_id)
+    found = mine.filter(client_id=file.client_id).first()
     if found is not None and (found.image_id != image.pk or found.version == 1):
         raise ClientIdTaken
     return found
 
 
 def _new_version(
-    image: Image, file: Announced, *, sender_key: str, expected: dict[str, Any]
+    image: Image, file: Announced, *, uploader: UploaderKey, expected: dict[str, Any]
 ) -> Upload:
     # The one UPDATE that decides; of two who expect the same, the second finds it changed.
     if not Image.objects.kept().filter(pk=image.pk, **expected).update(updated_at=Now()):
@@ -178,7 +180,8 @@ def _new_version(
     return Upload.objects.create(
         image=image,
         version=newest + 1,
-        sender=sender_key,
+        **uploader.columns,
+        announced_in=image.group_id,
         client_id=file.client_id,
         filename=file.filename,
         declared_content_type=file.content_type or UNKNOWN_CONTENT_TYPE,
@@ -188,25 +191,26 @@ def _new_version(
     )
 
 
-def _new_upload(sender: Uploader, file: Announced, *, uploader_name: str) -> Upload:
+def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> Upload:
     image = Image(
-        group=sender.group,
-        invitation=sender.invitation,
-        uploaded_by=sender.user,
-        sender=sender.key,
-        uploader_name=uploader_name or sender.name,
+        group=uploader.group,
+        invitation=uploader.invitation,
+        uploaded_by=uploader.user,
+        **uploader.key.columns,
+        uploader_name=uploader_name or uploader.name,
         original_filename=file.filename,
         description=file.description,
         moderation=(
             Image.Moderation.PENDING
-            if sender.invitation is not None and not sender.invitation.trusted
+            if uploader.invitation is not None and not uploader.invitation.trusted
             else Image.Moderation.APPROVED
         ),
     )
     return Upload(
         id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once
         image=image,
-        sender=sender.key,
+        **uploader.key.columns,
+        announced_in=uploader.group.pk,
         client_id=file.client_id,
         declared_content_type=file.content_type or UNKNOWN_CONTENT_TYPE,
         declared_byte_size=file.byte_size,
@@ -218,14 +222,14 @@ def _new_upload(sender: Uploader, file: Announced, *, uploader_name: str) -> Upl
 _Mark = tuple[str, str]  # ("client_id", …) or ("sha256", "…:size")
 
 
-def _known_uploads(sender: Uploader, files: Sequence[Announced]) -> dict[_Mark, Upload]:
+def _known_uploads(uploader: Uploader, files: Sequence[Announced]) -> dict[_Mark, Upload]:
     """Replacements among them, and of photos that were moved: their client_ids are spent too."""
     client_ids = [file.client_id for file in files if file.client_id]
-    hashes = [file.sha256 for file in files if file.sha256] if sender.is_identified else []
-    mine = Upload.objects.sent_by(sender.key)
+    hashes = [file.sha256 for file in files if file.sha256] if uploader.key.is_identified else []
+    mine = uploader.uploads()
     known: dict[_Mark, Upload] = {}
     if hashes:
-        here = mine.filter(_here(), image__group=sender.group, declared_sha256__in=hashes)
+        here = mine.filter(_here(), image__group=uploader.group, declared_sha256__in=hashes)
         for upload in here.order_by("-id"):
             known[_hash_mark(upload.declared_sha256, upload.declared_byte_size)] = upload
     if client_ids:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 
 from groups.models import Group, Team
-from images.access import uploader
 from images.uploads import announce, server_upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from bandpics.users.models import User
+    from images.access import MemberAccess
     from images.models import Upload
     from images.uploads.announce import Announced, Ticket
 
@@ -24,13 +23,13 @@ class TeamGone(Exception):
 
 
 def create_announced(
-    team: Team, user: User, about: dict[str, Any], files: Sequence[Announced] = ()
+    team: Team, access: MemberAccess, about: dict[str, Any], files: Sequence[Announced] = ()
 ) -> tuple[Group, list[Ticket]]:
     """The group, and a ticket for each file to send to storage. Raises TeamGone."""
     try:
         with transaction.atomic():
             group = Group.objects.create(team=team, **about)
-            tickets = announce.create_announced(uploader.by_user(user, group=group), files)
+            tickets = announce.create_announced(access.uploader(group), files)
     except IntegrityError:
         if Team.objects.filter(pk=team.pk).exists():
             raise
@@ -39,15 +38,18 @@ def create_announced(
 
 
 def create_received(
-    team: Team, user: User, about: dict[str, Any], files: Sequence[tuple[BinaryIO, Announced]]
+    team: Team,
+    access: MemberAccess,
+    about: dict[str, Any],
+    files: Sequence[tuple[BinaryIO, Announced]],
 ) -> tuple[Group, list[Upload]]:
     """The group, and its photos stored. Raises TeamGone, StorageUnavailable."""
-    group, _ = create_announced(team, user, about)
-    sender = uploader.by_user(user, group=group)
+    group, _ = create_announced(team, access, about)
+    uploader = access.uploader(group)
     try:
         # The store is slow, so no transaction: whatever goes wrong, the group is taken back, and
         # what was stored of it follows.
-        return group, [server_upload.take(sender, file, described) for file, described in files]
+        return group, [server_upload.take(uploader, file, described) for file, described in files]
     except Exception:
         group.delete()
         raise

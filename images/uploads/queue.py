@@ -1,8 +1,8 @@
-"""Tells the workers there is something to do. Losing a ring costs time, never a photo: the
-row is the record, and the sweeper rings again.
+"""Tells the workers that an upload waits. A lost message costs time, never a photo: the row is
+the record, and the sweeper queues it again.
 
-Who has little waiting goes before who has much, so that one sender's thousand photos do not keep
-another's first one waiting.
+Uploads of people with few queued photos are processed first, so that one person's thousand photos
+do not keep another's first one waiting.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from django.db import DatabaseError
 from django.db.models import Subquery
 from kombu.exceptions import ChannelError, OperationalError
 
-from images.models import Upload
+from images.models import UPLOADER_COLUMNS, Upload
 
 if TYPE_CHECKING:
     from uuid import UUID
 
 logger = logging.getLogger(__name__)
 
-# Of one sender's photos that wait.
+# Queued photos of one uploader.
 FIRST_COUNT, SOON_COUNT = 5, 50
 
 
@@ -42,7 +42,7 @@ class Priority(enum.IntEnum):
 def enqueue(upload_id: UUID) -> None:
     """Queue the processing of one upload. Safe to call twice, and with Redis down."""
     try:
-        # By name: the tasks import the modules that ring.
+        # By name: the tasks import the modules that call this.
         current_app.send_task(
             "images.tasks.process_upload", args=[str(upload_id)], priority=_priority(upload_id)
         )
@@ -51,8 +51,9 @@ def enqueue(upload_id: UUID) -> None:
 
 
 def _priority(upload_id: UUID) -> Priority:
-    sender = Subquery(Upload.objects.filter(pk=upload_id).values("sender"))
-    waiting = Upload.objects.filter(status=Upload.Status.QUEUED, sender=sender)
+    row = Upload.objects.filter(pk=upload_id)
+    same = {name: Subquery(row.values(name)) for name in [*UPLOADER_COLUMNS, "announced_in"]}
+    waiting = Upload.objects.filter(status=Upload.Status.QUEUED, **same)
     try:
         # No further than it matters: somebody may have 10,000.
         count = waiting.order_by()[: SOON_COUNT + 1].count()
@@ -64,7 +65,7 @@ def _priority(upload_id: UUID) -> Priority:
 
 
 def depth() -> int:
-    """How many rings no worker has heard yet; 0 where the broker does not say."""
+    """How many messages no worker has taken yet; 0 where the broker does not say."""
     queue = current_app.conf.task_default_queue
     try:
         with current_app.connection_for_read() as broker:

@@ -13,15 +13,15 @@ from images.storage.objects import StorageUnavailable, photo_storage
 from images.uploads import announce, transfer
 
 if TYPE_CHECKING:
-    from images.access.uploader import Uploader
-    from images.models import Image
+    from images.access import Uploader
+    from images.models import Image, UploaderKey
     from images.uploads.announce import Announced, Ticket
 
 CHUNK_BYTES = 1024 * 1024
 
 
 def take(
-    sender: Uploader, file: BinaryIO, described: Announced, *, uploader_name: str = ""
+    uploader: Uploader, file: BinaryIO, described: Announced, *, uploader_name: str = ""
 ) -> Upload:
     """Make a photo of the rest of a seekable file. The same bytes of the same sender again are
     the same upload.
@@ -30,7 +30,7 @@ def take(
     """
     described = _hashed(file, described)
     (ticket,) = announce.create_announced(
-        sender, [described], uploader_name=uploader_name, bytes_are_here=True
+        uploader, [described], uploader_name=uploader_name, bytes_are_here=True
     )
     return _send(ticket, file)
 
@@ -40,12 +40,12 @@ def replace_file(
     file: BinaryIO,
     described: Announced,
     *,
-    sender_key: str,
+    uploader: UploaderKey,
     expected: dict[str, Any] | None = None,
 ) -> Upload:
     """As uploads.replace, with the bytes. Raises as it does, and StorageUnavailable."""
     described = _hashed(file, described)
-    ticket = announce.replace(image, described, sender_key=sender_key, expected=expected)
+    ticket = announce.replace(image, described, uploader=uploader, expected=expected)
     return _send(ticket, file)
 
 

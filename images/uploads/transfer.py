@@ -11,8 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from images import deletions
-from images.access.uploader import BY_INVITATION
-from images.models import KEEP_BYTES, Image, Upload
+from images.models import KEEP_BYTES, Image, Upload, UploaderKind
 from images.storage import lookup
 from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
 from images.uploads import queue, quota
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from images.models import UploadQuerySet
     from images.storage.multipart import StoredPart
     from images.storage.presign import SignedRequest
+
+BY_LINK = Q(uploader_kind__in=[UploaderKind.PERSONAL, UploaderKind.SHARED])
 
 
 class NotPending(Exception):
@@ -209,7 +210,7 @@ def accept(upload: Upload) -> bool:
     # look at the status it had before.
     revoked = Image.objects.filter(pk=OuterRef("image"), invitation__revoked_at__isnull=False)
     # What a member sends for a guest's photo came by no link.
-    unless = Q(sender__startswith=BY_INVITATION) & Exists(revoked)
+    unless = BY_LINK & Exists(revoked)
     return _queue(upload, Upload.objects.pending().filter(~unless), arrived_at=Now())
 
 

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 from rest_framework.request import Request
 
 from bandpics.error_handlers import page_for_members
-from bandpics.users.callers import caller_of
 from groups import trash
 from groups.models import Group, is_admin
+from images.access import MemberAccess
 from images.listing import pagination
 from images.models import Image
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The groups of the person's teams."""
-    caller = caller_of(request)
-    groups = Group.objects.visible_to(caller).select_related("team")
+    access = MemberAccess.of(request)
+    groups = access.groups().select_related("team")
     ready = Q(images__version__gt=0, images__trashed_at=None)
     groups = groups.annotate(photo_count=Count("images", filter=ready))
-    in_trash = Group.objects.trash_owned_by(caller).select_related("team")
+    in_trash = Group.objects.trash_owned_by(access).select_related("team")
     context = {
         "groups": groups,
         "in_trash": in_trash.filter(trashed_at__gte=trash.end_of_lifetime()),
         "trash_days": settings.TRASH_LIFETIME.days,
-        "is_admin_in_no_team": is_admin(caller) and not caller.user.teams.exists(),
+        "is_admin_in_no_team": is_admin(access) and not access.user.teams.exists(),
     }
     return render(request, "groups/home.html", context)
 
@@ -46,7 +46,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_POST
 def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Out of the trash, for owners."""
-    group = get_object_or_404(Group.objects.trash_owned_by(caller_of(request)), pk=group_id)
+    group = get_object_or_404(Group.objects.trash_owned_by(MemberAccess.of(request)), pk=group_id)
     trash.restore(group)
     return redirect("home")
 
@@ -54,9 +54,9 @@ def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
 @page_for_members
 @require_safe
 def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    caller, groups = caller_of(request), Group.objects.select_related("team")
-    group = groups.visible_to(caller).filter(pk=group_id).first()
-    if group is None and is_admin(caller):
+    access, groups = MemberAccess.of(request), Group.objects.select_related("team")
+    group = groups.visible_to(access).filter(pk=group_id).first()
+    if group is None and is_admin(access):
         outside = get_object_or_404(groups.kept(), pk=group_id)
         return render(request, "groups/outside.html", {"group": outside}, status=403)
     if group is None:
@@ -86,7 +86,7 @@ def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
 @page_for_members
 @require_safe
 def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
-    visible = Image.objects.visible_to(caller_of(request)).ready().with_variants()
+    visible = MemberAccess.of(request).images().ready().with_variants()
     image = get_object_or_404(visible.select_related("group__team"), pk=image_id)
     siblings = Image.objects.in_group(image.group).ready()
     return render(

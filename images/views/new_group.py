@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from bandpics.error_handlers import page_for_members
 from bandpics.middleware import body_limit
-from bandpics.users.callers import caller_of
 from groups.models import Group, Team, is_admin
+from images.access import MemberAccess
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
 from images.uploads import announce, file_check, group_with_photos
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
     from django.http import HttpRequest, HttpResponse
 
-    from bandpics.users.callers import Caller
+    from bandpics.users.access import Access
 
 
 class ManyFiles(forms.FileInput):
@@ -60,10 +60,10 @@ class NewGroupForm(forms.ModelForm[Group]):
         }
         labels = {"event_name": "Event", "event_date": "Date"}
 
-    def __init__(self, *args: Any, caller: Caller, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, access: Access, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.label_suffix = ""
-        teams = Team.objects.writable_by(caller).order_by("name")
+        teams = Team.objects.writable_by(access).order_by("name")
         team: Any = self.fields["team"]
         team.queryset, team.empty_label = teams, None
         if len(teams) == 1:
@@ -78,10 +78,10 @@ class NewGroupForm(forms.ModelForm[Group]):
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_group(request: HttpRequest) -> HttpResponse:
     """One form for the group and its first photos, with or without JavaScript."""
-    caller = caller_of(request)
+    access = MemberAccess.of(request)
     is_sent = request.method == "POST"
     sent = (request.POST, request.FILES) if is_sent else ()
-    form = NewGroupForm(*sent, caller=caller)
+    form = NewGroupForm(*sent, access=access)
     code = 200
     if is_sent:
         if form.is_valid():
@@ -89,7 +89,7 @@ def new_group(request: HttpRequest) -> HttpResponse:
             team, files = about.pop("team"), about.pop("photos")
             photos = [(file, file_check.described(file)) for file in files]
             try:
-                group, _ = group_with_photos.create_received(team, caller.user, about, photos)
+                group, _ = group_with_photos.create_received(team, access, about, photos)
             except StorageUnavailable:
                 form.add_error(None, "The photo store does not answer. Please try again soon.")
             except group_with_photos.TeamGone:
@@ -97,5 +97,5 @@ def new_group(request: HttpRequest) -> HttpResponse:
             else:
                 return redirect(group)
         code = 400
-    context = {"form": form, "is_admin": is_admin(caller)}
+    context = {"form": form, "is_admin": is_admin(access)}
     return render(request, "groups/new.html", context, status=code)

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from groups.models import Group
-from images.access import uploader
+from images.access import GuestAccess
 from images.lifecycle import editing
 from images.models import Image
 from images.views import upload
@@ -130,8 +130,7 @@ class PlacePage(View):
         """None: the page cannot know. Raises Http404."""
         if self.invitation.kind != Invitation.Kind.PERSONAL:
             return None
-        mine = Image.objects.ready().in_kept_groups()
-        mine = mine.sent_by(uploader.by_invitation(self.invitation).key)
+        mine = GuestAccess.of(self.invitation).own_images().ready()
         found: Image | None = mine.filter(pk=image_id).first()
         if found is None:
             raise Http404

@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from bandpics import limits
 from bandpics.middleware import body_limit
-from images.access import uploader
+from images.access import GuestAccess
 from images.models import Image, Upload
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
 
-    from images.access.uploader import Uploader
+    from images.access import Uploader
     from invitations.models import Invitation
 
 NAME_LENGTH = 120
@@ -89,7 +89,7 @@ class UploadPage(View):
                 "expired",
                 invitation=self.invitation,
                 token=token,
-                sent=_sent(uploader.by_invitation(self.invitation, device_secret=_device(request))),
+                sent=_sent(self._access(request)),
                 host=host,
                 ask_url=contacts.mail_address(self.invitation, host),
             )
@@ -129,8 +129,8 @@ class UploadPage(View):
             return self._page(request, token, status=400, complaint=complaint)
         name = name.strip()[:NAME_LENGTH].replace("\0", "")
         device = _device(request) or secrets.token_hex(16)
-        sender = uploader.by_invitation(self.invitation, device_secret=device)
-        outcomes = [_take(sender, file, uploader_name=name) for file in files]
+        uploader = GuestAccess.of(self.invitation, device_secret=device).uploader
+        outcomes = [_take(uploader, file, uploader_name=name) for file in files]
         self.invitation.refresh_from_db(fields=["used_files", "used_bytes"])
         status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
         more = {"outcomes": outcomes, "uploader_name": name, "device": device}
@@ -146,14 +146,15 @@ class UploadPage(View):
         )
         return answer
 
+    def _access(self, request: HttpRequest) -> GuestAccess:
+        return GuestAccess.of(self.invitation, device_secret=_device(request))
+
     def _page(
         self, request: HttpRequest, token: str, *, status: int = 200, **more: Any
     ) -> HttpResponse:
         invitation, group = self.invitation, self.invitation.group
         host = contacts.host_of(invitation)
         outcomes: list[Outcome] = more.get("outcomes", [])
-        device = _device(request)
-        sender = uploader.by_invitation(invitation, device_secret=device)
         own_name = invitation.name if invitation.kind == invitation.Kind.PERSONAL else ""
         ends = [moment for moment in (invitation.expires_at, group.closes_at) if moment]
         context = {
@@ -168,8 +169,8 @@ class UploadPage(View):
             "visibility": invitation.visibility or group.visibility,
             "files_left": _files_left(invitation),
             "uploader_name": own_name,
-            "device": device,
-            "sent": [] if outcomes else _sent(sender),
+            "device": _device(request),
+            "sent": [] if outcomes else _sent(self._access(request)),
             "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
             "formats": formats_in_words(),
             "max_bytes": settings.UPLOAD_MAX_BYTES,
@@ -206,11 +207,11 @@ def _device(request: HttpRequest) -> str:
     return secret if DEVICE_SECRET.match(secret) else ""
 
 
-def _sent(sender: Uploader) -> list[Outcome]:
+def _sent(access: GuestAccess) -> list[Outcome]:
     """The receipt, newest first, for whoever has no JavaScript to ask for it."""
-    if not sender.is_identified:
+    if not access.key.is_identified:
         return []
-    rows = Upload.objects.sent_by(sender.key).exclude(status=Upload.Status.DISCARDED)
+    rows = access.uploads().exclude(status=Upload.Status.DISCARDED)
     rows = rows.select_related("image").order_by("-created_at", "-id")
     return [_standing(upload) for upload in rows[:SENT_LIMIT]]
 
@@ -220,7 +221,7 @@ def _standing(upload: Upload) -> Outcome:
     image, status = upload.image, Upload.Status(upload.status)
     words = WORDS_BY_STATUS.get(status, "interrupted")
     is_ready = status == Upload.Status.DONE
-    if is_ready and image.trashed_at is not None and image.trashed_by == upload.sender:
+    if is_ready and image.trashed_at is not None and image.trashed_by_uploader:
         words = "deleted"
     elif is_ready and image.moderation == Image.Moderation.REJECTED:
         words = "rejectedBecause" if image.moderation_reason else "rejected"
@@ -231,7 +232,7 @@ def _standing(upload: Upload) -> Outcome:
     return Outcome(image.original_filename, has_arrived, said)
 
 
-def _take(sender: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> Outcome:
+def _take(uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> Outcome:
     """One file into quarantine. What is wrong with one is not held against the others."""
     described = file_check.described(file, unnamed=_("Photo"))
     filename = described.filename
@@ -240,7 +241,7 @@ def _take(sender: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> O
     except file_check.Unacceptable as refusal:
         return Outcome(filename, has_arrived=False, words=str(refusal))
     try:
-        upload = server_upload.take(sender, file, described, uploader_name=uploader_name)  # type: ignore[arg-type]
+        upload = server_upload.take(uploader, file, described, uploader_name=uploader_name)  # type: ignore[arg-type]
     except quota.Exhausted:
         words = _("The link is full: there was no room for it.")
         return Outcome(filename, has_arrived=False, words=words)

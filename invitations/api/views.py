@@ -157,12 +157,12 @@ class InvitationViewSet(MemberViewSet):
         send_email = wishes.pop("send_email")
         is_owner = self.owns(group)
         _refuse_what_only_owners_grant(wishes, is_owner=is_owner)
-        if send_email and (seconds := limits.hit(("mail", str(self.caller.user.pk)))):
+        if send_email and (seconds := limits.hit(("mail", str(self.access.user.pk)))):
             raise TooManyMails(seconds)
-        invited = links.invite(group, by=self.caller.user, is_owner=is_owner, **wishes)
+        invited = links.invite(group, by=self.access.user, is_owner=is_owner, **wishes)
         email_sent = None
         if send_email:
-            email_sent = mail.send_link(invited.invitation, sender=self.caller.user)
+            email_sent = mail.send_link(invited.invitation, sender=self.access.user)
         response = self.invited(invited.invitation.pk, email_sent=email_sent)
         if invited.is_new_link:
             response.status_code = status.HTTP_201_CREATED
@@ -230,7 +230,7 @@ class InvitationViewSet(MemberViewSet):
         return super().handle_exception(exc)
 
     def visible(self) -> InvitationQuerySet:
-        rows = Invitation.objects.visible_to(self.caller).with_rights_of(self.caller)
+        rows = Invitation.objects.visible_to(self.access).with_rights_of(self.access)
         return rows.select_related("group__team")
 
     def visible_invitation(self, invitation_id: UUID) -> Invitation:
@@ -244,7 +244,7 @@ class InvitationViewSet(MemberViewSet):
         return invitation
 
     def owns(self, group: Group) -> bool:
-        return Group.objects.owned_by(self.caller).filter(pk=group.pk).exists()
+        return Group.objects.owned_by(self.access).filter(pk=group.pk).exists()
 
     def invited(self, invitation_id: UUID, *, email_sent: bool | None) -> Response:
         invitation: Any = self.visible_invitation(invitation_id)
@@ -253,8 +253,8 @@ class InvitationViewSet(MemberViewSet):
         return Response(data, headers=etags.headers(invitation))
 
     def _group_to_fill(self, group_id: UUID) -> Group:
-        group = get_object_or_404(Group.objects.visible_to(self.caller), pk=group_id)
-        if not Group.objects.writable_by(self.caller).filter(pk=group.pk).exists():
+        group = get_object_or_404(Group.objects.visible_to(self.access), pk=group_id)
+        if not Group.objects.writable_by(self.access).filter(pk=group.pk).exists():
             raise Forbidden("Viewers of a team may look at its photos, but not invite anybody.")
         return group
 

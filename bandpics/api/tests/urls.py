@@ -13,18 +13,14 @@ from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from bandpics.api.authentication import MEMBER_AUTHENTICATION
+from bandpics.api.base import MemberView
 from bandpics.api.idempotency import idempotent
-from bandpics.api.permissions import HasScope
 
 CALLS: list[dict] = []
 STARTED, MAY_END = threading.Event(), threading.Event()
 
 
-class Things(APIView):
-    authentication_classes = MEMBER_AUTHENTICATION
-    permission_classes = [HasScope]
-
+class Things(MemberView):
     @idempotent()
     def post(self, request):
         if request.data.get("wait"):
@@ -39,10 +35,7 @@ class Things(APIView):
         return Response({"number": len(CALLS), "said": request.data}, status=201, headers=headers)
 
 
-class Secrets(APIView):
-    authentication_classes = MEMBER_AUTHENTICATION
-    permission_classes = [HasScope]
-
+class Secrets(MemberView):
     @idempotent(
         remember=lambda data: {"id": data["id"]},
         again=lambda view, request, known: {**known, "api_key": "made anew"},
@@ -52,18 +45,13 @@ class Secrets(APIView):
         return Response({"id": len(CALLS), "api_key": "secret"}, status=201)
 
 
-class Careless(APIView):
-    authentication_classes = MEMBER_AUTHENTICATION
-    permission_classes = [HasScope]
-
+class Careless(MemberView):
     @idempotent()
     def post(self, request):
         return Response({"url": "https://s3/x?X-Amz-Signature=abc"}, status=201)
 
 
-class Files(APIView):
-    authentication_classes = MEMBER_AUTHENTICATION
-    permission_classes = [HasScope]
+class Files(MemberView):
     parser_classes = [MultiPartParser]
 
     @idempotent()

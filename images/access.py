@@ -1,0 +1,310 @@
+"""Who asks for photos, by which credential, what they see of them and what they may do.
+
+Each request has one such object, a MemberAccess or a GuestAccess, and hands it down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from django.db.models import Q
+
+from bandpics.users.access import Access
+from groups.models import Group
+from images.models import NOBODYS, Image, Upload, UploaderKey, UploaderKind
+from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bandpics.users.models import User
+    from groups.models import GroupQuerySet
+    from images.models import ImageQuerySet, UploadQuerySet
+
+COARSE_STEPS = 100  # to a degree: about a kilometre each
+
+
+@dataclass(frozen=True)
+class Uploader:
+    """Who adds photos to a group: a member, a personal link, or one device with a shared link."""
+
+    key: UploaderKey
+    group: Group
+    name: str = ""
+    invitation: Invitation | None = None
+    user: User | None = None
+
+    def uploads(self) -> UploadQuerySet:
+        """What they announced. A member's are kept apart by group: in another one the same
+        client_id is another photo."""
+        rows = Upload.objects.sent_by(self.key)
+        return rows if self.user is None else rows.filter(announced_in=self.group.pk)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a photo was taken, as exactly as somebody may know."""
+
+    lat: float
+    lon: float
+    altitude: float | None = None
+    direction: float | None = None
+    datetime: datetime | None = None
+
+
+class HasPlace(Protocol):
+    """A photo, or the columns of one."""
+
+    latitude: float | None
+    longitude: float | None
+    altitude: float | None
+    direction: float | None
+    gps_at: datetime | None
+
+
+@dataclass(frozen=True)
+class VisibilityScope:
+    """Which columns of the visible photos are shown. Filters match nothing else, or they would
+    give away what the answer hides."""
+
+    exact_places: Q = field(default_factory=Q)  # photos whose position is shown as it is
+    filenames: Q = field(default_factory=Q)  # photos whose filename is shown; empty: all
+    coarse_places: Q | None = None  # others, whose position is shown rounded
+    trash_of: GroupQuerySet | None = None  # groups whose trash is shown
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What somebody who sees a photo is to it."""
+
+    is_host: bool  # an owner of its team
+    is_own: bool
+
+    @property
+    def may_change(self) -> bool:
+        return self.is_host or self.is_own
+
+
+class PhotoAccess(ABC):
+    """What a member and a guest have in common."""
+
+    if TYPE_CHECKING:  # fields of the one, properties of the other
+
+        @property
+        def key(self) -> UploaderKey:
+            """Whose own photos they see."""
+
+        @property
+        def expires_at(self) -> datetime | None:
+            """When the credential ends, if it does: no signed address outlives it."""
+
+        @property
+        def invitation(self) -> Invitation | None:
+            """A guest's."""
+
+    @property
+    def is_guest(self) -> bool:
+        return self.invitation is not None
+
+    @property
+    def sees_others_roughly(self) -> bool:
+        """Whether a guest is shown about where other people's photos were taken."""
+        return False
+
+    @abstractmethod
+    def owns(self, photo: Any) -> bool:
+        """Of a photo, or its columns."""
+
+    @abstractmethod
+    def groups(self) -> GroupQuerySet:
+        """Groups that may hold photos they see."""
+
+    @abstractmethod
+    def shown(self) -> Q:
+        """Which photos of groups() they see."""
+
+    @abstractmethod
+    def images(self) -> ImageQuerySet:
+        """Photos they see, those in the trash of a kept group, too."""
+
+    @abstractmethod
+    def uploads(self) -> UploadQuerySet:
+        """Uploads announced with this credential."""
+
+    @abstractmethod
+    def scope(self) -> VisibilityScope: ...
+
+    @abstractmethod
+    def rights_on(self, image: Image) -> Rights: ...
+
+    @abstractmethod
+    def may_still_change(self) -> Callable[[Upload], bool]:
+        """Whether they may change the photo of an upload of theirs. Looked up once for a list."""
+
+    def visible_images(self) -> ImageQuerySet:
+        """Photos they see, with their status. Nothing that is in the trash."""
+        return self.images().with_status().kept()
+
+    def sees_all_of(self, photo: Any) -> bool:
+        """Position, raw EXIF, filename and hash, and what the hosts think of it."""
+        return not self.is_guest or self.owns(photo)
+
+    def place_of(self, photo: HasPlace) -> Place | None:
+        if photo.latitude is None or photo.longitude is None:
+            return None
+        if self.sees_all_of(photo):
+            return Place(
+                photo.latitude, photo.longitude, photo.altitude, photo.direction, photo.gps_at
+            )
+        if self.sees_others_roughly:
+            return Place(coarse(photo.latitude), coarse(photo.longitude))
+        return None
+
+
+def coarse(degrees: float) -> float:
+    """Plain arithmetic rather than round(), so that Postgres comes to the very same number."""
+    return math.floor(degrees * COARSE_STEPS + 0.5) / COARSE_STEPS
+
+
+@dataclass(frozen=True)
+class MemberAccess(Access, PhotoAccess):
+    """Members see every photo of the groups of their teams; owners of a team change them all."""
+
+    @property
+    def invitation(self) -> None:
+        return None
+
+    @property
+    def key(self) -> UploaderKey:
+        return UploaderKey(UploaderKind.MEMBER, str(self.user.pk))
+
+    def owns(self, photo: Any) -> bool:
+        return bool(photo.uploaded_by_id == self.user.pk)
+
+    def groups(self) -> GroupQuerySet:
+        return Group.objects.visible_to(self)
+
+    def shown(self) -> Q:
+        return Q()
+
+    def images(self) -> ImageQuerySet:
+        return Image.objects.filter(group__in=self.groups())
+
+    def uploads(self) -> UploadQuerySet:
+        return Upload.objects.sent_by(self.key).filter(announced_in__in=self.groups().values("pk"))
+
+    def uploader(self, group: Group) -> Uploader:
+        return Uploader(self.key, group, name=str(self.user), user=self.user)
+
+    def scope(self) -> VisibilityScope:
+        return VisibilityScope(trash_of=Group.objects.owned_by(self))
+
+    def rights_on(self, image: Image) -> Rights:
+        group = Group.objects.filter(pk=image.group_id)
+        return Rights(
+            is_host=group.owned_by(self).exists(),
+            # Somebody who only looks by now changes nothing, not even their own.
+            is_own=self.owns(image) and group.writable_by(self).exists(),
+        )
+
+    def may_still_change(self) -> Callable[[Upload], bool]:
+        groups = set(Group.objects.writable_by(self).values_list("pk", flat=True))
+        return lambda upload: upload.image.group_id in groups and _is_still_theirs(upload)
+
+
+@dataclass(frozen=True)
+class GuestAccess(PhotoAccess):
+    """Guests see what their invitation or its group says: nothing, what they sent, or all photos
+    that were approved."""
+
+    invitation: Invitation
+    key: UploaderKey
+
+    @classmethod
+    def of(cls, invitation: Invitation, *, device_secret: str = "") -> Self:
+        """`device_secret` is what the browser keeps in its local storage."""
+        link = str(invitation.pk)
+        if invitation.kind == Invitation.Kind.PERSONAL:
+            return cls(invitation, UploaderKey(UploaderKind.PERSONAL, link))
+        device = hashlib.sha256(device_secret.encode()).hexdigest() if device_secret else ""
+        return cls(invitation, UploaderKey(UploaderKind.SHARED, link, device))
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.invitation.expires_at
+
+    @property
+    def uploader(self) -> Uploader:
+        # The name of a shared link is the link's, nobody's.
+        name = self.invitation.name if self.key.kind == UploaderKind.PERSONAL else ""
+        return Uploader(self.key, self.invitation.group, name=name, invitation=self.invitation)
+
+    @property
+    def sees_others_roughly(self) -> bool:
+        return self.invitation.group.gps_policy == Group.GpsPolicy.COARSE
+
+    @property
+    def sees_own(self) -> bool:
+        return self.key.is_identified and self._visibility != Group.Visibility.DROP
+
+    @property
+    def sees_gallery(self) -> bool:
+        """Whether they are shown what was approved of the group."""
+        is_gallery = self._visibility == Group.Visibility.GALLERY
+        return is_gallery and self.invitation.group.is_revealed and not self.invitation.is_expired
+
+    @property
+    def _visibility(self) -> str:
+        return self.invitation.visibility or self.invitation.group.visibility
+
+    def owns(self, photo: Any) -> bool:
+        key = (photo.uploader_kind, photo.uploader_id, photo.device_hash)
+        return self.key.is_identified and key == self.key
+
+    def groups(self) -> GroupQuerySet:
+        theirs = Q(pk=self.invitation.group_id)
+        if self.key.is_identified:  # a host may have moved some of them to another group
+            theirs |= Q(pk__in=Image.objects.sent_by(self.key).values("group"))
+        return Group.objects.kept().filter(theirs)
+
+    def shown(self) -> Q:
+        shown = self.key.condition() if self.sees_own else NOBODYS
+        if self.sees_gallery:
+            approved = Image.Moderation.APPROVED
+            shown |= Q(group=self.invitation.group_id, version__gt=0, moderation=approved)
+        return shown
+
+    def images(self) -> ImageQuerySet:
+        return Image.objects.filter(self.shown()).in_kept_groups()
+
+    def own_images(self) -> ImageQuerySet:
+        """What they sent, even by a link that shows nothing."""
+        rows = Image.objects.sent_by(self.key) if self.key.is_identified else Image.objects.none()
+        return rows.kept().in_kept_groups()
+
+    def uploads(self) -> UploadQuerySet:
+        return Upload.objects.sent_by(self.key)
+
+    def scope(self) -> VisibilityScope:
+        own = self.key.condition() if self.key.is_identified else NOBODYS
+        coarse_places = ~own if self.sees_others_roughly else None
+        return VisibilityScope(exact_places=own, filenames=own, coarse_places=coarse_places)
+
+    def rights_on(self, image: Image) -> Rights:
+        return Rights(is_host=False, is_own=self.owns(image))
+
+    def may_still_change(self) -> Callable[[Upload], bool]:
+        is_open = not self.invitation.group.is_closed and self.key.is_identified
+        return lambda upload: is_open and _is_still_theirs(upload)
+
+
+def _is_still_theirs(upload: Upload) -> bool:
+    """Whether the photo is its uploader's, and nobody else has trashed it."""
+    image = upload.image
+    was_taken_away = image.trashed_at is not None and not image.trashed_by_uploader
+    return image.uploader_key == upload.uploader_key and not was_taken_away
