@@ -15,6 +15,7 @@ from bandpics.users.models import ApiKey
 from groups.models import Group, Team
 from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
 from images import tasks
+from images.access import MemberAccess
 from images.models import Image, Upload
 from images.tests import drawn_pictures
 from images.tests.bulk_rows import SOMEBODY
@@ -222,7 +223,7 @@ def test_reading_costs_the_same_number_of_queries_whatever_there_is(
 def test_a_team_deleted_at_the_same_moment_gets_no_group(ben, team):
     Team.objects.filter(pk=team.pk).delete()
     with pytest.raises(group_with_photos.TeamGone):
-        group_with_photos.create_announced(team, ben, {"name": "x"})
+        group_with_photos.create_announced(team, MemberAccess(ben), {"name": "x"})
     assert not Group.objects.exists()
 
 
