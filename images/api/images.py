@@ -33,7 +33,7 @@ from images.api.problems import (
     PhotoFailed,
     PlaceFromPhoto,
 )
-from images.lifecycle import editing, forget_location, moderation, trash
+from images.lifecycle import editing, forget_location, trash
 from images.models import Image, Upload
 from images.photofile import variants
 from images.storage.objects import photo_storage
@@ -348,6 +348,6 @@ class ImageModerate(OnePhotoView):
         body = change_serializers.ModerationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         decision, reason = body.validated_data["decision"], body.validated_data["reason"]
-        if not moderation.decide(image, decision, reason=reason):
+        if not editing.moderate(image, decision, reason=reason):
             raise Http404
         return Response(change_serializers.ModeratedSerializer(self.visible_image(image_id)).data)

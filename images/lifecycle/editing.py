@@ -1,7 +1,8 @@
-"""What people change of a photo: words, time, place, and the group it belongs to."""
+"""Changes what people say of a photo: caption, time, place, moderation, and its group."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,20 +18,38 @@ from images.storage import object_keys
 from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from groups.models import Group
 
 
+APPROVE, REJECT = "approve", "reject"
+MODERATION = {APPROVE: Image.Moderation.APPROVED, REJECT: Image.Moderation.REJECTED}
+
+
 class ChangedMeanwhile(Exception):
-    """The photo is gone, or no more what the caller has seen."""
+    """The photo is gone, or no longer what the caller has seen."""
 
 
 class DuplicateInGroup(Exception):
     """The other group shows a photo of the same bytes already."""
 
 
+@contextmanager
+def once_per_group() -> Iterator[None]:
+    """A transaction. Raises DuplicateInGroup if the group would show the same bytes twice."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if ONCE_PER_GROUP not in str(error):
+            raise
+        raise DuplicateInGroup from error
+
+
 @dataclass(frozen=True)
 class Taken:
-    """A moment as a person tells it: a clock on the wall and, if known, its offset from UTC."""
+    """When a person says the photo was taken: local time and, if known, its offset from UTC."""
 
     local: datetime  # naive
     offset: timedelta | None = None
@@ -41,7 +60,7 @@ class Taken:
 
 
 def taken_columns(taken: Taken | None, image: Image) -> dict[str, Any]:
-    """None: nobody knows when."""
+    """The columns of this time; None clears them."""
     columns: dict[str, Any] = {
         "taken_at_local": None,
         "utc_offset_minutes": None,
@@ -61,7 +80,7 @@ def taken_columns(taken: Taken | None, image: Image) -> dict[str, Any]:
 
 
 def place_columns(place: tuple[float, float] | None) -> dict[str, Any]:
-    """Latitude and longitude. None: not to be shown; location.forget does more."""
+    """The columns of this latitude and longitude; None clears them, and only them."""
     latitude, longitude = place or (None, None)
     return {
         "latitude": latitude,
@@ -74,52 +93,65 @@ def place_columns(place: tuple[float, float] | None) -> dict[str, Any]:
 
 
 def change(image: Image, columns: dict[str, Any], *, expected: dict[str, Any]) -> None:
-    """One UPDATE, if the row still says what is expected. Raises ChangedMeanwhile."""
+    """Updates the row if it still says what is expected. Raises ChangedMeanwhile."""
     rows = Image.objects.kept().filter(pk=image.pk, **expected)
     if not rows.update(**columns, updated_at=Now()):
         raise ChangedMeanwhile
+
+
+def moderate(image: Image, decision: str, *, reason: str = "") -> bool:
+    """Writes whether guests may see the photo; the last decision counts. False if the photo is
+    gone or trashed."""
+    return bool(
+        Image.objects.kept()
+        .filter(pk=image.pk)
+        .update(
+            moderation=MODERATION[decision],
+            moderation_reason=reason if decision == REJECT else "",
+            updated_at=Now(),
+        )
+    )
 
 
 # --- To another group -----------------------------------------------------------------------
 
 
 def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[str, Any]) -> None:
-    """Change the photo and its group. Its objects are copied first, and those of the former
-    group removed after the one UPDATE that decides. Duplicates that rest on it inherit its bytes.
+    """Changes the photo and its group. Its objects are copied first, and those of the former
+    group removed after the one UPDATE that decides. Its duplicates there inherit its bytes.
 
     Raises versions.InProcess, DuplicateInGroup, ChangedMeanwhile, locks.Busy, StorageUnavailable.
     """
     versions.purge_old_versions(image.pk)
     with locks.objects_of(image.pk):
-        found = _at_rest().filter(pk=image.pk, **expected).first()
+        found = _settled().filter(pk=image.pk, **expected).first()
         if found is None:
-            is_at_rest = _at_rest().filter(pk=image.pk).exists()
-            raise ChangedMeanwhile if is_at_rest else versions.InProcess
+            is_settled = _settled().filter(pk=image.pk).exists()
+            raise ChangedMeanwhile if is_settled else versions.InProcess
         if Image.objects.in_group(group).ready().filter(sha256=found.sha256).exists():
             raise DuplicateInGroup
         copies = _copies(found, group)
-        # Should we die before the UPDATE, the sweeper removes them.
-        half_made = deletions.record(image.pk, copies.values(), may_be_written=True)
+        # If this process dies before the UPDATE, the sweeper removes the copies.
+        pending_deletion = deletions.record(image.pk, copies.values(), may_be_written=True)
         try:
             _copy(found, copies)
-            # What they rest on leaves their group: the oldest shows the photo there from now on.
+            # The photo leaves its duplicates' group: the oldest of them shows it there from now on.
             versions.promote_duplicate(found, versions.duplicates_of(found), version=found.version)
             _update_moved(found, group, columns, copies)
         finally:
-            # Whatever happened, the row knows. Nobody else writes these keys while we hold the
-            # lock.
+            # The row says what happened. Nobody else writes these keys while we hold the lock.
             if not Image.objects.filter(pk=image.pk, group=group).exists():
                 photo_storage().delete_keys(copies.values())
-            half_made.delete()
+            pending_deletion.delete()
 
 
-def _at_rest() -> Any:
+def _settled() -> Any:
     in_process = Upload.objects.filter(UNDER_WAY, image=OuterRef("pk"))
     return Image.objects.ready().filter(~Exists(in_process))
 
 
 def _copies(image: Image, group: Group) -> dict[str, str]:
-    """{key: key in the other group} of everything the photo has."""
+    """{key: key in the other group} of all the photo's objects."""
     target = object_keys.Version(group.pk, image.pk, image.version)
     copies = {row.key: target.variant(row.name) for row in image.variants.all()}
     if image.original_dropped_at is None:
@@ -138,20 +170,15 @@ def _copy(image: Image, copies: dict[str, str]) -> None:
 def _update_moved(
     image: Image, group: Group, columns: dict[str, Any], copies: dict[str, str]
 ) -> None:
-    try:
-        with transaction.atomic():
-            # updated_at: nothing that was copied has changed since. The worker, too, holds the
-            # group against what it started with.
-            rows = _at_rest().filter(pk=image.pk, group=image.group_id, updated_at=image.updated_at)
-            if not rows.update(**columns, group=group, updated_at=Now()):
-                raise ChangedMeanwhile
-            if versions.duplicates_of(image).exists():
-                raise locks.Busy  # a quick worker found the photo still here: pass on once more
-            for variant in Variant.objects.filter(image=image):
-                Variant.objects.filter(pk=variant.pk).update(key=copies[variant.key])
-            deletions.record(image.pk, copies)
-            deletions.execute_on_commit(image.pk)
-    except IntegrityError as error:
-        if ONCE_PER_GROUP not in str(error):
-            raise
-        raise DuplicateInGroup from error
+    with once_per_group():
+        # updated_at: nothing that was copied has changed since. The worker, too, compares the
+        # group with the one it started with.
+        rows = _settled().filter(pk=image.pk, group=image.group_id, updated_at=image.updated_at)
+        if not rows.update(**columns, group=group, updated_at=Now()):
+            raise ChangedMeanwhile
+        if versions.duplicates_of(image).exists():
+            raise locks.Busy  # a worker has just found a duplicate of the photo here: try again
+        for variant in Variant.objects.filter(image=image):
+            Variant.objects.filter(pk=variant.pk).update(key=copies[variant.key])
+        deletions.record(image.pk, copies)
+        deletions.execute_on_commit(image.pk)

@@ -1,4 +1,4 @@
-"""Forgetting where a photo was taken: in the record, in the raw dump, and in the original."""
+"""Forgets where a photo was taken: in its row, in its raw EXIF, and in the original."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIES = 5
 
 
 class Original(StrEnum):
-    """What became of it."""
+    """What became of the original."""
 
     EDITED = "edited"  # the same pixels, without the position
     DROPPED = "dropped"  # nothing less would have been certain
@@ -35,7 +35,7 @@ class Original(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """`removed` is what was taken out of an original that was edited."""
+    """`removed` names what was taken out of an original that was edited."""
 
     original: Original
     redaction: location.Redaction = field(default_factory=location.Redaction)
@@ -50,9 +50,9 @@ class Gone(Exception):
 
 
 def forget(image_id: UUID) -> Outcome:
-    """Forget the position for good: reading the file again, or another file, brings none back.
+    """Forgets the position for good: reading the file again, or another file, brings none back.
 
-    `sha256` stays that of the bytes that arrived, by which they are known again. Safe to call
+    `sha256` stays that of the bytes that arrived, by which duplicates are known. Safe to call
     twice. Raises versions.InProcess, Gone, locks.Busy, StorageUnavailable.
     """
     image = Image.objects.filter(pk=image_id).first()
@@ -60,15 +60,16 @@ def forget(image_id: UUID) -> Outcome:
         raise Gone
     with locks.objects_of(image.pk):
         for _ in range(TRIES):
-            image = _forget_in_record(image)
+            image = _forget_in_row(image)
             markers.mark_forgotten(image.pk)
-            outcome = _forget_in_original(image)
-            if _note(image, outcome):
+            has_original = image.version and not image.original_dropped_at
+            outcome = _edit_original(image) if has_original else Outcome(Original.NONE)
+            if _write_outcome(image, outcome):
                 return outcome
         raise locks.Busy
 
 
-def _forget_in_record(image: Image) -> Image:
+def _forget_in_row(image: Image) -> Image:
     for _ in range(TRIES):
         found = Image.objects.filter(pk=image.pk).first()
         if found is None:
@@ -91,17 +92,11 @@ def _forget_in_record(image: Image) -> Image:
     raise locks.Busy
 
 
-def _forget_in_original(image: Image) -> Outcome:
-    if not image.version or image.original_dropped_at:
-        return Outcome(Original.NONE)
-    return _edit_original(image)
-
-
 def forget_in_found(image: Image) -> bool:
-    """As forget(), in an original that was lost when the place was forgotten, and is back. False
-    if the original had to go. Belongs under the lock of the photo's objects."""
+    """Removes the place from an original that was lost when the place was forgotten, and is back.
+    False if the original had to go. The caller holds the lock of the photo's objects."""
     outcome = _edit_original(image)
-    return _note(image, outcome) and outcome.original != Original.DROPPED
+    return _write_outcome(image, outcome) and outcome.original != Original.DROPPED
 
 
 def _edit_original(image: Image) -> Outcome:
@@ -111,7 +106,7 @@ def _edit_original(image: Image) -> Outcome:
         try:
             storage.download(key, source)
         except ObjectMissing:
-            return Outcome(Original.DROPPED)  # by a call that was cut off before it could say so
+            return Outcome(Original.DROPPED)  # by a call that died before it could write so
         try:
             redaction = location.remove_location(source, edited)
         except location.CannotRemoveLocation:
@@ -125,8 +120,8 @@ def _edit_original(image: Image) -> Outcome:
         return Outcome(Original.EDITED, redaction)
 
 
-def _note(image: Image, outcome: Outcome) -> bool:
-    """False if another version, or another group, was shown meanwhile: then it begins again."""
+def _write_outcome(image: Image, outcome: Outcome) -> bool:
+    """False if the photo was moved or replaced meanwhile: then all of it is done again."""
     rows = Image.objects.filter(pk=image.pk, group=image.group_id, version=image.version)
     changes: dict[str, Any] = {"updated_at": Now()}
     if outcome.original == Original.DROPPED:

@@ -1,4 +1,4 @@
-"""Small objects by which the bucket remembers what people decided about a photo.
+"""Writes small objects by which the bucket remembers what people decided about a photo.
 
 A database that is restored from a backup is older than the bucket: it brings back places that were
 forgotten, and photos that were trashed. images.reconcile.compare reads them and repairs both.
@@ -27,13 +27,16 @@ TRASHED_TEXT = b"This photo is in the trash. Keep this object.\n"
 
 
 def mark_forgotten(image_id: UUID) -> None:
-    """Stays as long as the photo. Safe to call twice. Raises StorageUnavailable."""
+    """Writes a marker that stays as long as the photo. Safe to call twice.
+
+    Raises StorageUnavailable.
+    """
     _put(object_keys.forgotten(image_id), FORGOTTEN_TEXT)
 
 
 def update_trashed(image_id: UUID) -> None:
-    """Write or remove the marker, as the photo's row says. Safe to call twice, and at the same
-    time: whoever comes last has read the row after the last change. Raises StorageUnavailable."""
+    """Writes or removes the marker, as the photo's row says. Safe to call twice, and at the same
+    time: the last to write has read the row after the last change. Raises StorageUnavailable."""
     row = Image.objects.trashed().filter(pk=image_id)
     is_trashed = None
     while is_trashed != row.exists():
@@ -45,13 +48,13 @@ def update_trashed(image_id: UUID) -> None:
 
 
 def unmark_trashed(image_id: UUID) -> None:
-    """Raises StorageUnavailable."""
+    """Removes the marker. Raises StorageUnavailable."""
     photo_storage().delete_keys([object_keys.trashed(image_id)])
 
 
 def enqueue_update(image_id: UUID) -> None:
-    """Let a worker call update_trashed(): to trash a photo must not wait for the store. Where the
-    broker loses it, reconciliation writes the marker."""
+    """Lets a worker call update_trashed(): trashing a photo must not wait for the store. If the
+    broker loses the task, reconcile writes the marker."""
     try:
         # By name: the tasks import the modules that call this.
         current_app.send_task("images.tasks.update_trashed_marker", args=[str(image_id)])

@@ -1,4 +1,4 @@
-"""Originals a group does not want to keep for ever: the variants stay."""
+"""Drops originals that a group does not want to keep for ever; their variants stay."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ONE_DAY = timedelta(days=1)
 
 
 def ids_to_drop(limit: int) -> list[UUID]:
-    """Photos whose group's `retain_originals_days` have passed since they were processed; last
-    those of which the store refused it."""
+    """Photos whose group's `retain_originals_days` have passed since they were processed. Those
+    whose original the store refused to delete come last."""
     first = F("last_checked_at").asc(nulls_first=True)
     return list(_overdue().order_by(first, "pk").values_list("pk", flat=True)[:limit])
 
 
 def drop_original(image_id: UUID) -> bool:
-    """Remove the original, and say so in the record. Safe to call twice; True if it went now.
+    """Deletes the original, then writes so to the row. Safe to call twice; True if it went now.
 
-    The object goes before the record tells: a crash in between is made good by the next sweep.
+    The next sweep finishes what a crash in between left undone.
     Raises locks.Busy, StorageUnavailable.
     """
     with locks.objects_of(image_id):

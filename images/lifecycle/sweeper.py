@@ -1,4 +1,4 @@
-"""What makes good for everything that got lost on the way, and takes away what is left over."""
+"""Brings uploads that hang to their next state, and removes what is no longer needed."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# A browser that sent its bytes and never said so is believed after this long.
-SILENCE_BEFORE_LOOKING = timedelta(minutes=10)
+# A browser may send its bytes and never complete the upload.
+PENDING_BEFORE_CHECKING = timedelta(minutes=10)
 CHECK_AGAIN_AFTER = timedelta(minutes=10)
-QUEUED_BEFORE_RINGING = timedelta(minutes=1)
+QUEUED_BEFORE_ENQUEUING = timedelta(minutes=1)
 BATCH = 500
 REFUSALS_IN_A_ROW = 3
-# Any numbers, as long as nobody else uses them.
+# Any numbers that nobody else uses.
 SWEEP_LOCK, QUARANTINE_LOCK = 0x62616E64, 0x62616E65
 
 
 def sweep() -> None:
-    """Bring every upload that hangs to its next state. Two at a time are harmless: one gives way.
+    """Runs all phases; a second sweep at the same time does nothing.
 
-    What costs no request to the bucket comes first, and no trouble holds up the others.
+    What costs no request to the bucket comes first, and a phase that fails holds up no other.
     """
     with alone(SWEEP_LOCK) as is_alone:
         if not is_alone:
             return
         for phase in [
-            *(_ring_again, _bury_crashed, _look_for_silent, _discard_forgotten),
-            *(_retire_old_versions, _empty_trash, _drop_originals, _remove_doomed),
+            *(_enqueue_again, outcomes.fail_crashed, _complete_stalled, _discard_forgotten),
+            *(_purge_old_versions, _empty_trash, _drop_originals, _execute_deletions),
             *(idempotency.forget_expired, removals.forget_old),
         ]:
             try:
@@ -76,35 +76,31 @@ def alone(lock: int) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
-def _ring_again() -> None:
-    # What only waits its turn behind others needs no second ring: it would wait there, too.
+def _enqueue_again() -> None:
+    # An upload that waits behind many others needs no second message: it would wait there, too.
     room = max(0, BATCH - queue.depth())
-    for upload_id in claims.stuck_ids(queued_longer_than=QUEUED_BEFORE_RINGING)[:room]:
+    for upload_id in claims.stuck_ids(queued_longer_than=QUEUED_BEFORE_ENQUEUING)[:room]:
         Upload.objects.filter(pk=upload_id, status=Upload.Status.QUEUED).update(
-            queued_at=Now()  # so that a backlog is not rung for again every time
+            queued_at=Now()  # so that a backlog is not enqueued again by every sweep
         )
         queue.enqueue(upload_id)
 
 
-def _bury_crashed() -> None:
-    outcomes.fail_crashed()
-
-
-def _look_for_silent() -> None:
-    silent = Upload.objects.pending().filter(
+def _complete_stalled() -> None:
+    stalled = Upload.objects.pending().filter(
         Q(last_checked_at=None) | Q(last_checked_at__lt=Now() - CHECK_AGAIN_AFTER),
-        created_at__lt=Now() - SILENCE_BEFORE_LOOKING,
+        created_at__lt=Now() - PENDING_BEFORE_CHECKING,
         created_at__gte=Now() - settings.UPLOAD_PENDING_LIFETIME,
     )
-    _ask_the_bucket(silent, transfer.complete)
+    _check_the_bucket(stalled, transfer.complete)
 
 
 def _discard_forgotten() -> None:
     old = Upload.objects.pending().filter(created_at__lt=Now() - settings.UPLOAD_PENDING_LIFETIME)
-    _ask_the_bucket(old, _complete_or_discard)
+    _check_the_bucket(old, _complete_or_discard)
 
 
-def _retire_old_versions() -> None:
+def _purge_old_versions() -> None:
     _photo_by_photo(versions.ids_with_old_versions(BATCH), versions.purge_old_versions)
 
 
@@ -118,7 +114,7 @@ def _drop_originals() -> None:
     _photo_by_photo(retention.ids_to_drop(BATCH), retention.drop_original)
 
 
-def _remove_doomed() -> None:
+def _execute_deletions() -> None:
     def remove_one(image_id: UUID) -> None:
         deletions.mark_checked([image_id])
         deletions.execute([image_id])
@@ -127,10 +123,10 @@ def _remove_doomed() -> None:
     try:
         deletions.execute(image_ids)
     except (StorageUnavailable, locks.Busy):
-        # Many in one request are refused if one of them is.
+        # One that is refused fails the request for all of them.
         _one_by_one(image_ids, remove_one)
     else:
-        deletions.mark_checked(image_ids)  # what may come once more is not removed at every sweep
+        deletions.mark_checked(image_ids)  # those that may be written once more are not due at once
 
 
 def _complete_or_discard(upload: Upload) -> None:
@@ -142,20 +138,20 @@ def _complete_or_discard(upload: Upload) -> None:
             transfer.discard(upload)
 
 
-def _ask_the_bucket(rows: UploadQuerySet, about: Callable[[Upload], object]) -> None:
-    """Those never looked at come first: what was announced and never sent must not hide them."""
+def _check_the_bucket(rows: UploadQuerySet, do: Callable[[Upload], object]) -> None:
+    """Uploads never checked come first: files that are never sent must not hide them."""
 
-    def ask(upload: Upload) -> None:
+    def check(upload: Upload) -> None:
         Upload.objects.filter(pk=upload.pk).update(last_checked_at=Now())
         with suppress(transfer.NotArrived, transfer.NotPending, transfer.SizeMismatch):
-            about(upload)
+            do(upload)
 
     first = F("last_checked_at").asc(nulls_first=True)
-    _one_by_one(rows.select_related("image").order_by(first, "created_at")[:BATCH], ask)
+    _one_by_one(rows.select_related("image").order_by(first, "created_at")[:BATCH], check)
 
 
 def _photo_by_photo(image_ids: Iterable[UUID], do: Callable[[UUID], object]) -> None:
-    """What was refused comes last the next time: it must not hide the others for ever."""
+    """Photos the bucket refused come last the next time: they must not hide the others."""
 
     def attempt(image_id: UUID) -> None:
         try:
@@ -168,7 +164,7 @@ def _photo_by_photo(image_ids: Iterable[UUID], do: Callable[[UUID], object]) -> 
 
 
 def _one_by_one(found: Iterable[T], do: Callable[[T], object]) -> None:
-    """One refusal may be about that one photo; some in a row mean that the bucket is down."""
+    """Gives up after some refusals in a row: then it is not that one photo, the bucket is down."""
     refusals = 0
     for one in found:
         try:

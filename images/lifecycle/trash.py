@@ -1,5 +1,5 @@
-"""Deleting a photo: into the trash, back out of it, and for good after a while. Those of a group in
-the trash go with it."""
+"""Moves photos to the trash and back, and deletes them for good after a while; a group in the trash
+takes its photos along."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from groups import trash as group_trash
 from images.lifecycle import markers
-from images.lifecycle.editing import DuplicateInGroup
-from images.models import ONCE_PER_GROUP, UNDER_WAY, Image, Upload, locks
+from images.lifecycle.editing import once_per_group
+from images.models import NOT_FINAL, UNDER_WAY, Image, Upload, locks
 from images.processing import versions
 from images.storage import object_keys
 from images.storage.objects import photo_storage
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def put(image: Image, *, by_uploader: bool = False, expected: dict[str, Any] | None = None) -> bool:
-    """Out of sight at once, for good after a while. True if this call made the move.
+    """Moves a photo to the trash. True if this call made the move.
 
     Whoever sent the photo may undo it if it was done `by_uploader`; `expected` is what the row
     must still say.
@@ -46,45 +46,40 @@ def put(image: Image, *, by_uploader: bool = False, expected: dict[str, Any] | N
 
 
 def restore(image: Image) -> bool:
-    """True if this call made the move; False if it is not in the trash, or was for too long.
+    """Takes a photo out of the trash. False if it is not in there, or was for too long.
 
     Raises DuplicateInGroup, StorageUnavailable.
     """
     rows = Image.objects.filter(pk=image.pk, trashed_at__gte=Now() - settings.TRASH_LIFETIME)
     if not rows.exists():
         return False
-    # First: a photo that is shown must not have one, or reconciliation would trash it again.
+    # First: reconcile would trash a photo again that is shown and has a marker.
     markers.unmark_trashed(image.pk)
     try:
-        with transaction.atomic():
+        with once_per_group():
             return bool(rows.update(trashed_at=None, trashed_by_uploader=False, updated_at=Now()))
-    except IntegrityError as error:
-        if ONCE_PER_GROUP not in str(error):
-            raise
-        raise DuplicateInGroup from error
     finally:
-        # Whatever came of it, and whoever trashed it meanwhile: the row is read once more.
+        # Somebody may have trashed it meanwhile: the row is read once more.
         transaction.on_commit(partial(markers.enqueue_update, image.pk))
 
 
 def ids_to_purge(limit: int) -> list[UUID]:
-    # What the store refused comes last.
+    # Photos the store refused to delete come last.
     first = F("last_checked_at").asc(nulls_first=True)
-    # Named, not joined: mostly there are none, and an index of photos is enough.
+    # Not joined: mostly there are none, and then an index of photos is enough.
     groups = list(group_trash.overdue().values_list("pk", flat=True)[:limit])
-    overdue = Image.objects.filter(
-        Q(trashed_at__lt=group_trash.end_of_lifetime()) | Q(group__in=groups)
-    )
-    rows = overdue.filter(~Exists(_under_way())).order_by(first, "trashed_at")
+    overdue = Q(trashed_at__lt=group_trash.end_of_lifetime()) | Q(group__in=groups)
+    under_way = Upload.objects.filter(UNDER_WAY, image=OuterRef("pk"))
+    rows = Image.objects.filter(overdue, ~Exists(under_way)).order_by(first, "trashed_at")
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
 def purge(image_id: UUID) -> bool:
-    """Remove a photo whose time in the trash is over: its objects first, then its rows, so that
-    a crash leaves nothing behind. Safe to call twice. True if it is gone by this call.
+    """Deletes a photo whose time in the trash is over: its objects first, then its rows, so that
+    a crash leaves nothing behind. Safe to call twice. True if this call deleted it.
 
-    Duplicates that rest on it inherit its bytes, unless they go with their group. Raises
-    locks.Busy, StorageUnavailable.
+    Its duplicates inherit its bytes, unless they go with their group. Raises locks.Busy,
+    StorageUnavailable.
     """
     versions.purge_old_versions(image_id)
     with locks.objects_of(image_id):
@@ -94,54 +89,42 @@ def purge(image_id: UUID) -> bool:
         for upload in image.uploads.filter(status=Upload.Status.PENDING):
             transfer.discard(upload)
         if image.uploads.filter(UNDER_WAY).exists():
-            return False  # the next sweep finds it at rest
-        versions.promote_duplicate(image, _heirs(image), version=image.version)
+            return False  # until a later sweep
+        versions.promote_duplicate(image, _successors(image), version=image.version)
         photo_storage().delete_keys(_all_keys(image))
         return _delete_rows(image)
 
 
-def _heirs(image: Image) -> UploadQuerySet:
-    """Uploads that rest on it, but for those that go with its group."""
-    resting = versions.duplicates_of(image)
+def _successors(image: Image) -> UploadQuerySet:
+    """Its duplicates, except those that go with its group."""
+    duplicates = versions.duplicates_of(image)
     if not group_trash.overdue().filter(pk=image.group_id).exists():
-        return resting
-    # Replacements of photos that were moved away meanwhile. By their ids: pass_on() updates them.
-    elsewhere = resting.exclude(image__group=image.group_id).values_list("pk", flat=True)
-    return resting.filter(pk__in=list(elsewhere))
+        return duplicates
+    # Replacements of photos that were moved away. By their ids: promote_duplicate() updates them.
+    elsewhere = duplicates.exclude(image__group=image.group_id).values_list("pk", flat=True)
+    return duplicates.filter(pk__in=list(elsewhere))
 
 
 def _overdue() -> ImageQuerySet:
-    # Once it is here nobody can restore it: that is what lets its objects go before its rows.
+    # Nobody can restore it from now on: so its objects may go before its rows.
     end = group_trash.end_of_lifetime()
     return Image.objects.filter(Q(trashed_at__lt=end) | Q(group__trashed_at__lt=end))
 
 
-def _under_way() -> Any:
-    return Upload.objects.filter(UNDER_WAY, image=OuterRef("pk"))
-
-
 def _all_keys(image: Image) -> list[str]:
-    doomed = [*image.variants.values_list("key", flat=True), *object_keys.markers(image.pk)]
+    keys = [*image.variants.values_list("key", flat=True), *object_keys.markers(image.pk)]
     for upload in image.uploads.all():
-        doomed += [upload.incoming_key, *image.version_keys(upload.version).all_keys()]
-    return sorted(set(doomed))
+        keys += [upload.incoming_key, *image.version_keys(upload.version).all_keys()]
+    return sorted(set(keys))
 
 
 def _delete_rows(image: Image) -> bool:
     with transaction.atomic():
         row = _overdue().select_for_update(of=("self",)).filter(pk=image.pk).first()
-        if row is None or row.uploads.exclude(status__in=_ENDED).exists():
+        if row is None or row.uploads.filter(NOT_FINAL).exists():
             return False
         shown = row.uploads.filter(status=Upload.Status.DONE, version=F("image__version"))
         for upload in shown:
             quota.give_back(upload)
         row.delete()
         return True
-
-
-_ENDED = [
-    Upload.Status.DONE,
-    Upload.Status.DUPLICATE,
-    Upload.Status.FAILED,
-    Upload.Status.DISCARDED,
-]

@@ -5,6 +5,7 @@ from images.models.image import BEFORE_ALL_TIME, ONCE_PER_GROUP, Image, ImageQue
 from images.models.upload import (
     KEEP_BYTES,
     MOVED_AT,
+    NOT_FINAL,
     UNDER_WAY,
     Upload,
     UploadQuerySet,
@@ -25,6 +26,7 @@ __all__ = [
     "KEEP_BYTES",
     "MOVED_AT",
     "NOBODYS",
+    "NOT_FINAL",
     "ONCE_PER_GROUP",
     "RECOVERED",
     "UNDER_WAY",

@@ -222,8 +222,10 @@ KEEP_BYTES = frozenset({Upload.Failure.CRASHED, Upload.Failure.ORIGINAL_MISSING}
 
 # Uploads that a worker has, or is about to have.
 UNDER_WAY = Q(status__in=[Upload.Status.QUEUED, Upload.Status.PROCESSING])
+_NOT_FINAL = (Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING)
+NOT_FINAL = Q(status__in=_NOT_FINAL)
 
 
 def is_final(status: str) -> bool:
     """Whether an upload stays in this status until somebody retries or replaces it."""
-    return status not in {Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING}
+    return status not in _NOT_FINAL

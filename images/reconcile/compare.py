@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from images import deletions
 from images.lifecycle import forget_location, sweeper
-from images.models import UNDER_WAY, Image, PendingDeletion, Upload, Variant, locks
+from images.models import NOT_FINAL, UNDER_WAY, Image, PendingDeletion, Upload, Variant, locks
 from images.photofile import variants
 from images.processing import outcomes, versions
 from images.reconcile import repair, restored
@@ -130,7 +130,7 @@ class Comparison:
             self._check_pending_deletions()
         for photos in listing.by_photo():
             self._check_objects(photos)
-        uploads = Upload.objects.filter(repair.NOT_ENDED).select_related("image")
+        uploads = Upload.objects.filter(NOT_FINAL).select_related("image")
         if self.options.group is not None:
             uploads = uploads.filter(image__group=self.options.group)
         for batch in pages(uploads):

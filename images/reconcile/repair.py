@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 
 from images import deletions
 from images.lifecycle import forget_location
-from images.models import KEEP_BYTES, Image, Upload, Variant, locks
+from images.models import KEEP_BYTES, NOT_FINAL, Image, Upload, Variant, locks
 from images.photofile import rendering, variants
 from images.processing import versions
 from images.storage import object_keys
@@ -39,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 # Bytes of a photo that crashed stay for somebody to look at.
 KEPT_AFTER_FAILURE = timedelta(days=30)
-NOT_ENDED = Q(status__in=[Upload.Status.PENDING, Upload.Status.QUEUED, Upload.Status.PROCESSING])
 
 
 class CannotRepair(Exception):
@@ -63,7 +62,7 @@ def referenced(keys: Iterable[str]) -> set[str]:
         Variant.objects.filter(image__in=image_ids).values_list("image_id", "version").distinct()
     ) - set(Image.objects.filter(pk__in=image_ids).values_list("pk", "version"))
     # Of a photo whose bytes were bad the objects stay, too: no other row names them.
-    may_be_written = NOT_ENDED | Q(status=Upload.Status.FAILED) & ~Q(failure__in=KEEP_BYTES)
+    may_be_written = NOT_FINAL | Q(status=Upload.Status.FAILED) & ~Q(failure__in=KEEP_BYTES)
     uploads = Upload.objects.filter(may_be_written, image__in=image_ids)
     written = {
         object_keys.Version(*row)
@@ -109,7 +108,7 @@ def awaited(keys: Iterable[str]) -> set[str]:
         failure__in=KEEP_BYTES,
         finished_at__gte=Now() - KEPT_AFTER_FAILURE,
     )
-    rows = Upload.objects.filter(NOT_ENDED | is_kept, pk__in=ids)
+    rows = Upload.objects.filter(NOT_FINAL | is_kept, pk__in=ids)
     return {object_keys.incoming(pk) for pk in rows.values_list("pk", flat=True)}
 
 
@@ -133,7 +132,7 @@ def is_misplaced(image: Image, version: object_keys.Version) -> bool:
     """The photo shows this version, or is about to, but it lies in another group's folder."""
     if image.group_id == version.group_id:
         return False
-    is_under_way = image.uploads.filter(NOT_ENDED, version=version.number)
+    is_under_way = image.uploads.filter(NOT_FINAL, version=version.number)
     return image.version == version.number or is_under_way.exists()
 
 

@@ -384,11 +384,18 @@ def assert_nothing_is_lost(world: World, photos: dict[str, bytes], sender: Sende
 
 
 def assert_books_agree(world: World) -> None:
-    """No object without a row, no row without its objects, nothing left in quarantine."""
+    """No object without a row, no row without its objects, nothing left in quarantine. Waits for
+    uploads of other senders, too: until one has ended, its bytes are in quarantine."""
+    world.until(lambda: has_ended(world.rows()), seconds=90, what="the end of all uploads")
     with suppress(AssertionError):
         world.until(lambda: set(world.stored()) == _wanted(world), seconds=8)
     stored, wanted = set(world.stored()), _wanted(world)
     assert stored == wanted, f"no row: {stored - wanted}, no object: {wanted - stored}\n{world}"
+
+
+def has_ended(rows: list[Row]) -> bool:
+    """Whether all have. An empty list may mean that Postgres is away."""
+    return bool(rows) and all(row.is_at_its_end for row in rows)
 
 
 def _wanted(world: World) -> set[str]:

@@ -43,7 +43,7 @@ watchdog.GRACE_SECONDS = 2.0
 watchdog.TICK_SECONDS, watchdog.LOOK_SECONDS, watchdog.SILENCE_SECONDS = 0.25, 0.5, 4.0
 claims.LEASE = timedelta(seconds=3)
 claims.LEASE_RENEWAL_SECONDS = 1.0
-sweeper.QUEUED_BEFORE_RINGING = timedelta(seconds=3)
+sweeper.QUEUED_BEFORE_ENQUEUING = timedelta(seconds=3)
 sweeper.BATCH = 20
 compare.GRACE = timedelta(0)
 client.CONFIG |= {"connect_timeout": 1, "read_timeout": 1.5}

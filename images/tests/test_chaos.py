@@ -144,7 +144,7 @@ def test_a_photo_that_kills_its_worker_fails_alone_and_is_kept(world, poison):
 
 def test_a_worker_keeps_its_connection_to_postgres(world):
     """For as long as nothing is tried again, which closes it."""
-    world.until(lambda: all(row.is_at_its_end for row in world.rows()), seconds=40)
+    world.until(lambda: chaos.has_ended(world.rows()), seconds=40)
     sender = Sender(world)
     for future in sender.send_all(photos(6, seed=5000)):
         future.result()

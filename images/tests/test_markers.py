@@ -242,7 +242,7 @@ def test_with_the_store_away_a_photo_is_trashed_and_not_restored(photo, bucket, 
 def test_one_that_cannot_be_restored_keeps_its_marker(cleo, photo, bucket, host):
     trash_it(host, photo)
     cleo.send_and_process(DATA)
-    with contextlib.suppress(trash.DuplicateInGroup):
+    with contextlib.suppress(editing.DuplicateInGroup):
         trash.restore(photo)
     tasks.update_trashed_marker(str(photo.pk))
     assert marks_of(bucket, photo) == {f"trashed/{photo.pk}"}

@@ -185,8 +185,8 @@ def test_one_phase_that_breaks_does_not_stop_the_others(cleo, broker, monkeypatc
 
     cleo.announce_one(b"12345")
     grow_old(created_at=timedelta(hours=25))
-    monkeypatch.setattr(sweeper, "_ring_again", broken)
-    monkeypatch.setattr(broken, "__name__", "_ring_again")
+    monkeypatch.setattr(sweeper, "_enqueue_again", broken)
+    monkeypatch.setattr(broken, "__name__", "_enqueue_again")
     sweeper.sweep()
     assert Upload.objects.get().status == "discarded"
 
