@@ -93,7 +93,7 @@ def test_with_a_store_that_answers_nothing_is_left_to_remove(image, group, bucke
     assert not PendingDeletion.objects.exists()
 
 
-def test_a_rollback_dooms_nothing(image, group, bucket):
+def test_a_rollback_records_no_deletion(image, group, bucket):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         group.delete()
         assert PendingDeletion.objects.exists()
@@ -103,7 +103,7 @@ def test_a_rollback_dooms_nothing(image, group, bucket):
     assert len(kept(bucket)) == 6
 
 
-def test_plain_sql_dooms_them_too(image, bucket):
+def test_plain_sql_records_deletions_too(image, bucket):
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM images_variant")
         cursor.execute("DELETE FROM images_upload")
@@ -114,7 +114,7 @@ def test_plain_sql_dooms_them_too(image, bucket):
     assert not PendingDeletion.objects.exists()
 
 
-def test_many_photos_are_doomed_in_few_statements(group, django_assert_max_num_queries):
+def test_many_photos_are_deleted_in_few_statements(group, django_assert_max_num_queries):
     bulk_rows.many(group, 300)
     Upload.objects.bulk_create(
         Upload(
@@ -303,7 +303,7 @@ def _somebody_at(image: Image) -> Iterator[None]:
 # --- Refused for good -----------------------------------------------------------------------
 
 
-def test_what_the_store_refuses_does_not_hold_up_the_other_doomed(cleo, group, bucket, settings):
+def test_what_the_store_refuses_does_not_hold_up_the_other_deletions(cleo, group, bucket, settings):
     photos = [cleo.send_and_process(drawn_pictures.jpeg(seed=seed)) for seed in range(5)]
     held = [photo.pk for photo in photos[:3]]
     with refusing(settings, held) as refused:
@@ -318,7 +318,7 @@ def test_what_the_store_refuses_does_not_hold_up_the_other_doomed(cleo, group, b
     assert kept(bucket) == []
 
 
-@pytest.mark.parametrize("phase", ["purge", "retire", "drop"])
+@pytest.mark.parametrize("phase", ["purge", "purge versions", "drop"])
 def test_three_photos_refused_for_good_do_not_stop_a_phase(
     cleo, group, bucket, settings, monkeypatch, phase
 ):
@@ -340,14 +340,14 @@ def test_three_photos_refused_for_good_do_not_stop_a_phase(
         sweeper.sweep()
         assert len(refused) == 3  # then it gave up
         sweeper.sweep()
-        assert not [key for key in _doomed_by(phase, last) if key in kept(bucket)]
+        assert not [key for key in _keys_due_in(phase, last) if key in kept(bucket)]
         assert len(refused) > 3  # those were tried once more, at the end
     sweeper.sweep()
     for photo in photos:
-        assert not [key for key in _doomed_by(phase, photo) if key in kept(bucket)]
+        assert not [key for key in _keys_due_in(phase, photo) if key in kept(bucket)]
 
 
-def _doomed_by(phase: str, photo: Image) -> list[str]:
+def _keys_due_in(phase: str, photo: Image) -> list[str]:
     if phase == "drop":
         return [photo.original_key]
     return [f"{photo.group_id}/thumb/{photo.pk}-1.jpg", photo.original_key]
@@ -365,17 +365,17 @@ def _replaced(photo: Image, bucket) -> None:
     Image.objects.filter(pk=photo.pk).update(version=2)
 
 
-# --- What rested on it ----------------------------------------------------------------------
+# --- Its duplicates --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("door", ["team", "admin"])
-def test_no_upload_of_another_group_rests_on_what_is_gone(
+def test_no_upload_is_the_duplicate_of_a_photo_that_is_gone(
     client, cleo, group, elsewhere, bucket, door
 ):
     """A photo was to be replaced by one that was here already; then it moved away."""
-    twin = cleo.send_and_process(drawn_pictures.jpeg(seed=1))
+    existing = cleo.send_and_process(drawn_pictures.jpeg(seed=1))
     photo = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
-    again = bulk_rows.upload(photo, status="duplicate", version=2, duplicate_of=twin)
+    again = bulk_rows.upload(photo, status="duplicate", version=2, duplicate_of=existing)
     editing.move(Image.objects.get(pk=photo.pk), elsewhere, {}, expected={})
     if door == "team":
         group.team.groups.exclude(pk=group.pk).update(team=GroupFactory().team)
@@ -385,7 +385,7 @@ def test_no_upload_of_another_group_rests_on_what_is_gone(
         client.force_login(User.objects.create_superuser("root@example.org"))
         url = reverse("admin:groups_group_delete", args=[group.pk])
         assert client.post(url, {"post": "yes"}).status_code == 302
-    assert not Image.objects.filter(pk=twin.pk).exists()
+    assert not Image.objects.filter(pk=existing.pk).exists()
     again.refresh_from_db()
     assert (again.status, again.duplicate_of) == ("discarded", None)
     shown = Image.objects.with_status().get(pk=photo.pk)
@@ -394,7 +394,7 @@ def test_no_upload_of_another_group_rests_on_what_is_gone(
     assert len(kept(bucket)) == 6
 
 
-def test_a_guest_whose_photo_rested_on_a_deleted_one_may_send_it_again(cleo, image, group):
+def test_a_guest_whose_photo_duplicated_a_deleted_one_may_send_it_again(cleo, image, group):
     emil = Guest(InvitationFactory(group=group, name="Emil"))
     mine = emil.send_and_process(drawn_pictures.jpeg())
     assert mine.status == "duplicate"

@@ -61,12 +61,14 @@ def test_a_late_worker_removes_nothing_of_a_photo_changed_since(cleo, bucket, mo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_late_worker_whose_twin_went_removes_nothing(cleo, group, bucket, monkeypatch):
-    twin = cleo.send_and_process(drawn_pictures.jpeg())
+def test_a_late_worker_whose_duplicated_photo_went_removes_nothing(
+    cleo, group, bucket, monkeypatch
+):
+    existing = cleo.send_and_process(drawn_pictures.jpeg())
     upload = Guest(InvitationFactory(group=group)).send(drawn_pictures.jpeg())
 
     def happens() -> None:
-        trash.put(twin)
+        trash.put(existing)
         overtaken(upload)
 
     just_before(monkeypatch, outcomes, "end_as_duplicate", happens)
@@ -108,10 +110,10 @@ def test_somebody_else_at_its_objects_costs_no_attempt(cleo):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_late_worker_clears_nothing_of_a_photo_tried_again(
+def test_a_late_worker_removes_nothing_of_a_photo_tried_again(
     cleo, ada, bucket, signed_in, monkeypatch
 ):
-    """It had given the photo up, and was to clear what an earlier attempt may have written."""
+    """It had given the photo up, and was to remove what an earlier attempt may have written."""
     upload = cleo.send(drawn_pictures.jpeg())
     Upload.objects.filter(pk=upload.pk).update(attempt=claims.MAX_ATTEMPTS - 1)
 
@@ -134,16 +136,16 @@ def test_a_late_worker_clears_nothing_of_a_photo_tried_again(
 
 @pytest.mark.parametrize("is_processed", [False, True])
 @pytest.mark.django_db(transaction=True)
-def test_a_late_worker_clears_nothing_that_a_duplicate_inherited(
+def test_a_late_worker_removes_nothing_that_a_duplicate_inherited(
     cleo, group, bucket, monkeypatch, is_processed
 ):
     """It had found the photo to be here already; since then that other one went for good."""
-    twin = cleo.send_and_process(drawn_pictures.jpeg())
+    existing = cleo.send_and_process(drawn_pictures.jpeg())
     upload = Guest(InvitationFactory(group=group)).send(drawn_pictures.jpeg())
 
     def happens() -> None:
-        Image.objects.filter(pk=twin.pk).update(trashed_at=timezone.now() - timedelta(days=99))
-        assert trash.purge(twin.pk)
+        Image.objects.filter(pk=existing.pk).update(trashed_at=timezone.now() - timedelta(days=99))
+        assert trash.purge(existing.pk)
         if is_processed:
             work.process(upload)
 

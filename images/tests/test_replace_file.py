@@ -294,10 +294,10 @@ def test_the_oldest_duplicate_inherits_what_is_replaced(host, image, doras_guest
 
     work.process(replace(host, image, new()))
 
-    heir = Upload.objects.get(image=first)
-    assert (heir.status, heir.duplicate_of) == ("queued", None)
+    successor = Upload.objects.get(image=first)
+    assert (successor.status, successor.duplicate_of) == ("queued", None)
     assert Upload.objects.get(image=second).duplicate_of == first
-    work.process(heir)
+    work.process(successor)
     shown = Image.objects.with_status().get(pk=first.pk)
     assert (shown.status, shown.uploader_name) == ("done", "Emil")
     original = bucket.presign_get(shown.original_key, content_type="image/jpeg")
@@ -332,18 +332,18 @@ def test_each_of_two_old_versions_goes_to_its_own_duplicate(
 
     sweeper.sweep()
 
-    for heir, data in [(first, old()), (second, new())]:
-        work.process(Upload.objects.get(image=heir))
-        shown = Image.objects.with_status().get(pk=heir.pk)
+    for successor, data in [(first, old()), (second, new())]:
+        work.process(Upload.objects.get(image=successor))
+        shown = Image.objects.with_status().get(pk=successor.pk)
         assert shown.status == "done"
         url = bucket.presign_get(shown.original_key, content_type=shown.content_type)
         assert get(url).data == data
 
 
-def test_a_crash_before_the_heir_has_its_bytes_is_made_good(
+def test_a_crash_before_the_successor_has_its_bytes_is_repaired(
     host, image, doras_guest, bucket, monkeypatch
 ):
-    heir = doras_guest.send_and_process(old())
+    successor = doras_guest.send_and_process(old())
 
     def crash(*_):
         raise locks.Busy
@@ -351,25 +351,27 @@ def test_a_crash_before_the_heir_has_its_bytes_is_made_good(
     monkeypatch.setattr(versions, "purge_old_versions", crash)
     work.process(replace(host, image, new()))
     monkeypatch.undo()
-    assert Upload.objects.get(image=heir).status == "duplicate"
+    assert Upload.objects.get(image=successor).status == "duplicate"
 
     sweeper.sweep()
 
-    work.process(Upload.objects.get(image=heir))
-    assert Image.objects.with_status().get(pk=heir.pk).status == "done"
+    work.process(Upload.objects.get(image=successor))
+    assert Image.objects.with_status().get(pk=successor.pk).status == "done"
     assert not Variant.objects.filter(image=image, version=1).exists()
 
 
 def test_a_full_link_does_not_make_its_receipt_untrue(host, image, doras_guest):
-    heir = doras_guest.send_and_process(old())
+    successor = doras_guest.send_and_process(old())
     Invitation.objects.filter(pk=doras_guest.invitation.pk).update(max_files=0, max_bytes=0)
     work.process(replace(host, image, new()))
-    work.process(Upload.objects.get(image=heir))
-    assert Image.objects.with_status().get(pk=heir.pk).status == "done"
+    work.process(Upload.objects.get(image=successor))
+    assert Image.objects.with_status().get(pk=successor.pk).status == "done"
 
 
-def test_a_twin_that_was_replaced_meanwhile_is_no_twin(host, image, doras_guest, monkeypatch):
-    """The duplicate is found, and its twin goes before it is written down."""
+def test_a_photo_that_was_replaced_meanwhile_has_no_duplicate(
+    host, image, doras_guest, monkeypatch
+):
+    """The duplicate is found, and the photo it duplicates goes before that is written down."""
     upload = doras_guest.send(old())
     done_twin = versions.find_duplicate
 

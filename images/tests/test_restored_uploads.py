@@ -210,7 +210,7 @@ def test_cancelled_after_the_restore_it_lies_in_the_trash(cleo, photo, bucket):
 
 
 def test_a_duplicate_that_had_inherited_its_bytes_is_done(photo, whole, bucket, group):
-    """In the dump its twin is there still; the bucket knows better."""
+    """In the dump the photo it duplicates is still there; the bucket knows better."""
     other = Guest(InvitationFactory(group=group)).send_and_process(DATA)
     assert other.status == "duplicate"
     trash.put(photo)
@@ -236,7 +236,7 @@ def test_a_duplicate_that_had_inherited_its_bytes_is_done(photo, whole, bucket, 
     assert Image.objects.with_status().get(pk=photo.pk).failure == "original-missing"
 
 
-def test_a_duplicate_gives_its_bytes_to_a_twin_that_lost_them(photo, bucket, group, tmp_path):
+def test_a_duplicate_gives_its_bytes_to_a_photo_that_lost_them(photo, bucket, group, tmp_path):
     bucket.delete_keys([photo.original_key])
     other = Guest(InvitationFactory(group=group)).send_and_process(DATA)
     assert other.status == "duplicate"
@@ -244,7 +244,9 @@ def test_a_duplicate_gives_its_bytes_to_a_twin_that_lost_them(photo, bucket, gro
     assert (tmp_path / "original").read_bytes() == DATA
 
 
-def test_so_it_does_to_one_whose_original_was_noted_as_lost(photo, whole, bucket, group, tmp_path):
+def test_so_it_does_to_a_photo_whose_original_is_recorded_as_lost(
+    photo, whole, bucket, group, tmp_path
+):
     bucket.delete_keys([photo.original_key])
     assert reconcile("--fix")[0] == 0
     photo.refresh_from_db()
@@ -258,17 +260,19 @@ def test_so_it_does_to_one_whose_original_was_noted_as_lost(photo, whole, bucket
 
 
 @pytest.mark.parametrize("change", ["purged", "replaced"])
-def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkeypatch, change):
-    find_twin = versions.find_duplicate
+def test_a_photo_that_is_gone_meanwhile_gets_nothing_from_its_duplicate(
+    photo, bucket, group, monkeypatch, change
+):
+    find_duplicate = versions.find_duplicate
 
     def find_and_change(*args):
-        twin = find_twin(*args)
+        existing = find_duplicate(*args)
         if change == "purged":
             Image.objects.filter(pk=photo.pk).delete()
         else:
             Image.objects.filter(pk=photo.pk).update(sha256="0" * 64)
-        monkeypatch.setattr(versions, "find_duplicate", find_twin)
-        return twin
+        monkeypatch.setattr(versions, "find_duplicate", find_duplicate)
+        return existing
 
     bucket.delete_keys([photo.original_key])
     upload = Guest(InvitationFactory(group=group)).send(DATA)
@@ -283,7 +287,7 @@ def test_a_twin_that_is_gone_meanwhile_gets_nothing(photo, bucket, group, monkey
 
 
 @pytest.mark.parametrize("status", [*STATES, "failed"])
-def test_moved_since_it_is_brought_home_and_finished(photo, bucket, team, tmp_path, status):
+def test_moved_since_it_is_relocated_and_finished(photo, bucket, team, tmp_path, status):
     other = GroupFactory(team=team)
     editing.move(photo, other, {}, expected={})
     deletions.execute([photo.pk])
@@ -364,7 +368,9 @@ def test_a_replacement_the_dump_has_only_announced_is_shown(photo, bucket, ada, 
     assert (again.status, again.version, again.width) == ("done", 2, 900)
 
 
-def test_an_original_that_was_noted_as_lost_and_is_back_is_told_so(photo, whole, bucket, tmp_path):
+def test_an_original_that_was_recorded_as_lost_and_is_back_is_reported(
+    photo, whole, bucket, tmp_path
+):
     bucket.download(photo.original_key, tmp_path / "original")
     bucket.delete_keys([photo.original_key])
     assert reconcile("--fix")[0] == 0
