@@ -29,8 +29,7 @@ MAX_BLOCKS: Final = 1_000_000  # blocks, and their parts of up to 255 bytes
 MAX_PICTURE_BYTES: Final = 16 * 1024 * 1024  # coded, of a picture that is decoded
 
 _XMP: Final = b"XMP DataXMP"
-# Behind a packet of XMP (XMP specification part 3, 1.1.2): it leads any reader out of the packet.
-_WAY_OUT: Final = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+_WAY_OUT_BYTES: Final = 258
 
 
 def blocks(data: Data) -> Iterator[tuple[bytes, int, int]]:
@@ -106,18 +105,13 @@ def read_header(data: Data) -> Header:
 
 
 def find_metadata(data: Data) -> Metadata:
+    """XMP is an application extension whose packet is no chain of blocks (XMP specification part 3,
+    1.1.2): what stands behind it leads any reader out of it."""
     for kind, start, end in blocks(data):
-        if kind == APPLICATION and (packet := _packet(data, start, end)):
-            return Metadata(xmp=documents(packet))
+        if kind == APPLICATION and data[start + 3 : start + 14] == _XMP:
+            packet_end = min(end - _WAY_OUT_BYTES, start + 14 + MAX_XMP_BYTES)
+            return Metadata(xmp=documents(data[start + 14 : max(packet_end, start + 14)]))
     return Metadata()
-
-
-def _packet(data: Data, start: int, end: int) -> bytes | None:
-    """The packet of an application extension, if it is XMP: it is no chain of blocks."""
-    if data[start + 3 : start + 14] != _XMP:
-        return None
-    packet_end = min(end - len(_WAY_OUT), start + 14 + MAX_XMP_BYTES)
-    return data[start + 14 : max(packet_end, start + 14)]
 
 
 # --- The location ---------------------------------------------------------------------------
@@ -127,37 +121,29 @@ _DRAWING_APPLICATIONS: Final = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCR
 
 
 def remove_location(source: Path, into: Path, redaction: Redaction) -> None:
-    """Copy the blocks that draw, and XMP that reveals nothing. Raises CannotRemoveLocation."""
-    pieces.copy(source, into, lambda data: _kept(data, redaction, keeps_xmp=True))
+    """Copy the blocks that draw. Raises CannotRemoveLocation."""
+    pieces.copy(source, into, lambda data: _kept(data, redaction))
 
 
 def drawing(data: Data) -> Iterator[Piece]:
-    return _kept(data, Redaction(), keeps_xmp=False)
+    return _kept(data, Redaction())
 
 
-def _kept(data: Data, redaction: Redaction, *, keeps_xmp: bool) -> Iterator[Piece]:
+def _kept(data: Data, redaction: Redaction) -> Iterator[Piece]:
     """Raises CannotRemoveLocation, perhaps only at its end, where the file is not whole."""
     kind, end = b"", 13 + _palette_bytes(data[10])
     yield 0, end  # size and colours
     for kind, start, end in blocks(data):
+        application = data[start + 3 : start + 14] if kind == APPLICATION else b""
         if kind == TEXT:
             raise CannotRemoveLocation("It has text for pixels.")
-        draws = kind in _DRAWING_BLOCKS or data[start + 3 : start + 14] in _DRAWING_APPLICATIONS
-        packet = _packet(data, start, end) if kind == APPLICATION else None
-        if draws or (keeps_xmp and packet and _is_harmless(data, start, end, packet, redaction)):
+        if kind in _DRAWING_BLOCKS or application in _DRAWING_APPLICATIONS:
             yield start, end - start
         elif kind == COMMENT:
             redaction.removed.add(Removed.TEXTS)
         else:
-            redaction.removed.add(Removed.OTHER if packet is None else Removed.XMP)
+            redaction.removed.add(Removed.XMP if application == _XMP else Removed.OTHER)
     if kind != TRAILER:
         raise CannotRemoveLocation("It ends before its end, or has too many blocks.")
     if end < len(data):
         redaction.removed.add(Removed.ATTACHMENTS)
-
-
-def _is_harmless(data: Data, start: int, end: int, packet: bytes, redaction: Redaction) -> bool:
-    """Of a packet that was read in full, with nothing hidden in what leads readers out of it."""
-    is_whole = start + 14 + len(packet) + len(_WAY_OUT) == end
-    ends_well = data[end - len(_WAY_OUT) : end] == _WAY_OUT
-    return is_whole and ends_well and redaction.allows_xmp(packet)

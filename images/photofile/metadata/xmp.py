@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from xml.parsers import expat
 
 MAX_DEPTH: Final = 64
@@ -20,6 +20,7 @@ MAX_ELEMENTS: Final = 50_000
 MAX_TEXT_LENGTH: Final = 200  # kept of one property
 
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
+_DESCRIPTION: Final = [RDF + "RDF", RDF + "Description"]
 # What is read, by namespace and name as expat joins them, and what we call it.
 PROPERTIES: Final = {
     f"{namespace} {name}": f"{prefix}:{name}"
@@ -47,45 +48,95 @@ def read(document: bytes) -> dict[str, str]:
     A document that breaks off keeps what was whole before; one that declares a document type, or
     goes beyond the limits, gives nothing.
     """
-    reader = _Reader()
+    properties: dict[str, str] = {}
+
+    def keep(name: str, value: str, *, is_own: bool) -> None:
+        value = value[:MAX_TEXT_LENGTH].strip()
+        if is_own and value and name in PROPERTIES:
+            properties.setdefault(PROPERTIES[name], value)
+
     try:
-        _parser(reader).Parse(_decoded(document).encode("utf-8", "replace"), True)
+        _parse(document, _parser(keep))
     except NotReadable:
         return {}
     except expat.ExpatError:
         pass
-    return reader.properties
+    return properties
 
 
 def read_all(document: bytes) -> list[tuple[str, str]]:
     """Read every element and attribute at any depth, by "namespace name", with its text.
 
     Texts of RDF's own elements are told as those of the property they belong to. Raises
-    NotReadable.
+    NotReadable, for a comment, too.
     """
-    reader = _ReaderOfAll()
-    parser = _parser(reader)
+    found: list[tuple[str, str]] = []
+    parser = _parser(lambda name, value, **_: found.append((name, value)))
     parser.CommentHandler = _refuse
     try:
-        parser.Parse(_decoded(document).encode("utf-8", "replace"), True)
+        _parse(document, parser)
     except expat.ExpatError as error:
         raise NotReadable from error
-    return reader.found
+    return found
 
 
-def _parser(reader: _Reader | _ReaderOfAll) -> expat.XMLParserType:
+class _Keep(Protocol):
+    def __call__(self, name: str, value: str, *, is_own: bool) -> None: ...
+
+
+@dataclass
+class _Element:
+    """`owner` is its own name, or that of the property which an element of RDF belongs to.
+
+    `is_own` if that stands in an rdf:RDF's rdf:Description: deeper ones are about something else,
+    such as the file this one was made from.
+    """
+
+    name: str
+    owner: str
+    is_own: bool
+    texts: list[str] = field(default_factory=list)
+
+
+def _parser(keep: _Keep) -> expat.XMLParserType:
+    """A parser that calls `keep` with each attribute, and with each element at its end."""
+    path = [_Element("", "", is_own=False)]
+    count = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal count
+        count += 1 + len(attributes)
+        if count > MAX_ELEMENTS or len(path) > MAX_DEPTH:
+            raise NotReadable
+        parent = path[-1]
+        if name.startswith(RDF):
+            path.append(_Element(name, parent.owner or name, is_own=parent.is_own))
+        else:
+            is_own = [element.name for element in path[-2:]] == _DESCRIPTION
+            path.append(_Element(name, name, is_own=is_own))
+        for key, value in attributes.items():
+            keep(key, value, is_own=[parent.name, name] == _DESCRIPTION)
+
+    def end(_: str) -> None:
+        element = path.pop()
+        keep(element.owner, "".join(element.texts).strip(), is_own=element.is_own)
+
     parser = expat.ParserCreate("utf-8", " ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse
     parser.EntityDeclHandler = _refuse
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = lambda text: path[-1].texts.append(text)
     return parser
 
 
 def _refuse(*_: object) -> None:
     raise NotReadable
+
+
+def _parse(document: bytes, parser: expat.XMLParserType) -> None:
+    parser.Parse(_decoded(document).encode("utf-8", "replace"), True)
 
 
 def _decoded(document: bytes) -> str:
@@ -106,68 +157,3 @@ def _decoded(document: bytes) -> str:
             break
     text = document.decode(encoding, "replace")
     return re.sub("[\0-\x08\x0b\x0c\x0e-\x1f\ufeff\ufffe\uffff]", "", text).strip()
-
-
-@dataclass
-class _Reader:
-    """Keeps what stands in rdf:RDF / rdf:Description; deeper ones are about something else, such
-    as the file this one was made from."""
-
-    properties: dict[str, str] = field(default_factory=dict)
-    elements: int = 0
-    path: list[str] = field(default_factory=list)
-    wanted: str = ""
-    words: str = ""
-
-    @property
-    def is_at_a_property(self) -> bool:
-        """Within a Description right below an RDF."""
-        at = len(self.path) - 1
-        return at >= 1 and self.path[at] == RDF + "Description" and self.path[at - 1] == RDF + "RDF"
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        self.elements += 1
-        if self.elements > MAX_ELEMENTS or len(self.path) >= MAX_DEPTH:
-            raise NotReadable
-        if self.is_at_a_property and not self.wanted:
-            self.wanted, self.words = PROPERTIES.get(name, ""), ""
-        self.path.append(name)
-        if self.is_at_a_property:
-            for key, value in attributes.items():
-                self.keep(PROPERTIES.get(key, ""), value)
-
-    def end(self, _: str) -> None:
-        self.path.pop()
-        if self.is_at_a_property:
-            self.keep(self.wanted, self.words)
-            self.wanted = ""
-
-    def text(self, text: str) -> None:
-        if self.wanted and len(self.words) < MAX_TEXT_LENGTH:
-            self.words += text
-
-    def keep(self, name: str, value: str) -> None:
-        value = value[:MAX_TEXT_LENGTH].strip()
-        if name and value:
-            self.properties.setdefault(name, value)
-
-
-@dataclass
-class _ReaderOfAll:
-    found: list[tuple[str, str]] = field(default_factory=list)
-    path: list[tuple[str, list[str]]] = field(default_factory=list)
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self.found) + len(attributes) >= MAX_ELEMENTS or len(self.path) >= MAX_DEPTH:
-            raise NotReadable
-        self.path.append((name, []))
-        self.found += list(attributes.items())
-
-    def end(self, _: str) -> None:
-        name, texts = self.path.pop()
-        if name.startswith(RDF) and self.path:
-            name = next((one for one, _ in reversed(self.path) if not one.startswith(RDF)), name)
-        self.found.append((name, "".join(texts).strip()))
-
-    def text(self, text: str) -> None:
-        self.path[-1][1].append(text)

@@ -26,32 +26,28 @@ _AFTER_CODED_DATA: Final = re.compile(rb"\xff[^\x00\xd0-\xd7]")
 def assert_metadata_free(path: Path) -> None:
     """Read a rendered JPEG again: a plain JFIF head, tables, one frame, one scan, and the end."""
     data = path.read_bytes()
-    if data[:2] != b"\xff\xd8":
-        raise MetadataFound("does not start like a JPEG")
-    at = 2
-    once: set[int] = set()
-    while True:
-        if data[at : at + 1] != b"\xff" or len(data) < at + 4:
-            raise MetadataFound(f"no marker at byte {at}")
-        marker = data[at + 1]
-        length = int.from_bytes(data[at + 2 : at + 4])
-        payload = data[at + 4 : at + 2 + length]
-        if len(payload) != length - 2 or not _is_bare(marker, length, payload):
-            raise MetadataFound(f"segment FF{marker:02X} at byte {at}")
-        if marker in once:
-            raise MetadataFound(f"a second FF{marker:02X} at byte {at}")
-        if marker not in {jpeg.DQT, jpeg.DHT}:
-            once.add(marker)
-        at += 2 + length
-        if marker == jpeg.SOS:
-            break
+    found = list(jpeg.segments(data))
+    markers = [segment.marker for segment in found]
+    if data[:2] != b"\xff\xd8" or jpeg.SOS not in markers:
+        raise MetadataFound("no JPEG")
+    for segment in found:
+        is_repeated = markers.count(segment.marker) > 1
+        if (
+            segment.junk_at != segment.at
+            or not _is_bare(segment)
+            or (is_repeated and segment.marker not in {jpeg.DQT, jpeg.DHT})
+        ):
+            raise MetadataFound(f"segment FF{segment.marker:02X} at byte {segment.at}")
+    at = found[-1].end
     end = _AFTER_CODED_DATA.search(data, at)
     if end is None or end[0] != bytes((0xFF, jpeg.EOI)) or end.end() != len(data):
         raise MetadataFound("something behind the pixels")
 
 
-def _is_bare(marker: int, length: int, payload: bytes) -> bool:
+def _is_bare(segment: jpeg.Segment) -> bool:
     """True if a segment belongs to the pixels and is filled by what it must hold."""
+    marker, payload = segment.marker, segment.payload
+    length = len(payload) + 2
     if marker == jpeg.APP0:
         # JFIF 1.02: version, density, and a thumbnail of 0 by 0.
         return payload[:5] == b"JFIF\0" and length == 16 and payload[12:] == b"\0\0"
