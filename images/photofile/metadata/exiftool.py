@@ -5,20 +5,21 @@ Only EXIF proper is compared: the groups IFD0, ExifIFD and GPS, of the formats w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from images.photofile.metadata import capture_time, exif, tag_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 # What a file must be to be compared, in exiftool's words.
 KINDS: Final = ("jpeg", "png", "heic", "heif", "avif", "webp", "tiff", "gif", "bmp")
@@ -70,18 +71,16 @@ def compare(folder: Path) -> Comparison:
     for path, tags in _read(folder):
         comparison.files += 1
         read = exif.read(path)
-        for name, (ours_of, theirs_of) in FIELDS.items():
-            theirs = theirs_of(tags)
-            if theirs is None:
+        for name, (ours_of, theirs_of, *told) in FIELDS.items():
+            if not any(tag in tags for tag in told):
                 continue
-            ours = ours_of(read)
+            ours, theirs = ours_of(read), theirs_of(tags, *told)
             comparison.compared[name] += 1
             if _agree(ours, theirs):
                 comparison.agreed[name] += 1
             else:
-                shown = None if theirs is UNKNOWN else theirs
                 file = str(path.relative_to(folder))
-                comparison.differences.append(Difference(file, name, ours, shown))
+                comparison.differences.append(Difference(file, name, ours, theirs))
     return comparison
 
 
@@ -106,113 +105,80 @@ def _read(folder: Path) -> Iterator[tuple[Path, Tags]]:
 
 
 def _agree(ours: Any, theirs: Any) -> bool:
-    if theirs is UNKNOWN:
-        return ours is None
     if isinstance(theirs, float) and isinstance(ours, int | float):
         return math.isclose(ours, theirs, rel_tol=PLACES, abs_tol=PLACES)
     return bool(ours == theirs)
 
 
-# Their values. None: exiftool finds no such tag. UNKNOWN: it finds one that says, by the book,
-# that the value is not known, or that holds no value of this kind; then ours must be None.
-
-UNKNOWN: Final = object()
+# Their values, of the first tag that tells one. None where a tag says, by the book, that the value
+# is not known, or holds no value of this kind; then ours must be None.
 
 
-def _told_text(name: str) -> Callable[[Tags], Any]:
-    def told(tags: Tags) -> Any:
-        if name not in tags:
-            return None
-        return tag_values.cleaned(tags[name])[: tag_values.MAX_TEXT_LENGTH].rstrip() or UNKNOWN
-
-    return told
+def _text(tags: Tags, name: str) -> str | None:
+    return tag_values.cleaned(tags[name])[: tag_values.MAX_TEXT_LENGTH].rstrip() or None
 
 
-def _told_measure(*names: str, among: range | None = None) -> Callable[[Tags], Any]:
-    """A number above zero; the first of several tags."""
-
-    def told(tags: Tags) -> Any:
-        found = next((tags[name] for name in names if name in tags), None)
-        if found is None:
-            return None
-        try:
-            number = float(found.split()[0])
-        except (ValueError, IndexError):
-            return UNKNOWN  # "undef", "inf", or a text
-        is_known = 0 < number < 1e9 and (among is None or number in among)
-        return number if is_known else UNKNOWN
-
-    return told
+def _measure(tags: Tags, *names: str) -> float | None:
+    """A number above zero."""
+    for told in (tags[name] for name in names if name in tags):
+        with contextlib.suppress(ValueError, IndexError):  # "undef", "inf", or a text
+            number = float(told.split()[0])
+            if 0 < number < 1e9:
+                return number
+    return None
 
 
-def _told_date(tags: Tags) -> Any:
-    """DateTimeOriginal, or else DateTimeDigitized, which exiftool calls CreateDate."""
-    told = [tags[name] for name in _DATES if name in tags]
-    if not told:
-        return None
-    dates = (re.fullmatch(r"\s*(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)\s*", one) for one in told)
-    for found in dates:
-        if found:
-            try:
-                date = datetime(*(int(part) for part in found.groups()))  # type: ignore[arg-type]  # noqa: DTZ001
-            except ValueError:
-                continue
+def _orientation(tags: Tags, name: str) -> float | None:
+    number = _measure(tags, name)
+    return number if number in range(1, 9) else None
+
+
+def _date(tags: Tags, *names: str) -> datetime | None:
+    for told in (tags[name] for name in names if name in tags):
+        with contextlib.suppress(ValueError):
+            date = datetime.strptime(told.strip(), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
             if date.year in capture_time.YEARS:
                 return date
-    return UNKNOWN
+    return None
 
 
-_DATES: Final = ("ExifIFD:DateTimeOriginal", "ExifIFD:CreateDate")
+def _degrees(tags: Tags, name: str) -> float | None:
+    """Signed; None if any half of the position is missing or impossible."""
+    signed = {}
+    for half, limit in (("GPS:GPSLatitude", 90), ("GPS:GPSLongitude", 180)):
+        try:
+            degrees = float(tags[half])
+            sign = -1 if tags[half + "Ref"] in {"S", "W"} else 1
+        except (KeyError, ValueError):
+            return None
+        if not 0 <= degrees <= limit:
+            return None
+        signed[half] = sign * degrees
+    return signed[name] if any(signed.values()) else None
 
 
-def _told_latitude(tags: Tags) -> Any:
-    return _told_place(tags)[0] if "GPS:GPSLatitude" in tags else None
-
-
-def _told_longitude(tags: Tags) -> Any:
-    return _told_place(tags)[1] if "GPS:GPSLongitude" in tags else None
-
-
-def _told_place(tags: Tags) -> tuple[Any, Any]:
-    """Signed degrees; a position of which any half is missing or impossible is none."""
-    names = ("GPSLatitude", "GPSLongitude")
-    try:
-        lat, lon = (float(tags[f"GPS:{name}"]) for name in names)
-        south, west = (tags[f"GPS:{name}Ref"] in {"S", "W"} for name in names)
-    except (KeyError, ValueError):
-        return UNKNOWN, UNKNOWN
-    if not (0 <= lat <= 90 and 0 <= lon <= 180) or (lat == 0 and lon == 0):
-        return UNKNOWN, UNKNOWN
-    return -lat if south else lat, -lon if west else lon
-
-
-def _without_fraction(read: exif.Exif) -> datetime | None:
+def _local_time(read: exif.Exif) -> datetime | None:
     return read.datetime_original and read.datetime_original.replace(microsecond=0)
 
 
-# What is compared: ours of what we read, theirs of their tags.
-FIELDS: Final[dict[str, tuple[Callable[[exif.Exif], Any], Callable[[Tags], Any]]]] = {
-    "date": (_without_fraction, _told_date),
-    "latitude": (lambda read: read.gps and read.gps.lat, _told_latitude),
-    "longitude": (lambda read: read.gps and read.gps.lon, _told_longitude),
-    "make": (lambda read: read.camera_make, _told_text("IFD0:Make")),
-    "model": (lambda read: read.camera_model, _told_text("IFD0:Model")),
-    "lens": (lambda read: read.lens_model, _told_text("ExifIFD:LensModel")),
-    "software": (lambda read: read.software, _told_text("IFD0:Software")),
-    "orientation": (
-        lambda read: read.orientation,
-        _told_measure("IFD0:Orientation", among=range(1, 9)),
-    ),
-    "iso": (lambda read: read.iso, _told_measure("ExifIFD:ISO")),
-    "aperture": (
-        lambda read: read.aperture,
-        _told_measure("ExifIFD:FNumber", "ExifIFD:ApertureValue"),
-    ),
+# What is compared: ours of what we read, theirs of their tags, and which tags.
+FIELDS: Final[dict[str, tuple[Any, ...]]] = {
+    # exiftool calls DateTimeDigitized CreateDate.
+    "date": (_local_time, _date, "ExifIFD:DateTimeOriginal", "ExifIFD:CreateDate"),
+    "latitude": (lambda read: read.gps and read.gps.lat, _degrees, "GPS:GPSLatitude"),
+    "longitude": (lambda read: read.gps and read.gps.lon, _degrees, "GPS:GPSLongitude"),
+    "make": (attrgetter("camera_make"), _text, "IFD0:Make"),
+    "model": (attrgetter("camera_model"), _text, "IFD0:Model"),
+    "lens": (attrgetter("lens_model"), _text, "ExifIFD:LensModel"),
+    "software": (attrgetter("software"), _text, "IFD0:Software"),
+    "orientation": (attrgetter("orientation"), _orientation, "IFD0:Orientation"),
+    "iso": (attrgetter("iso"), _measure, "ExifIFD:ISO"),
+    "aperture": (attrgetter("aperture"), _measure, "ExifIFD:FNumber", "ExifIFD:ApertureValue"),
     "exposure": (
-        lambda read: read.exposure_time,
-        _told_measure("ExifIFD:ExposureTime", "ExifIFD:ShutterSpeedValue"),
+        *(attrgetter("exposure_time"), _measure),
+        *("ExifIFD:ExposureTime", "ExifIFD:ShutterSpeedValue"),
     ),
-    "focal length": (lambda read: read.focal_length, _told_measure("ExifIFD:FocalLength")),
-    "x resolution": (lambda read: read.x_resolution, _told_measure("IFD0:XResolution")),
-    "y resolution": (lambda read: read.y_resolution, _told_measure("IFD0:YResolution")),
+    "focal length": (attrgetter("focal_length"), _measure, "ExifIFD:FocalLength"),
+    "x resolution": (attrgetter("x_resolution"), _measure, "IFD0:XResolution"),
+    "y resolution": (attrgetter("y_resolution"), _measure, "IFD0:YResolution"),
 }
