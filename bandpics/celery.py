@@ -1,4 +1,4 @@
-"""The Celery application. Redis is a doorbell: every task can be lost and is rung again."""
+"""The Celery application. Every task may be lost: the sweeper queues it again."""
 
 from __future__ import annotations
 

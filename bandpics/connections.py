@@ -1,13 +1,13 @@
-"""A worker's connection to Postgres: kept from one task to the next, and never waiting long.
+"""Keeps a worker's connection to Postgres from one task to the next, and limits its waits.
 
-Celery closes it around every task (celery/celery#9824): a time limit may strike in the middle of
-a query, and leave a connection that Django takes for a good one. But a connection costs 10 ms of
-a core on either side, a fifth of what a photo does. So only tasks that are built on KeepsConnection
-keep it, after they have ended as they should, and under Django's own rules for requests
-(CONN_MAX_AGE, CONN_HEALTH_CHECKS). They close it themselves where they outlive an error.
+Celery closes the connection around every task (celery/celery#9824), because a time limit may
+interrupt a query and leave a broken connection that Django takes for a good one. But connecting
+costs 10 ms of cpu time on either side, a fifth of what a photo does. So tasks based on
+KeepsConnection keep it if they succeed, under Django's rules for requests (CONN_MAX_AGE,
+CONN_HEALTH_CHECKS), and close it themselves where they go on after an error.
 
-Who waits for a lock, behind a migration for one, is told so by Postgres after a while, long
-before a time limit strikes: then the task ends as it does whenever the database is away.
+A lock_timeout ends long waits, such as behind a migration, before a time limit does: then the task
+ends as it does whenever the database is away.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from celery import Celery
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Postgres' lock_timeout. Nothing of ours holds a lock for longer than a few statements.
+# Postgres' lock_timeout. No code holds a lock for longer than a few statements.
 LOCK_SECONDS = 10.0
 
 
-class KeepsConnection(Task):  # type: ignore[type-arg] # at run time it takes no parameters
-    """Base of a task that closes the connection itself where it goes on after an error."""
+class KeepsConnection(Task):  # type: ignore[type-arg]  # it takes no parameters at run time
+    """Base class of a task that closes its connection where it goes on after an error."""
 
     abstract = True
 
 
 def keep(app: Celery) -> None:
-    """Decide here, instead of Celery, when a worker's connections close."""
-    # Celery's own word for "after so many tasks"; it has no setting for never.
+    """Takes over from Celery when a worker's connections are closed."""
+    # Celery closes connections after so many tasks; "never" cannot be set.
     app.conf.update(CELERY_DB_REUSE_MAX=sys.maxsize)
     signals.task_prerun.connect(_before, dispatch_uid="connections-before")
     signals.task_postrun.connect(_after, dispatch_uid="connections-after")
@@ -57,7 +57,7 @@ def _before(*, task: Task[..., Any], **_: Any) -> None:
 
 
 def _after(*, task: Task[..., Any], state: str, **_: Any) -> None:
-    # A task that is called, as tests and commands do, shares its connection with others.
+    # An eager task shares its connection with its caller.
     if task.request.is_eager:
         return
     if state == states.SUCCESS and isinstance(task, KeepsConnection):

@@ -1,4 +1,4 @@
-"""What is answered where no view of ours did: problems below /api/, pages elsewhere."""
+"""Responses to errors outside of views: problems below /api/, pages elsewhere."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ if TYPE_CHECKING:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
-        return answer(exceptions.ParseError("The request could not be understood."))
+        return problem_response(exceptions.ParseError("The request could not be understood."))
     return defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
-        return answer(exceptions.PermissionDenied())
+        return problem_response(exceptions.PermissionDenied())
     return defaults.permission_denied(request, exception)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if is_api(request):
-        return answer(CsrfFailed(reason))
+        return problem_response(CsrfFailed(reason))
     return csrf.csrf_failure(request, reason)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request) or is_program(request):
-        return answer(exceptions.NotFound("There is nothing at this address."))
+        return problem_response(exceptions.NotFound("There is nothing at this address."))
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500; 503 or 507, and worth another try, while the database is away or the disk full."""
+    """Responds 500, or 503 if the database is away, or 507 if the disk is full."""
     error = sys.exception()
     exc: problems.Problem = problems.ServerError()
     if isinstance(error, OperationalError | InterfaceError):
         exc = problems.Unavailable()
     elif disk.is_full(error):
         exc = problems.DiskFull()
-    said = answer(exc) if is_api(request) else defaults.server_error(request)
-    said.status_code = exc.status_code
+    response = problem_response(exc) if is_api(request) else defaults.server_error(request)
+    response.status_code = exc.status_code
     if exc.retry_after_seconds:
-        said["Retry-After"] = str(exc.retry_after_seconds)
-    return said
+        response["Retry-After"] = str(exc.retry_after_seconds)
+    return response
 
 
 def is_api(request: HttpRequest) -> bool:
@@ -66,26 +66,26 @@ def is_api(request: HttpRequest) -> bool:
 
 
 def is_program(request: HttpRequest) -> bool:
-    """Whether it asks for JSON, or with a credential that no browser sends of its own accord."""
+    """Whether the client asks for JSON or sends a credential that browsers do not send."""
     accepted = request.headers.get("Accept", "")
     return "html" not in accepted and ("json" in accepted or "Authorization" in request.headers)
 
 
 def page_for_members(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """People sign in first; programs, which would get the sign-in page, are told of the API."""
+    """Sends people to the sign-in page, and programs to the API."""
     page = login_required(view)
 
     @wraps(view)
-    def answered(request: HttpRequest, *args: Any, **ids: Any) -> HttpResponse:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if is_program(request):
-            there = request.path_info if ids else "/groups/"
-            why = f"This is a page for people. For programs there is /api/v1{there}."
-            return answer(exceptions.NotFound(why))
-        return page(request, *args, **ids)
+            path = request.path_info if kwargs else "/groups/"
+            detail = f"This is a page for people. For programs there is /api/v1{path}."
+            return problem_response(exceptions.NotFound(detail))
+        return page(request, *args, **kwargs)
 
-    return answered
+    return wrapped
 
 
-def answer(exc: exceptions.APIException) -> HttpResponse:
+def problem_response(exc: exceptions.APIException) -> HttpResponse:
     body: dict[str, Any] = problems.problem(exc)
     return JsonResponse(body, status=exc.status_code, content_type=problems.CONTENT_TYPE)

@@ -1,13 +1,12 @@
-"""Kills this process if it is frozen while it holds what others wait for (self-fencing).
+"""Kills this process if it is frozen while it holds locks (self-fencing).
 
-A process can stop at any statement: SIGSTOP, a paused container, a machine put to sleep. It keeps
-its locks then, and on waking it goes on where it was and overwrites what another process has made
-since. So whoever holds a lock while talking to the bucket arms a timer of the kernel, and a thread
-puts it off every few seconds. Where the thread does not come to run for too long, SIGKILL strikes,
-which a frozen process obeys, too: Postgres lets go of its locks, and no request of it goes on.
+A process can stop at any statement: SIGSTOP, a paused container, a sleeping machine. It keeps its
+locks, and when it wakes up it goes on and may overwrite what another process has written since. So
+code that holds a lock while it uses the bucket sets a kernel timer, which a thread resets every few
+seconds. If the thread does not run for too long, the timer sends SIGKILL, which ends a frozen
+process, too: Postgres releases its locks, and none of its requests goes on.
 
-Linux only; elsewhere nothing is killed. Nothing here notices a virtual machine whose own clock
-stood still.
+Linux only; elsewhere nothing is killed. A virtual machine whose clock stood still goes unnoticed.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# As long as a worker's lease: nobody who runs, on however busy a machine, is this late.
+# As long as a worker's lease: no running process is this late, however busy the machine.
 FROZEN_SECONDS = 15.0
 BEAT_SECONDS = 3.0
 
@@ -46,12 +45,12 @@ class _SignalEvent(ctypes.Structure):
     )
 
 
-class _Moments(ctypes.Structure):
-    """struct itimerspec: an interval, then when; each in seconds and nanoseconds."""
+class _TimerSpec(ctypes.Structure):
+    """struct itimerspec: interval and expiry, each in seconds and nanoseconds."""
 
     _fields_ = (
-        ("every_seconds", ctypes.c_long),
-        ("every_nanoseconds", ctypes.c_long),
+        ("interval_seconds", ctypes.c_long),
+        ("interval_nanoseconds", ctypes.c_long),
         ("seconds", ctypes.c_long),
         ("nanoseconds", ctypes.c_long),
     )
@@ -59,7 +58,7 @@ class _Moments(ctypes.Structure):
 
 @contextmanager
 def killed_if_frozen() -> Iterator[None]:
-    """While the block runs, SIGKILL ends this process once it has not run for FROZEN_SECONDS."""
+    """Kills this process if it does not run for FROZEN_SECONDS within the block."""
     if sys.platform != "linux":
         yield
         return
@@ -71,44 +70,43 @@ def killed_if_frozen() -> Iterator[None]:
         yield
     finally:
         done.set()
-        thread.join()  # else the timer might be left armed by a program at its end
+        thread.join()  # otherwise an ending program might leave the timer set
 
 
 def _beat(armed: threading.Event, done: threading.Event) -> None:
-    # The thread arms and disarms it: no exception of a time limit strikes here, between two
-    # statements, and where a process may have no more threads no timer is left behind.
+    # The thread sets and deletes the timer: the exception of a time limit cannot come between, and
+    # no timer remains if the thread cannot be started.
     try:
-        timer = _armed_timer()
+        timer = _set_timer()
     finally:
         armed.set()
     if timer is None:
         return
     while not done.wait(BEAT_SECONDS):
-        _put_off(timer)
+        _reset(timer)
     _libc().timer_delete(timer)
 
 
-def _armed_timer() -> ctypes.c_void_p | None:
-    """None where a sandbox allows no timers, or the C library keeps them elsewhere (glibc before
-    2.34)."""
+def _set_timer() -> ctypes.c_void_p | None:
+    """Returns None if a sandbox allows no timers, or the C library has none (glibc before 2.34)."""
     if not hasattr(_libc(), "timer_create"):
         logger.warning("fencing: no timer: this C library has none")
         return None
     event = _SignalEvent(signal_number=signal.SIGKILL, notify=SIGEV_SIGNAL)
     timer = ctypes.c_void_p()
-    # BOOTTIME goes on while the machine sleeps.
+    # CLOCK_BOOTTIME counts while the machine sleeps.
     clock = time.CLOCK_BOOTTIME  # type: ignore[attr-defined,unused-ignore] # Linux only
     if _libc().timer_create(clock, ctypes.byref(event), ctypes.byref(timer)):
         logger.warning("fencing: no timer: %s", os.strerror(ctypes.get_errno()))
         return None
-    _put_off(timer)
+    _reset(timer)
     return timer
 
 
-def _put_off(timer: ctypes.c_void_p) -> None:
+def _reset(timer: ctypes.c_void_p) -> None:
     seconds, rest = divmod(FROZEN_SECONDS, 1)
-    moments = _Moments(seconds=int(seconds), nanoseconds=int(rest * 1e9))
-    _libc().timer_settime(timer, 0, ctypes.byref(moments), None)
+    spec = _TimerSpec(seconds=int(seconds), nanoseconds=int(rest * 1e9))
+    _libc().timer_settime(timer, 0, ctypes.byref(spec), None)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can serve."""
+"""Liveness and readiness of this process."""
 
 from __future__ import annotations
 
@@ -15,35 +15,39 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-# Less cannot hold a phone's photo and what is made of it.
-LEAST_FREE_BYTES = 16 * 1024 * 1024
-# Set by the web server once it was asked to stop.
+# The space that a phone's photo and its variants need.
+MIN_FREE_BYTES = 16 * 1024 * 1024
+# Set by the web server when it is told to stop.
 is_stopping = threading.Event()
 SWEPT, SWEPT_REMEMBERED_SECONDS = "bandpics:swept", 7 * 24 * 3600
 
 
 @require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """The process answers. Restart it if not."""
+    """Answers if the process lives."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """503 while Postgres does not answer, without which no page can be made, and once this server
-    is stopping; else 200. The body names what else is away (Redis, the bucket, room in this
-    machine's WORK_DIR): all servers share it, and most of what they answer does not need it.
-    `seconds_since_sweep` is null if nobody swept within a week, or Redis has forgotten it."""
+    """Answers 503 if Postgres is away or this server is stopping, or else 200.
+
+    The body also names Redis, the bucket and a full WORK_DIR if they are unavailable; most requests
+    do not need them. `seconds_since_sweep` is null if the sweeper has not run for a week, or Redis
+    has lost its time.
+    """
     checks = {"database": _database, "redis": _redis, "storage": _storage, "disk": _disk}
-    answers = {name: check() for name, check in checks.items()}
-    said: dict[str, Any] = {name: "ok" if fine else "unavailable" for name, fine in answers.items()}
-    said["seconds_since_sweep"] = _seconds_since_sweep() if answers["redis"] else None
-    said["stopping"] = is_stopping.is_set()
-    return JsonResponse(said, status=200 if answers["database"] and not said["stopping"] else 503)
+    are_ok = {name: check() for name, check in checks.items()}
+    body: dict[str, Any] = {
+        name: "ok" if is_ok else "unavailable" for name, is_ok in are_ok.items()
+    }
+    body["seconds_since_sweep"] = _seconds_since_sweep() if are_ok["redis"] else None
+    body["stopping"] = is_stopping.is_set()
+    return JsonResponse(body, status=200 if are_ok["database"] and not body["stopping"] else 503)
 
 
-def note_sweep() -> None:
-    """Remember that the sweeper has just been through. By the clock of Redis alone."""
+def record_sweep() -> None:
+    """Records in Redis, by its clock, that the sweeper has run."""
     with _redis_client() as client, suppress(redis.RedisError):
         client.set(SWEPT, 1, ex=SWEPT_REMEMBERED_SECONDS)
 
@@ -51,10 +55,10 @@ def note_sweep() -> None:
 def _seconds_since_sweep() -> int | None:
     try:
         with _redis_client() as client:
-            left = cast("int", client.ttl(SWEPT))
+            remaining = cast("int", client.ttl(SWEPT))
     except redis.RedisError:
         return None
-    return SWEPT_REMEMBERED_SECONDS - left if left >= 0 else None
+    return SWEPT_REMEMBERED_SECONDS - remaining if remaining >= 0 else None
 
 
 def _redis_client() -> redis.Redis:
@@ -81,7 +85,7 @@ def _redis() -> bool:
 def _storage() -> bool:
     try:
         storages["default"].check()  # type: ignore[attr-defined]  # PhotoStorage's
-    except Exception:  # noqa: BLE001 - the storage's own error type lives above this module
+    except Exception:  # noqa: BLE001 - the error class belongs to images.storage, above
         return False
     return True
 
@@ -91,4 +95,4 @@ def _disk() -> bool:
         free = shutil.disk_usage(settings.WORK_DIR or tempfile.gettempdir()).free
     except OSError:
         return False
-    return free >= LEAST_FREE_BYTES
+    return free >= MIN_FREE_BYTES

@@ -1,4 +1,4 @@
-"""Identifiers that sort by the time they were made."""
+"""Time-ordered identifiers."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from uuid_utils.compat import uuid7 as _uuid7
 
 
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562): time-ordered, so that primary-key indexes grow at one end."""
+    """Returns a UUIDv7 (RFC 9562), so that primary-key indexes grow at one end."""
     return UUID(int=_uuid7().int)

@@ -1,4 +1,4 @@
-"""How often something may happen: counted in Redis, and in this process while Redis is away."""
+"""Rate limits: counted in Redis, and in this process while Redis does not answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import ipaddress
 import logging
 import math
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import limits
@@ -23,39 +22,40 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A limit is not worth waiting for: without an answer within this, we count alone for a while.
+# After this long without an answer of Redis, this process counts by itself for a while.
 REDIS_SECONDS = 0.25
-ALONE_SECONDS = 5.0
+FALLBACK_SECONDS = 5.0
 
-Mark = tuple[str, str]  # which limit, and whose
+ThrottleKey = tuple[str, str]  # the name of a limit, and who is limited
 
-_alone = SlidingWindowCounterRateLimiter(MemoryStorage())
-_alone_until = 0.0
-
-
-def hit(*marks: Mark) -> int:
-    """Count this once for each mark. 0 if all allow it, else the seconds to wait."""
-    return max((_ask(partial(_hit, mark)) for mark in marks), default=0)
+_fallback = SlidingWindowCounterRateLimiter(MemoryStorage())
+_fallback_until = 0.0
+_parse = functools.lru_cache(maxsize=64)(limits.parse)
 
 
-def wait(*marks: Mark) -> int:
-    """As `hit`, without counting."""
-    return max((_ask(partial(_wait, mark)) for mark in marks), default=0)
+def consume(*keys: ThrottleKey) -> int:
+    """Counts a call for each key. Returns 0 if all allow it, or the seconds to wait."""
+    return max((_seconds_to_wait(key, "hit") for key in keys), default=0)
 
 
-def forget() -> None:
-    """Start counting anew, for all."""
-    global _alone_until
-    _alone_until = 0.0
-    _alone.storage.reset()
-    _ask(lambda counter: counter.storage.reset() or 0)
+def retry_after(*keys: ThrottleKey) -> int:
+    """Returns what consume() would, without counting."""
+    return max((_seconds_to_wait(key, "test") for key in keys), default=0)
+
+
+def reset() -> None:
+    """Sets all counters to zero."""
+    global _fallback_until
+    _fallback_until = 0.0
+    _fallback.storage.reset()
+    _with_limiter(lambda limiter: limiter.storage.reset() or 0)
 
 
 def address_of(request: HttpRequest) -> str:
-    """Where a request comes from: an IPv4 address, or the /64 network of an IPv6 one.
+    """Returns a request's IPv4 address, or the /64 network of its IPv6 address.
 
-    X-Forwarded-For counts only behind as many proxies as TRUSTED_PROXY_COUNT says: each adds one
-    at the end, and what stands before those may be anybody's invention.
+    Behind TRUSTED_PROXY_COUNT proxies the address is that many places from the end of
+    X-Forwarded-For; clients can write the places before it.
     """
     address = str(request.META.get("REMOTE_ADDR", ""))
     if settings.TRUSTED_PROXY:
@@ -63,45 +63,42 @@ def address_of(request: HttpRequest) -> str:
         if len(hops) >= settings.TRUSTED_PROXY_COUNT:
             address = hops[-settings.TRUSTED_PROXY_COUNT].strip() or address
     try:
-        known = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address[:45]
-    if isinstance(known, ipaddress.IPv6Address):
-        if known.ipv4_mapped:
-            return str(known.ipv4_mapped)
-        return str(ipaddress.ip_network((known, 64), strict=False))
-    return str(known)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
-def _hit(mark: Mark, counter: RateLimiter) -> int:
-    name, whose = mark
-    return 0 if counter.hit(_rate(name), name, whose) else _seconds_left(counter, mark)
+def _seconds_to_wait(key: ThrottleKey, method: str) -> int:
+    name, whose = key
+    rate = _parse(settings.RATE_LIMITS[name])
+
+    def ask(limiter: RateLimiter) -> int:
+        if getattr(limiter, method)(rate, name, whose):
+            return 0
+        reset_time = limiter.get_window_stats(rate, name, whose).reset_time
+        return max(1, math.ceil(reset_time - time.time()))
+
+    return _with_limiter(ask)
 
 
-def _wait(mark: Mark, counter: RateLimiter) -> int:
-    name, whose = mark
-    return 0 if counter.test(_rate(name), name, whose) else _seconds_left(counter, mark)
-
-
-def _seconds_left(counter: RateLimiter, mark: Mark) -> int:
-    name, whose = mark
-    stats = counter.get_window_stats(_rate(name), name, whose)
-    return max(1, math.ceil(stats.reset_time - time.time()))
-
-
-def _ask(question: Callable[[RateLimiter], int]) -> int:
-    global _alone_until
-    if time.monotonic() >= _alone_until:
+def _with_limiter(ask: Callable[[RateLimiter], int]) -> int:
+    global _fallback_until
+    if time.monotonic() >= _fallback_until:
         try:
-            return question(_together(settings.REDIS_URL))
+            return ask(_redis_limiter(settings.REDIS_URL))
         except StorageError as error:
-            _alone_until = time.monotonic() + ALONE_SECONDS
-            logger.warning("Redis does not count; this process limits alone: %s", error)
-    return question(_alone)
+            _fallback_until = time.monotonic() + FALLBACK_SECONDS
+            logger.warning("Redis does not answer; this process counts by itself: %s", error)
+    return ask(_fallback)
 
 
 @functools.lru_cache(maxsize=4)
-def _together(redis_url: str) -> RateLimiter:
+def _redis_limiter(redis_url: str) -> RateLimiter:
     storage = RedisStorage(
         redis_url,
         key_prefix="limit",
@@ -110,10 +107,3 @@ def _together(redis_url: str) -> RateLimiter:
         socket_timeout=REDIS_SECONDS,
     )
     return SlidingWindowCounterRateLimiter(storage)
-
-
-def _rate(name: str) -> limits.RateLimitItem:
-    return _parsed(settings.RATE_LIMITS[name])
-
-
-_parsed = functools.lru_cache(maxsize=64)(limits.parse)

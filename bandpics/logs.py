@@ -1,4 +1,4 @@
-"""What must never stand in a log: upload tokens and signatures."""
+"""Keeps upload tokens and signatures out of logs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Static files under hashed names, so that browsers may keep them for ever; ours without the
-comments, which are for readers of the source."""
+"""Stores static files under hashed names, which browsers cache for ever, and minifies ours."""
 
 from __future__ import annotations
 
@@ -13,17 +12,17 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 if TYPE_CHECKING:
     from django.core.files.base import File
 
-# What packages bring is minified by them, or is not read on a phone.
+# Files of packages are minified already, or no phone loads them.
 OUR_FOLDERS = ("css/", "js/")
 
 
 class ModuleStaticFilesStorage(CompressedManifestStaticFilesStorage):
-    """Also rewrites `import … from "./x.js"` in our ES modules to the hashed names."""
+    """Also rewrites `import … from "./x.js"` in ES modules to the hashed names."""
 
     support_js_module_import_aggregation = True
 
     def _save(self, name: str, content: File[bytes]) -> str:
-        # Twice for each file, as it comes and under its hash; the second changes nothing.
+        # Called twice for each file, with and without a hash; minifying again changes nothing.
         if name.startswith(OUR_FOLDERS) and name.endswith((".css", ".js")):
             content.seek(0)
             minify = rjsmin.jsmin if name.endswith(".js") else rcssmin.cssmin

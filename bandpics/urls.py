@@ -1,4 +1,4 @@
-"""All addresses. `/api/v1/` is a contract."""
+"""The URLs of the whole site. `/api/v1/` is a contract."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Ends a worker, or a child of one, that hangs where Celery would let it hang.
+"""Ends a worker, or one of its child processes, that hangs without Celery noticing.
 
-Celery keeps the time limits of running tasks as timers of its event loop, and forgets all timers
-when the broker is lost (celery 5.6.3, worker/loops.py): a task that hangs just then would hold its
-child for ever. So each child has a limit of its own, kept by a thread in C that no decoder can
-hold up. And a worker whose loop stands still, though its broker answers, ends itself: whoever
-started it (Docker, systemd, `manage.py up`) starts it again.
+Celery keeps the time limits of running tasks as timers of its event loop, and drops all timers
+when it loses the broker (celery 5.6.3, worker/loops.py): a task that hangs at that moment would
+occupy its child process for ever. So each child sets a limit itself, by a C thread that a busy
+decoder cannot delay. And a worker whose event loop has stopped, though the broker answers, ends
+itself; Docker, systemd or `manage.py up` starts it again.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# After Celery's own hard limit: its way of ending a task is the one that is logged best.
+# After Celery's hard limit, whose end of a task is logged better.
 GRACE_SECONDS = 5.0
 TICK_SECONDS = 1.0
-LOOK_SECONDS = 2.0
-# More than the longest pause of kombu between two tries to connect (30 s), in which it is silent.
+CHECK_SECONDS = 2.0
+# Longer than kombu's longest pause between two attempts to connect (30 s).
 SILENCE_SECONDS = 45.0
 
 
 def guard(app: Celery) -> None:
-    """Watch every worker of this application, and every child at a task."""
+    """Watches the workers of this application and their child processes."""
     signals.task_prerun.connect(_limit_child, dispatch_uid="limit-child")
     signals.task_postrun.connect(_free_child, dispatch_uid="free-child")
     app.steps["consumer"].add(Watched)
@@ -44,7 +44,7 @@ def guard(app: Celery) -> None:
 
 def _limit_child(*, task: Task[..., Any], **_: Any) -> None:
     seconds = task.time_limit or task.app.conf.task_time_limit
-    # A task that is called, as tests and commands do, shares its process with others.
+    # An eager task runs in the process of its caller.
     if seconds and not task.request.is_eager:
         faulthandler.dump_traceback_later(
             seconds + GRACE_SECONDS, exit=True, file=sys.__stderr__ or sys.stderr
@@ -57,25 +57,25 @@ def _free_child(*, task: Task[..., Any], **_: Any) -> None:
 
 
 class Watched(bootsteps.StartStopStep):
-    """Has the consumer's event loop tick, and a thread listen."""
+    """Lets the consumer's event loop set a flag, and a thread check it."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **more: Any) -> None:
         super().__init__(consumer, **more)
         self._ticked = threading.Event()
-        self._is_over = threading.Event()
+        self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
-        """Called again after every loss of the broker: its timers are gone by then."""
+        """Starts the timer; again after every loss of the broker, which drops timers."""
         self._timer = consumer.timer.call_repeatedly(TICK_SECONDS, self._ticked.set)
         if self._thread is None:
-            # A worker that was told to stop waits for its children, and does not tick.
-            signals.worker_shutting_down.connect(self._be_over)
+            # A worker that is stopping waits for its children, and its timers do not run.
+            signals.worker_shutting_down.connect(self._finish)
             self._thread = threading.Thread(
-                target=self._listen, args=[consumer.app], name="watchdog", daemon=True
+                target=self._watch, args=[consumer.app], name="watchdog", daemon=True
             )
             self._thread.start()
 
@@ -83,24 +83,24 @@ class Watched(bootsteps.StartStopStep):
         if self._timer is not None:
             self._timer.cancel()
 
-    def _be_over(self, **_: Any) -> None:
-        self._is_over.set()
+    def _finish(self, **_: Any) -> None:
+        self._is_stopping.set()
 
-    def _listen(self, app: Celery) -> None:
+    def _watch(self, app: Celery) -> None:
         silent_seconds = 0.0
-        while not self._is_over.wait(LOOK_SECONDS):
+        while not self._is_stopping.wait(CHECK_SECONDS):
             is_alive = self._ticked.is_set()
             self._ticked.clear()
-            # While the broker is away there is nothing to consume, and nothing to be mended here.
-            if is_alive or not _answers(app):
+            # Without a broker there is nothing to consume, and restarting would not help.
+            if is_alive or not _broker_answers(app):
                 silent_seconds = 0.0
                 continue
-            silent_seconds += LOOK_SECONDS
+            silent_seconds += CHECK_SECONDS
             if silent_seconds >= SILENCE_SECONDS:
                 _end(silent_seconds)
 
 
-def _answers(app: Celery) -> bool:
+def _broker_answers(app: Celery) -> bool:
     try:
         with app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=1)
@@ -111,7 +111,7 @@ def _answers(app: Celery) -> bool:
 
 def _end(silent_seconds: float) -> None:
     logger.critical(
-        "worker-silent: the broker answers, and this worker has not for %.0f s; ending it",
+        "worker-silent: the broker answers, this worker has not for %.0f s; ending it",
         silent_seconds,
     )
     faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)

@@ -14,19 +14,19 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
 
 
-# Those in which quotes and commas are the bytes they are in ASCII: values are counted by them.
-# Others (punycode) take minutes for a megabyte.
+# Charsets with the same quotes and commas as ASCII, by which values are counted. Others (punycode)
+# take minutes to decode a megabyte.
 CHARSETS = {"utf-8", "ascii", "iso8859-1", "cp1252"}
 
 
 class Unreadable(Exception):
-    """The request names a charset that is not read here (rot13, hex, …), or says far too much."""
+    """The request names a charset that is not supported (rot13, hex, …), or has too many fields."""
 
 
 class Request(WSGIRequest):
     def __init__(self, environ: dict[str, Any]) -> None:
         try:
-            # Reads the query string by the charset of the body, if that names one.
+            # Decodes the query string by the charset of the Content-Type.
             super().__init__(environ)
             charset = codecs.lookup(self.encoding or "utf-8").name
         except (LookupError, UnicodeError, SuspiciousOperation):
@@ -36,7 +36,7 @@ class Request(WSGIRequest):
 
 
 class Application(WSGIHandler):
-    """Django's own, which makes the request before anything can answer for it."""
+    """Django's handler, which makes the request before any middleware can respond."""
 
     request_class = Request
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class DeletesAllWithin:
-    """Whoever may delete this may delete all that is in it, though not piece by piece."""
+    """Lets people who may delete an object delete everything in it."""
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[Any, Any, set[str], Any]:
-        within, counts, _, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]  # a mixin
-        return within, counts, set(), protected
+        contents, counts, _, protected = super().get_deleted_objects(objs, request)  # type: ignore[misc]  # a mixin
+        return contents, counts, set(), protected
 
 
 class MembershipInline(admin.TabularInline[Membership, Team]):
@@ -38,9 +38,9 @@ class TeamAdmin(DeletesAllWithin, admin.ModelAdmin[Team]):
     inlines = [MembershipInline]
 
     def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
-        """Of a team whose groups are all in the trash: one click never takes what is shown."""
-        is_given = super().has_delete_permission(request, obj)
-        return is_given and obj is not None and not Group.objects.kept().filter(team=obj).exists()
+        """Only if all groups of the team are in the trash."""
+        is_allowed = super().has_delete_permission(request, obj)
+        return is_allowed and obj is not None and not Group.objects.kept().filter(team=obj).exists()
 
 
 @admin.register(Membership)
@@ -65,9 +65,9 @@ class GroupAdmin(DeletesAllWithin, admin.ModelAdmin[Group]):
     actions = ["put_in_trash", "take_out_of_trash"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """For good, at once: only what is in the trash already."""
-        is_given = super().has_delete_permission(request, obj)
-        return is_given and obj is not None and obj.trashed_at is not None
+        """Only if the group is in the trash, because it is gone at once."""
+        is_allowed = super().has_delete_permission(request, obj)
+        return is_allowed and obj is not None and obj.trashed_at is not None
 
     @admin.action(
         description="Move to the trash, with all photos and links", permissions=["change"]

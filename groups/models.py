@@ -1,4 +1,4 @@
-"""Teams, who is in them, and the groups (albums of an event) they keep."""
+"""Teams, their members, and their groups (the albums of events)."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 class TeamQuerySet(models.QuerySet["Team"]):
     def visible_to(self, access: Access) -> Self:
-        """Teams this person is in; an admin sees all."""
+        """Teams that the user is in; all teams for an admin."""
         return self if is_admin(access) else self._with_role(access, Membership.Role.values)
 
     def manageable_by(self, access: Access) -> Self:
-        """Teams whose name and members this person decides about; an admin, about all."""
+        """Teams whose name and members the user may change; all teams for an admin."""
         if is_admin(access):
             return self
         if access.group_ids is not None:
-            return self.none()  # a key for some groups rules no team
+            return self.none()  # a key for some groups manages no team
         return self._with_role(access, [Membership.Role.OWNER])
 
     def writable_by(self, access: Access) -> Self:
-        """Teams this person may make groups in."""
+        """Teams in which the user may make groups."""
         if access.group_ids is not None:
-            return self.none()  # a key for some groups makes no others
+            return self.none()  # a key for some groups makes no other
         return self._with_role(access, [Membership.Role.OWNER, Membership.Role.MEMBER])
 
     def with_role_of(self, user: User) -> Self:
-        """Adds `role`: what this person is in each team, or None."""
+        """Adds `role`: the user's role in each team, or None."""
         mine = Membership.objects.filter(team=OuterRef("pk"), user=user)
         return self.annotate(role=Subquery(mine.values("role")[:1]))
 
@@ -51,13 +51,13 @@ class TeamQuerySet(models.QuerySet["Team"]):
 
 
 def is_admin(access: Access, *, permission: str = "groups.change_team") -> bool:
-    """Whether this person rules all teams: a superuser, or staff with Django's permission.
+    """Whether the user manages all teams: a superuser, or staff with this permission.
 
     An API key for some groups never does.
     """
     if access.group_ids is not None:
         return False
-    # Of nobody but staff: what else they were given is for the admin pages, which need it, too.
+    # Permissions count for staff only, as in the admin.
     return access.user.is_superuser or (access.user.is_staff and access.user.has_perm(permission))
 
 
@@ -72,7 +72,7 @@ class Team(models.Model):
 
     objects = TeamQuerySet.as_manager()
 
-    if TYPE_CHECKING:  # there after with_role_of()
+    if TYPE_CHECKING:  # set by with_role_of()
         role: str | None
 
     class Meta:
@@ -112,31 +112,31 @@ class GroupQuerySet(models.QuerySet["Group"]):
     """Groups that somebody may see or change; without the trash, unless the name says otherwise."""
 
     def kept(self) -> Self:
-        """Without the trash."""
+        """Groups that are not in the trash."""
         return self.filter(trashed_at=None)
 
     def visible_to(self, access: Access) -> Self:
-        """Groups of the teams this person is in, whatever their role."""
+        """Groups of the user's teams, in any role."""
         return self._with_role(access, Membership.Role.values)
 
     def writable_by(self, access: Access) -> Self:
-        """Groups this person may add photos to: viewers only look."""
+        """Groups to which the user may add photos; viewers may not."""
         return self._with_role(access, [Membership.Role.OWNER, Membership.Role.MEMBER])
 
     def owned_by(self, access: Access) -> Self:
-        """Groups this person manages: policies, invitations, other people's photos."""
+        """Groups whose policies, invitations and photos the user manages."""
         return self._with_role(access, [Membership.Role.OWNER])
 
     def trash_visible_to(self, access: Access) -> Self:
-        """Groups in the trash that this person saw before."""
+        """Groups in the trash that the user could see before."""
         return self._with_role(access, Membership.Role.values, is_trashed=True)
 
     def trash_owned_by(self, access: Access) -> Self:
-        """Groups in the trash that this person may take out of it."""
+        """Groups in the trash that the user may restore."""
         return self._with_role(access, [Membership.Role.OWNER], is_trashed=True)
 
     def with_role_of(self, user: User) -> Self:
-        """Adds `role`: what this person is in each group's team."""
+        """Adds `role`: the user's role in each group's team."""
         mine = Membership.objects.filter(team=OuterRef("team"), user=user)
         return self.annotate(role=Subquery(mine.values("role")[:1]))
 
@@ -150,7 +150,7 @@ class GroupQuerySet(models.QuerySet["Group"]):
 
 
 class Group(models.Model):
-    """The album of one event: what invitations lead to and photos belong to."""
+    """The album of one event, to which invitations and photos belong."""
 
     class Visibility(models.TextChoices):
         DROP = "drop", "Nothing: upload only"
@@ -199,7 +199,7 @@ class Group(models.Model):
 
     objects = GroupQuerySet.as_manager()
 
-    if TYPE_CHECKING:  # there after with_role_of()
+    if TYPE_CHECKING:  # set by with_role_of()
         role: str | None
 
     class Meta:
@@ -208,7 +208,7 @@ class Group(models.Model):
             models.CheckConstraint(
                 condition=models.Q(latitude__isnull=True, longitude__isnull=True)
                 | models.Q(
-                    # Not null, said aloud: a check that comes out NULL counts as kept.
+                    # Not null explicitly, because a check that yields NULL passes.
                     latitude__isnull=False,
                     longitude__isnull=False,
                     latitude__range=(-90, 90),
@@ -237,10 +237,10 @@ class Group(models.Model):
 
     @property
     def is_closed(self) -> bool:
-        """From then on guests neither add nor change anything; what they started may finish."""
+        """Whether guests can no longer add or change photos; started uploads may finish."""
         return self.closes_at is not None and self.closes_at <= timezone.now()
 
     @property
     def is_revealed(self) -> bool:
-        """Until then guests see only their own photos, whatever the visibility."""
+        """Whether guests may see other people's photos, if the visibility allows it."""
         return self.reveal_at is None or self.reveal_at <= timezone.now()

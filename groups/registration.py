@@ -1,4 +1,4 @@
-"""Somebody new: an account, and a place of their own to put photos at once."""
+"""Registers a user, with a team and a group of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST_KEY_NAME = "First key"
 
 
 class EmailTaken(Exception):
-    """There is an account with this e-mail address, in whatever case."""
+    """There is an account with this e-mail address, in upper or lower case."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,9 @@ class Registered:
 
 
 def register(*, email: str, password: str, name: str = "") -> Registered:
-    """Account, personal team and group, and a first API key: all or nothing.
+    """Creates an account, a personal team and group, and an API key. Raises EmailTaken.
 
-    Raises EmailTaken. Whether anybody may register, and how good the password is, is for the
-    door to ask.
+    The caller has checked the password, and that people may register.
     """
     try:
         with transaction.atomic():
@@ -49,7 +48,7 @@ def register(*, email: str, password: str, name: str = "") -> Registered:
 
 @transaction.atomic
 def make_home(user: User) -> Group:
-    """A team of one and a group in it."""
+    """Creates a personal team and a group in it."""
     team = Team.objects.create(name=f"{user}'s photos"[:120], is_personal=True)
     Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
     return Group.objects.create(team=team, name="My photos")

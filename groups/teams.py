@@ -1,4 +1,4 @@
-"""Who is in a team and as what. Somebody always owns it."""
+"""Members of teams and their roles. Every team keeps an owner."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class LastOwner(Exception):
-    """Nobody would own the team any more."""
+    """The team would have no owner any more."""
 
 
 class PersonalTeam(Exception):
-    """It is one person's own: nobody joins it, and it goes when they go."""
+    """A personal team takes no other member and cannot be deleted."""
 
 
 class OtherRole(Exception):
-    """The person is in the team already, as something else."""
+    """The user is already in the team, in another role."""
 
 
 class TeamNotEmpty(Exception):
-    """There are groups in it, or in its trash, perhaps with everybody's photos."""
+    """The team has groups, perhaps in the trash."""
 
 
 @transaction.atomic
@@ -36,9 +36,9 @@ def start(*, name: str, owner: User) -> Team:
 
 
 def add(team: Team, user: User, *, role: str) -> tuple[Membership, bool]:
-    """The person's membership, and whether it is new. Safe to call twice.
+    """Returns the user's membership, and whether it is new. Safe to call twice.
 
-    Raises PersonalTeam; OtherRole, rather than promote or demote by the way.
+    Raises PersonalTeam; raises OtherRole instead of changing a role.
     """
     if team.is_personal:
         raise PersonalTeam("A personal team has no other members.")
@@ -52,21 +52,21 @@ def add(team: Team, user: User, *, role: str) -> tuple[Membership, bool]:
 
 @transaction.atomic
 def change_role(membership: Membership, *, role: str) -> bool:
-    """False if the person left meanwhile. Raises LastOwner."""
+    """Returns False if the user has left. Raises LastOwner."""
     if role != Membership.Role.OWNER:
-        _keep_an_owner_besides(membership)
+        _check_another_owner(membership)
     return bool(Membership.objects.filter(pk=membership.pk).update(role=role))
 
 
 @transaction.atomic
 def remove(membership: Membership) -> None:
-    """Safe to call twice. Raises LastOwner."""
-    _keep_an_owner_besides(membership)
+    """Removes a member. Safe to call twice. Raises LastOwner."""
+    _check_another_owner(membership)
     Membership.objects.filter(pk=membership.pk).delete()
 
 
-def _keep_an_owner_besides(membership: Membership) -> None:
-    # The lock lines up owners who leave at the same time, so that the second sees the first gone.
+def _check_another_owner(membership: Membership) -> None:
+    # The lock makes owners who leave at the same time wait for each other.
     Team.objects.select_for_update(no_key=True).filter(pk=membership.team_id).first()
     owners = Membership.objects.filter(team=membership.team_id, role=Membership.Role.OWNER)
     if list(owners.values_list("pk", flat=True)) == [membership.pk]:
@@ -75,10 +75,10 @@ def _keep_an_owner_besides(membership: Membership) -> None:
 
 @transaction.atomic
 def delete(team: Team) -> None:
-    """Raises PersonalTeam; TeamNotEmpty, so that one call never takes all photos of a band."""
+    """Deletes a team without groups. Raises PersonalTeam, TeamNotEmpty."""
     if team.is_personal:
         raise PersonalTeam("A personal team stays as long as its person.")
-    # Whoever makes a group just now waits for this lock, and then finds no team.
+    # Requests that create a group wait for this lock, and then find no team.
     Team.objects.select_for_update().filter(pk=team.pk).first()
     if Group.objects.filter(team=team).exists():
         raise TeamNotEmpty

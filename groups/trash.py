@@ -1,4 +1,4 @@
-"""Deleting a group: into the trash with its photos and links, back out of it, and for good."""
+"""The trash of groups: moves them in and out, and deletes them for good."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def put(group: Group, *, expected: dict[str, Any] | None = None) -> bool:
-    """Hides the group from everybody and stops its links. True if this call made the move.
+    """Hides the group and stops its links. True if this call moved it.
 
-    Nothing of it ends: what was under way arrives, and is back with the group.
+    Uploads that have started still arrive, and appear if the group is restored.
     """
     return _move(Group.objects.kept().filter(pk=group.pk, **(expected or {})), to=Now())
 
 
 def restore(group: Group) -> bool:
-    """True if this call made the move; False if it is not in the trash, or was for too long."""
+    """Restores a group. False if it is not in the trash, or its time there is over."""
     return _move(Group.objects.filter(pk=group.pk, trashed_at__gte=end_of_lifetime()), to=None)
 
 
@@ -37,24 +37,23 @@ def _move(rows: GroupQuerySet, *, to: Any) -> bool:
         if group is None:
             return False
         Group.objects.filter(pk=group.pk).update(trashed_at=to, updated_at=Now())
-        # Lists of what changed since then are how others learn that its photos went, or are back.
+        # Mirrors learn from `updated_at` that the photos are gone or back.
         group.images.update(updated_at=Now())
         return True
 
 
 def end_of_lifetime() -> CombinedExpression:
-    """What was trashed before then can no longer be restored."""
+    """Returns the time before which trashed groups can no longer be restored."""
     return Now() - settings.TRASH_LIFETIME
 
 
 def overdue() -> GroupQuerySet:
-    """Groups whose time in the trash is over."""
+    """Returns groups whose time in the trash is over."""
     return Group.objects.filter(trashed_at__lt=end_of_lifetime())
 
 
 def purge(group_id: UUID) -> bool:
-    """Deletes the rows of an overdue group that has no photo left, and its links. Safe to call
-    twice. True if it is gone by this call."""
+    """Deletes an overdue group without photos, and its links. True if this call deleted it."""
     with transaction.atomic():
         group = overdue().select_for_update().filter(pk=group_id).first()
         if group is None or group.images.exists():

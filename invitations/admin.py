@@ -42,14 +42,14 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
         try:
             return format_html('<a href="{0}">{0}</a>', invitation.upload_link)
         except TokenLost:
-            return "The key that made this link is gone. Rotate it for a new one."
+            return "The key of this link is lost. Rotate it for a new one."
 
     @admin.action(description="Revoke the selected links at once")
     def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         revoked = sum(links.revoke(invitation) for invitation in queryset)
         self.message_user(request, f"{revoked} links revoked.", messages.SUCCESS)
 
-    @admin.action(description="Rotate the selected links: new ones, the old ones die at once")
+    @admin.action(description="Rotate the selected links: the old ones end at once")
     def rotate(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         rotated = 0
         for invitation in queryset:
@@ -58,13 +58,13 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
                 rotated += 1
         self.message_user(request, f"{rotated} links rotated.", messages.SUCCESS)
 
-    # Revoke it: its photos keep their origin, and what is still on its way is not let in.
+    # Revoking instead keeps the origin of its photos.
     def has_delete_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
         if change:
-            # Only what was changed here: guests count their files up meanwhile.
+            # Only changed fields, because uploads change the counters meanwhile.
             obj.save(update_fields=[*form.changed_data, "updated_at"])
         else:
             obj.created_by = request.user  # type: ignore[assignment]  # of the staff, so a User

@@ -1,4 +1,4 @@
-"""Whom a guest can ask about their link."""
+"""The person whom a guest can ask about a link."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ if TYPE_CHECKING:
     from invitations.models import Invitation
 
 
-def host_of(invitation: Invitation) -> User | None:
-    """Who made the link, as long as they are in the team: whoever left is not to be asked."""
-    host = invitation.created_by
-    if host is None or not host.is_active:
+def contact_of(invitation: Invitation) -> User | None:
+    """Returns who made the link, if that person is still in the team."""
+    contact = invitation.created_by
+    if contact is None or not contact.is_active:
         return None
     memberships = invitation.group.team.memberships
-    return host if memberships.filter(user=host).exists() else None
+    return contact if memberships.filter(user=contact).exists() else None
 
 
-def mail_address(invitation: Invitation, host: User | None) -> str:
-    """A `mailto:` (RFC 6068) that says what it is about. Empty if there is nobody to write to.
+def mail_address(invitation: Invitation, contact: User | None) -> str:
+    """Returns a `mailto:` link (RFC 6068) with a subject, or nothing without a contact.
 
-    It holds the host's address: only for those whose link proves that they were invited.
+    It holds an e-mail address: show it to holders of the link only.
     """
-    if host is None or not host.email:
+    if contact is None or not contact.email:
         return ""
     subject = _("My link for photos of {group}").format(group=invitation.group.name)
-    return (
-        f"mailto:{quote(host.email, safe='@')}?{urlencode({'subject': subject}, quote_via=quote)}"
-    )
+    query = urlencode({"subject": subject}, quote_via=quote)
+    return f"mailto:{quote(contact.email, safe='@')}?{query}"

@@ -1,4 +1,4 @@
-"""Inviting people, and renewing, replacing or withdrawing the links they were sent."""
+"""Invites people, and changes, rotates and revokes their links."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from bandpics.users.models import User
     from groups.models import Group
 
-# Each limit, and the column that counts what it bounds.
+# Each limit and the column that counts its use.
 USES = {"max_files": "used_files", "max_bytes": "used_bytes"}
 
 
 class NotYours(Exception):
-    """Somebody else invited this person, and said how; extending it is all one may do."""
+    """Somebody else invited this person; others may only extend the invitation."""
 
 
 class Withdrawn(Exception):
-    """It was revoked; letting this person in again is for owners and whoever had invited them."""
+    """The invitation was revoked; only owners and its creator may renew it."""
 
 
 class BelowUse(Exception):
-    """The new limit is below what was already sent; `field` says which."""
+    """The new limit `field` is below what was already sent."""
 
     def __init__(self, field: str) -> None:
         super().__init__(field)
@@ -38,16 +38,16 @@ class BelowUse(Exception):
 
 
 class ChangedMeanwhile(Exception):
-    """The invitation is not in the expected state any more."""
+    """The invitation was changed by another request."""
 
 
 class Revoked(Exception):
-    """A withdrawn invitation has no link to replace. Invite the person again."""
+    """A revoked invitation has no link to rotate. Invite the person again."""
 
 
 @dataclass(frozen=True)
 class Invited:
-    """An invitation, and whether its link is one that did not exist before."""
+    """An invitation, and whether its link is new."""
 
     invitation: Invitation
     is_new_link: bool
@@ -61,57 +61,57 @@ def invite(
     by: User,
     is_owner: bool,
     expires_at: datetime | None = None,
-    **wishes: Any,
+    **options: Any,
 ) -> Invited:
-    """Make a link; or find the one this person has for the group, and let it live longer.
+    """Creates an invitation, or extends the one that this person has for the group.
 
-    A withdrawn one comes back as another link, without what had been granted to it. `wishes` are
-    name, max_files, max_bytes, visibility and trusted. Raises NotYours, Withdrawn, BelowUse.
+    A revoked one gets another link, and loses its visibility and trust. `options` are name,
+    max_files, max_bytes, visibility and trusted. Raises NotYours, Withdrawn, BelowUse.
     """
-    fresh = Invitation(group=group, kind=kind, email=email, created_by=by, **wishes)
-    fresh.expires_at = expires_at or fresh.expires_at
-    fresh.new_secret()
+    new = Invitation(group=group, kind=kind, email=email, created_by=by, **options)
+    new.expires_at = expires_at or new.expires_at
+    new.new_secret()
     if kind == Invitation.Kind.SHARED:
-        fresh.save(force_insert=True)
-        return Invited(fresh, is_new_link=True)
+        new.save(force_insert=True)
+        return Invited(new, is_new_link=True)
     with transaction.atomic():
-        # ON CONFLICT DO NOTHING: of two at once, the second waits and then finds the first's.
-        Invitation.objects.bulk_create([fresh], ignore_conflicts=True)
+        # ON CONFLICT DO NOTHING: the second of two requests waits, and finds the first's row.
+        Invitation.objects.bulk_create([new], ignore_conflicts=True)
         rows = Invitation.objects.personal_to(email, group=group).select_for_update()
         invitation = rows.get()
-        if invitation.pk == fresh.pk:
-            return Invited(fresh, is_new_link=True)
+        if invitation.pk == new.pk:
+            return Invited(new, is_new_link=True)
         was_revoked = invitation.is_revoked
         if not is_owner and invitation.created_by_id != by.pk:
             if was_revoked:
                 raise Withdrawn
-            if wishes or expires_at:
+            if options or expires_at:
                 raise NotYours
         if was_revoked:
-            _revive(invitation, by=by)
-        _refuse_below_use(invitation, wishes)
-        for name, value in wishes.items():
+            _renew(invitation, by=by)
+        _check_use(invitation, options)
+        for name, value in options.items():
             setattr(invitation, name, value)
-        asked_for = expires_at or default_expiry()
+        requested = expires_at or default_expiry()
         if was_revoked:
-            invitation.expires_at = asked_for
+            invitation.expires_at = requested
         else:
-            invitation.expires_at = max(invitation.expires_at, asked_for)
+            invitation.expires_at = max(invitation.expires_at, requested)
         invitation.save()
     return Invited(invitation, is_new_link=was_revoked)
 
 
-def _revive(invitation: Invitation, *, by: User) -> None:
+def _renew(invitation: Invitation, *, by: User) -> None:
     invitation.new_secret()
     invitation.revoked_at = None
     invitation.created_by = by
     invitation.trusted, invitation.visibility = False, ""
 
 
-def _refuse_below_use(invitation: Invitation, wishes: dict[str, Any]) -> None:
-    """What it has already it keeps, even where a photo was inherited beyond it."""
+def _check_use(invitation: Invitation, options: dict[str, Any]) -> None:
+    """Refuses a new limit below the use. An unchanged limit may be exceeded by inherited photos."""
     for field, used in USES.items():
-        limit = wishes.get(field)
+        limit = options.get(field)
         if limit is None or limit == getattr(invitation, field):
             continue
         if limit < getattr(invitation, used):
@@ -119,34 +119,31 @@ def _refuse_below_use(invitation: Invitation, wishes: dict[str, Any]) -> None:
 
 
 def change(invitation: Invitation, *, only_if: dict[str, Any], **changes: Any) -> None:
-    """Limits are only set where they hold what was sent, and announced, by then.
-
-    Raises BelowUse, and ChangedMeanwhile if the row is not as `only_if` says.
-    """
+    """Changes columns in one UPDATE. Raises BelowUse; ChangedMeanwhile unless `only_if` holds."""
     rows = Invitation.objects.filter(pk=invitation.pk)
-    fitting = rows.filter(**only_if)
+    matching = rows.filter(**only_if)
     for field, used in USES.items():
         if changes.get(field) is not None:
-            is_held = Q(**{f"{used}__lte": changes[field]}) | Q(**{field: changes[field]})
-            fitting = fitting.filter(is_held)
-    if changes and not fitting.update(**changes, updated_at=Now()):
+            is_enough = Q(**{f"{used}__lte": changes[field]}) | Q(**{field: changes[field]})
+            matching = matching.filter(is_enough)
+    if changes and not matching.update(**changes, updated_at=Now()):
         if not rows.filter(**only_if).exists():
             raise ChangedMeanwhile
         for invitation in rows:
-            _refuse_below_use(invitation, changes)
+            _check_use(invitation, changes)
         raise ChangedMeanwhile
 
 
 def revoke(invitation: Invitation) -> bool:
-    """The link is dead at once. Safe to call twice; True if this call did it."""
+    """Ends a link. Safe to call twice; True if this call ended it."""
     rows = Invitation.objects.filter(pk=invitation.pk, revoked_at=None)
     return bool(rows.update(revoked_at=Now(), updated_at=Now()))
 
 
 def rotate(invitation: Invitation) -> None:
-    """Another link; the old one is dead at once. All else stays, as do photos sent by it.
+    """Replaces the link; the old one ends at once. Raises Revoked.
 
-    Of two at once, one makes the link and both have it. Raises Revoked.
+    Of two requests at once one makes the link, and both get it.
     """
     rows = Invitation.objects.filter(pk=invitation.pk, digest=invitation.digest, revoked_at=None)
     invitation.new_secret()

@@ -1,4 +1,4 @@
-"""E-mail that carries an upload link."""
+"""Sends upload links by e-mail."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-# Django's backends that send nothing to nobody.
-_KEEP_IT_HERE = {
+# Django's backends that send nothing.
+NOT_SENDING = {
     f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "filebased", "dummy")
 }
 
 
 def send_link(invitation: Invitation, *, sender: User) -> bool:
-    """Whether a mail server took it. Call it after the commit: it may wait for seconds."""
+    """Sends a link; True if a mail server accepted it. It may take seconds: commit first."""
     try:
         context = {
             "invitation": invitation,
@@ -40,15 +40,15 @@ def send_link(invitation: Invitation, *, sender: User) -> bool:
             to=[invitation.email],
             reply_to=[sender.email],
         )
-        return bool(message.send()) and settings.EMAIL_BACKEND not in _KEEP_IT_HERE
+        return bool(message.send()) and settings.EMAIL_BACKEND not in NOT_SENDING
     except TokenLost:
         return False
     except (OSError, SMTPException, ValueError) as error:
-        # ValueError: an address no header can carry. Only its name: the text may hold addresses.
+        # ValueError: an address that fits in no header. The message may hold addresses: not logged.
         logger.warning("Invitation %s was not sent: %s", invitation.pk, type(error).__name__)
         return False
 
 
 def one_line(text: str) -> str:
-    """For a header: no line break survives, of whatever kind."""
+    """Replaces line breaks and other control characters, for a header."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,4 +1,4 @@
-"""Links that let people without an account add photos to a group."""
+"""Invitations: links by which people without an account add photos to a group."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
 
     def in_state(self, state: str) -> Self:
-        """As `Invitation.state` would say of each."""
+        """Invitations whose `state` is this one."""
         if state == Invitation.State.REVOKED:
             return self.filter(revoked_at__isnull=False)
         if state == Invitation.State.EXPIRED:
@@ -46,18 +46,18 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
     def personal_to(self, email: str, *, group: Group) -> Self:
         rows = self.filter(group=group, kind=Invitation.Kind.PERSONAL)
-        # In the words of the unique index, so that both always agree on who is the same person.
+        # Compared as in the unique index.
         return rows.alias(address=Lower("email")).filter(address=Lower(Value(email)))
 
     def visible_to(self, access: Access) -> Self:
-        """Invitations of groups the person adds to: viewers see no links."""
+        """Invitations of groups to which the user may add photos; viewers see none."""
         return self.filter(group__in=Group.objects.writable_by(access))
 
     def with_rights_of(self, access: Access) -> Self:
-        """Adds `may_manage`: owners change all invitations of a group, members their own.
+        """Adds `may_manage` and `shows_link`.
 
-        And `shows_link`: a link is as good as the invitation, so a key that may only look at
-        invitations is not shown any.
+        Owners manage all invitations of a group, members their own. A link is shown to who may
+        manage it, but not to a key without the scope `admin`.
         """
         owned = Q(group__in=Group.objects.owned_by(access))
         mine = Q(created_by=access.user)
@@ -111,7 +111,7 @@ class Invitation(models.Model):
 
     objects = InvitationQuerySet.as_manager()
 
-    if TYPE_CHECKING:  # there after with_rights_of()
+    if TYPE_CHECKING:  # set by with_rights_of()
         may_manage: bool
         shows_link: bool
 
@@ -146,7 +146,7 @@ class Invitation(models.Model):
 
     @property
     def files_left(self) -> int | None:
-        """How many more it takes; None: no limit."""
+        """How many more files it accepts; None: no limit."""
         return None if self.max_files is None else max(0, self.max_files - self.used_files)
 
     @property
@@ -157,24 +157,24 @@ class Invitation(models.Model):
         super().clean()
         stored = Invitation.objects.filter(pk=self.pk).first()
         for limit, used in [("max_files", self.used_files), ("max_bytes", self.used_bytes)]:
-            wanted = getattr(self, limit)
-            is_new = stored is None or wanted != getattr(stored, limit)
-            if is_new and wanted is not None and wanted < used:
+            value = getattr(self, limit)
+            is_new = stored is None or value != getattr(stored, limit)
+            if is_new and value is not None and value < used:
                 raise ValidationError({limit: f"{used} are used already; it cannot be less."})
 
     def new_secret(self) -> None:
-        """Forget the old link: the next save stores another one."""
+        """Makes another link, which the next save stores."""
         self.nonce = tokens.new_nonce()
         self.digest = tokens.digest(tokens.make(self.pk, self.nonce))
 
     @property
     def token(self) -> str:
-        """Raises tokens.TokenLost if the key that made it is gone."""
+        """The secret of the link. Raises tokens.TokenLost if its key is lost."""
         return tokens.recover(self.pk, bytes(self.nonce), expected_digest=self.digest)
 
     @property
     def upload_link(self) -> str:
-        """The address to send to people, from PUBLIC_URL, never from a Host header."""
+        """The link to send to people, by PUBLIC_URL and not by the Host header."""
         return f"{settings.PUBLIC_URL}/i/{self.token}/"
 
     @property
@@ -187,8 +187,7 @@ class Invitation(models.Model):
 
     @property
     def may_be_shown_to_guests(self) -> bool:
-        """Whether what comes by this link may be shown to other guests, whatever it shows itself:
-        their links decide, and those without a word of their own do as the group."""
+        """Whether photos sent by this link may be shown to guests of any link of the group."""
         gallery = Group.Visibility.GALLERY
         if self.group.visibility == gallery:
             return True
@@ -204,6 +203,6 @@ class Invitation(models.Model):
 
     @property
     def is_exhausted(self) -> bool:
-        files_gone = self.max_files is not None and self.used_files >= self.max_files
-        bytes_gone = self.max_bytes is not None and self.used_bytes >= self.max_bytes
-        return files_gone or bytes_gone
+        no_files_left = self.max_files is not None and self.used_files >= self.max_files
+        no_bytes_left = self.max_bytes is not None and self.used_bytes >= self.max_bytes
+        return no_files_left or no_bytes_left

@@ -19,7 +19,7 @@ from bandpics.api.permissions import HasScope
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.access import Access
 from bandpics.users.models import Scope, User
-from bandpics.users.passwords import TooManyTries
+from bandpics.users.passwords import TooManyAttempts
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -109,7 +109,7 @@ def check_password_is_good(password: str, *, user: User, field: str = "password"
 def _check_present_password(request: Request, user: User, password: str) -> None:
     try:
         found = authenticate(request, username=user.email, password=password)
-    except TooManyTries as error:
+    except TooManyAttempts as error:
         raise Throttled(wait=error.seconds) from None
     if found != user:
         raise serializers.ValidationError(

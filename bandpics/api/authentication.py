@@ -81,7 +81,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             else:
                 why = "There is no such API key, or it was revoked or has expired."
             raise CredentialInvalid(why, scheme=API_KEY)
-        api_keys.note_use(key)
+        api_keys.record_use(key)
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:

@@ -121,7 +121,7 @@ def _claim(request: Request, key: str) -> tuple[IdempotencyRecord, bool]:
     """The record of this key, and whether this call is the first. Raises Mismatch, InFlight."""
     now = timezone.now()
     place = {
-        "credential": " ".join(throttles.marks(request)[-1]),
+        "credential": " ".join(throttles.throttle_keys(request)[-1]),
         "route": f"{request.method} {request.path}"[:200],
         "key_digest": hashlib.sha256(key.encode()).hexdigest(),
     }

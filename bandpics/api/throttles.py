@@ -30,7 +30,7 @@ class CredentialLimit(BaseThrottle):
         self.seconds = 0
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self.seconds = limits.hit(*marks(request))
+        self.seconds = limits.consume(*throttle_keys(request))
         return not self.seconds
 
     def wait(self) -> float:
@@ -42,11 +42,11 @@ def guessed_wrong(request: HttpRequest | Request) -> None:
 
     Call it after the look-up failed, so that those who hold a right one are never in the way.
     """
-    if seconds := limits.hit(("guess", limits.address_of(request))):
+    if seconds := limits.consume(("guess", limits.address_of(request))):
         raise Throttled(wait=seconds)
 
 
-def marks(request: Request) -> list[limits.Mark]:
+def throttle_keys(request: Request) -> list[limits.ThrottleKey]:
     """Whose request this is, for the counters; the last one is the narrowest."""
     if isinstance(request.auth, ApiKey):
         return [("key", request.auth.prefix)]

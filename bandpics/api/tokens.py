@@ -18,7 +18,7 @@ from bandpics.api import throttles
 from bandpics.api.authentication import CHALLENGE, CredentialInvalid
 from bandpics.api.base import ApiView
 from bandpics.api.unknown_names import KnownFieldsOnly
-from bandpics.users.passwords import TooManyTries
+from bandpics.users.passwords import TooManyAttempts
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -83,7 +83,7 @@ class SignIn(_SignInView):
                 username=said.get("email") or said["username"],
                 password=said["password"],
             )
-        except TooManyTries as error:
+        except TooManyAttempts as error:
             raise Throttled(wait=error.seconds) from None
         if user is None:
             raise CredentialInvalid("The e-mail address or the password is wrong.")

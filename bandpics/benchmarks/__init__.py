@@ -1,1 +1,1 @@
-"""What our code costs, as ratios against a baseline of the same run on the same machine."""
+"""Measures our code as ratios against a baseline of the same run on the same machine."""

@@ -1,7 +1,7 @@
-"""What the API costs: one web process on one core, asked by one client over one connection.
+"""Measures the API: one web process on one core, and one client with one connection.
 
 Each target is a ratio of two cases, which take turns, A B A B, so that a busy machine slows both
-alike. The rows are made by the database itself; nothing of them is in the bucket.
+alike. The photos have rows only, and no objects in the bucket.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Case:
     path: str
     headers: dict[str, str]
     body: bytes | None = None
-    photos: int = 0  # how many the answer must hold
+    photos: int = 0  # how many the response must hold
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ TARGETS = [
 
 @dataclass
 class Client:
-    """One browser, or script, that keeps its connection."""
+    """A client that keeps its connection and measures its requests."""
 
     web: stack.Web
     times: dict[str, list[float]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=60)
 
     def ask(self, case: Case) -> Any:
-        """The answer's JSON; how long it took is kept."""
+        """Sends a request, measures it, and returns the JSON of the response."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         cpu_before, started = self.web.cpu_seconds(), time.perf_counter()
         self._connection.request(
@@ -92,12 +92,12 @@ def main(*, rounds: int = ROUNDS) -> None:
                     client.ask(case)
             measured = client.times, client.cpu_times
             client.times, client.cpu_times = {}, {}
-            _check(client, cases)  # still the same photos
+            _check(client, cases)  # the photos are the same
     _print(*measured, rounds)
 
 
 def _fill() -> dict[str, Any]:
-    """Two teams, one with a small group and one with a large; who sees them, and how."""
+    """Fills the database; returns the credentials of the cases."""
     import django
 
     django.setup()
@@ -137,7 +137,7 @@ def _cases(known: dict[str, Any]) -> list[Case]:
 
 
 def _deep(client: Client, case: Case) -> Case:
-    """The page after 50,000 photos, by cursor."""
+    """Returns a case for the page after 50,000 photos, by cursor."""
     url = client.ask(Case("", f"{case.path}?limit=50&offset=9950", case.headers))["next"]
     for _ in range(200):
         url = client.ask(Case("", url.replace("limit=50", "limit=200"), case.headers))["next"]
@@ -145,7 +145,7 @@ def _deep(client: Client, case: Case) -> Case:
 
 
 def _check(client: Client, cases: list[Case]) -> None:
-    """That both sides of each target do the same; and warm caches."""
+    """Checks that both sides of each target return the same; warms caches."""
     answers = {case.name: client.ask(case) for case in cases}
     for case in cases:
         if case.photos:

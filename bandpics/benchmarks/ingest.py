@@ -1,11 +1,10 @@
-"""What becomes of the speed of rendering on the whole way: announce, PUT, complete, worker, DONE.
+"""Measures a photo's whole way, from the announcement to DONE, against rendering alone.
 
-A web server, a worker with two children, Postgres, Redis and S3 share two cores with the client
-that sends. The yardstick is two processes on the same cores that only render the same photos; both
-take turns, so that a busy machine slows them alike. Photos that lie in bucket and queue already
-cost the worker and the stores alone; how many of those it finishes is measured a second time on one
-core, with the stores on the other, as production has them on other machines. Then, with nothing
-else to do, how long one photo takes from `complete` to DONE.
+A web server, a worker with two child processes, Postgres, Redis and S3 share two cores with the
+client. The yardstick are two processes on the same cores that only render; both take turns, so that
+a busy machine slows them alike. Photos that are in bucket and queue already need the worker and the
+stores only; they are measured again with the worker on one core and the stores on the other, as
+production has them on different machines. Last comes one photo's time from `complete` to DONE.
 """
 
 from __future__ import annotations
@@ -42,10 +41,10 @@ SENDERS = 4
 WARM = 4 * SENDERS
 TRIES = 3
 WORKERS = 2
-GRAIN = 8.0  # of 255, one standard deviation
+GRAIN = 8.0  # standard deviation, of 255
 PATIENCE_SECONDS = 300
-PAUSE_SECONDS = 0.05  # who asks all the time takes the cores from those who work
-AS_PART = "   … as a part of the first"
+PAUSE_SECONDS = 0.05  # polling more often would take cpu time from the worker
+AS_PART = "   … as a share of the first"
 RATIO_TARGET, SECONDS_TARGET = 0.6, 0.5
 
 
@@ -61,7 +60,7 @@ def main(*, rounds: int = ROUNDS) -> None:
                 rendering, drained, sent, cpu = [], [], [], Counter[str]()
                 for _ in range(rounds):
                     rendering.append(yardstick.per_second())
-                    drained.append(PHOTOS / sender.send_before(PHOTOS))
+                    drained.append(PHOTOS / sender.drain(PHOTOS))
                     before = _cpu_ms()
                     sent.append(PHOTOS / sender.send_and_wait(PHOTOS))
                     cpu.update(_cpu_ms())
@@ -75,28 +74,28 @@ def main(*, rounds: int = ROUNDS) -> None:
                     sender.send_and_wait(WARM)
                     for _ in range(rounds):
                         rendering_alone.append(yardstick.per_second(cores=mine))
-                        drained_alone.append(PHOTOS / sender.send_before(PHOTOS))
+                        drained_alone.append(PHOTOS / sender.drain(PHOTOS))
     load = os.getloadavg()[0]
     per_photo = {name: ms / PHOTOS / rounds for name, ms in cpu.most_common()}
     spent = ", ".join(f"{name} {ms:.0f}" for name, ms in per_photo.items() if ms >= 1)
     print(f"12 MP JPEG of {len(photo) // 1024} kB, {rounds} rounds of {PHOTOS}; load {load:.1f}")
     print(f"{'median':>44} {'target':>8}")
-    _say("only rendered, photos/s", rendering)
-    _say("from queue to DONE, photos/s", drained)
-    _say(AS_PART, _ratios(drained, rendering), f"≥ {RATIO_TARGET}")
-    _say("sent meanwhile, photos/s", sent)
-    _say(AS_PART, _ratios(sent, rendering))
+    _print("only rendered, photos/s", rendering)
+    _print("from queue to DONE, photos/s", drained)
+    _print(AS_PART, _ratios(drained, rendering), f"≥ {RATIO_TARGET}")
+    _print("sent meanwhile, photos/s", sent)
+    _print(AS_PART, _ratios(sent, rendering))
     if others:
-        _say("only rendered, on one core", rendering_alone)
-        _say("from queue to DONE, on one core", drained_alone)
-        _say(AS_PART, _ratios(drained_alone, rendering_alone), f"≥ {RATIO_TARGET}")
+        _print("only rendered, on one core", rendering_alone)
+        _print("from queue to DONE, on one core", drained_alone)
+        _print(AS_PART, _ratios(drained_alone, rendering_alone), f"≥ {RATIO_TARGET}")
     else:
         print("There is no second core to keep the stores apart from the worker.")
     print(f"cpu ms of each that is sent: {spent}")
-    _say("complete to DONE, idle, seconds", singles, f"≤ {SECONDS_TARGET}")
+    _print("complete to DONE, idle, seconds", singles, f"≤ {SECONDS_TARGET}")
 
 
-def _say(what: str, values: list[float], target: str = "") -> None:
+def _print(what: str, values: list[float], target: str = "") -> None:
     print(f"{what:35} {median(values):8.2f} {target:>8}")
 
 
@@ -105,13 +104,13 @@ def _ratios(rates: list[float], yardstick: list[float]) -> list[float]:
 
 
 def _cores() -> tuple[set[int], set[int]]:
-    """One for the worker, one for all else: a third would make the ratio kinder than it is."""
+    """Returns one core for the worker and one for everything else."""
     first, *more = sorted(os.sched_getaffinity(0))
     return {first}, set(more[:1])
 
 
 def _keep_to(cores: set[int]) -> None:
-    """This process, and every program it has started, with all their threads."""
+    """Binds this process and its children, with all threads, to these cores."""
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
             for thread in process.threads():
@@ -120,7 +119,7 @@ def _keep_to(cores: set[int]) -> None:
 
 
 class Sender:
-    """A guest with one link, and several connections."""
+    """A guest with one link and several connections."""
 
     def __init__(self, port: int, token: str, photo: bytes) -> None:
         self._port, self._token, self._photo = port, token, photo
@@ -128,17 +127,17 @@ class Sender:
         self._pool = urllib3.PoolManager(maxsize=SENDERS, retries=False, timeout=60)
 
     def send_and_wait(self, count: int) -> float:
-        """Seconds from the announcement of so many photos until the last one is DONE."""
-        photos = [self._another() for _ in range(count)]
+        """Returns the seconds from the announcement of so many photos until all are DONE."""
+        photos = [self._next_photo() for _ in range(count)]
         started = time.perf_counter()
         upload_ids = self._send(photos)
         _wait_until_done(upload_ids, pause=PAUSE_SECONDS)
         return time.perf_counter() - started
 
-    def send_before(self, count: int) -> float:
-        """Seconds until so many photos are DONE that lie in bucket and queue already."""
+    def drain(self, count: int) -> float:
+        """Returns the seconds that photos need which are in bucket and queue already."""
         with _queue_held():
-            upload_ids = self._send([self._another() for _ in range(count)])
+            upload_ids = self._send([self._next_photo() for _ in range(count)])
             started = time.perf_counter()
         _wait_until_done(upload_ids, pause=PAUSE_SECONDS)
         return time.perf_counter() - started
@@ -155,8 +154,8 @@ class Sender:
         return [ticket["id"] for ticket in tickets]
 
     def send_one(self) -> float:
-        """Seconds from `complete` to DONE."""
-        photo = self._another()
+        """Returns the seconds from `complete` to DONE."""
+        photo = self._next_photo()
         (ticket,) = self._announce([photo])
         self._put(ticket, photo)
         started = time.perf_counter()
@@ -164,8 +163,8 @@ class Sender:
         _wait_until_done([ticket["id"]])
         return time.perf_counter() - started
 
-    def _another(self) -> bytes:
-        """The same pixels in other bytes: a comment right behind the start of the JPEG."""
+    def _next_photo(self) -> bytes:
+        """Returns the same pixels in other bytes, by a comment at the start of the JPEG."""
         self._number += 1
         return self._photo[:2] + b"\xff\xfe\x00\x06" + b"%04d" % self._number + self._photo[2:]
 
@@ -179,7 +178,7 @@ class Sender:
 
     def _put(self, ticket: dict[str, Any], photo: bytes) -> None:
         signed = ticket["upload"]
-        for _ in range(TRIES):  # as the upload page does: a busy store may answer 500
+        for _ in range(TRIES):  # as the upload page does: a busy store may respond 500
             answer = self._pool.request("PUT", signed["url"], body=photo, headers=signed["headers"])
             if answer.status < 500:
                 break
@@ -198,14 +197,14 @@ class Sender:
 
 @contextmanager
 def _queue_held() -> Iterator[None]:
-    """The workers leave what is rung for in the queue meanwhile."""
+    """Keeps the worker from taking tasks meanwhile."""
     from bandpics.celery import app
 
     queue = app.conf.task_default_queue
-    patiently: dict[str, Any] = {"reply": True, "timeout": PATIENCE_SECONDS, "limit": 1}
-    assert app.control.cancel_consumer(queue, **patiently)
+    options: dict[str, Any] = {"reply": True, "timeout": PATIENCE_SECONDS, "limit": 1}
+    assert app.control.cancel_consumer(queue, **options)
     yield
-    assert app.control.add_consumer(queue, **patiently)
+    assert app.control.add_consumer(queue, **options)
 
 
 def _wait_until_done(upload_ids: list[str], *, pause: float = 0.01) -> None:
@@ -219,14 +218,14 @@ def _wait_until_done(upload_ids: list[str], *, pause: float = 0.01) -> None:
 
 
 def _grainy(width: int, height: int) -> Image.Image:
-    """With the grain of a sensor, that makes the files of cameras as large as they are."""
+    """Draws a picture with the grain of a sensor, which makes files as large as a camera's."""
     smooth = np.asarray(drawn_pictures.detailed(width=width, height=height, seed=1), dtype=np.int16)
     grain = np.random.default_rng(1).normal(0, GRAIN, smooth.shape)
     return Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))
 
 
 def _cpu_ms() -> Counter[str]:
-    """In milliseconds, of every program that takes part, this one as `client`."""
+    """Returns the cpu milliseconds of each program; this one is `client`."""
     spent = Counter({"client": round(time.process_time() * 1000)})
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
@@ -238,14 +237,14 @@ def _cpu_ms() -> Counter[str]:
 
 
 class Yardstick:
-    """As many processes as the worker has children, that only render the photo."""
+    """Renders the photo in as many processes as the worker has."""
 
     def __init__(self, path: Path, photo: bytes) -> None:
         self._path = path
         path.write_bytes(photo)
 
     def per_second(self, *, cores: set[int] | None = None) -> float:
-        """On these cores, or all."""
+        """Returns how many photos per second are rendered on these cores, or all."""
         wanted = cores or os.sched_getaffinity(0)
         with ProcessPoolExecutor(
             WORKERS, initializer=partial(os.sched_setaffinity, 0, wanted)
@@ -263,7 +262,7 @@ def _render(path: Path) -> None:
 
 @contextmanager
 def _worker(*, cores: set[int] | None = None) -> Iterator[None]:
-    """As bandpics.entrypoint runs it, on these cores, or all."""
+    """Runs a worker as bandpics.entrypoint does, on these cores, or all."""
     command = [
         *(sys.executable, "-m", "celery", "-A", "bandpics", "worker", "-Q", "images,sweep"),
         *("--concurrency", str(WORKERS), "--without-gossip", "--without-mingle", "-l", "error"),
@@ -271,7 +270,7 @@ def _worker(*, cores: set[int] | None = None) -> Iterator[None]:
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
     with subprocess.Popen(command, cwd=PROJECT, env=environment) as process:
         try:
-            # Before it forks: its children inherit them.
+            # Set before it forks: its children inherit them.
             os.sched_setaffinity(process.pid, cores or os.sched_getaffinity(0))
             yield
         finally:

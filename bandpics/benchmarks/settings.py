@@ -1,4 +1,4 @@
-"""Bandpics as it is, plus the addresses of what it is measured against."""
+"""The settings of Bandpics, with the URLs it is compared with and without rate limits."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from bandpics.settings import *  # noqa: F403
 from bandpics.settings import RATE_LIMITS as _RATE_LIMITS
 
 ROOT_URLCONF = "bandpics.benchmarks.urls"
-# Counted like everybody's, but never reached.
+# Counted, but never reached.
 RATE_LIMITS = dict.fromkeys(_RATE_LIMITS, "1000000/second")

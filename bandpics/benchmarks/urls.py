@@ -1,4 +1,4 @@
-"""The real addresses, and beside them what they are measured against."""
+"""The URLs of Bandpics and of the plainer versions it is compared with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class PlainSerializer(ImageSerializer):
-    """As anybody would write it first: a ModelSerializer, and boto3 to sign."""
+    """Serializes photos in the simplest way: a ModelSerializer, and boto3 for signatures."""
 
     def get_variants(self, image: Image) -> dict[str, Any]:
         storage = photo_storage()
@@ -71,8 +71,8 @@ _sign = transfer.sign
 _signed_once: list[SignedRequest] = []
 
 
-def _sign_unless_told(upload: Upload) -> SignedRequest:
-    """As long an answer either way, but for the arithmetic."""
+def _sign_or_reuse(upload: Upload) -> SignedRequest:
+    """Returns a signature of the first call if told so: as long, without the arithmetic."""
     if not _is_unsigned.get():
         return _sign(upload)
     if not _signed_once:
@@ -80,11 +80,11 @@ def _sign_unless_told(upload: Upload) -> SignedRequest:
     return _signed_once[0]
 
 
-transfer.sign = _sign_unless_told
+transfer.sign = _sign_or_reuse
 
 
 class UnsignedUploadList(UploadList):
-    """The same endpoint, with one signature for all."""
+    """The endpoint that announces uploads, with one signature for all."""
 
     @extend_schema(exclude=True)
     def post(self, request: Request) -> Response:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
+
+from bandpics import disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def disk_full(path: Path) -> CannotStart:
 
 def cannot_write(error: OSError, path: Path) -> CannotStart:
     """Explains why a file or folder of the stack cannot be written."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if disk.is_full(error):
         return disk_full(path)
     return CannotStart(
         f"Cannot write to {path}",

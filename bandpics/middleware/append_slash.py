@@ -1,4 +1,4 @@
-"""A call without its last slash is sent on whole, not turned into a GET."""
+"""Redirects a call without its last slash so that method and body are kept."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from django.http import HttpResponsePermanentRedirect
 from django.middleware import common
 
 
-class _SentOn(HttpResponsePermanentRedirect):
-    """308 instead of 301: the client repeats method and body."""
-
-    status_code = 308
+class PermanentRedirect(HttpResponsePermanentRedirect):
+    status_code = 308  # after a 301 clients would send a GET
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    response_redirect_class = _SentOn
+    response_redirect_class = PermanentRedirect

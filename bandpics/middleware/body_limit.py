@@ -1,7 +1,7 @@
-"""Bodies that are too large, or do not say how large they are: refused before a byte is read.
+"""Refuses bodies that are too large or of unknown length before they are read.
 
-Django and DRF read a form whole, its files onto the disk, before any view of ours is asked; for
-the CSRF token even before they know who it is from.
+Django and DRF read a form and write its files to disk before they call a view, and even before they
+know who sent it, because of the CSRF token.
 """
 
 from __future__ import annotations
@@ -40,10 +40,9 @@ class LengthRequired(Problem):
 
 
 class BodyLimit:
-    """Middleware. Before that of CSRF, which reads forms.
+    """Middleware that stands before CsrfViewMiddleware, which reads forms.
 
-    A view says what it takes by `max_body_bytes(request)`; all others take as much as JSON may
-    have.
+    A view may set its limit by `max_body_bytes(request)`; the default is the limit of JSON.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -59,7 +58,7 @@ class BodyLimit:
             _refuse_unless_fitting(request, getattr(view, "cls", view))
         except (BodyTooLarge, LengthRequired) as refusal:
             if error_handlers.is_api(request):
-                return error_handlers.answer(refusal)
+                return error_handlers.problem_response(refusal)
             page = {"slug": refusal.slug, "explanation": refusal.explanation}
             return render(request, "problem.html", page, status=refusal.status_code)
         return None
@@ -68,8 +67,7 @@ class BodyLimit:
 def takes(
     max_body_bytes: Callable[[HttpRequest], int], *, refuses_itself: bool = False
 ) -> Callable[[View], View]:
-    """For a view that is a function: how large a body it takes, and whether it is the view that
-    refuses a larger one."""
+    """Sets the limit of a function view, and whether the view itself refuses larger bodies."""
 
     def mark(view: View) -> View:
         view.max_body_bytes = max_body_bytes  # type: ignore[attr-defined]  # read below
@@ -80,7 +78,7 @@ def takes(
 
 
 def is_accepted(environ: dict[str, Any]) -> bool:
-    """Whether the web server should wait for this body, before anybody is asked for an answer."""
+    """Whether the web server should receive this body before it calls the view."""
     try:
         request = WSGIRequest(environ)
         view = resolve(request.path_info).func
@@ -90,7 +88,7 @@ def is_accepted(environ: dict[str, Any]) -> bool:
 
 
 def form_max_bytes(_: HttpRequest) -> int:
-    """Of a page whose form has files."""
+    """Returns the limit of a page whose form has files."""
     return int(settings.FORM_MAX_BYTES)
 
 
@@ -100,7 +98,7 @@ def is_form(request: HttpRequest) -> bool:
 
 def _refuse_unless_fitting(request: HttpRequest, view: Any) -> None:
     if "CONTENT_LENGTH" not in request.META and "HTTP_TRANSFER_ENCODING" in request.META:
-        raise LengthRequired  # Django would take the body for empty
+        raise LengthRequired  # Django would treat the body as empty
     limit = _max_bytes(request, view)
     if _length(request) > limit and not getattr(view, "refuses_itself", False):
         raise BodyTooLarge(f"This address takes bodies of up to {limit} bytes.", limit=limit)

@@ -1,9 +1,9 @@
-"""Answers that are made for each request, compressed: a list of 50 photos is 13 times smaller.
+"""Compresses dynamic responses: a list of 50 photos is 13 times smaller.
 
-BREACH guesses a secret from the lengths of compressed answers that hold it beside a text of the
-attacker's. Here: a cross-site request carries no session (SameSite=Lax) and no API header; the CSRF
-token is masked anew in each answer; Django adds up to 100 random bytes to each ("Heal the
-BREACH"); and an answer to a POST, where new keys, tokens and links are told, is left as it is.
+BREACH guesses a secret from the lengths of compressed responses that also hold text of the
+attacker. It fails here: cross-site requests carry no session (SameSite=Lax) and no API header; each
+response masks the CSRF token anew, and Django adds up to 100 random bytes ("Heal the BREACH");
+responses to POST, which hold new keys, tokens and links, are not compressed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ class CompressionMiddleware(GZipMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        """With an ETag it stays as it is, too: Django would make that a weak one, which never
-        matches an If-Match. Those answers are single rows, of a few kB."""
+        # With an ETag neither: Django would make it weak, and a weak one never matches If-Match.
         if request.method not in {"GET", "HEAD"} or response.has_header("ETag"):
             return response
         return super().process_response(request, response)

@@ -1,8 +1,7 @@
-"""A way to a server that breaks when told to: cut, stalled, slow, closed, or answered by itself.
+"""A TCP proxy for tests that causes faults: it cuts, stalls, slows, refuses or answers itself.
 
-For tests. It stands in front of any TCP server (S3, web, Redis, Postgres) and passes bytes
-untouched, so signatures of S3, which cover the Host header, hold as long as both who signs and who
-sends are given *this* address:
+It stands before any server (S3, web, Redis, Postgres) and passes bytes unchanged. Signatures of S3
+cover the Host header, so signer and sender must both use *its* address:
 
     with FaultProxy(s3_endpoint_url) as proxy:
         # S3_ENDPOINT_URL=proxy.url S3_PUBLIC_ENDPOINT_URL=proxy.url
@@ -10,12 +9,11 @@ sends are given *this* address:
         ...
         assert fault.hits == 1
 
-Faults are told from any thread, at any time. One *with* `matching` (a regular expression searched
-in "METHOD /path?query") is about requests, and counts the bytes of their bodies, or of the answer
-with its head; one *without* is about whole connections, those that are open already included.
-It happens `times` times, once unless said otherwise (None: until lifted), after letting the first
-`skip` requests or connections go. TLS and pipelined requests are beyond it; after a chunked
-request body the rest of that connection passes unread.
+Any thread may add faults at any time. A fault *with* `matching` (a regular expression for
+"METHOD /path?query") hits requests, and counts the bytes of their bodies or of whole responses; one
+*without* hits connections, also those that are open. It happens `times` times (None: until it is
+lifted), after `skip` requests or connections. TLS and pipelining are not supported; after a chunked
+request body the rest of the connection passes unread.
 """
 
 from __future__ import annotations
@@ -38,14 +36,14 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 5.0
 DEFAULT_PORTS = {"http": 80, "redis": 6379, "postgres": 5432, "postgresql": 5432}
 
-# What S3 says when it is asked too much (AWS, "Error responses").
+# S3's answer to too many requests (AWS, "Error responses").
 SLOW_DOWN = (
     503,
     {"Content-Type": "application/xml"},
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
 )
-# What a hotel's network answers to everything until somebody has clicked.
+# A hotel's network answers so to everything until somebody has accepted its terms.
 CAPTIVE_PORTAL = (
     200,
     {"Content-Type": "text/html"},
@@ -54,17 +52,17 @@ CAPTIVE_PORTAL = (
 
 
 class FaultProxy:
-    """`url` is the target's with host and port of this proxy; a context manager."""
+    """A context manager; `url` is the target's, with host and port of this proxy."""
 
     def __init__(self, target: str, *, speaks_http: bool | None = None) -> None:
-        """`target` is a URL, or host:port. HTTP is understood for http:// unless said otherwise."""
+        """`target` is a URL or host:port. Requests are read if it starts with http://."""
         parts = urlsplit(target if "://" in target else f"tcp://{target}")
         self.target = (parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
         self.host = addresses.LOOPBACK
         self.port = addresses.free_port(self.host)
         user, at, _ = parts.netloc.rpartition("@")
         self.url = parts._replace(netloc=f"{user}{at}{self.host}:{self.port}").geturl()
-        self.connections = 0  # seen so far
+        self.connections = 0  # so far
         self.requests: list[str] = []  # "METHOD /path?query", in the order they came
         self._speaks_http = parts.scheme == "http" if speaks_http is None else speaks_http
         self._faults: list[Fault] = []
@@ -82,7 +80,7 @@ class FaultProxy:
         self.close()
 
     def close(self) -> None:
-        """End everything. Safe to call twice."""
+        """Stops the proxy. Safe to call twice."""
         if self._loop.is_closed():
             return
         self.down()
@@ -101,8 +99,10 @@ class FaultProxy:
         skip: int = 0,
         is_polite: bool = False,
     ) -> Fault:
-        """End the connection once so many bytes have passed in one direction, by RST, or by FIN
-        if polite. Down and after 0 bytes: the server did it, and nobody hears of it."""
+        """Ends the connection after so many bytes in one direction, by RST, or by FIN if polite.
+
+        Down after 0 bytes: the server does its work, and the response is lost.
+        """
         return self._add(
             "cut",
             *(times, skip, matching),
@@ -120,8 +120,7 @@ class FaultProxy:
         times: int | None = 1,
         skip: int = 0,
     ) -> Fault:
-        """Once so many bytes have passed in one direction, nothing passes in either, and nobody
-        closes anything. Lifted, it flows on."""
+        """Passes nothing in either direction after so many bytes in one, until it is lifted."""
         return self._add(
             "stall",
             *(times, skip, matching),
@@ -132,7 +131,7 @@ class FaultProxy:
     def delay(
         self, seconds: float, *, matching: str | None = None, times: int | None = None
     ) -> Fault:
-        """Every burst of bytes is this late, in both directions."""
+        """Delays every burst of bytes, in both directions."""
         return self._add("delay", times, 0, matching, seconds=seconds)
 
     def trickle(
@@ -143,7 +142,7 @@ class FaultProxy:
         matching: str | None = None,
         times: int | None = None,
     ) -> Fault:
-        """Only so many bytes pass in a second, of one direction or (None) of each."""
+        """Limits the bytes per second, in one direction or (None) in each."""
         return self._add(
             "trickle",
             *(times, 0, matching),
@@ -152,7 +151,7 @@ class FaultProxy:
         )
 
     def refuse(self, *, times: int | None = 1, skip: int = 0) -> Fault:
-        """Close connections as soon as they are made. See down() for "connection refused"."""
+        """Closes connections as soon as they are accepted. See down() for "connection refused"."""
         return self._add("refuse", times, skip, None)
 
     def answer(
@@ -165,7 +164,7 @@ class FaultProxy:
         times: int | None = 1,
         skip: int = 0,
     ) -> Fault:
-        """Answer in the server's place, which never sees the request, and close."""
+        """Answers instead of the server, which does not see the request, and closes."""
         lines = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
         try:
             phrase = HTTPStatus(status).phrase
@@ -176,7 +175,7 @@ class FaultProxy:
         return self._add("answer", times, skip, matching, answer=answer)
 
     def heal(self) -> None:
-        """All is well again: every fault lifted, and listening."""
+        """Lifts all faults, and listens."""
         for fault in list(self._faults):
             fault.lift()
         self.up()
@@ -191,15 +190,15 @@ class FaultProxy:
         return sum(re.search(matching, request) is not None for request in list(self.requests))
 
     def close_connections(self) -> None:
-        """Reset all that are open; new ones are welcome."""
+        """Resets open connections, and accepts new ones."""
         self._call(self._close_connections())
 
     def down(self) -> None:
-        """As a server that is not there: connections refused, open ones reset."""
+        """Refuses new connections and resets open ones, as if there were no server."""
         self._call(self._stop_listening())
 
     def up(self) -> None:
-        """Listen again, on the same port. Safe to call twice."""
+        """Listens again on the same port. Safe to call twice."""
         self._call(self._listen())
 
     # --- In the thread of the loop ----------------------------------------------------------
@@ -236,14 +235,14 @@ class FaultProxy:
         self._faults.append(fault)
         if not fault.skip and fault.matching is None:
             for connection in self._open:
-                connection.suffer(fault)
+                connection.apply(fault)
 
     async def _lift(self, fault: Fault) -> None:
         fault.is_lifted = True
         with contextlib.suppress(ValueError):
             self._faults.remove(fault)
         for connection in self._open:
-            connection.forget(fault)
+            connection.remove(fault)
 
     async def _listen(self) -> None:
         if self._listener is None:
@@ -269,9 +268,9 @@ class FaultProxy:
                     fault.hits += 1
                     connection.end(is_polite=False)
                     return
-                connection.suffer(fault)
+                connection.apply(fault)
             await connection.run()
-        except (OSError, EOFError, Ended, asyncio.CancelledError):  # cancelled: we are closing
+        except (OSError, EOFError, Ended, asyncio.CancelledError):  # cancelled by close()
             return
         finally:
             connection.end(is_polite=True)

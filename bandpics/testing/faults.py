@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a server, and how often it still will."""
+"""The faults that the proxy can cause."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Direction(StrEnum):
 
 @dataclass(eq=False)
 class Fault:
-    """One thing that goes wrong. `hits` says how often it did."""
+    """One fault. `hits` counts how often it has happened."""
 
     kind: str
     times: int | None
@@ -35,7 +35,7 @@ class Fault:
     _lifting: Callable[[Fault], None] = field(default=lambda fault: None, repr=False)
 
     def lift(self) -> None:
-        """It happens no more; what it stalled flows on."""
+        """Ends the fault; stalled connections go on."""
         self._lifting(self)
 
     @property
@@ -43,7 +43,7 @@ class Fault:
         return not self.is_lifted and (self.times is None or self.hits < self.times)
 
     def is_about(self, request: str | None) -> bool:
-        """Of a request, or (None) of a connection; takes one of those that are skipped."""
+        """Whether it hits this request or (None) connection; counts down `skip`."""
         if self.matching is None or request is None:
             fits = self.matching is None and request is None
         else:

@@ -1,4 +1,4 @@
-"""One connection through the fault proxy: its requests, its bytes, and what becomes of them."""
+"""One connection through the fault proxy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A head as it came, and how many bytes of body follow (None: nobody knows)."""
+    """The head of a request, and how many bytes of body follow (None: unknown)."""
 
     line: str
     head: bytes
@@ -46,7 +46,7 @@ class Request:
 
 
 class Connection:
-    """Client and server, and what they are to suffer."""
+    """A client, a server, and the faults between them."""
 
     def __init__(
         self, proxy: FaultProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -65,26 +65,28 @@ class Connection:
         server, to_server = await asyncio.open_connection(*self._proxy.target)
         self._to_server = to_server
         for writer in (self._to_client, to_server):
-            writer.transport.set_write_buffer_limits(high=0)  # drain() means: handed over
+            writer.transport.set_write_buffer_limits(
+                high=0
+            )  # drain() waits until everything is sent
         up = self._requests if self._proxy.reads_requests() else self._bytes_up
         pumps = [
             asyncio.ensure_future(up(to_server)),
             asyncio.ensure_future(self._bytes_down(server)),
         ]
         try:
-            # One side may close its half and still be listening.
+            # One side may close its half and still read.
             await asyncio.gather(*pumps)
         finally:
             for pump in pumps:
                 pump.cancel()
 
-    def suffer(self, fault: Fault) -> None:
+    def apply(self, fault: Fault) -> None:
         if fault not in self._passed:
             self._passed[fault] = 0
             if fault.kind in {"delay", "trickle"}:
                 fault.hits += 1
 
-    def forget(self, fault: Fault) -> None:
+    def remove(self, fault: Fault) -> None:
         self._passed.pop(fault, None)
         self._stalls.discard(fault)
         if not self._stalls:
@@ -111,20 +113,20 @@ class Connection:
     async def _bytes_down(self, server: asyncio.StreamReader) -> None:
         while data := await server.read(READ_BYTES):
             await self._pass(data, Direction.DOWN, self._to_client)
-        await self._flows.wait()  # the end, too, has to wait
+        await self._flows.wait()  # the end of a stalled connection waits, too
         with contextlib.suppress(OSError):
             self._to_client.write_eof()
         if self._proxy.reads_requests():
-            raise Ended  # nobody answers any more
+            raise Ended  # no more responses
 
     async def _requests(self, to_server: asyncio.StreamWriter) -> None:
         while (request := await self._next_request()) is not None:
             self._proxy.requests.append(request.line)
-            self._forget_last_request()
+            self._end_last_request()
             for fault in self._proxy.faults_about(request.line):
                 if fault.kind == "answer":
                     await self._answer(fault, request)
-                self.suffer(fault)
+                self.apply(fault)
             await self._pass(request.head, Direction.UP, to_server, is_head=True)
             await self._break_if_due(Direction.UP)
             if request.body_bytes is None:
@@ -154,9 +156,9 @@ class Connection:
         self._buffer, data = data[at_most:], data[:at_most]
         return data
 
-    def _forget_last_request(self) -> None:
+    def _end_last_request(self) -> None:
         for fault in [fault for fault in self._passed if fault.matching is not None]:
-            self.forget(fault)
+            self.remove(fault)
 
     async def _answer(self, fault: Fault, request: Request) -> None:
         fault.hits += 1
@@ -176,8 +178,8 @@ class Connection:
         *,
         is_head: bool = False,
     ) -> None:
-        """Hand bytes on as slowly, and as far, as the faults allow. Raises Ended."""
-        await self._be_late(direction)
+        """Sends bytes as slowly, and as far, as the faults allow. Raises Ended."""
+        await self._delay(direction)
         while data:
             counting = self._counting(direction, is_head=is_head)
             room = min(
@@ -191,8 +193,8 @@ class Connection:
             if room <= 0:
                 await self._break_if_due(direction)
                 continue
-            pace = self._pace(direction)
-            size = min(room, len(data), pace or len(data))
+            limit = self._bytes_per_tick(direction)
+            size = min(room, len(data), limit or len(data))
             await self._flows.wait()
             writer.write(data[:size])
             await writer.drain()
@@ -201,12 +203,12 @@ class Connection:
                 if fault in self._passed:
                     self._passed[fault] += size
             await self._break_if_due(direction, passed=True)
-            if pace:
+            if limit:
                 await asyncio.sleep(1 / TICKS_PER_SECOND)
         self._last_burst = (direction, self._now())
 
     def _counting(self, direction: Direction, *, is_head: bool) -> list[Fault]:
-        """Faults of requests count only the body on the way up."""
+        """Returns the faults that count these bytes; heads count for connections only."""
         return [
             fault
             for fault in self._passed
@@ -229,27 +231,27 @@ class Connection:
             self._flows.clear()
             await self._flows.wait()
 
-    async def _be_late(self, direction: Direction) -> None:
+    async def _delay(self, direction: Direction) -> None:
         seconds = sum(fault.seconds for fault in self._passed if fault.kind == "delay")
         last_direction, last_at = self._last_burst
         if seconds and (last_direction != direction or self._now() - last_at > seconds / 2):
             await asyncio.sleep(seconds)
 
-    def _pace(self, direction: Direction) -> int:
-        """Bytes a tick, 0 for as fast as can be."""
-        paces = [
+    def _bytes_per_tick(self, direction: Direction) -> int:
+        """Returns how many bytes may pass per tick; 0: no limit."""
+        rates = [
             fault.bytes_per_second
             for fault in self._passed
             if fault.kind == "trickle" and fault.direction in {None, direction}
         ]
-        return max(1, min(paces) // TICKS_PER_SECOND) if paces else 0
+        return max(1, min(rates) // TICKS_PER_SECOND) if rates else 0
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close by RST, as a network that breaks down, or a process that is killed."""
+    """Closes by RST, as a broken network or a killed process would."""
     open_socket = writer.get_extra_info("socket")
     with contextlib.suppress(OSError):
         open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

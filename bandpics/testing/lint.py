@@ -1,4 +1,4 @@
-"""The checks of `make lint` that need settings: types, migrations, deployment."""
+"""The checks of `make lint` that need settings: types, migrations, deployment, OpenAPI."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ CHECKS = (
     ("manage.py", "makemigrations", "--check", "--dry-run"),
     ("manage.py", "check", "--deploy", "--fail-level", "WARNING"),
     ("manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", "{schema}"),
-    ("-m", "openapi_spec_validator", "{schema}"),  # defaults and examples fit their schemas, too
+    ("-m", "openapi_spec_validator", "{schema}"),  # also checks defaults and examples
 )
 
 
 def main() -> int:
-    """Run all, so that one pass shows everything; 1 if any complained."""
+    """Runs all checks; returns 1 if one failed."""
     variables = {**os.environ, **environment.PRETENDED}
     with tempfile.TemporaryDirectory() as folder:
         schema = f"{folder}/openapi.yaml"
         codes = [
-            # makemigrations would like to compare with a database; without one it only says so.
+            # makemigrations warns that there is no database to compare with.
             subprocess.run(
                 [
                     *(sys.executable, "-W", "ignore::RuntimeWarning"),

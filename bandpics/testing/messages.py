@@ -1,6 +1,4 @@
-"""The catalogues of `bandpics/locale`: what there is to translate, read from the sources, and what
-`.po` and `.mo` make of it. Babel does what GNU gettext would, without its binaries.
-"""
+"""Updates the catalogues of `bandpics/locale` from the sources, by Babel instead of GNU gettext."""
 
 from __future__ import annotations
 
@@ -23,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCES = ("bandpics", "groups", "images", "invitations")
-# Django's functions. With a `p` the first argument is the context, with an `n` there are two texts.
+# Django's functions: with `p` the first argument is the context, with `n` there are two texts.
 FUNCTIONS = ["_", "_counted"] + [
     f"{kind}gettext{when}" for kind in ("", "n", "p", "np") for when in ("", "_lazy")
 ]
 
 
 def main() -> int:
-    """Bring all files in step with the sources. 1 if a sentence waits for a translation."""
+    """Updates all catalogues; returns 1 if a translation is missing."""
     os.environ.update({**environment.PRETENDED, "DJANGO_SETTINGS_MODULE": "bandpics.settings"})
-    is_missing = False
+    is_incomplete = False
     for language in languages():
         catalog = updated(language)
         po_path(language).parent.mkdir(parents=True, exist_ok=True)
@@ -41,21 +39,21 @@ def main() -> int:
         for message in catalog:
             texts = message.string if isinstance(message.string, tuple) else (message.string,)
             if not all(texts):
-                is_missing = True
+                is_incomplete = True
                 sys.stderr.write(f"{language}: not translated: {message.id!r}\n")
-    return int(is_missing)
+    return int(is_incomplete)
 
 
 def languages() -> list[str]:
-    """All but the one the sources are written in."""
+    """Returns all languages but that of the sources."""
     return [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 
 
 def extracted() -> Catalog:
-    """Every sentence that the sources mark for translation, without translations."""
+    """Returns every text that the sources mark for translation."""
     catalog = Catalog(charset="utf-8")
     for path, source in _sources():
-        # Its types are of another function's.
+        # Its type hints are wrong.
         extract: Any = extract_python
         calls = extract(io.BytesIO(source.encode()), FUNCTIONS, ["Translators:"], {})
         for line, function, found, comments in calls:
@@ -64,7 +62,7 @@ def extracted() -> Catalog:
             context = texts.pop(0) if "p" in kind else None
             words = texts[: 2 if "n" in kind else 1]
             if not all(words):
-                continue  # made at run time
+                continue  # not a literal
             catalog.add(
                 tuple(words) if "n" in kind else words[0],
                 locations=[(path.relative_to(settings.BASE_DIR).as_posix(), line)],
@@ -77,7 +75,7 @@ def extracted() -> Catalog:
 def _sources() -> Iterator[tuple[Path, str]]:
     for path in sorted((settings.BASE_DIR / "templates").rglob("*.*")):
         source = templatize(path.read_text(), origin=str(path))
-        # Its indentation is the HTML's, which means nothing to Python.
+        # Without the indentation of HTML, which Python would not accept.
         yield path, "\n".join(line.lstrip() for line in source.split("\n"))
     for app in SOURCES:
         for path in sorted((settings.BASE_DIR / app).rglob("*.py")):
@@ -86,7 +84,7 @@ def _sources() -> Iterator[tuple[Path, str]]:
 
 
 class LeanCatalog(Catalog):
-    """Without a header of dates and names that git knows better."""
+    """A catalogue without the header's dates and names, which git knows."""
 
     @property
     def mime_headers(self) -> list[tuple[str, str]]:
@@ -107,7 +105,7 @@ def read(language: str) -> Catalog:
 
 
 def updated(language: str) -> Catalog:
-    """The catalogue as it has to be by now: new sentences are empty, gone ones are gone."""
+    """Returns the catalogue with the texts of the sources and the translations known so far."""
     catalog = LeanCatalog(locale=language, fuzzy=False, header_comment="")
     known = read(language)
     for message in extracted():
@@ -133,7 +131,7 @@ def po(catalog: Catalog) -> bytes:
 
 
 def mo(catalog: Catalog) -> bytes:
-    """The same bytes for the same catalogue."""
+    """Returns the same bytes for the same catalogue."""
     file = io.BytesIO()
     write_mo(file, catalog)
     return file.getvalue()

@@ -1,6 +1,6 @@
-"""Tests talk to the real thing: one Postgres, Redis and S3 for the whole test run.
+"""Starts one Postgres, Redis and S3 for a test run, and gives tests a Bandpics of their own.
 
-Each process of a parallel run has its own database (pytest-django), bucket and Redis number.
+Each process of a parallel run has its own database (pytest-django), bucket and Redis database.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ FOLDER_PREFIX = "bandpics-tests-"
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     if _is_worker():
-        _take_a_corner()
-    elif _only_looks(early_config):
+        _use_own_stores()
+    elif _runs_no_test(early_config):
         os.environ.update(environment.PRETENDED)
     else:
         _start(early_config)
@@ -57,52 +57,53 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """A good password hash costs a quarter of a second, and every test makes people."""
+    """Makes tests faster, and refuses UPDATEs that look up their rows first."""
     from django.conf import settings
     from django.db import connection
 
     connection.settings_dict["TEST"]["TEMPLATE"] = postgres.DATABASE  # migrated once for all
+    # The default hasher takes a quarter of a second, and every test creates users.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    _look_at_static_files_once()
-    _read_descriptions_of_s3_once()
-    _empty_tables_quickly()
-    _refuse_updates_that_cannot_decide()
+    _cache_static_files()
+    _cache_botocore_models()
+    _flush_tables_faster()
+    _refuse_joined_updates()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups that share a stack take minutes: they start first, so that nothing waits for them."""
+    """Puts groups that share a stack first, because they take minutes."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
-def _look_at_static_files_once() -> None:
-    """Every test's client loads the middleware anew, and WhiteNoise looks at hundreds of files
-    whenever it is loaded: more work than most tests."""
+def _cache_static_files() -> None:
+    """Lets WhiteNoise look at the static files once, and not for every test client."""
     from whitenoise.middleware import WhiteNoiseMiddleware
 
-    look = WhiteNoiseMiddleware.update_files_dictionary
+    update = WhiteNoiseMiddleware.update_files_dictionary
     found: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def remember(self: Any, root: str, prefix: str) -> None:
+    def update_once(self: Any, root: str, prefix: str) -> None:
         if (root, prefix) not in found:
-            look(self, root, prefix)
+            update(self, root, prefix)
             found[root, prefix] = dict(self.files)
         self.files.update(found[root, prefix])
 
-    WhiteNoiseMiddleware.update_files_dictionary = remember
+    WhiteNoiseMiddleware.update_files_dictionary = update_once
 
 
-def _read_descriptions_of_s3_once() -> None:
-    """Every thread and every changed setting has a botocore session of its own, and each would
-    read megabytes of JSON; one loader serves them all, as it does within a session."""
+def _cache_botocore_models() -> None:
+    """Lets all botocore sessions share a loader, because each would read megabytes of JSON."""
     import botocore.session
 
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
-def _empty_tables_quickly() -> None:
-    """After a test that commits. Django would TRUNCATE all tables, which makes hundreds of files
-    anew, and then find all permissions and content types again: those nobody changes."""
+def _flush_tables_faster() -> None:
+    """Replaces Django's TRUNCATE of all tables by DELETE, which is faster for small tables.
+
+    Permissions and content types stay, because no test changes them.
+    """
     from django.db import connection, transaction
     from django.test import TransactionTestCase
 
@@ -112,28 +113,31 @@ def _empty_tables_quickly() -> None:
         tables = set(connection.introspection.django_table_names()) - kept
         deletes = [f'DELETE FROM "{table}"' for table in tables]  # noqa: S608 - our own names
         with transaction.atomic(), connection.cursor() as cursor:
-            # Foreign keys are triggers: with none, the order is of no matter.
+            # Without triggers there are no foreign keys, and any order will do.
             cursor.execute("; ".join(["SET LOCAL session_replication_role = replica", *deletes]))
 
     TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]  # private
 
 
-# `UPDATE "x" … WHERE … IN (SELECT U0."id" FROM "x" U0 …`: what Django makes of a filter that joins.
+# Django makes `UPDATE "x" … WHERE … IN (SELECT U0."id" FROM "x" U0 …` of a filter that joins.
 JOINED_UPDATE = re.compile(r'UPDATE ("\w+") .* IN \(SELECT \w+\."id" FROM \1 ', re.DOTALL)
 
 
-class UndecidedUpdate(AssertionError):
-    """An UPDATE that looks its rows up first: of two at once, both would win."""
+class JoinedUpdate(AssertionError):
+    """An UPDATE that looks up its rows in a sub-select, so that two at once may both succeed."""
 
 
-def _refuse_updates_that_cannot_decide() -> None:
-    """Whoever waits for a row sees its new columns, but a sub-select's old ones (PostgreSQL,
-    "Read Committed Isolation Level"): filter by columns of the row itself, or by Exists()."""
+def _refuse_joined_updates() -> None:
+    """Fails tests that run such an UPDATE.
+
+    An UPDATE that waited for a row sees its new columns, but the old ones in a sub-select
+    (PostgreSQL, "Read Committed Isolation Level"): filter by columns of the row, or by Exists().
+    """
     from django.db.backends.signals import connection_created
 
     def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if JOINED_UPDATE.match(sql):
-            raise UndecidedUpdate(sql)
+            raise JoinedUpdate(sql)
         return execute(sql, params, many, context)
 
     def watch(connection: Any, **kwargs: Any) -> None:
@@ -145,20 +149,20 @@ def _refuse_updates_that_cannot_decide() -> None:
 
 @pytest.fixture(scope="session")
 def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What stack.json says of a whole Bandpics of its own, web and worker included.
+    """Starts a whole Bandpics, with web and worker, and returns its stack.json.
 
-    Mark tests that use it with `@pytest.mark.xdist_group("stack")`: one is started per process.
+    Mark tests that use it with `@pytest.mark.xdist_group("stack")`: each process starts one.
     """
-    with stack_of_its_own(tmp_path_factory.mktemp("stack")) as known:
+    with started_stack(tmp_path_factory.mktemp("stack")) as known:
         yield known
 
 
 @contextmanager
-def stack_of_its_own(data_dir: Path, **settings: str) -> Iterator[dict[str, Any]]:
-    """As running_stack, with other settings; the folder goes with it."""
-    bring_static_files(data_dir)
-    bring_database(data_dir)
-    # Nobody listens there but a test that plays the map.
+def started_stack(data_dir: Path, **settings: str) -> Iterator[dict[str, Any]]:
+    """Starts a stack with these settings; removes its folder afterwards."""
+    copy_static_files(data_dir)
+    copy_database(data_dir)
+    # A test may listen there as the server of the map.
     tile_port = addresses.free_port(addresses.LOOPBACK)
     tile_url = f"http://{addresses.LOOPBACK}:{tile_port}/{{z}}/{{x}}/{{y}}.png"
     with (data_dir / "up.log").open("wb") as log:
@@ -168,8 +172,8 @@ def stack_of_its_own(data_dir: Path, **settings: str) -> Iterator[dict[str, Any]
                 *("--port", str(addresses.free_port(addresses.LOOPBACK))),
             ],
             cwd=environment.PROJECT,
-            # Tests ask a lot, all of them from one address.
-            env=outside()
+            # Tests send many requests from one address.
+            env=clean_environment()
             | dict.fromkeys(LIMITS, "1000000/minute")
             | {"MAP_TILE_URL": tile_url}
             | settings,
@@ -185,28 +189,28 @@ def stack_of_its_own(data_dir: Path, **settings: str) -> Iterator[dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def _limits_start_anew() -> None:
-    """What one test asked for is not held against the next."""
-    from bandpics import limits  # needs settings, which a plugin comes before
+def _reset_limits() -> None:
+    """Resets rate limits before each test."""
+    from bandpics import limits  # needs settings, which are not loaded yet
 
-    limits.forget()
+    limits.reset()
 
 
-def outside() -> dict[str, str]:
-    """The environment without anything that would lead to a stack."""
+def clean_environment() -> dict[str, str]:
+    """Returns the environment without the addresses of a stack."""
     ours = {*OWN, "STATIC_ROOT", "DJANGO_SETTINGS_MODULE", "BANDPICS_DATA_DIR"}
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
-def bring_static_files(data_dir: Path) -> None:
-    """Spare a new stack the seconds of collecting what this test run has collected already."""
+def copy_static_files(data_dir: Path) -> None:
+    """Copies the static files of this test run into a new stack, to save seconds."""
     collected = Path(os.environ["STATIC_ROOT"])
     if not (data_dir / "static").exists():
         shutil.copytree(collected, data_dir / "static", dirs_exist_ok=True)
 
 
-def bring_database(data_dir: Path) -> None:
-    """Spare a new stack the seconds of initdb and of migrations: a copy of this run's Postgres."""
+def copy_database(data_dir: Path) -> None:
+    """Copies this run's Postgres into a new stack, which is faster than initdb and migrations."""
     if (data_dir / "postgres").exists():
         return
     url = os.environ["DATABASE_URL"]
@@ -222,7 +226,7 @@ def _run(program: Program) -> None:
 
 
 def wait_for_stack(data_dir: Path, process: subprocess.Popen[Any]) -> dict[str, Any]:
-    """What is in stack.json, once it is there."""
+    """Waits for stack.json, and returns what it says."""
     end = time.monotonic() + START_SECONDS
     while not (data_dir / "stack.json").exists():
         if process.poll() is not None or time.monotonic() > end:
@@ -233,14 +237,18 @@ def wait_for_stack(data_dir: Path, process: subprocess.Popen[Any]) -> dict[str, 
 
 
 def _start(config: pytest.Config) -> None:
-    _forget_killed_runs()
+    _remove_killed_runs()
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
         data_dir = DataDir(folder)
         supervisor = Supervisor(data_dir, signals=NoSignals(), report=lambda line: None)
         stack = Stack(
-            data_dir, supervisor, environment=outside(), host=addresses.LOOPBACK, port=8000
+            data_dir,
+            supervisor,
+            environment=clean_environment(),
+            host=addresses.LOOPBACK,
+            port=8000,
         )
         config.add_cleanup(stack.stop)
         stack.start_stores(postgres_settings=(*postgres.NOT_DURABLE, *postgres.COPYABLE))
@@ -250,19 +258,19 @@ def _start(config: pytest.Config) -> None:
     os.environ.update(stack.variables)
 
 
-def _forget_killed_runs() -> None:
-    """Remove what test runs left behind that could not clean up after themselves."""
+def _remove_killed_runs() -> None:
+    """Removes the folders and processes of killed test runs."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
-        with suppress(OSError, CannotStart):  # somebody else's, or in use
+        with suppress(OSError, CannotStart):  # of another user, or in use
             if time.time() - folder.stat().st_mtime < KILLED_RUN_SECONDS:
-                continue  # too young to tell: it may be about to take its lock
+                continue  # it may be about to lock its folder
             data_dir = DataDir(folder)
             Supervisor(data_dir, signals=NoSignals(), report=lambda line: None).stop_leftovers()
             shutil.rmtree(folder, ignore_errors=True)
             data_dir.release()
 
 
-def _take_a_corner() -> None:
+def _use_own_stores() -> None:
     worker = os.environ["PYTEST_XDIST_WORKER"]
     server = os.environ["REDIS_URL"].rpartition("/")[0]
     os.environ["REDIS_URL"] = f"{server}/{1 + int(worker.removeprefix('gw'))}"
@@ -274,6 +282,6 @@ def _is_worker() -> bool:
     return "PYTEST_XDIST_WORKER" in os.environ
 
 
-def _only_looks(config: pytest.Config) -> bool:
+def _runs_no_test(config: pytest.Config) -> bool:
     asked = config.known_args_namespace
     return bool(asked.help or asked.version or asked.collectonly or asked.markers)

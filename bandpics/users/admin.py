@@ -1,4 +1,4 @@
-"""People in the admin."""
+"""Users, API keys and external identities in the admin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bandpics.users.models import ApiKey, ExternalIdentity, User
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-# Our groups are albums; Django's, bundles of permissions, would only be taken for them.
+# Django's groups are sets of permissions; beside our groups (albums) they would confuse people.
 admin.site.unregister(PermissionGroup)
 admin.site.unregister(APIKey)  # the library's own; ours is ApiKey
 admin.site.site_header = admin.site.site_title = "Bandpics"
@@ -42,7 +42,7 @@ class UserAdmin(DjangoUserAdmin[User]):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
-    """Keys are made by the API, which shows them once; here they are seen and revoked."""
+    """Lists and revokes keys. Only the API makes them, because it shows them once."""
 
     list_display = ["prefix", "name", "user", "scopes", "expiry_date", "last_used_at", "revoked"]
     list_filter = ["revoked"]
@@ -57,7 +57,7 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
 
 @admin.register(ExternalIdentity)
 class ExternalIdentityAdmin(admin.ModelAdmin[ExternalIdentity]):
-    """Made when somebody comes with a token of the issuer; delete one to cut the tie."""
+    """Lists and deletes identities. A first token of the issuer makes them."""
 
     list_display = ["user", "issuer", "subject", "created_at"]
     list_select_related = ["user"]

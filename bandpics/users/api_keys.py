@@ -1,4 +1,4 @@
-"""API keys: made, shown once, found again, rotated, revoked."""
+"""Issues, finds, rotates and revokes API keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bandpics.users.models import User
 
-USE_IS_NOTED_EVERY = timedelta(minutes=1)
+LAST_USED_INTERVAL = timedelta(minutes=1)
 _generator = ApiKey.objects.key_generator
 
 
@@ -32,9 +32,9 @@ def issue(
     expires_at: datetime | None = None,
     key: str | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key, and its text, which nobody can show again.
+    """Creates a key; returns its row and its text, which is not stored.
 
-    `key` is one that was agreed on elsewhere: 8 characters, a dot, and enough chance.
+    `key` may be given: 8 characters, a dot, and a long random text.
     """
     row = ApiKey(
         user=user,
@@ -53,12 +53,12 @@ def issue(
 
 
 def find(key: str) -> ApiKey | None:
-    """The row of a key that is good now: neither revoked nor expired, its person active."""
+    """Returns the row of a key that is valid and whose user is active."""
     prefix, dot, _ = key.partition(".")
     if not dot or "\0" in key:
         return None
     row: ApiKey | None = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
-    # Compared in constant time, whatever else is wrong with it.
+    # Compares in constant time, and before the other checks.
     if row is None or not row.is_valid(key):
         return None
     if row.revoked or row.has_expired or not row.user.is_active:
@@ -66,16 +66,16 @@ def find(key: str) -> ApiKey | None:
     return row
 
 
-def note_use(row: ApiKey) -> None:
-    """Remember that a key is in use, once a minute at most: reading should not write."""
+def record_use(row: ApiKey) -> None:
+    """Stores that a key was used, at most once a minute."""
     now = timezone.now()
-    if row.last_used_at is None or row.last_used_at < now - USE_IS_NOTED_EVERY:
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USE_IS_NOTED_EVERY)
+    if row.last_used_at is None or row.last_used_at < now - LAST_USED_INTERVAL:
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_INTERVAL)
         ApiKey.objects.filter(stale, pk=row.pk).update(last_used_at=now)
 
 
 def usable(user: User) -> list[ApiKey]:
-    """A person's keys that are good now, newest first."""
+    """Returns the valid keys of a user, newest first."""
     alive = Q(expiry_date=None) | Q(expiry_date__gt=Now())
     return list(ApiKey.objects.filter(alive, user=user, revoked=False).order_by("-created"))
 
@@ -89,17 +89,17 @@ def rotate(
     group_ids: Iterable[UUID],
     expires_at: datetime | None,
 ) -> tuple[ApiKey, str]:
-    """Another key in place of this one, which goes on working for API_KEY_OVERLAP.
+    """Issues a key in place of this one, which stays valid for API_KEY_OVERLAP.
 
-    Safe to call twice: an answer may get lost, and the old key must still do.
+    Safe to call twice, with the old key, in case a response was lost.
     """
     end = timezone.now() + settings.API_KEY_OVERLAP
-    # LEAST ignores nulls: a key that never expired does so now.
+    # LEAST ignores null, the expiry date of a key that never expired.
     ApiKey.objects.filter(pk=old.pk).update(expiry_date=Least("expiry_date", end))
     old.refresh_from_db(fields=["expiry_date"])
     return issue(old.user, name=name, scopes=scopes, group_ids=group_ids, expires_at=expires_at)
 
 
 def revoke(user: User, *, prefix: str) -> bool:
-    """At once and for ever. Safe to call twice; False if the person has no such key."""
+    """Revokes a key. Safe to call twice; False if the user has no such key."""
     return bool(ApiKey.objects.filter(user=user, prefix=prefix).update(revoked=True))

@@ -1,4 +1,4 @@
-"""People with an account, known by their e-mail address."""
+"""Accounts, API keys, identities of another issuer, and records of idempotent calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rest_framework_api_key.models import AbstractAPIKey
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """A person who can sign in; without a password, only by other means."""
+        """Creates a user; one without a password can only sign in by other means."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
         user = self.model(email=self.normalize_email(email), **fields)
@@ -30,9 +30,9 @@ class UserManager(BaseUserManager["User"]):
         return self.with_email(username or "").get()
 
     def with_email(self, email: str) -> models.QuerySet[User]:
-        """Nobody, or the one person.
+        """Returns the user with this address, compared as in the unique index.
 
-        In the words of the unique index: `iexact` folds more (a long s into s) than it does.
+        `iexact` would compare more loosely: it takes a long s for an s.
         """
         return self.alias(address=Lower("email")).filter(address=Lower(models.Value(email)))
 
@@ -77,7 +77,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Scope(models.TextChoices):
-    """What a credential is for. A session or a JWT has them all; an API key those it was given."""
+    """What a credential allows. Sessions and JWTs have all scopes, an API key has its own."""
 
     READ = "read", "See"
     UPLOAD = "upload", "Add and change photos"
@@ -86,11 +86,11 @@ class Scope(models.TextChoices):
 
 
 class ApiKey(AbstractAPIKey):
-    """A secret for scripts, `prefix.secret`: shown once, kept as a hash."""
+    """A secret for scripts, `prefix.secret`, shown once and stored as a hash."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
     scopes = ArrayField(models.CharField(max_length=10, choices=Scope.choices))
-    # Ids only: groups are an app above this one. Empty: all groups of the user.
+    # Empty: all groups of the user. No foreign keys, because `groups` lies above this app.
     group_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -106,7 +106,7 @@ class ApiKey(AbstractAPIKey):
 
 
 class ExternalIdentity(models.Model):
-    """Who a person is to the issuer of somebody else's tokens."""
+    """The name by which another issuer's tokens know a user."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="external_identities")
     issuer = models.CharField(max_length=255)
@@ -126,15 +126,15 @@ class ExternalIdentity(models.Model):
 
 
 class IdempotencyRecord(models.Model):
-    """What a creating call with an Idempotency-Key answered. See bandpics.api.idempotency."""
+    """The response to a call with an Idempotency-Key. See bandpics.api.idempotency."""
 
     credential = models.CharField(max_length=200)
     route = models.CharField(max_length=200)
     key_digest = models.CharField(max_length=64)
     body_digest = models.CharField(max_length=64)
-    # Null while the first call is being worked on.
+    # Null while the first call runs.
     status = models.PositiveSmallIntegerField(null=True)
-    # What may be stored of the answer: all of it, or only what it can be made again from.
+    # The response, or only what is needed to make it again if it holds secrets.
     answer = models.JSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 

@@ -1,4 +1,4 @@
-"""Tokens of another issuer (Cognito, Keycloak, …): verified by its published keys."""
+"""Verifies tokens of another issuer (Cognito, Keycloak, …) by its published keys."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from django.utils.module_loading import import_string
 
 from bandpics.users.models import ApiKey, ExternalIdentity, User
 
-ALGORITHM = "RS256"  # pinned: what the token says of itself is not asked
+ALGORITHM = "RS256"  # pinned: the header of a token could name a weaker one
 CLOCK_SKEW_SECONDS = 30
 KEYS_KEPT_SECONDS = 300
-# For a key we do not know, the issuer is asked again, but not more often than this.
+# The issuer is asked for unknown keys, but not more often than this.
 KEYS_COOLDOWN_SECONDS = 30
 TIMEOUT_SECONDS = 3
 PAUSE_SECONDS = 10
 
 
 class TokenRefused(Exception):
-    """The token is not good, or not for us; the message says why."""
+    """The token is not valid, or not for us; the message says why."""
 
 
 class IssuerUnavailable(Exception):
-    """The issuer's keys cannot be read now."""
+    """The issuer's keys cannot be read at the moment."""
 
 
 def is_issuer(name: object) -> bool:
@@ -35,12 +35,9 @@ def is_issuer(name: object) -> bool:
 
 
 def verify(token: str) -> dict[str, Any]:
-    """The claims of a token that this issuer signed for us and that is in its time.
-
-    Raises TokenRefused, IssuerUnavailable.
-    """
+    """Returns the claims of a valid token. Raises TokenRefused, IssuerUnavailable."""
     try:
-        key = _keys(settings.OIDC_JWKS_URL).get_signing_key_from_jwt(token)
+        key = _key_client(settings.OIDC_JWKS_URL).get_signing_key_from_jwt(token)
     except jwt.PyJWKClientConnectionError:
         raise IssuerUnavailable from None
     except (jwt.PyJWKClientError, jwt.PyJWKSetError, jwt.InvalidTokenError):
@@ -52,7 +49,7 @@ def verify(token: str) -> dict[str, Any]:
             algorithms=[ALGORITHM],
             issuer=settings.OIDC_ISSUER,
             leeway=CLOCK_SKEW_SECONDS,
-            # The audience may stand in either of two claims: see below.
+            # The audience may be in one of two claims: see _is_for_us().
             options={"require": ["exp", "iss", "sub"], "verify_aud": False},
         )
     except jwt.ExpiredSignatureError:
@@ -65,18 +62,17 @@ def verify(token: str) -> dict[str, Any]:
 
 
 def user_of(claims: dict[str, Any]) -> User:
-    """The person these claims are about; raises TokenRefused if it is nobody here.
+    """Returns the user of these claims, found by issuer and subject. Raises TokenRefused.
 
-    Known by issuer and subject. The first time, by an e-mail address the issuer has verified:
-    then the account's password and keys are good no more. Whoever is not here is made, if
-    OIDC_CREATES_USERS says so.
+    The first time the user is found by an e-mail address that the issuer has verified; then the
+    account's password and keys end. OIDC_CREATES_USERS creates missing users.
     """
     identity = (
         ExternalIdentity.objects.select_related("user")
         .filter(issuer=claims["iss"], subject=claims["sub"])
         .first()
     )
-    user = identity.user if identity else _first_time(claims)
+    user = identity.user if identity else _find_by_email(claims)
     if not user.is_active:
         raise TokenRefused("The person of this token was deactivated.")
     return user
@@ -90,9 +86,9 @@ def _is_for_us(claims: dict[str, Any]) -> bool:
     return any(isinstance(name, str) and name in settings.OIDC_AUDIENCE for name in named)
 
 
-def _first_time(claims: dict[str, Any]) -> User:
+def _find_by_email(claims: dict[str, Any]) -> User:
     email = claims.get("email")
-    verified = claims.get("email_verified")  # a text in some tokens of Cognito
+    verified = claims.get("email_verified")  # some tokens of Cognito have a string
     if not isinstance(email, str) or not (verified is True or verified == "true"):
         raise TokenRefused(
             "We do not know the person of this token. The first time, send a token with an e-mail "
@@ -102,29 +98,26 @@ def _first_time(claims: dict[str, Any]) -> User:
         try:
             with transaction.atomic():
                 found = User.objects.with_email(email).first()
-                user = found or _made(email, claims)
+                user = found or _create(email, claims)
                 _, is_new = ExternalIdentity.objects.get_or_create(
                     issuer=claims["iss"], subject=claims["sub"], defaults={"user": user}
                 )
                 if found and is_new:
-                    _shut_out_others(found)
+                    _end_other_credentials(found)
                 return user
         except IntegrityError:
-            continue  # another request made the same person just now
+            continue  # another request created the same user
     raise IssuerUnavailable
 
 
-def _shut_out_others(user: User) -> None:
-    """Whoever made this account never proved its address: only the issuer signs in from now on.
-
-    Ends the password and with it all tokens and sessions; and the keys.
-    """
+def _end_other_credentials(user: User) -> None:
+    """Ends the password, tokens, sessions and keys of a user who had not proved the address."""
     user.set_unusable_password()
     user.save(update_fields=["password"])
     ApiKey.objects.filter(user=user).update(revoked=True)
 
 
-def _made(email: str, claims: dict[str, Any]) -> User:
+def _create(email: str, claims: dict[str, Any]) -> User:
     if not settings.OIDC_CREATES_USERS:
         raise TokenRefused("Nobody here has the e-mail address of this token.")
     name = claims.get("name")
@@ -134,8 +127,8 @@ def _made(email: str, claims: dict[str, Any]) -> User:
 
 
 @functools.lru_cache(maxsize=2)
-def _keys(url: str) -> _Keys:
-    return _Keys(
+def _key_client(url: str) -> _KeyClient:
+    return _KeyClient(
         url,
         lifespan=KEYS_KEPT_SECONDS,
         timeout=TIMEOUT_SECONDS,
@@ -143,16 +136,16 @@ def _keys(url: str) -> _Keys:
     )
 
 
-class _Keys(jwt.PyJWKClient):
-    """After a failure, nobody waits for the issuer for a while."""
+class _KeyClient(jwt.PyJWKClient):
+    """Reads the keys of an issuer, and not for PAUSE_SECONDS after a failure."""
 
-    _down_until = 0.0
+    _paused_until = 0.0
 
     def fetch_data(self) -> Any:
-        if time.monotonic() < self._down_until:
+        if time.monotonic() < self._paused_until:
             raise jwt.PyJWKClientConnectionError("The issuer did not answer a moment ago.")
         try:
             return super().fetch_data()
         except (jwt.PyJWKClientConnectionError, ValueError) as error:
-            self._down_until = time.monotonic() + PAUSE_SECONDS
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
             raise jwt.PyJWKClientConnectionError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Signing in by password, at whichever door: the page, the admin, the API."""
+"""Sign-in by password, for the page, the admin and the API."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
-class TooManyTries(ValidationError):
-    """Too many wrong passwords. A ValidationError, so that forms show it in words."""
+class TooManyAttempts(ValidationError):
+    """Too many wrong passwords. Forms show it, because it is a ValidationError."""
 
     def __init__(self, seconds: int) -> None:
         minutes = -(-seconds // 60)
@@ -25,10 +25,10 @@ class TooManyTries(ValidationError):
 
 
 class PasswordBackend(ModelBackend):
-    """Django's own, which refuses to be guessed at. Raises TooManyTries.
+    """Django's backend with rate limits. Raises TooManyAttempts.
 
-    Only wrong passwords count, for an account that exists or not: so much from one address at
-    one account, more at one account from everywhere, more from one address at all accounts.
+    Only wrong passwords count, whether the account exists or not: per account and address, per
+    account, and per address.
     """
 
     def authenticate(
@@ -42,15 +42,15 @@ class PasswordBackend(ModelBackend):
         if email is None or password is None:
             return None
         account, address = email.casefold(), limits.address_of(request) if request else ""
-        marks = (
+        keys = (
             ("password", f"{account} {address}"),
             ("account", account),
             ("guess", address),
         )
-        if seconds := limits.wait(*marks):
-            raise TooManyTries(seconds)
+        if seconds := limits.retry_after(*keys):
+            raise TooManyAttempts(seconds)
         user = super().authenticate(request, username=email, password=password)
         if user is None:
-            limits.hit(*marks)
+            limits.consume(*keys)
         assert user is None or isinstance(user, User)  # noqa: S101 - for the type checker
         return user

@@ -59,7 +59,7 @@ def sweep() -> None:
                 phase()
             except Exception:  # logged with its traceback; the next sweep tries again
                 logger.exception("The sweeper could not finish %s", phase.__name__)
-        health.note_sweep()
+        health.record_sweep()
 
 
 @contextmanager

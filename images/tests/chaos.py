@@ -78,9 +78,11 @@ class World:
         self.said: list[str] = []
         self._application = application
         self.data_dir = DataDir(folder)
-        pytest_plugin.bring_static_files(folder)
-        pytest_plugin.bring_database(folder)
-        outside = pytest_plugin.outside() | dict.fromkeys(pytest_plugin.LIMITS, "1000000/minute")
+        pytest_plugin.copy_static_files(folder)
+        pytest_plugin.copy_database(folder)
+        outside = pytest_plugin.clean_environment() | dict.fromkeys(
+            pytest_plugin.LIMITS, "1000000/minute"
+        )
         if work_dir is not None:
             outside["WORK_DIR"] = str(work_dir)
         self.supervisor = Supervisor(self.data_dir, signals=NoSignals(), report=self.said.append)

@@ -9,7 +9,7 @@ from playwright.sync_api import sync_playwright
 
 from bandpics.ids import new_id
 from bandpics.testing.fault_proxy import FaultProxy
-from bandpics.testing.pytest_plugin import stack_of_its_own
+from bandpics.testing.pytest_plugin import started_stack
 from groups.tests.conftest import ada, ben, dora, group, signed_in, team, vera
 from images.storage import client
 from images.storage.objects import photo_storage
@@ -35,7 +35,7 @@ def impatient_stack(tmp_path_factory):
         "UPLOAD_URL_SECONDS": str(bad_network.URL_SECONDS),
         "UPLOAD_PART_BYTES": str(bad_network.PART_BYTES),
     }
-    with stack_of_its_own(tmp_path_factory.mktemp("impatient"), **settings) as stack:
+    with started_stack(tmp_path_factory.mktemp("impatient"), **settings) as stack:
         yield stack
 
 

@@ -40,7 +40,7 @@ __all__ = ["app"]
 connections.LOCK_SECONDS = 1.0
 fencing.FROZEN_SECONDS, fencing.BEAT_SECONDS = 3.0, 0.5
 watchdog.GRACE_SECONDS = 2.0
-watchdog.TICK_SECONDS, watchdog.LOOK_SECONDS, watchdog.SILENCE_SECONDS = 0.25, 0.5, 4.0
+watchdog.TICK_SECONDS, watchdog.CHECK_SECONDS, watchdog.SILENCE_SECONDS = 0.25, 0.5, 4.0
 claims.LEASE = timedelta(seconds=3)
 claims.LEASE_RENEWAL_SECONDS = 1.0
 sweeper.QUEUED_BEFORE_ENQUEUING = timedelta(seconds=3)

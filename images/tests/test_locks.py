@@ -27,7 +27,7 @@ HOLDER = """
 import sys, time, uuid, django
 django.setup()
 from bandpics import fencing
-from images import locks
+from images.models import locks
 fencing.FROZEN_SECONDS, fencing.BEAT_SECONDS = 1.0, 0.2
 with locks.objects_of(uuid.UUID(sys.argv[1])):
     print("held", flush=True)

@@ -165,7 +165,7 @@ def test_guessing_by_the_form_is_slowed_down_as_everywhere(post, settings):
 
 def test_a_link_has_only_so_many_tries(post, settings):
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, "invitation": "1/minute"}
-    limits.forget()
+    limits.reset()
     assert post(photo(drawn_pictures.jpeg())).status_code == 200
     answer = post(photo(drawn_pictures.jpeg(seed=2)))
     assert answer.status_code == 429

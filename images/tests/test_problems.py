@@ -76,7 +76,7 @@ def said(answer):
 
 @pytest.mark.django_db
 def test_it_says_how_long_ago_somebody_swept(client):
-    health.note_sweep()
+    health.record_sweep()
     assert client.get("/readyz").json()["seconds_since_sweep"] in {0, 1, 2}
     with redis.Redis.from_url(live_settings.REDIS_URL) as store:
         store.expire(health.SWEPT, health.SWEPT_REMEMBERED_SECONDS - 3600)

@@ -77,13 +77,13 @@ class UploadPage(View):
             self.invitation = authentication.find(token)
         except InvitationUnknown:
             answer = _dead_link(request, "unknown")
-            if seconds := limits.hit(("guess", limits.address_of(request))):
+            if seconds := limits.consume(("guess", limits.address_of(request))):
                 answer.status_code, answer["Retry-After"] = 429, str(seconds)
             return answer
         except InvitationRevoked:
             return _dead_link(request, "revoked")
         if self.invitation.is_expired:
-            host = contacts.host_of(self.invitation)
+            host = contacts.contact_of(self.invitation)
             return _dead_link(
                 request,
                 "expired",
@@ -101,7 +101,7 @@ class UploadPage(View):
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
         """Take the photos of the plain form. Refuses what it can before it reads the body."""
-        if seconds := limits.hit(("invitation", f"Invitation {self.invitation.pk}")):
+        if seconds := limits.consume(("invitation", f"Invitation {self.invitation.pk}")):
             complaint = _("Too many requests; wait a moment")
             answer = self._page(request, token, status=429, complaint=complaint)
             answer["Retry-After"] = str(seconds)
@@ -153,7 +153,7 @@ class UploadPage(View):
         self, request: HttpRequest, token: str, *, status: int = 200, **more: Any
     ) -> HttpResponse:
         invitation, group = self.invitation, self.invitation.group
-        host = contacts.host_of(invitation)
+        host = contacts.contact_of(invitation)
         outcomes: list[Outcome] = more.get("outcomes", [])
         own_name = invitation.name if invitation.kind == invitation.Kind.PERSONAL else ""
         ends = [moment for moment in (invitation.expires_at, group.closes_at) if moment]

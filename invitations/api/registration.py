@@ -147,7 +147,7 @@ def _refuse_early(invitation: Invitation | None) -> None:
 
 def _limit(request: Request, invitation: Invitation | None) -> None:
     whose = str(invitation.pk) if invitation else limits.address_of(request)
-    if seconds := limits.hit(("register", whose)):
+    if seconds := limits.consume(("register", whose)):
         raise Throttled(wait=seconds)
 
 

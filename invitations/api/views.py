@@ -157,7 +157,7 @@ class InvitationViewSet(MemberViewSet):
         send_email = wishes.pop("send_email")
         is_owner = self.owns(group)
         _refuse_what_only_owners_grant(wishes, is_owner=is_owner)
-        if send_email and (seconds := limits.hit(("mail", str(self.access.user.pk)))):
+        if send_email and (seconds := limits.consume(("mail", str(self.access.user.pk)))):
             raise TooManyMails(seconds)
         invited = links.invite(group, by=self.access.user, is_owner=is_owner, **wishes)
         email_sent = None

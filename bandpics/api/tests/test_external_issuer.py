@@ -81,7 +81,7 @@ def issuer(settings):
     settings.OIDC_JWKS_URL = one.url
     yield one
     one.stop()
-    oidc._keys.cache_clear()
+    oidc._key_client.cache_clear()
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_wrong_keys_are_limited_by_address_and_right_ones_are_not(ada, key_of, w
 
 def test_the_counts_are_in_redis_for_all_processes(rates):
     rates(address="5/minute")
-    limits.hit(("address", "192.0.2.7"))
+    limits.consume(("address", "192.0.2.7"))
     client = redis.Redis.from_url(django_settings.REDIS_URL)
     assert any(b"192.0.2.7" in key for key in client.keys("limit:*"))
 
@@ -79,19 +79,19 @@ def test_without_redis_limits_hold_and_nobody_waits(ada, rates, settings, kind, 
     assert codes == [200, 200, 200, 429, 429]
     # Loose, for a busy machine; were each call to wait for this Redis, it would be 30 s and more.
     assert time.monotonic() - started < 5
-    assert "limits alone" in caplog.text
+    assert "counts by itself" in caplog.text
 
 
 def test_once_redis_is_back_it_counts_again(rates, settings, monkeypatch):
     rates(address="2/minute")
     there = settings.REDIS_URL
-    mark = ("address", "192.0.2.8")
+    key = ("address", "192.0.2.8")
     settings.REDIS_URL = GONE
-    assert [bool(limits.hit(mark)) for _ in range(3)] == [False, False, True]
+    assert [bool(limits.consume(key)) for _ in range(3)] == [False, False, True]
     settings.REDIS_URL = there
-    assert limits.hit(mark)  # not asked again for some seconds
-    monkeypatch.setattr(limits, "_alone_until", 0.0)
-    assert not limits.hit(mark)
+    assert limits.consume(key)  # not asked again for some seconds
+    monkeypatch.setattr(limits, "_fallback_until", 0.0)
+    assert not limits.consume(key)
 
 
 def _address(**headers):

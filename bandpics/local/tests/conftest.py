@@ -44,14 +44,14 @@ class Up:
 
     def spawn(self, *words: str, **variables: str) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        pytest_plugin.bring_static_files(self.data_dir)
+        pytest_plugin.copy_static_files(self.data_dir)
         if self.spares_time and "DATABASE_URL" not in variables:
-            pytest_plugin.bring_database(self.data_dir)
+            pytest_plugin.copy_database(self.data_dir)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*_COMMAND, "--data-dir", str(self.data_dir), "--port", str(self.port), *words],
                 cwd=environment.PROJECT,
-                env={**pytest_plugin.outside(), **variables},
+                env={**pytest_plugin.clean_environment(), **variables},
                 stdout=log,
                 stderr=log,
             )
@@ -137,7 +137,7 @@ def refused(*words: str, **variables: str) -> str:
     result = subprocess.run(
         [*_COMMAND, *words],
         cwd=environment.PROJECT,
-        env={**pytest_plugin.outside(), **variables},
+        env={**pytest_plugin.clean_environment(), **variables},
         capture_output=True,
         text=True,
         timeout=60,

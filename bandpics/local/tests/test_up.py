@@ -188,7 +188,7 @@ def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=environment.PROJECT,
-        env={**pytest_plugin.outside(), **variables},
+        env={**pytest_plugin.clean_environment(), **variables},
         capture_output=True,
         text=True,
         check=False,

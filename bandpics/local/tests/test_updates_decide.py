@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from django.db.models import F
 
-from bandpics.testing.pytest_plugin import UndecidedUpdate
+from bandpics.testing.pytest_plugin import JoinedUpdate
 from bandpics.users.models import ApiKey, User
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_filter_that_joins_is_refused():
-    with pytest.raises(UndecidedUpdate):
+    with pytest.raises(JoinedUpdate):
         ApiKey.objects.filter(user__email="ada@example.org").update(revoked=True)
 
 

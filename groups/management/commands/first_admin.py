@@ -1,4 +1,4 @@
-"""Make the first admin of an installation, with a team to make groups in."""
+"""Creates the first admin of an installation, and a team."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
 
 class Command(BaseCommand):
     help = (
-        "Make an admin who owns a team; give a team to an admin who is in none. Asks for the "
-        "password, or reads it from standard input. Without EMAIL: say so if there is no admin. "
+        "Creates an admin who owns a team; gives a team to an admin without one. Asks for the "
+        "password, or reads it from standard input. Without EMAIL: says so if there is no admin. "
         "Safe to call twice."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email", nargs="?")
-        parser.add_argument("--name", default="", help="how others see them")
-        parser.add_argument("--team", default="Our team", help="its name (default: %(default)s)")
+        parser.add_argument("--name", default="", help="the name that others see")
+        parser.add_argument(
+            "--team", default="Our team", help="the name of the team (default: %(default)s)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["email"]:
-            self.stdout.write(_make(options["email"], name=options["name"], team=options["team"]))
+            self.stdout.write(_create(options["email"], name=options["name"], team=options["team"]))
         elif not User.objects.filter(is_superuser=True, is_active=True).exists():
             self.stdout.write(
                 "There is no admin yet. Make one who has a team, for example by\n"
@@ -43,8 +45,8 @@ class Command(BaseCommand):
             )
 
 
-def _make(email: str, *, name: str, team: str) -> str:
-    """What was done. Raises CommandError."""
+def _create(email: str, *, name: str, team: str) -> str:
+    """Returns what was done. Raises CommandError."""
     user = User.objects.with_email(email).first()
     if user is not None and not user.is_superuser:
         raise CommandError(f"{user.email} has an account and is no admin. Take another address.")
@@ -59,7 +61,7 @@ def _make(email: str, *, name: str, team: str) -> str:
 
 
 def _password(user: User) -> str:
-    """A good one. It is never an argument or a variable, which others may read."""
+    """Reads a password, never from an argument or a variable, which others may read."""
     try:
         validate_email(user.email)
         if sys.stdin.isatty():
