@@ -8,16 +8,22 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from images.api import removed_images
 from images.api.access import PhotoView
 from images.api.image_serializers import ImageSerializer
-from images.listing import image_rows, pagination
+from images.listing import image_rows, pagination, removals
 from images.listing.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters
-from images.listing.pagination import Page, count_of
+from images.listing.pagination import Page
+from images.listing.removals import Removal
+from images.listing.search_plan import Search
 from images.models import Image, Upload
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from rest_framework.request import Request
+
+    from images.listing.pagination import Filled
+    from images.listing.removals import Wanted
 
 
 class ImagePageSerializer(serializers.Serializer[Any]):
@@ -152,37 +158,54 @@ PARAMETERS = [
 ]
 
 
+class RemovalSerializer(serializers.Serializer[Removal]):
+    id = serializers.UUIDField()
+    group = serializers.UUIDField(source="group_id")
+    trashed_at = serializers.DateTimeField(source="updated_at")
+
+
 class ImageList(PhotoView):
     parameters: ClassVar = {"GET": [each.name for each in PARAMETERS]}
 
     @extend_schema(parameters=PARAMETERS, responses=ImagePageSerializer, operation_id="images_list")
     def get(self, request: Request) -> Response:
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
-        access = self.access
+        access, asked = self.access, request.query_params
         # Its cursor, too, would say what others called their files.
         hidden = {"original_filename"} if access.is_guest else set()
         page = Page.asked_for(request, known=pagination.ORDERINGS.keys() - hidden)
-        groups, rows = access.groups(), Image.objects.filter(access.shown())
-        is_selective, sought = False, None
-        if ImageFilters.are_asked(request.query_params):
-            filtered = ImageFilters(request.query_params, rows, scope=access.scope())
-            rows, is_selective = filtered.narrowed(), filtered.is_selective
-            if filtered.asks_for_removals:
-                return removed_images.answer(request, access, filtered)
-            sought = filtered.sought
-            groups = groups.filter(pk__in=filtered.groups) if filtered.groups else groups
+        if ImageFilters.are_asked(asked):
+            filters = ImageFilters(asked, access)
+            if wanted := filters.removals():
+                return self._removed(wanted)
+            search = filters.search()
         else:
-            rows = rows.kept()
-        if is_selective:
-            rows, sought = sought.anywhere(rows) if sought else rows, None
-            cut = page.cut(rows.filter(group__in=groups))
-        else:
-            cut = page.cut_of(groups, rows, sought)
-        filled = page.filled(page.places(cut))
-        answer: dict[str, Any] = (
-            {} if page.offset is None else {"count": count_of(groups, rows, sought)}
-        )
-        answer |= {"next": filled.next_url, "previous": filled.previous_url}
-        answer |= self.hint_without_device()
-        ids = [row.id for row in filled.rows]
-        return Response(answer | {"results": image_rows.as_json(ids, access=access)})
+            search = Search(access.groups(), Image.objects.filter(access.shown()).kept())
+        filled = page.filled(page.places(search.cut(page)))
+        results = image_rows.as_json([row.id for row in filled.rows], access=access)
+        count = None if page.offset is None else search.count()
+        return _answer(filled, count, results, **self.hint_without_device())
+
+    def _removed(self, wanted: Wanted) -> Response:
+        """Photos that are gone: ids and times; all of one in the trash of a group of mine."""
+        page = Page.asked_for(self.request, known={"updated_at"}, default="updated_at")
+        found = removals.of(self.access, wanted)
+        filled = page.filled(found.cut(page))
+        whole = self._in_own_trash([row.id for row in filled.rows])
+        rows = [whole.get(str(row.id)) or RemovalSerializer(row).data for row in filled.rows]
+        return _answer(filled, None if page.offset is None else found.count(), rows)
+
+    def _in_own_trash(self, ids: list[UUID]) -> dict[str, Any]:
+        """Photos as JSON, by id."""
+        trash_of = self.access.scope().trash_of
+        if trash_of is None:
+            return {}
+        rows = Image.objects.trashed().filter(pk__in=ids, group__in=trash_of)
+        found = image_rows.as_json(list(rows.values_list("pk", flat=True)), access=self.access)
+        return {row["id"]: row for row in found}
+
+
+def _answer(filled: Filled[Any], count: int | None, results: list[Any], **more: str) -> Response:
+    counted = {} if count is None else {"count": count}
+    pages = {"next": filled.next_url, "previous": filled.previous_url}
+    return Response({**counted, **pages, **more, "results": results})

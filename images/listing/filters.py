@@ -1,7 +1,7 @@
 """What a list of photos can be narrowed to, and what each parameter takes.
 
-Nonsense is an error that names the parameter. What the caller may not see does not match, and
-does not show: an id of somebody else's photo is silently absent.
+A value that makes no sense is an error that names the parameter. What somebody may not see does
+not match, and does not show: an id of somebody else's photo is silently absent.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from django.db.models.lookups import IContains
 from rest_framework.exceptions import ValidationError
 
 from images.access import COARSE_STEPS
-from images.listing import search_plan
+from images.listing.removals import Wanted
+from images.listing.search_plan import ChangedSince, Search, TextMatch
 from images.models import Image, Upload, search_vector
 from images.photofile import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from images.access import VisibilityScope
+    from images.access import PhotoAccess
     from images.listing.search_plan import SearchPlan
     from images.models import ImageQuerySet, UploadQuerySet
 
@@ -214,7 +215,7 @@ class ImageFilters(CheckedFilters):
     taken_before = MomentFilter(method="taken_until")
     uploaded_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     uploaded_before = MomentFilter(field_name="created_at", lookup_expr="lt")
-    updated_since = MomentFilter(method="changed_since")
+    updated_since = MomentFilter(method="left_to_the_plan")
     has_gps = TrueOrFalseFilter(method="with_place")
     bbox = BoxFilter(method="inside")
     ids = EachOfFilter(field_name="id", lookup_expr="in", one=one_id, at_most=MAX_IDS)
@@ -223,44 +224,52 @@ class ImageFilters(CheckedFilters):
 
     # What matches one of these is found by an index of its own, in whichever group it is.
     SELECTIVE: ClassVar = ("ids", "trashed")
+    NARROW_REMOVALS: ClassVar = frozenset({"trashed", "updated_since", "group", "ids"})
 
-    def __init__(
-        self, data: Mapping[str, str], queryset: ImageQuerySet, *, scope: VisibilityScope
-    ) -> None:
-        super().__init__(data, queryset)
-        self.scope = scope
-        # TextMatch or else news, which is not in narrowed(): who knows the groups finds it better.
-        self.sought: SearchPlan | None = None
+    def __init__(self, data: Mapping[str, str], access: PhotoAccess) -> None:
+        super().__init__(data, Image.objects.filter(access.shown()))
+        self.access, self.scope = access, access.scope()
 
     @classmethod
     def are_asked(cls, data: Mapping[str, str]) -> bool:
         """Most lists are not narrowed, and to build a form costs a tenth of a page."""
         return not cls.base_filters.keys().isdisjoint(data)
 
-    def narrowed(self) -> ImageQuerySet:
-        """The rows that match, `sought` aside.
-
-        Raises ValidationError, which names each wrong parameter.
-        """
+    def search(self) -> Search:
+        """What to look for, and how. Raises ValidationError, which names each wrong parameter."""
         rows: ImageQuerySet = self.checked()
-        return rows if self.form.cleaned_data["trashed"] else rows.kept()
-
-    @property
-    def groups(self) -> list[UUID]:
-        """Those asked for; none is all. Only after narrowed()."""
-        found: list[UUID] = self.form.cleaned_data["group"]
-        return found
-
-    @property
-    def asks_for_removals(self) -> bool:
-        """Only after narrowed()."""
         asked = self.form.cleaned_data
-        return bool(asked["trashed"]) and asked["updated_since"] is not None
+        groups, plan = self.access.groups(), self._plan(asked)
+        if not asked["trashed"]:
+            rows = rows.kept()
+        if asked["updated_since"] and not isinstance(plan, ChangedSince):
+            rows = rows.changed_since(asked["updated_since"])
+        return Search(
+            groups.filter(pk__in=asked["group"]) if asked["group"] else groups,
+            rows,
+            plan,
+            is_selective=any(asked[name] for name in self.SELECTIVE),
+        )
 
-    @property
-    def is_selective(self) -> bool:
-        """Only after narrowed()."""
-        return any(self.form.cleaned_data[name] for name in self.SELECTIVE)
+    @staticmethod
+    def _plan(asked: dict[str, Any]) -> SearchPlan | None:
+        if query := search_vector.query_of(asked["q"]):
+            return TextMatch(query)
+        return ChangedSince(asked["updated_since"]) if asked["updated_since"] else None
+
+    def removals(self) -> Wanted | None:
+        """What is asked of the photos that are gone, if it is they that are asked for.
+
+        Raises ValidationError, as search(), and for what only photos that are here can be asked.
+        """
+        self.checked()
+        asked = self.form.cleaned_data
+        if not asked["trashed"] or asked["updated_since"] is None:
+            return None
+        if more := self.filters.keys() & self.data.keys() - self.NARROW_REMOVALS:
+            why = "With trashed and updated_since, only group and ids narrow the list."
+            raise ValidationError({name: [why] for name in more})
+        return Wanted(asked["updated_since"], groups=asked["group"], ids=asked["ids"])
 
     def in_trash(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
         if not wanted:
@@ -270,11 +279,10 @@ class ImageFilters(CheckedFilters):
         return rows.filter(trashed_at__isnull=False, group__in=self.scope.trash_of)
 
     def containing(self, rows: ImageQuerySet, _name: str, text: str) -> ImageQuerySet:
-        query = search_vector.query_of(text)
+        """What the plan finds, less what matches only by a filename that is not shown."""
+        query, shown = search_vector.query_of(text), self.scope.filenames
         if query is None:
             return rows.none()
-        self.sought = search_plan.TextMatch(query)
-        shown = self.scope.filenames
         return rows.filter(shown | Q(search_vector.matching_shown(query))) if shown else rows
 
     def in_state(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
@@ -293,10 +301,7 @@ class ImageFilters(CheckedFilters):
     def taken_until(self, rows: ImageQuerySet, _name: str, moment: datetime) -> ImageQuerySet:
         return rows.alias(taken=TAKEN).filter(taken__lt=moment)
 
-    def changed_since(self, rows: ImageQuerySet, _name: str, moment: datetime) -> ImageQuerySet:
-        if self.sought:
-            return rows.changed_since(moment)
-        self.sought = search_plan.ChangedSince(moment)
+    def left_to_the_plan(self, rows: ImageQuerySet, _name: str, _moment: datetime) -> ImageQuerySet:
         return rows
 
     def with_place(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:

@@ -14,35 +14,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import (
-    BooleanField,
-    Case,
-    Expression,
-    F,
-    Func,
-    IntegerField,
-    Subquery,
-    Sum,
-    Value,
-    When,
-)
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import BooleanField, Expression, F, Func, Value
+from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThan, LessThan
 from django.http import Http404
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
-from images.listing.search_plan import GROUP
 from images.models import BEFORE_ALL_TIME, Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence, Set
 
     from rest_framework.request import Request
 
-    from groups.models import GroupQuerySet
-    from images.listing.search_plan import SearchPlan
     from images.models import ImageQuerySet
 
 DEFAULT_LIMIT = 50
@@ -196,7 +181,7 @@ class Page:
         known: Set[str] = ORDERINGS.keys(),
         default: str = DEFAULT_ORDERING,
     ) -> Self:
-        """`known` names the orderings this caller may ask for.
+        """`known` names the orderings that may be asked for.
 
         Raises ValidationError, which names each parameter that makes no sense.
         """
@@ -240,23 +225,9 @@ class Page:
         start = self.offset or 0
         return self._sorted(rows)[start : start + self.limit + 1]
 
-    def cut_of(
-        self, groups: GroupQuerySet, rows: ImageQuerySet, sought: SearchPlan | None = None
-    ) -> ImageQuerySet:
-        """As cut(), of those rows that are in one of the groups, and what is sought in them.
-
-        Each group gives the page's worth of its own first rows, from its own part of the index:
-        however many photos others have, they cost nothing.
-        """
-
-        def best(rows: ImageQuerySet) -> Expression:
-            first = self._sorted(rows)[: (self.offset or 0) + self.limit + 1]
-            # Cast: where nothing can match, Django writes NULL.
-            return Func(ArraySubquery(first.values("pk")), template="(%(expressions)s)::uuid[]")
-
-        ids = groups.order_by().values(image=Func(_in_each(rows, sought, best), function="unnest"))
-        cut: ImageQuerySet = self.cut(Image.objects.filter(pk__in=ids))
-        return cut
+    def head(self, rows: ImageQuerySet) -> ImageQuerySet:
+        """All rows up to the end of the page, and one more."""
+        return self._sorted(rows)[: (self.offset or 0) + self.limit + 1]
 
     def places(self, cut: ImageQuerySet) -> list[Any]:
         """Ids and places in the order alone: enough for filled(). One query."""
@@ -354,31 +325,6 @@ def _ordering(
             f"This cursor is of the list ordered by {cursor.ordering}. Start without a cursor."
         ]
     return Ordering(name)
-
-
-def count_of(groups: GroupQuerySet, rows: ImageQuerySet, sought: SearchPlan | None = None) -> int:
-    """How many cut_of() could show. One query."""
-    counted = groups.order_by().annotate(rows=_in_each(rows, sought, _how_many))
-    # Cast: of what cannot match anything Django makes a NULL, which has no type.
-    number = Cast("rows", IntegerField())
-    return counted.aggregate(sum=Sum(number, default=0))["sum"]  # type: ignore[no-any-return]  # an int
-
-
-def _in_each(
-    rows: ImageQuerySet, sought: SearchPlan | None, answer: Callable[[ImageQuerySet], Expression]
-) -> Expression:
-    """The answer about those rows of each group, in a query of groups."""
-    rows = rows.filter(group=GROUP)
-    if sought is None:
-        return answer(rows)
-    along_the_order = When(sought.prefer_scan(), then=answer(sought.scanning(rows)))
-    return Case(along_the_order, default=answer(sought.using_index(rows)))
-
-
-def _how_many(rows: ImageQuerySet) -> Any:
-    template = "(SELECT count(*) FROM (%(subquery)s) counted)"
-    ids = rows.order_by().values("pk")
-    return Subquery(ids, template=template, output_field=IntegerField())
 
 
 # --- The gallery page -----------------------------------------------------------------------

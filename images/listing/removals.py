@@ -14,6 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from groups.models import Group
+from images.access import GuestAccess
 from images.models import NOBODYS, Image, Tombstone
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from images.access import GuestAccess, MemberAccess
+    from images.access import MemberAccess
     from images.listing.pagination import Page
     from images.models import ImageQuerySet
 
@@ -93,8 +94,15 @@ class Removals:
         return sum(part.count() for part in self._parts)
 
 
-def of_member(access: MemberAccess, wanted: Wanted) -> Removals:
-    """Whatever was in a group this person sees, or saw before it was trashed or purged."""
+def of(access: MemberAccess | GuestAccess, wanted: Wanted) -> Removals:
+    """Of a member, whatever was in a group they see, or saw before it was trashed or purged; of a
+    guest, own photos and what a gallery showed."""
+    if isinstance(access, GuestAccess):
+        return _of_guest(access, wanted)
+    return _of_member(access, wanted)
+
+
+def _of_member(access: MemberAccess, wanted: Wanted) -> Removals:
     kept, trashed = Group.objects.visible_to(access), Group.objects.trash_visible_to(access)
     tombstones = Tombstone.objects.filter(team_id__in=access.user.memberships.values("team"))
     if access.group_ids is not None:
@@ -108,8 +116,7 @@ def of_member(access: MemberAccess, wanted: Wanted) -> Removals:
     )
 
 
-def of_guest(access: GuestAccess, wanted: Wanted) -> Removals:
-    """Own photos, and what a gallery showed."""
+def _of_guest(access: GuestAccess, wanted: Wanted) -> Removals:
     shown = access.images()
     own = access.key.condition() if access.sees_own else NOBODYS
     gone = own

@@ -1,7 +1,7 @@
-"""What is sought in a group: by an index where little matches, else along the list's own order.
+"""How the photos of a list are found: by an index where few match, else along the list's order.
 
-Either alone fails somewhere: an index gives all that matches to fill one page, and along the order
-all of the group is read where nothing matches. The database counts a little ahead and decides.
+Either alone fails somewhere: an index gives all that match to fill one page, and along the order
+all of a group is read where nothing matches. The database counts a little ahead and decides.
 """
 
 from __future__ import annotations
@@ -10,15 +10,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q
+from django.db.models import (
+    BooleanField,
+    Case,
+    Exists,
+    F,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    When,
+)
+from django.db.models.functions import Cast
 
 from images.models import Image, Upload, search_vector
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from django.db.models import QuerySet
+    from django.db.models import Expression, QuerySet
 
+    from groups.models import GroupQuerySet
+    from images.listing.pagination import Page
     from images.models import ImageQuerySet
 
 # Photos that are fetched and sorted for one page; an upload costs but a look into an index.
@@ -28,11 +44,70 @@ FEW_UPLOADS = 10_000
 GROUP = OuterRef("pk")  # of the photo's, in a query of groups
 
 
+@dataclass(frozen=True)
+class Search:
+    """The photos that a list asks for: those `rows` of the groups that the plan finds."""
+
+    groups: GroupQuerySet
+    rows: ImageQuerySet
+    plan: SearchPlan | None = None
+    # Whether an index finds the rows in all groups at once.
+    is_selective: bool = False
+
+    def cut(self, page: Page) -> ImageQuerySet:
+        """The rows of the page, and one more.
+
+        Each group gives the page's worth of its own first rows, from its own part of the index:
+        however many photos others have, they cost nothing.
+        """
+
+        def first(rows: ImageQuerySet) -> Expression:
+            # Cast: where nothing can match, Django writes NULL.
+            return Func(
+                ArraySubquery(page.head(rows).values("pk")), template="(%(expressions)s)::uuid[]"
+            )
+
+        if self.is_selective:
+            rows = self.plan.anywhere(self.rows) if self.plan else self.rows
+            rows = rows.filter(group__in=self.groups)
+        else:
+            ids = self.groups.order_by().values(image=Func(self._each(first), function="unnest"))
+            rows = Image.objects.filter(pk__in=ids)
+        cut: ImageQuerySet = page.cut(rows)
+        return cut
+
+    def count(self) -> int:
+        """How many photos match. One query."""
+        counted = self.groups.order_by().annotate(rows=self._each(_how_many))
+        # Cast: of what cannot match anything Django makes a NULL, which has no type.
+        number = Cast("rows", IntegerField())
+        return counted.aggregate(sum=Sum(number, default=0))["sum"]  # type: ignore[no-any-return]  # an int
+
+    def _each(self, answer: Callable[[ImageQuerySet], Expression]) -> Expression:
+        """The answer about the rows of each group, in a query of groups."""
+        rows, plan = self.rows.filter(group=GROUP), self.plan
+        if plan is None:
+            return answer(rows)
+        if self.is_selective:
+            return answer(plan.anywhere(rows))
+        scanning = When(plan.prefer_scan(), then=answer(plan.scanning(rows)))
+        return Case(scanning, default=answer(plan.using_index(rows)))
+
+
+def _how_many(rows: ImageQuerySet) -> Any:
+    template = "(SELECT count(*) FROM (%(subquery)s) counted)"
+    ids = rows.order_by().values("pk")
+    return Subquery(ids, template=template, output_field=IntegerField())
+
+
+# --- Plans ----------------------------------------------------------------------------------
+
+
 class SearchPlan(Protocol):
-    """Conditions of photos in GROUP, and of photos of whichever group."""
+    """Two ways to find the photos of GROUP that match, and one for photos of whichever group."""
 
     def prefer_scan(self) -> Q:
-        """Whether to go along the order."""
+        """Whether so many match that going along the order finds a page of them sooner."""
 
     def using_index(self, photos: ImageQuerySet) -> ImageQuerySet: ...
 
@@ -43,7 +118,9 @@ class SearchPlan(Protocol):
 
 @dataclass(frozen=True)
 class TextMatch:
-    query: str  # of search.query_of()
+    """Photos with these words."""
+
+    query: str  # of search_vector.query_of()
 
     def prefer_scan(self) -> Q:
         return _more_than(FEW_PHOTOS, self.using_index(Image.objects.all()))
@@ -62,6 +139,8 @@ class TextMatch:
 
 @dataclass(frozen=True)
 class ChangedSince:
+    """Photos that were edited, or whose upload arrived or ended, from then on."""
+
     since: datetime
 
     def prefer_scan(self) -> Q:

@@ -13,6 +13,7 @@ from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
 from images.listing import search_plan
 from images.listing.pagination import Ordering, Page
+from images.listing.search_plan import Search
 from images.models import Image, Upload
 from images.tests.bulk_rows import SOMEBODY, ids, many, names, photo, refused, upload
 from images.tests.guest_client import Guest
@@ -449,7 +450,7 @@ def test_that_there_is_no_news_is_found_by_indexes(group):
         cursor.execute("ANALYZE images_image, images_upload")
     page = Page("http://x/", Ordering("-sort_at"), 50)
     news = search_plan.ChangedSince(NOON + timedelta(hours=1))
-    cut = page.cut_of(Group.objects.filter(pk=group.pk), Image.objects.all(), news)
+    cut = Search(Group.objects.filter(pk=group.pk), Image.objects.all(), news).cut(page)
     plan = cut.explain(analyze=True)
     assert "using upload_moved" in plan, plan
     read = re.findall(r"Scan .*images_(?:image|upload)\b.*actual.*rows=([\d.]+)", plan)

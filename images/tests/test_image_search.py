@@ -12,7 +12,7 @@ from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.listing import search_plan
 from images.listing.pagination import Cursor, Ordering, Page
-from images.listing.search_plan import TextMatch
+from images.listing.search_plan import Search, TextMatch
 from images.models import Image, search_vector
 from images.tests.bulk_rows import many, names, photo, refused
 
@@ -199,7 +199,7 @@ def explained(group, words, cursor=None):
     cursor = cursor and Cursor("-sort_at", backwards=False, key=cursor.sort_at, id=cursor.pk)
     page = Page("http://x/", Ordering("-sort_at"), 50, cursor=cursor)
     groups = Group.objects.filter(team=group.team)
-    cut = page.cut_of(groups, Image.objects.all(), TextMatch(search_vector.query_of(words)))
+    cut = Search(groups, Image.objects.all(), TextMatch(search_vector.query_of(words))).cut(page)
     return cut.explain(analyze=True)
 
 

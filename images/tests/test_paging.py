@@ -14,6 +14,7 @@ from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.listing import pagination
 from images.listing.pagination import Cursor, Page
+from images.listing.search_plan import Search
 from images.models import Image
 from images.tests.bulk_rows import many, photo, refused
 
@@ -311,6 +312,6 @@ def test_a_deep_page_is_found_by_an_index(group, ordering, index):
     cursor = Cursor(ordering, backwards=False, key=key, id=middle.pk)
     page = Page("http://x/", pagination.Ordering(ordering), 50, cursor=cursor)
     groups = Group.objects.filter(team=group.team)
-    plan = page.cut_of(groups, Image.objects.all()).values("pk").explain()
+    plan = Search(groups, Image.objects.all()).cut(page).values("pk").explain()
     assert re.search(rf"Scan (Backward )?using {index} .*\n *Index Cond: .*ROW\(", plan), plan
     assert "Seq Scan on images_image" not in plan
