@@ -1,8 +1,8 @@
-"""The ETag of a photo: which state of the row, and which answer about it.
+"""The ETag of a photo has two halves: the state of its row, and the answer about it.
 
-If-Match looks at the first half, the row: whatever a person or a worker changes of a photo
-changes it. If-None-Match looks at all of it: an answer holds signed URLs, which live for an hour
-or two, and a status, and what the caller may see.
+If-Match compares the first: whatever a person or a worker changes of a photo changes it.
+If-None-Match compares both: an answer also holds signed URLs, which live for an hour or two, a
+status, and only what the client may see.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def etag(image: Image, access: PhotoAccess) -> str:
 
 
 def is_known(request: Request, tag: str) -> bool:
-    """Whether the caller holds this very answer (If-None-Match: the weak comparison)."""
+    """Whether the client holds this very answer (If-None-Match: the weak comparison)."""
     header = request.headers.get("If-None-Match")
     return header is not None and tag in [known.removeprefix("W/") for known in parse_etags(header)]
 

@@ -37,7 +37,7 @@ class VariantsSerializer(serializers.Serializer[Any]):
 
 
 class GpsSerializer(serializers.Serializer[Place]):
-    """As exactly as the caller may know: guests see other people's rounded, or not at all."""
+    """As exactly as you may know: guests see other people's rounded, or not at all."""
 
     lat = serializers.FloatField(help_text="Degrees north, WGS 84.")
     lon = serializers.FloatField(help_text="Degrees east, WGS 84.")

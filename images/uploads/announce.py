@@ -29,11 +29,11 @@ REPLACE_TRIES = 5
 
 
 class ClientIdTaken(Exception):
-    """The client_id names another upload of the same sender."""
+    """The client_id names another upload of the same uploader."""
 
 
 class TooManyPending(Exception):
-    """The sender announced UPLOADS_PENDING_MAX files that were not sent yet."""
+    """The uploader announced UPLOADS_PENDING_MAX files and has not sent them yet."""
 
 
 class TakesNothingNew(Exception):
@@ -41,7 +41,7 @@ class TakesNothingNew(Exception):
 
 
 class ChangedMeanwhile(Exception):
-    """The photo is gone, or no more what the caller has seen."""
+    """The photo is gone, or no longer what the client has seen."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def create_announced(
 ) -> list[Ticket]:
     """Make a row for each file, or find the one made before. All of them, or none.
 
-    A file is known again by its client_id, or by a declared SHA-256 among the sender's *own*
+    A file is known again by its client_id, or by a declared SHA-256 among the uploader's *own*
     uploads; announcing it again is harmless and answers where it stands.
 
     Raises quota.Exhausted, TooManyPending unless their `bytes_are_here`, ClientIdTaken for one that

@@ -23,7 +23,7 @@ CHUNK_BYTES = 1024 * 1024
 def take(
     uploader: Uploader, file: BinaryIO, described: Announced, *, uploader_name: str = ""
 ) -> Upload:
-    """Make a photo of the rest of a seekable file. The same bytes of the same sender again are
+    """Make a photo of the rest of a seekable file. The same bytes of the same uploader again are
     the same upload.
 
     Raises quota.Exhausted, StorageUnavailable.
