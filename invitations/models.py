@@ -203,6 +203,4 @@ class Invitation(models.Model):
 
     @property
     def is_exhausted(self) -> bool:
-        no_files_left = self.max_files is not None and self.used_files >= self.max_files
-        no_bytes_left = self.max_bytes is not None and self.used_bytes >= self.max_bytes
-        return no_files_left or no_bytes_left
+        return 0 in (self.files_left, self.bytes_left)

@@ -19,7 +19,6 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import cykooz_resizer
 import numpy as np
 import simplejpeg
 from PIL import Image
@@ -79,28 +78,6 @@ def yardstick(data: bytes) -> Callable[[], None]:
             simplejpeg.encode_jpeg(array, quality=quality, colorsubsampling="420")
 
     return run
-
-
-def shrinking(width: int, height: int) -> list[Case]:
-    """Compares Pillow with cykooz.resizer, from 2016 to 800 pixels."""
-    source = drawn_pictures.detailed(width=width, height=height)
-    size = rendering.target_size(source.size, variants.MEDIUM)
-    lanczos = cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
-
-    def pillow(gap: float | None) -> None:
-        source.resize(size, Image.Resampling.LANCZOS, reducing_gap=gap)
-
-    def cykooz() -> None:
-        small = Image.new("RGB", size)
-        options = cykooz_resizer.ResizeOptions(lanczos)
-        cykooz_resizer.Resizer().resize_pil(source, small, options)
-
-    base = "shrink 2016 to 800, Pillow Lanczos"
-    return [
-        Case(base, lambda: pillow(None)),
-        Case("   … with reducing_gap=1", lambda: pillow(1), base),
-        Case("   … with cykooz.resizer", cykooz, base),
-    ]
 
 
 def measure(cases: list[Case], rounds: int) -> dict[str, float]:
@@ -187,7 +164,6 @@ def main(*, rounds: int = 9) -> None:
                 )
                 for name, path in paths.items()
             ),
-            *shrinking(2016, 1512),
         ]
         growths = {name: peak_growth(path, small, into) for name, path in paths.items()}
         medians = measure(cases, rounds)

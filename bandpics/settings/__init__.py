@@ -22,6 +22,7 @@ from bandpics.settings.parsers import LONG_SECRET, PARSERS, STILL_AN_EXAMPLE, no
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Image] and the like work at run time
 
 MIB = 1024 * 1024
+at_least = between = validate.Range
 
 # Not eager: seal() reports every wrong variable at once, not one per start.
 env = FileAwareEnv(eager=False)
@@ -36,7 +37,7 @@ PUBLIC_URL: str = env.public_origin("PUBLIC_URL") or ""
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
 # How many proxies in a row add to X-Forwarded-For. A client can write what stands before that.
-TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=1, validate=validate.Range(min=1))
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=1, validate=at_least(1))
 
 # --- Invitations, uploads, photos -----------------------------------------------------------
 
@@ -45,14 +46,14 @@ INVITATION_TOKEN_KEY_FALLBACKS: list[str] = env.list("INVITATION_TOKEN_KEY_FALLB
 INVITATION_LIFETIME = timedelta(days=7)
 
 # How many announced files one uploader may have in a group that have not arrived yet.
-UPLOADS_PENDING_MAX = env.int("UPLOADS_PENDING_MAX", default=1000, validate=validate.Range(min=100))
+UPLOADS_PENDING_MAX = env.int("UPLOADS_PENDING_MAX", default=1000, validate=at_least(100))
 UPLOAD_MAX_BYTES = env.int(
-    "UPLOAD_MAX_BYTES", default=250 * MIB, validate=validate.Range(min=1, max=5 * 1024 * MIB)
+    "UPLOAD_MAX_BYTES", default=250 * MIB, validate=between(1, 5 * 1024 * MIB)
 )
 # A form with all its photos. The web server keeps it on disk while it uploads them.
-FORM_MAX_BYTES = env.int("FORM_MAX_BYTES", default=512 * MIB, validate=validate.Range(min=1))
+FORM_MAX_BYTES = env.int("FORM_MAX_BYTES", default=512 * MIB, validate=at_least(1))
 # A photo inside a JSON body, decoded; it is held in memory, several times over.
-BASE64_MAX_BYTES = env.int("BASE64_MAX_BYTES", default=40 * MIB, validate=validate.Range(min=1))
+BASE64_MAX_BYTES = env.int("BASE64_MAX_BYTES", default=40 * MIB, validate=at_least(1))
 # The map on which guests pin a place. It is loaded only once they agree. Empty: no map.
 MAP_TILE_URL = env.str(
     "MAP_TILE_URL",
@@ -64,22 +65,16 @@ MAP_TILE_URL = env.str(
 MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="© OpenStreetMap contributors")
 # When a worker gives up on a photo. Downloading 250 MiB at 40 Mbit/s takes 52 s, the slowest
 # accepted picture about 10 s on a slow core. A photo that hangs blocks a worker process that long.
-PHOTO_MAX_SECONDS = env.int(
-    "PHOTO_MAX_SECONDS", default=90, validate=validate.Range(min=10, max=600)
-)
-TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=validate.Range(min=0, max=36500))
+PHOTO_MAX_SECONDS = env.int("PHOTO_MAX_SECONDS", default=90, validate=between(10, 600))
+TRASH_DAYS = env.int("TRASH_DAYS", default=30, validate=between(0, 36500))
 UPLOAD_URL_SECONDS = env.int(
-    "UPLOAD_URL_SECONDS", default=15 * 60, validate=validate.Range(min=5, max=7 * 24 * 3600)
+    "UPLOAD_URL_SECONDS", default=15 * 60, validate=between(5, 7 * 24 * 3600)
 )
 # The upload page takes a connection for dead after so many seconds without a byte.
-UPLOAD_STALL_SECONDS = env.int(
-    "UPLOAD_STALL_SECONDS", default=15, validate=validate.Range(min=2, max=600)
-)
+UPLOAD_STALL_SECONDS = env.int("UPLOAD_STALL_SECONDS", default=15, validate=between(2, 600))
 UPLOAD_PENDING_LIFETIME = timedelta(hours=24)
 # S3 refuses parts below 5 MiB except the last one; tests use other stores and smaller parts.
-MULTIPART_PART_BYTES = env.int(
-    "UPLOAD_PART_BYTES", default=8 * MIB, validate=validate.Range(min=MIB // 4)
-)
+MULTIPART_PART_BYTES = env.int("UPLOAD_PART_BYTES", default=8 * MIB, validate=at_least(MIB // 4))
 MULTIPART_THRESHOLD_BYTES = 2 * MULTIPART_PART_BYTES
 
 # --- People ---------------------------------------------------------------------------------
@@ -150,9 +145,7 @@ DATABASES["default"]["OPTIONS"] = {
 REDIS_URL = env.str("REDIS_URL", validate=validate.Regexp(r"^(rediss?|unix)://.+"))
 
 # The most connections of one web process; further threads wait. 0: one per thread, kept open.
-DATABASE_POOL_SIZE = env.int(
-    "DATABASE_POOL_SIZE", default=0, validate=validate.Range(min=0, max=1000)
-)
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0, validate=between(0, 1000))
 
 # Carries tasks to the workers. Not set or empty: Redis does.
 BROKER_URL = (
@@ -188,7 +181,7 @@ EMAIL_URL: dict[str, Any] = env.mail_server("EMAIL_URL", default="dummy://") or 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="")
 
 # How long the web server goes on after SIGTERM, so that balancers see that /readyz fails.
-WEB_DRAIN_SECONDS = env.int("WEB_DRAIN_SECONDS", default=5, validate=validate.Range(min=0, max=600))
+WEB_DRAIN_SECONDS = env.int("WEB_DRAIN_SECONDS", default=5, validate=between(0, 600))
 HSTS_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
 
 LOG_LEVEL = env.str(

@@ -54,7 +54,7 @@ CAPTIVE_PORTAL = (
 class FaultProxy:
     """A context manager; `url` is the target's, with host and port of this proxy."""
 
-    def __init__(self, target: str, *, speaks_http: bool | None = None) -> None:
+    def __init__(self, target: str) -> None:
         """`target` is a URL or host:port. Requests are read if it starts with http://."""
         parts = urlsplit(target if "://" in target else f"tcp://{target}")
         self.target = (parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0))
@@ -64,7 +64,7 @@ class FaultProxy:
         self.url = parts._replace(netloc=f"{user}{at}{self.host}:{self.port}").geturl()
         self.connections = 0  # so far
         self.requests: list[str] = []  # "METHOD /path?query", in the order they came
-        self._speaks_http = parts.scheme == "http" if speaks_http is None else speaks_http
+        self.speaks_http = parts.scheme == "http"
         self._faults: list[Fault] = []
         self._open: set[Connection] = set()
         self._listener: asyncio.Server | None = None
@@ -150,10 +150,6 @@ class FaultProxy:
             bytes_per_second=bytes_per_second,
         )
 
-    def refuse(self, *, times: int | None = 1, skip: int = 0) -> Fault:
-        """Closes connections as soon as they are accepted. See down() for "connection refused"."""
-        return self._add("refuse", times, skip, None)
-
     def answer(
         self,
         status: int,
@@ -181,10 +177,6 @@ class FaultProxy:
         self.up()
 
     # --- Connections ------------------------------------------------------------------------
-
-    @property
-    def open_connections(self) -> int:
-        return len(self._open)
 
     def count_requests(self, matching: str) -> int:
         return sum(re.search(matching, request) is not None for request in list(self.requests))
@@ -218,8 +210,8 @@ class FaultProxy:
     def _add(
         self, kind: str, times: int | None, skip: int, matching: str | None, **more: Any
     ) -> Fault:
-        if matching is not None and not self._speaks_http:
-            raise ValueError("This proxy reads no requests: say speaks_http=True.")
+        if matching is not None and not self.speaks_http:
+            raise ValueError("This proxy reads requests only for http://.")
         fault = Fault(
             kind,
             times,
@@ -264,10 +256,6 @@ class FaultProxy:
         self._open.add(connection)
         try:
             for fault in self.faults_about(None):
-                if fault.kind == "refuse":
-                    fault.hits += 1
-                    connection.end(is_polite=False)
-                    return
                 connection.apply(fault)
             await connection.run()
         except (OSError, EOFError, Ended, asyncio.CancelledError):  # cancelled by close()
@@ -278,6 +266,3 @@ class FaultProxy:
 
     def faults_about(self, request: str | None) -> list[Fault]:
         return [fault for fault in self._faults if fault.is_about(request)]
-
-    def reads_requests(self) -> bool:
-        return self._speaks_http

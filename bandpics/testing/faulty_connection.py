@@ -68,7 +68,7 @@ class Connection:
             writer.transport.set_write_buffer_limits(
                 high=0
             )  # drain() waits until everything is sent
-        up = self._requests if self._proxy.reads_requests() else self._bytes_up
+        up = self._requests if self._proxy.speaks_http else self._bytes_up
         pumps = [
             asyncio.ensure_future(up(to_server)),
             asyncio.ensure_future(self._bytes_down(server)),
@@ -116,7 +116,7 @@ class Connection:
         await self._flows.wait()  # the end of a stalled connection waits, too
         with contextlib.suppress(OSError):
             self._to_client.write_eof()
-        if self._proxy.reads_requests():
+        if self._proxy.speaks_http:
             raise Ended  # no more responses
 
     async def _requests(self, to_server: asyncio.StreamWriter) -> None:
