@@ -1,4 +1,4 @@
-"""What a file is, told by its bytes: the formats we take, and those we know well enough to name."""
+"""Tells the format of a file by its first bytes: those we take, and those we can name."""
 
 from __future__ import annotations
 

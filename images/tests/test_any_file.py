@@ -76,7 +76,9 @@ def test_it_is_upright_with_its_date_and_place_whatever_its_name_says(cleo, cont
 
 
 @pytest.mark.parametrize("content_type", WITH_EXIF)
-def test_its_place_can_be_forgotten_in_the_original_too(cleo, bucket, tmp_path, content_type: str):
+def test_its_location_can_be_removed_from_the_original_too(
+    cleo, bucket, tmp_path, content_type: str
+):
     image = cleo.send_and_process(WITH_EXIF[content_type](**TURNED))
     answer = cleo.client.delete(f"/api/v1/images/{image.pk}/location/")
     assert answer.json()["original"] == "edited"

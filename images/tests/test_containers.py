@@ -249,7 +249,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("name", HUGE)
-def test_no_file_makes_it_long_or_fat(name: str, tmp_path: Path):
+def test_no_file_takes_long_or_much_memory(name: str, tmp_path: Path):
     """A file of 250 MB that claims whatever it likes."""
     path = tmp_path / "photo"
     _sparse(path, HUGE[name], 250_000_000)

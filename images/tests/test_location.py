@@ -50,7 +50,7 @@ SCANS_APART = between_scans(drawn_pictures.jpeg(lat=48.2082, lon=16.3738, progre
 
 
 @pytest.fixture
-def forgotten(tmp_path):
+def without_location(tmp_path):
     """What is left of a file: its bytes, or None if it held no position."""
 
     def forget(data: bytes) -> bytes | None:
@@ -92,11 +92,11 @@ def decoded(path) -> Picture.Image:
 
 
 @pytest.mark.parametrize("endian", ["<", ">"])
-def test_a_jpeg_keeps_its_pixels_its_length_and_its_camera(forgotten, tmp_path, endian):
+def test_a_jpeg_keeps_its_pixels_its_length_and_its_camera(without_location, tmp_path, endian):
     data = drawn_pictures.jpeg(
         lat=48.2082, lon=16.3738, altitude=180, direction=90, make="Apple", iso=64, endian=endian
     )
-    edited = forgotten(data)
+    edited = without_location(data)
     assert edited is not None
     assert len(edited) == len(data)
     scan = data.index(b"\xff\xda")
@@ -108,54 +108,54 @@ def test_a_jpeg_keeps_its_pixels_its_length_and_its_camera(forgotten, tmp_path, 
     assert positions(edited, tmp_path) == []
 
 
-def test_the_very_bytes_of_the_position_are_gone(forgotten):
+def test_the_very_bytes_of_the_position_are_gone(without_location):
     block = drawn_exif.exif_block(lat=48.2082, lon=16.3738)
     degrees = drawn_exif.encoded(drawn_exif.RATIONAL, drawn_exif.degrees(48.2082), "<")[1]
     assert degrees in block
-    edited = forgotten(drawn_pictures.jpeg(exif=block))
+    edited = without_location(drawn_pictures.jpeg(exif=block))
     assert edited is not None
     assert degrees not in edited
 
 
-def test_nothing_that_could_hide_a_position_is_kept(forgotten, tmp_path):
+def test_nothing_that_could_hide_a_position_is_kept(without_location, tmp_path):
     """XMP, IPTC, comments, maker notes, a thumbnail, segments nobody knows, what hangs behind,
     and texts that tell coordinates."""
-    edited = forgotten(drawn_pictures.jpeg(stuffed=True))
+    edited = without_location(drawn_pictures.jpeg(stuffed=True))
     assert edited is not None
     assert b"GPSLatitude" not in edited
     assert positions(edited, tmp_path) == []
     assert drawn_pictures.SECRET not in edited
 
 
-def test_harmless_xmp_stays(forgotten):
+def test_harmless_xmp_stays(without_location):
     xmp = drawn_pictures.segment(0xE1, jpeg.XMP_START + packet({"dc:rights": "me"}))
     data = drawn_pictures.jpeg(lat=48.2, lon=16.37)
-    edited = forgotten(data[:2] + xmp + data[2:])
+    edited = without_location(data[:2] + xmp + data[2:])
     assert edited is not None
     assert b'dc:rights="me"' in edited
 
 
-def test_xmp_in_utf_16_or_in_parts_is_read_too(forgotten):
+def test_xmp_in_utf_16_or_in_parts_is_read_too(without_location):
     data = drawn_pictures.jpeg()
     text = "<x:xmpmeta exif:GPSLatitude='48,12N'/>".encode("utf-16-le")
     wide = drawn_pictures.segment(0xE1, jpeg.XMP_START + text)
-    edited = forgotten(data[:2] + wide + data[2:])
+    edited = without_location(data[:2] + wide + data[2:])
     assert edited is not None
     assert text not in edited
     head = jpeg.XMP_MORE_START + b"0" * 32 + bytes(8)
     parts = [drawn_pictures.segment(0xE1, head + part) for part in (b"exif:G", b"PSLatitude='48'")]
-    edited = forgotten(data[:2] + b"".join(parts) + data[2:])
+    edited = without_location(data[:2] + b"".join(parts) + data[2:])
     assert edited is not None
     assert b"PSLatitude" not in edited
 
 
-def test_a_second_picture_in_the_file_forgets_as_well(forgotten, tmp_path):
+def test_a_second_picture_in_the_file_loses_its_location_too(without_location, tmp_path):
     """As phones hang a gain map behind the pixels; its index counts bytes."""
     first, second = (
         drawn_pictures.jpeg(lat=48.2, lon=16.37),
         drawn_pictures.jpeg(seed=2, lat=48.2, lon=16.37),
     )
-    edited = forgotten(first + bytes(100) + second)
+    edited = without_location(first + bytes(100) + second)
     assert edited is not None
     assert len(edited) == len(first) + 100 + len(second)
     tail = tmp_path / "tail"
@@ -163,16 +163,16 @@ def test_a_second_picture_in_the_file_forgets_as_well(forgotten, tmp_path):
     assert exif.read(tail).gps is None
 
 
-def test_progressive_pictures_are_edited_too(forgotten):
+def test_progressive_pictures_are_edited_too(without_location):
     data = drawn_pictures.jpeg(progressive=True, lat=48.2, lon=16.37)
-    edited = forgotten(data)
+    edited = without_location(data)
     assert edited is not None
     assert ImageChops.difference(pixels(edited), pixels(data)).getbbox() is None
 
 
-def test_a_png_keeps_its_pixels(forgotten, tmp_path):
+def test_a_png_keeps_its_pixels(without_location, tmp_path):
     data = drawn_pictures.png(stuffed=True, make="Apple")
-    edited = forgotten(data)
+    edited = without_location(data)
     assert edited is not None
     read = exif.read(tmp_path / "into")
     assert (read.gps, read.camera_make) == (None, "Apple")
@@ -194,8 +194,8 @@ def test_a_png_keeps_its_pixels(forgotten, tmp_path):
     ],
     ids=["bare jpeg", "bare png", "jpeg", "heic", "heic with a gap", "heic with harmless xmp"],
 )
-def test_what_holds_no_position_stays_as_it_is(forgotten, data):
-    assert forgotten(data) is None
+def test_what_holds_no_position_stays_as_it_is(without_location, data):
+    assert without_location(data) is None
 
 
 def twice(data: bytes) -> bytes:
@@ -232,8 +232,8 @@ def twice(data: bytes) -> bytes:
         *("sub ifds", "exif nowhere", "two exifs"),
     ],
 )
-def test_what_is_not_understood_goes_and_the_picture_stays(forgotten, tmp_path, data):
-    edited = forgotten(data)
+def test_what_is_not_understood_goes_and_the_picture_stays(without_location, tmp_path, data):
+    edited = without_location(data)
     assert edited is not None
     assert positions(edited, tmp_path) == []
     for text in (b"\xa9xyz", WIDE_XMP, b"behind the end", b"a film", b"no tiff", b"rights"):
@@ -256,18 +256,18 @@ def test_what_is_not_understood_goes_and_the_picture_stays(forgotten, tmp_path, 
     ],
     ids=["cut off", "cut off png", "metadata between scans", "a film first"],
 )
-def test_a_picture_that_is_not_understood_is_not_edited(forgotten, data):
+def test_a_picture_that_is_not_understood_is_not_edited(without_location, data):
     with pytest.raises(location.CannotRemoveLocation):
-        forgotten(data)
+        without_location(data)
 
 
-def test_a_directory_that_points_to_itself_ends(forgotten):
+def test_a_directory_that_points_to_itself_ends(without_location):
     block = drawn_exif.exif_block(lat=1, lon=2, exif={0xA005: (drawn_exif.LONG, 8)})
-    assert forgotten(drawn_pictures.jpeg(exif=block)) is not None
+    assert without_location(drawn_pictures.jpeg(exif=block)) is not None
 
 
 @pytest.mark.skipif(not TAKEN, reason="no folder of real photos")
-def test_real_photos_forget_or_say_that_they_cannot(tmp_path):
+def test_real_photos_lose_their_location(tmp_path):
     located = edited = 0
     for name in TAKEN:
         source, into = FOLDER / name, tmp_path / "into"
@@ -343,7 +343,7 @@ def test_where_nothing_can_be_proved_the_original_goes(cleo, ada, bucket, signed
 
 
 @pytest.mark.django_db
-def test_a_film_that_hangs_on_it_goes_and_the_original_stays(cleo, ada, bucket, signed_in):
+def test_an_attached_film_goes_and_the_original_stays(cleo, ada, bucket, signed_in):
     data = drawn_pictures.heic(lat=48.2, lon=16.37) + box(b"mpvd", FILM)
     image = cleo.send_and_process(data, content_type="image/heic")
     answer = forget(cleo.client, image).json()

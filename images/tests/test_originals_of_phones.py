@@ -15,28 +15,28 @@ from images.models import Image
 from images.photofile import location
 from images.photofile.containers import iso_media, jpeg
 from images.photofile.metadata import exif
-from images.tests import drawn_phones, drawn_pictures, test_forgotten_texts
+from images.tests import drawn_phones, drawn_pictures, test_location_texts
 from images.tests.drawn_phones import GAIN_MAP, PHONES
 from images.tests.guest_client import get
-from images.tests.test_forgotten_texts import check_that_nothing_tells, left
-from images.tests.test_originals import EXIFTOOL, pixels, told
+from images.tests.test_location_texts import check_that_nothing_reveals_it, left
+from images.tests.test_originals import EXIFTOOL, exiftool_tags, pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.mark.parametrize("name", PHONES)
-def test_what_hangs_on_a_photo_goes_and_the_photo_stays(name: str, tmp_path: Path):
+def test_attachments_go_and_the_photo_stays(name: str, tmp_path: Path):
     data = PHONES[name]()
     after = left(data, tmp_path)
-    check_that_nothing_tells(after, tmp_path)
+    check_that_nothing_reveals_it(after, tmp_path)
     for trace in (b"SEFT", b"mp42", b"\xa9xyz", b"\x89depth", b"maker"):
         assert trace not in after
     difference = ImageChops.difference(pixels(data, tmp_path / "a"), pixels(after, tmp_path / "b"))
     assert difference.getbbox() is None
     read = exif.read(tmp_path / "into")
     assert (read.camera_make, read.gps) == ("Drawn", None)
-    tags = told(after, tmp_path / "looked-at")
+    tags = exiftool_tags(after, tmp_path / "looked-at")
     assert not [name for name in tags if "GPS" in name or name.endswith((":Warning", ":Error"))]
 
 
@@ -74,7 +74,7 @@ def test_an_auxiliary_picture_stays_with_what_says_how_to_draw_it(
     assert len(pictures) == 2
 
 
-def test_forgetting_twice_changes_nothing_more(tmp_path: Path):
+def test_removing_twice_changes_nothing_more(tmp_path: Path):
     for draw in PHONES.values():
         once = left(draw(), tmp_path)
         assert left(once, tmp_path) == once
@@ -120,7 +120,7 @@ CARELESS = {
     "leaves a GPS directory without a position": leave(
         drawn_pictures.jpeg(orientation=6, gps={0x1B: (7, b"ASCII\0\0\0cell")})
     ),
-    "leaves XMP": leave(with_packet(test_forgotten_texts.PACKETS["w3c position"])),
+    "leaves XMP": leave(with_packet(test_location_texts.PACKETS["w3c position"])),
     "leaves a text": leave(
         drawn_pictures.jpeg(orientation=6, ifd0={0x010E: (2, "48.2082,16.3738")})),
     "turns the picture": leave(drawn_pictures.jpeg(orientation=6).replace(

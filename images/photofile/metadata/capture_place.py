@@ -30,6 +30,7 @@ class Gps:
 
 
 def of_exif(gps: tiff.Directory) -> Gps | None:
+    """Return the position that the tags of the GPS directory tell."""
     return _position(
         _degrees(gps.get(0x02), gps.get(0x01), hemispheres="NS", limit=90),
         _degrees(gps.get(0x04), gps.get(0x03), hemispheres="EW", limit=180),
@@ -41,7 +42,7 @@ def of_exif(gps: tiff.Directory) -> Gps | None:
 
 
 def of_xmp(xmp: Mapping[str, str]) -> Gps | None:
-    """exif:GPSLatitude and its like (XMP part 2, 3.3.5): "26,34.951N" or "26,34,57N"."""
+    """Return the position of exif:GPSLatitude and its like (XMP part 2, 3.3.5): "26,34.951N"."""
     return _position(
         _degrees_in(xmp.get("exif:GPSLatitude", ""), hemispheres="NS", limit=90),
         _degrees_in(xmp.get("exif:GPSLongitude", ""), hemispheres="EW", limit=180),

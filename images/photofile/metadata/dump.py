@@ -1,4 +1,4 @@
-"""Every tag of a picture by name, for those who want to see it, as far as JSON should grow."""
+"""Lists every tag of a picture by name, within a limit, for people who look at the raw EXIF."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UTF_16: Final = range(0x9C9B, 0x9CA0)  # XPTitle .. XPSubject, written by Windo
 
 
 def dump(directories: dict[str, tiff.Directory], xmp: Mapping[str, str]) -> dict[str, Any]:
-    """All tags by name, as JSON holds them, as far as `MAX_BYTES` go; and what was read of XMP."""
+    """Return all tags by name as JSON holds them, up to `MAX_BYTES`, and what was read of XMP."""
     raw: dict[str, Any] = {}
     bytes_left = MAX_BYTES
     for directory_name, directory in directories.items():

@@ -1,4 +1,4 @@
-"""What exiftool reads of the same files, and where it and we differ.
+"""Compares what we read of files with what exiftool reads of them.
 
 Only EXIF proper is compared: the groups IFD0, ExifIFD and GPS, of the formats we take.
 """
@@ -28,7 +28,7 @@ PLACES: Final = 1e-6  # relative, and of degrees: a decimetre
 
 
 class NotInstalled(Exception):
-    """There is no exiftool."""
+    """exiftool is not installed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ class NotInstalled(Exception):
 
 
 class NotAFolder(Exception):
-    """There is nothing to look into."""
+    """The path to compare is no folder."""
 
 
 Tags = dict[str, str]

@@ -1,4 +1,4 @@
-"""What tells where a photo was taken, and the error for what cannot be edited."""
+"""Recognises texts and XMP properties that tell where a photo was taken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CannotRemoveLocation(Exception):
-    """This file cannot be edited so that nothing of the position is left for certain."""
+    """The file cannot be edited so that its location is certainly gone."""
 
 
 class Removed(StrEnum):
@@ -62,9 +62,9 @@ _XMP_PLACE: Final = re.compile(
 
 @dataclass
 class Redaction:
-    """What was removed from one file, and the names of places it must not tell any more.
+    """Collects what was removed from one file, and knows the names that it must not tell any more.
 
-    `names` are those of the photo's own place fields, such as its city.
+    `names` are those of places in the photo's own fields, such as its city.
     """
 
     names: re.Pattern[str] | None = None
@@ -120,7 +120,7 @@ def _names_in(document: bytes) -> Iterable[str]:
 
 # Namespaces whose properties are known, and those among them that tell a place, or may as
 # keywords do. A property of any other namespace may tell anything.
-_TELL_WHERE: Final[dict[str, str]] = {
+_LOCATION_PROPERTIES: Final[dict[str, str]] = {
     "adobe:ns:meta/": "",
     "http://www.w3.org/XML/1998/namespace": "",
     "http://www.w3.org/1999/02/22-rdf-syntax-ns#": "",
@@ -160,5 +160,5 @@ def _is_known(name: str) -> bool:
     namespace, _, local = name.rpartition(" ")
     if not namespace:
         return local in _OLD_ATTRIBUTES_OF_RDF
-    told = _TELL_WHERE.get(namespace)
-    return told is not None and local not in told.split() and not local.startswith("GPS")
+    locations = _LOCATION_PROPERTIES.get(namespace)
+    return locations is not None and local not in locations.split() and not local.startswith("GPS")

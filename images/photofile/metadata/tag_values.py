@@ -1,4 +1,4 @@
-"""Single values of tags: typed, finite, and safe for PostgreSQL's text and jsonb."""
+"""Reads values of tags: typed, finite, and safe for PostgreSQL's text and jsonb."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_TEXT_LENGTH: Final = 200
 
 
 def numbers(value: tiff.Field | None) -> tuple[tiff.Number, ...]:
-    """A field as finite numbers, None in place of each that is not."""
+    """Return a field as finite numbers, with None for each that is not."""
     if value is None:
         return ()
     if isinstance(value.value, bytes):
@@ -35,13 +35,13 @@ def number(value: tiff.Field | None) -> tiff.Number:
 
 
 def positive(value: tiff.Field | None) -> float | None:
-    """A measure above zero: where EXIF writes 0 it means "unknown"."""
+    """Return a measure above zero: where EXIF writes 0 it means "unknown"."""
     found = number(value)
     return float(found) if found is not None and 0 < found < 1e9 else None
 
 
 def code(value: tiff.Field | None, *, among: range = range(65536)) -> int | None:
-    """A whole number of a range."""
+    """Return a whole number of a range."""
     found = number(value)
     # Whole first: Python looks for a fraction in a range by walking all of it.
     if found is None or found != int(found) or int(found) not in among:
@@ -50,7 +50,7 @@ def code(value: tiff.Field | None, *, among: range = range(65536)) -> int | None
 
 
 def decoded(data: bytes) -> str:
-    """Text up to the first NUL: ASCII by the book, UTF-8 since EXIF 3.0, Latin-1 in the wild."""
+    """Decode text up to the first NUL: ASCII, UTF-8 since EXIF 3.0, or Latin-1 in the wild."""
     data = data.split(b"\0", 1)[0]
     try:
         return data.decode()
@@ -59,7 +59,7 @@ def decoded(data: bytes) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Text without control characters and surrogates, which databases and pages refuse."""
+    """Remove control characters and surrogates, which databases and pages refuse."""
     kept = "".join(
         " " if character in "\t\r\n" else character
         for character in text

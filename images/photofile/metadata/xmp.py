@@ -1,4 +1,4 @@
-"""When and where, as XMP tells it (ISO 16684-1; exif namespace: CIPA DC-010, XMP part 2 §3.3).
+"""Reads from XMP when and where a photo was taken (ISO 16684-1; CIPA DC-010, XMP part 2 §3.3).
 
 Only dates and positions are read as a photo's own. Camera and orientation are not: where EXIF is
 missing, they are an editor's copy (CIPA DC-010 §2 leaves EXIF the master), and no browser turns a

@@ -1,4 +1,4 @@
-"""From a file to upright, bare sRGB JPEGs: check the header, decode once, prove each size."""
+"""Renders the variants of a photo: upright JPEGs in sRGB, each checked to hold no metadata."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def render(
     into: Path,
     specs: tuple[Spec, ...] = variants.ALL,
 ) -> list[Rendered]:
-    """Write each variant as a JPEG into the folder `into`, proved to be bare.
+    """Write each variant as a JPEG without metadata into the folder `into`.
 
     `header` is that of `inspect`. Only the first frame or page counts. A truncated file is a bad
     picture: half a photo is not what a guest sent. Raises BadPicture.
     """
     largest, *smaller = sorted(specs, key=lambda spec: spec.max_edge, reverse=True)
-    with path.open("rb") as file, bad_picture.made_plain():
+    with path.open("rb") as file, bad_picture.translate_decoder_errors():
         loaded = decode.load(file, header.format, largest)
         image = _upright(loaded, header.orientation)
     rendered = [_write(image, largest, into)]
@@ -67,7 +67,7 @@ def render(
 
 
 def _upright(loaded: decode.Loaded, orientation: int) -> Image.Image:
-    """Flattened onto white, in sRGB, and turned."""
+    """Return the picture flattened onto white, in sRGB, and turned upright."""
     image = loaded.image
     if image.mode == "RGBA":
         flat = Image.new("RGB", image.size, "white")
@@ -76,7 +76,7 @@ def _upright(loaded: decode.Loaded, orientation: int) -> Image.Image:
     image = colour.in_srgb(image, icc=loaded.icc, nclx=loaded.nclx)
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
-    # Pillow's writer repeats what it finds here, a comment for one.
+    # Pillow's writer would write what it finds here, such as a comment.
     image.info = {}
     return image
 

@@ -1,4 +1,4 @@
-"""A file that gives no picture, and how whatever a decoder says of it is made plain."""
+"""The error for a file that gives no picture, and the translation of decoder errors to it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def rare(kind: str) -> BadPicture:
 
 
 @contextmanager
-def made_plain() -> Iterator[None]:
-    """Turn whatever a decoder raises over hostile bytes into `BadPicture`; bound memory.
+def translate_decoder_errors() -> Iterator[None]:
+    """Translate whatever a decoder raises over hostile bytes to `BadPicture`, and bound memory.
 
     The disk and a machine short of memory are nobody's fault: a MemoryError and an error of the
     operating system pass.

@@ -1,4 +1,4 @@
-"""From whatever colours a file has to sRGB (IEC 61966-2-1)."""
+"""Converts the colours of a picture to sRGB (IEC 61966-2-1)."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def in_srgb(image: Image.Image, *, icc: bytes | None, nclx: Nclx | None = None) 
 
 
 def from_lab(image: Image.Image) -> Image.Image:
-    """CIE L*a*b*, as a TIFF may have it, in sRGB."""
+    """Convert CIE L*a*b*, which a TIFF may hold, to sRGB."""
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     return ImageCms.ImageCmsTransform(lab, _srgb(), "LAB", "RGB").apply(image)
 
 
 def is_known(nclx: Nclx | None) -> bool:
-    """True if code points say anything that can be gone by."""
+    """True if the code points name colours that can be converted."""
     return nclx is not None and nclx[0] in _KNOWN_PRIMARIES and nclx[1] in _KNOWN_TRANSFERS
 
 
@@ -51,14 +51,14 @@ def is_known(nclx: Nclx | None) -> bool:
 # A phone embeds the same profile into every photo.
 @lru_cache(maxsize=4)
 def _to_srgb(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way from this profile to sRGB; None if it is unusable or leads nowhere."""
+    """Return the transform to sRGB; None if the profile is unusable, or is sRGB itself."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         if _MODES_BY_COLOUR_SPACE.get(profile.profile.xcolor_space) != mode:
             return None
         transform = ImageCms.ImageCmsTransform(
             *(profile, _srgb(), mode, "RGB", ImageCms.Intent.PERCEPTUAL),
-            # To look whether a pixel is the one before takes longer than a photo's pixels do.
+            # Comparing each pixel to the one before costs more than converting it.
             flags=ImageCms.Flags.NOCACHE,
         )
         sample = _colour_sample(mode)
@@ -109,7 +109,7 @@ _GRID: Final = 33
 
 @lru_cache(maxsize=4)
 def _table_to_srgb(nclx: Nclx) -> ImageFilter.Color3DLUT | None:
-    """None for sRGB itself, for what is not said, and for what nobody takes photos in."""
+    """Return a lookup table; None for sRGB itself, and for colours no camera writes."""
     primaries, transfer = nclx
     primaries = _BT709 if primaries in {_UNSPECIFIED, *_OLD_TELEVISION} else primaries
     if primaries not in _MATRICES or transfer not in _KNOWN_TRANSFERS:

@@ -1,4 +1,4 @@
-"""The pixels of a file, decoded once and shrunk to the largest size we keep.
+"""Decodes the pixels of a file once, and shrinks them to the largest variant.
 
 Pillow's classes are opened directly, not through `Image.open`: no guessing of formats, and our
 budgets in place of its process-wide bomb guard.
@@ -60,13 +60,13 @@ class Loaded:
 def load(file: BinaryIO, format_: Format, largest: Spec) -> Loaded:
     """Decode the first picture of a file, shrunk to the largest variant, as the file stores it.
 
-    What decoders raise is not made plain here.
+    Decoder errors pass as they are.
     """
     return _LOADERS[format_](file, largest)
 
 
 def shrunk(image: Image.Image, size: Size) -> Image.Image:
-    """Lanczos in SIMD, 4 to 8 times faster than Pillow's own and the same to within a level."""
+    """Resize by Lanczos in SIMD: 4 to 8 times faster than Pillow, the same to within a level."""
     if image.size == size:
         return image
     small = Image.new(image.mode, size)
@@ -122,7 +122,7 @@ def _load_webp(file: BinaryIO, largest: Spec) -> Loaded:
 
 def _load_heic(file: BinaryIO, largest: Spec) -> Loaded:
     nclx = _header(heif.read_header, file).nclx
-    with heif_decoders.libheif_made_plain():
+    with heif_decoders.translate_libheif_errors():
         picture = heif_decoders.open_heic(file)
         pixels = picture.data
     rows = _Rows(memoryview(pixels), picture.mode, picture.size, picture.stride)
@@ -186,7 +186,7 @@ _LOADERS: Final[dict[Format, Callable[[BinaryIO, Spec], Loaded]]] = {
 
 
 def _plain(image: Image.Image, largest: Spec) -> Image.Image:
-    """In one of L, RGB, RGBA and CMYK, and shrunk to the largest variant."""
+    """Convert to one of L, RGB, RGBA and CMYK, and shrink to the largest variant."""
     image.load()
     return shrunk(_plain_mode(image), target_size(image.size, largest))
 
@@ -213,14 +213,14 @@ class _Rows:
     stride: int
 
     def shrunk(self, largest: Spec) -> Image.Image:
-        """As `_plain` makes it, but never the whole picture at once in Pillow's 4 bytes a pixel."""
+        """Shrink as `_plain` does, by bands: the whole would take 4 bytes a pixel in Pillow."""
         size = target_size(self.size, largest)
         if size == self.size or math.prod(self.size) <= _BAND_PIXELS:
             return _plain(self.between(0, self.size[1]), largest)
         (full_width, full_height), (width, height) = self.size, size
         scale = full_height / height
         support = math.ceil(_LANCZOS_SUPPORT * scale) + 1
-        # What bands share is resized twice, and is the lesser part of them.
+        # Bands overlap, and are high enough that little is resized twice.
         step = max(4 * _LANCZOS_SUPPORT, int(_BAND_PIXELS / full_width / scale))
         bands = []
         for top in range(0, height, step):

@@ -22,7 +22,7 @@ pillow_heif.options.AUX_IMAGES = False
 
 
 def open_heic(file: BinaryIO | mmap) -> pillow_heif.HeifFile:
-    """Its boxes; pixels are decoded when they are asked for, within `libheif_made_plain`."""
+    """Its boxes; pixels are decoded when they are asked for, within `translate_libheif_errors`."""
     file.seek(0)
     return pillow_heif.open_heif(file, remove_stride=False)
 
@@ -35,7 +35,7 @@ def open_avif(file: BinaryIO | mmap) -> _avif.AvifDecoder:
 
 
 @contextmanager
-def libheif_made_plain() -> Iterator[None]:
+def translate_libheif_errors() -> Iterator[None]:
     """HEIF holds pixels of any codec; only HEVC is decoded here. What there was no memory for is
     a MemoryError."""
     try:

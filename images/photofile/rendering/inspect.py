@@ -1,4 +1,4 @@
-"""What the beginning of a file says of its picture, held against our budgets."""
+"""Reads the header of a file, and checks it against our budgets before anything is decoded."""
 
 from __future__ import annotations
 
@@ -62,7 +62,11 @@ def inspect(path: Path) -> Header:
         raise BadPicture("not-an-image", str(error)) from error
     except formats.UnsupportedFormat as error:
         raise BadPicture("unsupported-format", str(error)) from error
-    with path.open("rb") as file, pieces.mapped(file) as data, bad_picture.made_plain():
+    with (
+        path.open("rb") as file,
+        pieces.mapped(file) as data,
+        bad_picture.translate_decoder_errors(),
+    ):
         (width, height), orientation = _INSPECTORS[format_](data)
     if orientation is None or orientation not in range(1, 9):
         orientation = 1
@@ -108,7 +112,7 @@ def _inspect_webp(data: mmap) -> tuple[Size, int | None]:
 
 def _inspect_heic(data: mmap) -> tuple[Size, int | None]:
     _check_heif(data, MAX_PIXELS_HEIC)
-    with heif_decoders.libheif_made_plain():
+    with heif_decoders.translate_libheif_errors():
         size = heif_decoders.open_heic(data).size
     _check_pixels(size, MAX_PIXELS_HEIC)
     # libheif applies irot and imir; the EXIF tag says the same thing once more.

@@ -1,4 +1,4 @@
-"""A bound on what one picture may cost in memory, so that no file can take the worker with it."""
+"""Bounds the memory that one picture may take, so that no file can crash the worker."""
 
 from __future__ import annotations
 

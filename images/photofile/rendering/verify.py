@@ -1,4 +1,4 @@
-"""Nothing but pixels: a rendered JPEG is read again before anybody sees it."""
+"""Checks that a rendered JPEG holds nothing but pixels, before anybody sees it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def assert_metadata_free(path: Path) -> None:
         is_repeated = markers.count(segment.marker) > 1
         if (
             segment.junk_at != segment.at
-            or not _is_bare(segment)
+            or not _is_needed(segment)
             or (is_repeated and segment.marker not in {jpeg.DQT, jpeg.DHT})
         ):
             raise MetadataFound(f"segment FF{segment.marker:02X} at byte {segment.at}")
@@ -44,8 +44,8 @@ def assert_metadata_free(path: Path) -> None:
         raise MetadataFound("something behind the pixels")
 
 
-def _is_bare(segment: jpeg.Segment) -> bool:
-    """True if a segment belongs to the pixels and is filled by what it must hold."""
+def _is_needed(segment: jpeg.Segment) -> bool:
+    """True if a segment is needed to draw the pixels, and holds nothing else."""
     marker, payload = segment.marker, segment.payload
     length = len(payload) + 2
     if marker == jpeg.APP0:

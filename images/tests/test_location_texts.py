@@ -17,14 +17,14 @@ from images.photofile.metadata import exif
 from images.tests import drawn_exif, drawn_metadata, drawn_pictures
 from images.tests.drawn_metadata import packet
 from images.tests.guest_client import get
-from images.tests.test_originals import EXIFTOOL, told
+from images.tests.test_originals import EXIFTOOL, exiftool_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 COORDINATES = "48.2082,16.3738"
 # Each is looked for in everything that is left.
-TELLING = ("48.2082", "48,2082", "16.3738", "wien", "österreich", "2517", "8fwr6953", "48°12")
+REVEALING = ("48.2082", "48,2082", "16.3738", "wien", "österreich", "2517", "8fwr6953", "48°12")
 
 
 def xmp(properties: str, **namespaces: str) -> bytes:
@@ -152,19 +152,19 @@ def left(data: bytes, tmp_path: Path) -> bytes:
     return into.read_bytes() if location.remove_location(source, into) else data
 
 
-def check_that_nothing_tells(data: bytes, tmp_path: Path) -> None:
+def check_that_nothing_reveals_it(data: bytes, tmp_path: Path) -> None:
     text = data.replace(b"\0", b"").decode("utf-8", "ignore").lower()
-    assert [word for word in TELLING if word in text] == []
-    tags = told(data, tmp_path / "looked-at")
+    assert [word for word in REVEALING if word in text] == []
+    tags = exiftool_tags(data, tmp_path / "looked-at")
     seen = json.dumps({name: tags[name] for name in tags if not name.startswith("System:")})
-    assert [word for word in TELLING if word in seen.lower()] == []
+    assert [word for word in REVEALING if word in seen.lower()] == []
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_text_tells_a_place_that_was_forgotten(name: str, tmp_path: Path):
+def test_no_text_reveals_a_removed_location(name: str, tmp_path: Path):
     after = left(FILES[name], tmp_path)
     assert after != FILES[name]
-    check_that_nothing_tells(after, tmp_path)
+    check_that_nothing_reveals_it(after, tmp_path)
 
 
 @pytest.mark.parametrize("words", ["A night in WIEN", "Österreich, Wien", "wien"])
@@ -183,7 +183,7 @@ def test_no_text_tells_a_place_that_was_forgotten(name: str, tmp_path: Path):
 def test_the_photos_own_place_names_go_from_its_texts(place: bytes, words: str, tmp_path: Path):
     tags: drawn_exif.Tags = {0x010E: (ASCII, words), 0x9C9B: (BYTE, words.encode("utf-16-le"))}
     data = drawn_pictures.jpeg(ifd0=tags)
-    check_that_nothing_tells(left(data[:2] + place + data[2:], tmp_path), tmp_path)
+    check_that_nothing_reveals_it(left(data[:2] + place + data[2:], tmp_path), tmp_path)
 
 
 def test_words_that_tell_no_place_stay(tmp_path: Path):
@@ -203,7 +203,7 @@ def test_words_that_tell_no_place_stay(tmp_path: Path):
         assert kept in after
     assert exif.read(tmp_path / "into").gps is None
     if EXIFTOOL:
-        tags_left = told(after, tmp_path / "looked-at")
+        tags_left = exiftool_tags(after, tmp_path / "looked-at")
         assert tags_left["IPTC:Caption-Abstract"] == tags_left["XMP-dc:Title"] == "The encore"
 
 
@@ -229,7 +229,7 @@ def test_texts_without_end_are_not_looked_at_but_left_out(tmp_path: Path):
 
 
 @pytest.mark.django_db
-def test_nothing_of_the_record_tells_a_place_that_was_forgotten(cleo, ada, bucket, signed_in):
+def test_nothing_of_the_record_reveals_a_removed_location(cleo, ada, bucket, signed_in):
     data = drawn_pictures.jpeg(
         exif=drawn_exif.exif_block(
             lat=48.2082,
@@ -252,12 +252,12 @@ def test_nothing_of_the_record_tells_a_place_that_was_forgotten(cleo, ada, bucke
     }
     body = client.get(path).json()
     assert {name: body.pop(name) for name in words} == words  # what a person typed
-    assert [word for word in TELLING if word in json.dumps(body).lower()] == []
+    assert [word for word in REVEALING if word in json.dumps(body).lower()] == []
     assert body["original_filename"] == "photo.jpg"
     row = Image.objects.get()
-    assert [word for word in TELLING if word in str(row.exif).lower()] == []
+    assert [word for word in REVEALING if word in str(row.exif).lower()] == []
     assert row.exif["IFD0"]["Make"] == "Drawn"
     Image.objects.update(caption="", description="")
     assert client.get("/api/v1/images/", {"q": "48"}).json()["results"] == []
     original = get(client.get(f"{path}variants/original/")["Location"]).data
-    assert [word for word in TELLING if word.encode() in original.lower()] == []
+    assert [word for word in REVEALING if word.encode() in original.lower()] == []
