@@ -80,9 +80,15 @@ def chromium():
 
 @pytest.fixture
 def bucket():
-    """The real one, emptied afterwards."""
+    """The real one, emptied before, because tests without this fixture may have sent photos, and
+    afterwards."""
     bucket = photo_storage()
+    _empty(bucket)
     yield bucket
+    _empty(bucket)
+
+
+def _empty(bucket):
     bucket.delete_keys([found.key for found in bucket.list_keys("")])
     for found in bucket.open_multiparts(""):
         bucket.abort_multipart(found.key, multipart_id=found.multipart_id)

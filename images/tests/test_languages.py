@@ -14,7 +14,7 @@ from groups.models import Group
 from images.models import Image
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
-from images.views.messages import WORDS
+from images.views.messages import MESSAGES
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -50,7 +50,7 @@ def test_the_scripts_words_come_with_the_page(client, invitation):
     html = page(client, invitation, "de").content.decode()
     found = re.search(r'<script id="messages" type="application/json">(.*?)</script>', html)
     words = json.loads(found[1])
-    assert set(words) == set(WORDS)
+    assert set(words) == set(MESSAGES)
     assert words["waiting"] == "Wartet"
     assert words["arrived"]["other"] == "{count} von {total} angekommen"
 

@@ -1,4 +1,4 @@
-"""The pages that show photos."""
+"""The pages of members that show groups and photos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @page_for_members
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The groups of the person's teams."""
+    """Shows the groups of the person's teams."""
     access = MemberAccess.of(request)
     groups = access.groups().select_related("team")
     ready = Q(images__version__gt=0, images__trashed_at=None)
@@ -45,7 +45,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @page_for_members
 @require_POST
 def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    """Out of the trash, for owners."""
+    """Takes a group out of the trash; for its owners."""
     group = get_object_or_404(Group.objects.trash_owned_by(MemberAccess.of(request)), pk=group_id)
     trash.restore(group)
     return redirect("home")

@@ -1,4 +1,4 @@
-"""Browsers inside other apps: they forget what they are told, and some cannot choose many photos.
+"""Recognizes browsers inside other apps: they keep no storage, and some cannot choose many photos.
 
 Each names itself in its user agent. WhatsApp, Signal and iMessage open the phone's own browser.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-# (the app, how its browser is told). First match wins: Messenger calls itself FBAN, too.
+# (the app, its user agent). The first match wins: Messenger calls itself FBAN, too.
 _APPS = [
     ("Instagram", re.compile(r"\bInstagram\b")),
     ("Messenger", re.compile(r"\bFB(?:AN|AV)/Messenger|\bFBAN/MessengerForiOS|\borca\b")),
@@ -26,7 +26,7 @@ _ANY_WEBVIEW = re.compile(r"\bAndroid\b.*; wv\)")
 
 
 def name_of(user_agent: str) -> str:
-    """`Instagram`; `?` for an app that does not say which; empty for a real browser."""
+    """The app's name; `?` for one that gives none; empty for a real browser."""
     for name, pattern in _APPS:
         if pattern.search(user_agent[:1000]):
             return name

@@ -1,6 +1,6 @@
-"""What the scripts of the upload page say, in the language of whoever looks at it.
+"""The messages of the upload page's scripts, in the language of the request.
 
-The page carries these as JSON; `static/js/upload/messages.js` says them. A sentence may also be
+The page carries them as JSON, and `static/js/upload/messages.js` reads it. A message may also be
 a dict by the categories of `Intl.PluralRules`, chosen by its `{count}`: `one` and `other` are what
 our languages have.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 
-WORDS: dict[str, _StrPromise | dict[str, _StrPromise]] = {
+MESSAGES: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     # Where a photo stands.
     "waiting": _("Waiting"),
     "sending": _("Sending, {percent}"),

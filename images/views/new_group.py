@@ -1,4 +1,4 @@
-"""The page that makes a group, with its first photos."""
+"""The page on which a member creates a group with its first photos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ManyFiles(forms.FileInput):
 
 
 class PhotosField(forms.FileField):
-    """As many photos as one call takes; none is fine, too."""
+    """Up to BATCH_LIMIT photos, or none."""
 
     widget = ManyFiles
 
@@ -77,25 +77,22 @@ class NewGroupForm(forms.ModelForm[Group]):
 @page_for_members
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_group(request: HttpRequest) -> HttpResponse:
-    """One form for the group and its first photos, with or without JavaScript."""
+    """Creates a group and its first photos from one form, with or without JavaScript."""
     access = MemberAccess.of(request)
-    is_sent = request.method == "POST"
-    sent = (request.POST, request.FILES) if is_sent else ()
+    is_post = request.method == "POST"
+    sent = (request.POST, request.FILES) if is_post else ()
     form = NewGroupForm(*sent, access=access)
-    code = 200
-    if is_sent:
-        if form.is_valid():
-            about = dict(form.cleaned_data)
-            team, files = about.pop("team"), about.pop("photos")
-            photos = [(file, file_check.described(file)) for file in files]
-            try:
-                group, _ = group_with_photos.create_received(team, access, about, photos)
-            except StorageUnavailable:
-                form.add_error(None, "The photo store does not answer. Please try again soon.")
-            except group_with_photos.TeamGone:
-                form.add_error("team", "This team is gone.")
-            else:
-                return redirect(group)
-        code = 400
+    if is_post and form.is_valid():
+        columns = dict(form.cleaned_data)
+        team, files = columns.pop("team"), columns.pop("photos")
+        photos = [(file, file_check.described(file)) for file in files]
+        try:
+            group, _ = group_with_photos.create_received(team, access, columns, photos)
+        except StorageUnavailable:
+            form.add_error(None, "The photo store does not answer. Please try again soon.")
+        except group_with_photos.TeamGone:
+            form.add_error("team", "This team is gone.")
+        else:
+            return redirect(group)
     context = {"form": form, "is_admin": is_admin(access)}
-    return render(request, "groups/new.html", context, status=code)
+    return render(request, "groups/new.html", context, status=400 if is_post else 200)

@@ -1,4 +1,4 @@
-"""The page on which somebody invited says where a photo of theirs was taken."""
+"""The page on which a guest says where a photo of theirs was taken."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from images.access import GuestAccess
 from images.lifecycle import editing
 from images.models import Image
 from images.views import upload
-from images.views.messages import WORDS
+from images.views.messages import MESSAGES
 from invitations.api import authentication
 from invitations.api.problems import InvitationRevoked, InvitationUnknown
 from invitations.models import Invitation
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
 
-PLACE_WORDS = {
-    "somethingWrong": WORDS["somethingWrong"],
-    "noAnswer": WORDS["noAnswer"],
+PLACE_MESSAGES = {
+    "somethingWrong": MESSAGES["somethingWrong"],
+    "noAnswer": MESSAGES["noAnswer"],
     "placeSaved": _("Saved. Thank you!"),
     "placeRemoved": _("The place was removed."),
     "placeForgotten": _("The place was removed. Taken out of the file that is kept: {removed}."),
@@ -66,7 +66,7 @@ PLACE_WORDS = {
 
 
 class DegreesField(forms.FloatField):
-    """Many keyboards offer a comma only."""
+    """A number with a point or a comma: many keyboards offer only one of them."""
 
     def to_python(self, value: Any) -> Any:
         return super().to_python(str(value or "").replace(",", "."))
@@ -79,7 +79,7 @@ class PlaceForm(forms.Form):
 
 def _tile_origins() -> list[str]:
     parts = urlsplit(settings.MAP_TILE_URL)
-    # Some maps are spread over several hosts: {s} stands for their first letter.
+    # Some maps use several hosts: {s} stands for the first letter of each.
     return [f"{parts.scheme}://{parts.netloc}".replace("{s}", "*")] if parts.netloc else []
 
 
@@ -88,10 +88,10 @@ def _tile_origins() -> list[str]:
     [csrf_exempt, never_cache, csp_update({"img-src": _tile_origins()})], name="dispatch"
 )
 class PlacePage(View):
-    """For whoever sent the photo, until the host closes the group.
+    """Takes the place from whoever sent the photo, until the group is closed.
 
-    Of a shared link only the device knows whose photo it is, and it tells nobody but the API: the
-    page itself is the same for every id, and a script fills it in.
+    The server cannot tell the guests of a shared link apart without their device's secret, which
+    only scripts send: for them the page is the same for every id, and a script fills it in.
     """
 
     http_method_names = ["get", "head", "post", "options"]
@@ -108,26 +108,26 @@ class PlacePage(View):
         return self._page(status=403 if self.invitation.group.is_closed else 200)
 
     def post(self, request: HttpRequest, token: str, image_id: UUID) -> HttpResponse:
-        """The plain form, of personal links."""
+        """Saves the plain form; of personal links only."""
         if self.invitation.group.is_closed:
             return self._page(status=403)
         form = PlaceForm(request.POST)
         if self.image is None or not form.is_valid():
-            return self._page(status=422, complaint=PLACE_WORDS["placeIncomplete"], form=form)
+            return self._page(status=422, complaint=PLACE_MESSAGES["placeIncomplete"], form=form)
         place = form.cleaned_data["latitude"], form.cleaned_data["longitude"]
         source = self.image.gps_source
         if source == Image.GpsSource.EXIF:
-            return self._page(status=409, complaint=PLACE_WORDS["placeOfPhoto"])
+            return self._page(status=409, complaint=PLACE_MESSAGES["placeOfPhoto"])
         try:
             editing.change(
                 self.image, editing.place_columns(place), expected={"gps_source": source}
             )
         except editing.ChangedMeanwhile:
-            return self._page(status=409, complaint=PLACE_WORDS["changedElsewhere"], form=form)
+            return self._page(status=409, complaint=PLACE_MESSAGES["changedElsewhere"], form=form)
         return HttpResponseRedirect(f"{request.path}?saved")
 
     def _own_photo(self, image_id: UUID) -> Image | None:
-        """None: the page cannot know. Raises Http404."""
+        """The guest's photo; None for a shared link. Raises Http404."""
         if self.invitation.kind != Invitation.Kind.PERSONAL:
             return None
         mine = GuestAccess.of(self.invitation).own_images().ready()
@@ -159,7 +159,7 @@ class PlacePage(View):
                 "map_tile_url": settings.MAP_TILE_URL,
                 "map_attribution": settings.MAP_ATTRIBUTION,
                 "map_host": host.removeprefix("{s}."),
-                "words": PLACE_WORDS,
+                "page_messages": PLACE_MESSAGES,
             },
             status=status,
         )

@@ -1,5 +1,4 @@
-"""The page behind an upload link: what it says before somebody sends, and its plain form, for
-browsers without JavaScript."""
+"""The page behind an upload link, and its plain form for browsers without JavaScript."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ from images.storage.objects import StorageUnavailable
 from images.uploads import file_check, quota, server_upload
 from images.uploads.file_check import formats_in_words, size_in_words
 from images.views import in_app_browsers
-from images.views.messages import WORDS
+from images.views.messages import MESSAGES
 from invitations import contacts
 from invitations.api import authentication
 from invitations.api.problems import InvitationRevoked, InvitationUnknown
@@ -39,14 +38,13 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
     from images.access import Uploader
-    from invitations.models import Invitation
 
 NAME_LENGTH = 120
 SENT_LIMIT = 200
 # The device of a browser without JavaScript, for the pages of this link alone.
 DEVICE_COOKIE = "bandpics-device"
 DEVICE_SECRET = re.compile(r"[0-9a-f]{32}\Z")
-WORDS_BY_STATUS = {
+MESSAGE_BY_STATUS = {
     Upload.Status.QUEUED: "stored",
     Upload.Status.PROCESSING: "stored",
     Upload.Status.DONE: "ready",
@@ -55,23 +53,22 @@ WORDS_BY_STATUS = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FileOutcome:
     """What became of one file of the form."""
 
     filename: str
     has_arrived: bool
-    words: str
+    message: str
 
 
-# The token in the path is the credential, and no cookie adds to it: a forged form would have to
-# know the link, and who knows it may send anyhow. So there is nothing for a CSRF token to protect;
-# and Django's check would read the whole body before we could refuse it.
+# No CSRF token: the token in the path is the credential, and no cookie adds to it. Whoever forges a
+# form must know the link, and may send anyhow. Django's check would also read the whole body first.
 @method_decorator([csrf_exempt, never_cache], name="dispatch")
 class UploadPage(View):
     http_method_names = ["get", "head", "post", "options"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """A dead link is dead to all verbs."""
+        """Answers a dead link alike for every method."""
         token: str = kwargs["token"]
         try:
             self.invitation = authentication.find(token)
@@ -96,37 +93,22 @@ class UploadPage(View):
         return super().dispatch(request, *args, **kwargs)
 
     def get(self, request: HttpRequest, token: str) -> HttpResponse:
-        """Opening it changes nothing, however often."""
         return self._page(request, token)
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
-        """Take the photos of the plain form. Refuses what it can before it reads the body."""
+        """Takes the photos of the plain form. Refuses what it can before it reads the body."""
         if seconds := limits.consume(("invitation", f"Invitation {self.invitation.pk}")):
             complaint = _("Too many requests; wait a moment")
             answer = self._page(request, token, status=429, complaint=complaint)
             answer["Retry-After"] = str(seconds)
             return answer
         if self.invitation.group.is_closed or self.invitation.is_exhausted:
-            return self._page(request, token, status=403)  # it says so by itself
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.FORM_MAX_BYTES:
-            complaint = _(
-                "That is too much for one go: together the photos may have up to {size}. Please "
-                "send fewer at once."
-            ).format(size=size_in_words(settings.FORM_MAX_BYTES))
-            return self._page(request, token, status=413, complaint=complaint)
+            return self._page(request, token, status=403)  # the page says why
         try:
-            files, name = request.FILES.getlist("files"), request.POST.get("uploader_name", "")
-        except TooManyFilesSent:
-            complaint = _("Please send up to {count} photos at once.").format(
-                count=settings.DATA_UPLOAD_MAX_NUMBER_FILES
-            )
-            return self._page(request, token, status=400, complaint=complaint)
-        except MultiPartParserError:
-            complaint = _("The photos did not arrive whole. Please send them again.")
-            return self._page(request, token, status=400, complaint=complaint)
-        if not files:
-            complaint = _("Please choose at least one photo first.")
-            return self._page(request, token, status=400, complaint=complaint)
+            files = _files_of(request)
+        except FormRefused as refusal:
+            return self._page(request, token, status=refusal.status, complaint=refusal.complaint)
+        name = request.POST.get("uploader_name", "")
         name = name.strip()[:NAME_LENGTH].replace("\0", "")
         device = _device(request) or secrets.token_hex(16)
         uploader = GuestAccess.of(self.invitation, device_secret=device).uploader
@@ -154,7 +136,7 @@ class UploadPage(View):
     ) -> HttpResponse:
         invitation, group = self.invitation, self.invitation.group
         host = contacts.contact_of(invitation)
-        outcomes: list[Outcome] = more.get("outcomes", [])
+        outcomes: list[FileOutcome] = more.get("outcomes", [])
         own_name = invitation.name if invitation.kind == invitation.Kind.PERSONAL else ""
         ends = [moment for moment in (invitation.expires_at, group.closes_at) if moment]
         context = {
@@ -167,7 +149,9 @@ class UploadPage(View):
             "takes_photos": not (group.is_closed or invitation.is_exhausted),
             "until": min(ends),
             "visibility": invitation.visibility or group.visibility,
-            "files_left": _files_left(invitation),
+            "files_left": None
+            if invitation.max_files is None
+            else invitation.max_files - invitation.used_files,
             "uploader_name": own_name,
             "device": _device(request),
             "sent": [] if outcomes else _sent(self._access(request)),
@@ -179,26 +163,49 @@ class UploadPage(View):
             "max_size": size_in_words(settings.UPLOAD_MAX_BYTES),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
             "link": f"{settings.PUBLIC_URL}/i/{token}/",
-            "words": WORDS,
+            "page_messages": MESSAGES,
             "arrived_count": sum(outcome.has_arrived for outcome in outcomes),
             **more,
         }
         return render(request, "invitations/upload.html", context, status=status)
 
 
-# It refuses what is too large in the guest's own words.
+# It refuses what is too large itself, in the guest's language.
 upload_page = body_limit.takes(body_limit.form_max_bytes, refuses_itself=True)(UploadPage.as_view())
 
 
 def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:
-    context |= {"reason": reason, "words": WORDS}
+    context |= {"reason": reason, "page_messages": MESSAGES}
     return render(request, "invitations/dead_link.html", context, status=403)
 
 
-def _files_left(invitation: Invitation) -> int | None:
-    if invitation.max_files is None:
-        return None
-    return invitation.max_files - invitation.used_files
+class FormRefused(Exception):
+    """The plain form holds no photos, or too many; `complaint` tells the guest."""
+
+    def __init__(self, status: int, complaint: str) -> None:
+        super().__init__(complaint)
+        self.status, self.complaint = status, complaint
+
+
+def _files_of(request: HttpRequest) -> list[UploadedFile[Any]]:
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.FORM_MAX_BYTES:
+        complaint = _(
+            "That is too much for one go: together the photos may have up to {size}. Please "
+            "send fewer at once."
+        )
+        raise FormRefused(413, complaint.format(size=size_in_words(settings.FORM_MAX_BYTES)))
+    try:
+        files = request.FILES.getlist("files")
+    except TooManyFilesSent:
+        complaint = _("Please send up to {count} photos at once.")
+        count = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        raise FormRefused(400, complaint.format(count=count)) from None
+    except MultiPartParserError:
+        complaint = _("The photos did not arrive whole. Please send them again.")
+        raise FormRefused(400, complaint) from None
+    if not files:
+        raise FormRefused(400, _("Please choose at least one photo first."))
+    return files
 
 
 def _device(request: HttpRequest) -> str:
@@ -207,49 +214,48 @@ def _device(request: HttpRequest) -> str:
     return secret if DEVICE_SECRET.match(secret) else ""
 
 
-def _sent(access: GuestAccess) -> list[Outcome]:
-    """The receipt, newest first, for whoever has no JavaScript to ask for it."""
+def _sent(access: GuestAccess) -> list[FileOutcome]:
+    """The receipt for browsers without JavaScript, newest first."""
     if not access.key.is_identified:
         return []
     rows = access.uploads().exclude(status=Upload.Status.DISCARDED)
     rows = rows.select_related("image").order_by("-created_at", "-id")
-    return [_standing(upload) for upload in rows[:SENT_LIMIT]]
+    return [_outcome_of(upload) for upload in rows[:SENT_LIMIT]]
 
 
-def _standing(upload: Upload) -> Outcome:
-    """Where one of them stands, in the words of the scripts."""
+def _outcome_of(upload: Upload) -> FileOutcome:
     image, status = upload.image, Upload.Status(upload.status)
-    words = WORDS_BY_STATUS.get(status, "interrupted")
-    is_ready = status == Upload.Status.DONE
-    if is_ready and image.trashed_at is not None and image.trashed_by_uploader:
-        words = "deleted"
-    elif is_ready and image.moderation == Image.Moderation.REJECTED:
-        words = "rejectedBecause" if image.moderation_reason else "rejected"
-    said = str(WORDS[words]).replace("{reason}", image.moderation_reason)
+    message = MESSAGE_BY_STATUS.get(status, "interrupted")
+    is_done = status == Upload.Status.DONE
+    if is_done and image.trashed_at is not None and image.trashed_by_uploader:
+        message = "deleted"
+    elif is_done and image.moderation == Image.Moderation.REJECTED:
+        message = "rejectedBecause" if image.moderation_reason else "rejected"
+    text = str(MESSAGES[message]).replace("{reason}", image.moderation_reason)
     if upload.failure:
-        said = str(upload.get_failure_display())
+        text = str(upload.get_failure_display())
     has_arrived = status not in {Upload.Status.FAILED, Upload.Status.PENDING}
-    return Outcome(image.original_filename, has_arrived, said)
+    return FileOutcome(image.original_filename, has_arrived, text)
 
 
-def _take(uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> Outcome:
-    """One file into quarantine. What is wrong with one is not held against the others."""
+def _take(uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> FileOutcome:
+    """Puts one file into quarantine. A file that is refused does not stop the others."""
     described = file_check.described(file, unnamed=_("Photo"))
-    filename = described.filename
+
+    def refused(message: object) -> FileOutcome:
+        return FileOutcome(described.filename, has_arrived=False, message=str(message))
+
     try:
         file_check.check(byte_size=described.byte_size, file=file)  # its first bytes decide
-    except file_check.Unacceptable as refusal:
-        return Outcome(filename, has_arrived=False, words=str(refusal))
-    try:
         upload = server_upload.take(uploader, file, described, uploader_name=uploader_name)  # type: ignore[arg-type]
+    except file_check.Unacceptable as refusal:
+        return refused(refusal)
     except quota.Exhausted:
-        words = _("The link is full: there was no room for it.")
-        return Outcome(filename, has_arrived=False, words=words)
+        return refused(_("The link is full: there was no room for it."))
     except StorageUnavailable:
-        words = _("The photo store does not answer. Please send it again soon.")
-        return Outcome(filename, has_arrived=False, words=words)
+        return refused(_("The photo store does not answer. Please send it again soon."))
     if upload.failure:
-        return Outcome(filename, has_arrived=False, words=str(upload.get_failure_display()))
+        return refused(upload.get_failure_display())
     is_done = upload.status in {Upload.Status.DONE, Upload.Status.DUPLICATE}
-    words = _("Already here") if is_done else _("Arrived, being processed")
-    return Outcome(filename, has_arrived=True, words=words)
+    message = _("Already here") if is_done else _("Arrived, being processed")
+    return FileOutcome(described.filename, has_arrived=True, message=message)
