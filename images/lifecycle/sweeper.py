@@ -133,7 +133,7 @@ def _complete_or_discard(upload: Upload) -> None:
     try:
         # Its bytes may have come in the last minutes of the day.
         transfer.complete(upload)
-    except (transfer.NotArrived, transfer.NotPending, transfer.SizeMismatch):
+    except transfer.CannotComplete:
         if not transfer.recover(upload):
             transfer.discard(upload)
 
@@ -143,7 +143,7 @@ def _check_the_bucket(rows: UploadQuerySet, do: Callable[[Upload], object]) -> N
 
     def check(upload: Upload) -> None:
         Upload.objects.filter(pk=upload.pk).update(last_checked_at=Now())
-        with suppress(transfer.NotArrived, transfer.NotPending, transfer.SizeMismatch):
+        with suppress(transfer.CannotComplete):
             do(upload)
 
     first = F("last_checked_at").asc(nulls_first=True)

@@ -42,7 +42,7 @@ def take(body: bytes | str) -> int:
             continue
         try:
             queued += transfer.complete(upload)
-        except (transfer.NotArrived, transfer.NotPending, transfer.SizeMismatch) as error:
+        except transfer.CannotComplete as error:
             logger.info("Event for upload %s changes nothing: %r", upload_id, error)
     return queued
 

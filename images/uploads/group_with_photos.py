@@ -1,4 +1,4 @@
-"""A group and its first photos, made by one call: all of it, or nothing."""
+"""Creates a group together with its first photos: all of it, or nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TeamGone(Exception):
 def create_announced(
     team: Team, access: MemberAccess, about: dict[str, Any], files: Sequence[Announced] = ()
 ) -> tuple[Group, list[Ticket]]:
-    """The group, and a ticket for each file to send to storage. Raises TeamGone."""
+    """Creates the group, and a ticket for each file to send to the bucket. Raises TeamGone."""
     try:
         with transaction.atomic():
             group = Group.objects.create(team=team, **about)
@@ -43,12 +43,12 @@ def create_received(
     about: dict[str, Any],
     files: Sequence[tuple[BinaryIO, Announced]],
 ) -> tuple[Group, list[Upload]]:
-    """The group, and its photos stored. Raises TeamGone, StorageUnavailable."""
+    """Creates the group, and stores its photos. Raises TeamGone, StorageUnavailable."""
     group, _ = create_announced(team, access, about)
     uploader = access.uploader(group)
     try:
-        # The store is slow, so no transaction: whatever goes wrong, the group is taken back, and
-        # what was stored of it follows.
+        # The bucket is slow, so no transaction: if anything fails, the group is deleted, and the
+        # objects of its photos with it.
         return group, [server_upload.take(uploader, file, described) for file, described in files]
     except Exception:
         group.delete()

@@ -1,5 +1,5 @@
-"""Photos whose bytes come through the server: by a form, or inside JSON. From here on they go the
-way of all others: announced, put into quarantine, completed."""
+"""Uploads whose bytes come through this server, by a form or inside JSON: announced, put into
+quarantine and completed like all others."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from images.models import Image, UploaderKey
     from images.uploads.announce import Announced, Ticket
 
-CHUNK_BYTES = 1024 * 1024
-
 
 def take(
     uploader: Uploader, file: BinaryIO, described: Announced, *, uploader_name: str = ""
 ) -> Upload:
-    """Make a photo of the rest of a seekable file. The same bytes of the same uploader again are
-    the same upload.
+    """Creates a queued upload from the rest of a seekable file. The same bytes from the same
+    uploader are the same upload.
 
     Raises quota.Exhausted, StorageUnavailable.
     """
@@ -43,18 +41,16 @@ def replace_file(
     uploader: UploaderKey,
     expected: dict[str, Any] | None = None,
 ) -> Upload:
-    """As uploads.replace, with the bytes. Raises as it does, and StorageUnavailable."""
+    """Creates a queued replacement. Raises like announce.replace(), and StorageUnavailable."""
     described = _hashed(file, described)
     ticket = announce.replace(image, described, uploader=uploader, expected=expected)
     return _send(ticket, file)
 
 
 def _hashed(file: BinaryIO, described: Announced) -> Announced:
-    hashed = hashlib.sha256()
-    while chunk := file.read(CHUNK_BYTES):
-        hashed.update(chunk)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it reads
     file.seek(0)
-    return replace(described, sha256=hashed.hexdigest())
+    return replace(described, sha256=sha256)
 
 
 def _send(ticket: Ticket, file: BinaryIO) -> Upload:
@@ -69,10 +65,7 @@ def _send(ticket: Ticket, file: BinaryIO) -> Upload:
             content_type=upload.declared_content_type,
         )
         transfer.complete(upload)
-    except (
-        *(StorageUnavailable, transfer.NotArrived),
-        *(transfer.SizeMismatch, transfer.NotPending),
-    ) as error:
+    except (StorageUnavailable, transfer.CannotComplete) as error:
         if not ticket.was_known:
             with suppress(StorageUnavailable):
                 transfer.discard(upload)

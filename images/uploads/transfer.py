@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 BY_LINK = Q(uploader_kind__in=[UploaderKind.PERSONAL, UploaderKind.SHARED])
 
 
-class NotPending(Exception):
+class CannotComplete(Exception):
+    """complete() has not queued the upload."""
+
+
+class NotPending(CannotComplete):
     """The upload is past the point where bytes can be sent."""
 
 
@@ -42,7 +46,7 @@ class NoSuchPart(Exception):
     """The part's number is not among those of this upload."""
 
 
-class NotArrived(Exception):
+class NotArrived(CannotComplete):
     """The bucket does not hold the bytes yet; `missing_parts` says which, if it has parts."""
 
     def __init__(self, missing_parts: Sequence[int] = ()) -> None:
@@ -50,7 +54,7 @@ class NotArrived(Exception):
         self.missing_parts = list(missing_parts)
 
 
-class SizeMismatch(Exception):
+class SizeMismatch(CannotComplete):
     """The bucket holds something other than what was announced."""
 
 
