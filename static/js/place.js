@@ -168,13 +168,9 @@ async function showMap() {
   byId("map-area").hidden = false;
   const venue = page.latitude && { lat: Number(page.latitude), lon: Number(page.longitude) };
   const place = typedPlace() ?? (venue || lastPlace);
-  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  map = L.map("map", {
-    zoomAnimation: !isCalm,
-    fadeAnimation: !isCalm,
-    inertia: !isCalm,
-    worldCopyJump: true,
-  });
+  const moves = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const motion = { zoomAnimation: moves, fadeAnimation: moves, inertia: moves };
+  map = L.map("map", { ...motion, worldCopyJump: true });
   map.attributionControl.setPrefix(false);
   // The origin alone, because the page's address contains the link.
   const layer = { attribution: page.attribution, maxZoom: 19, referrerPolicy: "origin" };
@@ -197,10 +193,8 @@ function writeCenter() {
 
 /** Leaflet is a script that defines `L`. */
 function loadLeaflet() {
-  const style = Object.assign(document.createElement("link"), {
-    rel: "stylesheet",
-    href: page.leafletStyle,
-  });
+  const sheet = { rel: "stylesheet", href: page.leafletStyle };
+  const style = Object.assign(document.createElement("link"), sheet);
   const script = Object.assign(document.createElement("script"), { src: page.leaflet });
   const loaded = (element) =>
     new Promise((resolve, reject) => Object.assign(element, { onload: resolve, onerror: reject }));

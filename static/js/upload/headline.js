@@ -5,10 +5,8 @@ import { t } from "./messages.js";
 import { NOT_SENT, displayed, isSettled } from "./states.js";
 
 // The states that are counted by name, in this order; the messages are `hereCount` and so on.
-const COUNTED = [
-  ...["here", "copy", "rejected", "refused", "failed", "unconfirmed"],
-  ...["interrupted", "cancelled", "deleted"],
-];
+const COUNTED =
+  "here copy rejected refused failed unconfirmed interrupted cancelled deleted".split(" ");
 const MAX_REASONS = 2;
 
 /** The number of rows of each kind. Each row counts once. */

@@ -47,18 +47,18 @@ export function makeMyPhotos({ api, token, refresh, notify }) {
     caption.focus();
   }
 
-  async function undo({ button }, upload) {
-    try {
-      await api.post(`images/${upload.image}/restore/`);
-      await refresh();
-      notify(t("restored"));
-    } catch (problem) {
-      notify(problem.message, problem);
-    }
-    button.focus();
-  }
+  return { edit, undo: (row, upload) => undo(row, upload, { api, refresh, notify }) };
+}
 
-  return { edit, undo };
+async function undo({ button }, upload, { api, refresh, notify }) {
+  try {
+    await api.post(`images/${upload.image}/restore/`);
+    await refresh();
+    notify(t("restored"));
+  } catch (problem) {
+    notify(problem.message, problem);
+  }
+  button.focus();
 }
 
 /** Runs `work` with the panel's buttons disabled, and shows its error; `renew` after a conflict. */

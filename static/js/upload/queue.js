@@ -20,12 +20,8 @@ const REPLACEABLE = new Set([...NOT_SENT, "unconfirmed", "cancelled"]);
 const PERMANENT_FAILURES = new Set(["not-an-image", "unsupported-format", "too-many-pixels"]);
 const ON_ITS_WAY = new Set(["pending", "queued", "processing"]);
 const LINK_WITHDRAWN = new Set(["invitation-revoked", "invitation-unknown"]);
-const LINK_CLOSED = new Set([
-  ...LINK_WITHDRAWN,
-  "invitation-expired",
-  "invitation-exhausted",
-  "group-closed",
-]);
+const TAKES_NOTHING_NEW = ["invitation-expired", "invitation-exhausted", "group-closed"];
+const LINK_CLOSED = new Set([...LINK_WITHDRAWN, ...TAKES_NOTHING_NEW]);
 
 /**
  * `refusal(file)` says why a file cannot be sent, as {detail, canRetry}, or is null.
@@ -42,7 +38,6 @@ export class UploadQueue {
   crashes = 0;
   closedBy = null;
 
-  /** Options: api, timeouts, uploaderName() and those above. */
   constructor(options) {
     Object.assign(this, options);
   }

@@ -17,7 +17,6 @@ export function makeRow({ name, size, file, actions = {} }) {
   part(".photo-size").textContent = formatSize(size);
   const button = part(".photo-action");
   const dismissal = part(".photo-dismiss");
-  const row = { element, button, show };
   let action = "";
   button.addEventListener("click", () => {
     const run = actions[action];
@@ -59,6 +58,7 @@ export function makeRow({ name, size, file, actions = {} }) {
     part(".photo-preview").replaceChildren(image);
   }
 
+  const row = { element, button, show };
   return row;
 }
 
@@ -74,10 +74,7 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/**
- * The uploads of earlier visits. `section` is hidden while there are none. `actions`, as of
- * makeRow(), are also given the upload.
- */
+/** `section` is hidden while there are none. `actions`, as of makeRow(), also get the upload. */
 export class PreviousUploads {
   rows = new Map();
   uploads = [];

@@ -1,33 +1,24 @@
 /* The states of a photo, and the one table of how it gets from one to the next. */
 
-// The server's reports. Each event is named after the state that follows.
+// The server's reports: each event is named after the state that follows.
 const ARRIVALS = { stored: "stored", ready: "ready", rejected: "rejected", here: "here" };
 const REPORTS = { ...ARRIVALS, deleted: "deleted" };
 const CORRECTIONS = { ...REPORTS, failed: "failed" };
 
 const STOP = { cancel: "cancelled", refused: "refused" };
+// "interrupted": the server gave the upload up, and it begins anew, once.
+const ATTEMPT = { ...STOP, paused: "paused", failed: "failed", interrupted: "waiting" };
 const ANNOUNCING = {
-  ...STOP,
-  paused: "paused",
-  announced: "announced",
-  duplicate: "copy",
-  interrupted: "waiting", // the server gave the upload up: it begins anew, once
-  failed: "failed",
+  ...{ ...ATTEMPT, announced: "announced", duplicate: "copy" },
   ...{ stored: "stored", rejected: "rejected", here: "here", deleted: "deleted" },
 };
 const SENDING = {
-  ...STOP,
-  progress: "sending",
-  paused: "paused",
-  deferred: "deferred",
-  interrupted: "waiting",
-  unconfirmed: "unconfirmed",
-  ...CORRECTIONS,
+  ...{ ...ATTEMPT, progress: "sending", deferred: "deferred", unconfirmed: "unconfirmed" },
+  ...REPORTS,
 };
 
 /** TRANSITIONS[state][event] is the next state. An event that is not listed is impossible. */
 export const TRANSITIONS = {
-  // Chosen in this tab a moment ago.
   chosen: { accepted: "waiting", refused: "refused" },
   // To be announced to the server.
   waiting: { ...STOP, announce: "announcing" },
@@ -45,9 +36,8 @@ export const TRANSITIONS = {
   },
   // In the bucket, as the server has seen.
   stored: { ...CORRECTIONS, interrupted: "waiting", refused: "refused" },
-  // Finished.
   ready: { rejected: "rejected", deleted: "deleted" },
-  // Finished, and the hosts do not show it to other guests.
+  // Ready, and the hosts do not show it to other guests.
   rejected: CORRECTIONS,
   // The group had this photo before.
   here: { rejected: "rejected", deleted: "deleted" },
@@ -70,10 +60,7 @@ export const NOT_SENT = new Set(["refused", "failed"]);
 
 const DISPLAYED_AS = { announcing: "waiting", announced: "waiting", deferred: "paused" };
 const STATE_BY_STATUS = {
-  queued: "stored",
-  processing: "stored",
-  done: "ready",
-  duplicate: "here",
+  ...{ queued: "stored", processing: "stored", done: "ready", duplicate: "here" },
   failed: "failed",
 };
 
@@ -86,12 +73,11 @@ export function isSettled(state) {
   return !can(state, "cancel");
 }
 
-/** The state as a guest is told it. */
 export function displayed(state) {
   return DISPLAYED_AS[state] ?? state;
 }
 
-/** The state of an upload in the server's receipt. */
+/** The state of an upload of the server. */
 export function stateOf(upload) {
   if (upload.photo?.trashed_at) return "deleted";
   if (upload.rejection) return "rejected";

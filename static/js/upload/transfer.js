@@ -72,7 +72,7 @@ async function sendWhole(job) {
   delete ticket.upload;
   const sign = async () => {
     const request = signed ?? (await job.api.post(`uploads/${ticket.id}/sign/`));
-    signed = null; // a fresh signature every time
+    signed = null; // a signature is used once
     return request;
   };
   return sendPiece(job, { blob: job.file, sign, sentBefore: 0, hasArrived: () => true });
@@ -88,7 +88,8 @@ async function sendParts(job, missing) {
   };
   if (!missing) {
     const arrived = await retry(arrivedParts, job.retryOptions);
-    missing = range(partCount).filter((number) => !arrived.has(number));
+    const numbers = Array.from({ length: partCount }, (_, index) => index + 1);
+    missing = numbers.filter((number) => !arrived.has(number));
   }
   let sentBefore = file.size - missing.reduce((sum, number) => sum + piece(number).size, 0);
   job.onProgress(sentBefore);
@@ -152,10 +153,6 @@ async function isReadable(file) {
   } catch {
     return false;
   }
-}
-
-function range(count) {
-  return Array.from({ length: count }, (_, index) => index + 1);
 }
 
 /* One PUT to one signed URL. */
