@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.base import ApiView
 from bandpics.api.permissions import HasScope
+from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.access import Access
 from bandpics.users.models import Scope, User
@@ -50,9 +51,7 @@ class AccountChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "password" in attrs and "current_password" not in attrs:
-            raise serializers.ValidationError(
-                {"current_password": ["Say your present password, too."]}, code="required"
-            )
+            raise wrong("current_password", "Say your present password, too.", "required")
         return attrs
 
 
@@ -112,6 +111,4 @@ def _check_present_password(request: Request, user: User, password: str) -> None
     except TooManyAttempts as error:
         raise Throttled(wait=error.seconds) from None
     if found != user:
-        raise serializers.ValidationError(
-            {"current_password": ["This is not your present password."]}, code="wrong"
-        )
+        raise wrong("current_password", "This is not your present password.", "wrong")

@@ -66,6 +66,11 @@ def answer(
     _BY_EXCEPTION.update(by_exception)
 
 
+def wrong(field: str, why: str, code: str = "invalid") -> exceptions.ValidationError:
+    """The error of one field."""
+    return exceptions.ValidationError({field: [why]}, code=code)
+
+
 # What Django REST framework raises itself: slug, title and explanation by status.
 _BY_STATUS: dict[int, tuple[str, _StrOrPromise, str]] = {
     400: (

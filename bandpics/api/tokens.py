@@ -17,6 +17,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from bandpics.api import throttles
 from bandpics.api.authentication import CHALLENGE, CredentialInvalid
 from bandpics.api.base import ApiView
+from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.passwords import TooManyAttempts
 
@@ -33,7 +34,7 @@ class PasswordSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.get("email") and not attrs.get("username"):
-            raise serializers.ValidationError({"email": ["Say who you are."]}, code="required")
+            raise wrong("email", "Say who you are.", "required")
         return attrs
 
 

@@ -11,9 +11,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.pagination import CursorPagination
 
 from bandpics.urls import urlpatterns as real
-from images.api.access import PhotoView
+from images.api.access import PhotoViewSet
 from images.api.image_serializers import ImageSerializer
-from images.api.uploads import UploadList
+from images.api.uploads import UploadViewSet
 from images.storage.objects import photo_storage
 from images.uploads import transfer
 
@@ -54,9 +54,9 @@ class PlainPages(CursorPagination):
     ordering = ("-sort_at", "-id")
 
 
-class PlainImageList(PhotoView):
+class PlainImages(PhotoViewSet):
     @extend_schema(exclude=True)
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         pages = PlainPages()
         rows = self.access.visible_images().with_variants()
         page: Any = pages.paginate_queryset(rows, request)
@@ -83,20 +83,20 @@ def _sign_or_reuse(upload: Upload) -> SignedRequest:
 transfer.sign = _sign_or_reuse
 
 
-class UnsignedUploadList(UploadList):
+class UnsignedUploads(UploadViewSet):
     """The endpoint that announces uploads, with one signature for all."""
 
     @extend_schema(exclude=True)
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         token = _is_unsigned.set(True)
         try:
-            return super().post(request)
+            return super().create(request)
         finally:
             _is_unsigned.reset(token)
 
 
 urlpatterns = [
     *real,
-    path("benchmark/images/", PlainImageList.as_view()),
-    path("benchmark/uploads/", UnsignedUploadList.as_view()),
+    path("benchmark/images/", PlainImages.as_view({"get": "list"})),
+    path("benchmark/uploads/", UnsignedUploads.as_view({"post": "create"})),
 ]

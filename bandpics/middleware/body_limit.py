@@ -81,7 +81,8 @@ def is_accepted(environ: dict[str, Any]) -> bool:
     """Whether the web server should receive this body before it calls the view."""
     try:
         request = WSGIRequest(environ)
-        view = resolve(request.path_info).func
+        request.resolver_match = resolve(request.path_info)
+        view = request.resolver_match.func
         return _length(request) <= _max_bytes(request, getattr(view, "cls", view))
     except (Resolver404, LookupError, UnicodeError, SuspiciousOperation):
         return False

@@ -16,7 +16,7 @@ from bandpics.api.base import MemberViewSet
 from bandpics.api.fields import ListField
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
-from bandpics.api.problems import Forbidden
+from bandpics.api.problems import Forbidden, wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users import api_keys
 from bandpics.users.access import Access
@@ -216,16 +216,12 @@ def _which(access: Access, request: Request, person: User, prefix: str | None) -
     if prefix is not None:
         found = next((key for key in usable if key.prefix == prefix), None)
         if found is None:
-            raise serializers.ValidationError(
-                {"prefix": ["There is no such key, or it was revoked or has expired."]},
-                code="unknown",
-            )
+            why = "There is no such key, or it was revoked or has expired."
+            raise wrong("prefix", why, "unknown")
         return found
     if len(usable) > 1:
         names = ", ".join(f"{key.prefix} ({key.name})" for key in usable)
-        raise serializers.ValidationError(
-            {"prefix": [f"There are several keys. Say which: {names}."]}, code="ambiguous"
-        )
+        raise wrong("prefix", f"There are several keys. Say which: {names}.", "ambiguous")
     return usable[0] if usable else None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.models import User
 from groups.models import Membership, Team
@@ -54,28 +55,20 @@ class NewMemberSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("email" in attrs) == ("user" in attrs):
-            raise serializers.ValidationError(
-                {"email": ["Say who joins: either `email` or `user`."]}, code="required"
+            raise wrong("email", "Say who joins: either `email` or `user`.", "required")
+        if "email" in attrs:
+            field, found = "email", User.objects.with_email(attrs["email"])
+            unknown = (
+                "Nobody with this address has an account here. Ask them to register first; to send "
+                "photos they need none, only an invitation."
             )
-        if "user" in attrs and not self.context["is_admin"]:
-            raise serializers.ValidationError(
-                {"user": ["Only an admin takes people in by id. Say their `email`."]},
-                code="admins-only",
-            )
-        if "user" in attrs:
-            attrs["person"] = User.objects.filter(is_active=True, pk=attrs["user"]).first()
-            where, unknown = "user", "There is no person with this id."
+        elif self.context["is_admin"]:
+            field, found = "user", User.objects.filter(pk=attrs["user"])
+            unknown = "There is no person with this id."
         else:
-            attrs["person"] = User.objects.with_email(attrs["email"]).filter(is_active=True).first()
-            where, unknown = (
-                "email",
-                (
-                    "Nobody with this address has an account here. Ask them to register first; "
-                    "to send photos they need none, only an invitation."
-                ),
-            )
-        if attrs["person"] is None:
-            raise serializers.ValidationError(
-                {where: [serializers.ErrorDetail(unknown, code="unknown-person")]}
-            )
-        return attrs
+            why = "Only an admin takes people in by id. Say their `email`."
+            raise wrong("user", why, "admins-only")
+        person = found.filter(is_active=True).first()
+        if person is None:
+            raise wrong(field, unknown, "unknown-person")
+        return {**attrs, "person": person}

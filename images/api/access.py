@@ -10,13 +10,12 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.views import APIView
 
 from bandpics.api.authentication import API_KEY, BEARER, MEMBER_AUTHENTICATION, challenge
+from bandpics.api.base import ApiViewSet
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden
 from bandpics.api.throttles import DEVICE_HEADER
-from bandpics.api.unknown_names import KnownParametersOnly
 from bandpics.users.models import Scope, User
 from groups.models import Group
 from images.access import GuestAccess, MemberAccess
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from images.models import ImageQuerySet
 
 
-class PhotoView(KnownParametersOnly, APIView):
+class PhotoViewSet(ApiViewSet):
     """Open to guests with an invitation and to members, whatever they sign in with."""
 
     authentication_classes = [InvitationAuthentication, *MEMBER_AUTHENTICATION]

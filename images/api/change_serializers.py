@@ -46,7 +46,7 @@ class TakenField(serializers.Field[Taken, Any, str, Any]):
         return Taken(moment.replace(tzinfo=None), offset)
 
     def to_representation(self, value: Any) -> str:
-        raise NotImplementedError  # only ever read
+        return str(value.isoformat())  # in the form of a browsable page
 
 
 def _parsed(data: Any) -> datetime | None:
@@ -100,7 +100,7 @@ class ChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         help_text="Null: not shown any more. DELETE …/location/ removes it from the file, too.",
     )
     group = serializers.UUIDField(
-        required=False, help_text="Another group, to which you may add photos."
+        source="group_id", required=False, help_text="Another group, to which you may add photos."
     )
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.serializers import ErrorDetail
 
 from bandpics.api.fields import ListField
+from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from groups.models import Group, Membership
 from images.api.image_serializers import ImageSerializer
@@ -112,8 +112,7 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
         }
         missing = [name for name, value in place.items() if value is None]
         if len(missing) == 1:
-            why = "Give latitude and longitude, or neither."
-            raise serializers.ValidationError({missing[0]: [ErrorDetail(why, code="half-a-place")]})
+            raise wrong(missing[0], "Give latitude and longitude, or neither.", "half-a-place")
         return attrs
 
 

@@ -21,6 +21,7 @@ from rest_framework.serializers import Serializer
 
 from bandpics.api import etags
 from bandpics.api.base import MemberViewSet
+from bandpics.api.filters import Panel
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
 from bandpics.api.parsers import JsonParser
@@ -83,7 +84,7 @@ class GroupViewSet(MemberViewSet):
         "restore": Serializer,
     }
     queryset = Group.objects.none()  # for the documentation
-    filter_backends = [filters.DjangoFilterBackend]
+    filter_backends = [Panel]
     filterset_class = GroupFilter
     lookup_url_kwarg = "group_id"
     parameters: ClassVar = {"list": [*GroupFilter.base_filters, *Pages.parameters]}

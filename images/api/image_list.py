@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from images.api.access import PhotoView
+from images.api.access import PhotoViewSet
+from images.api.browsing import FilterPanel, Neighbours
 from images.api.image_serializers import ImageSerializer
 from images.listing import image_rows, pagination, removals
 from images.listing.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters
@@ -18,6 +24,7 @@ from images.listing.search_plan import Search
 from images.models import Image, Upload
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from rest_framework.request import Request
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from images.listing.removals import Wanted
 
 
+@extend_schema_serializer(many=False)
 class ImagePageSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(
         required=False, help_text="How many match. Only with offset or skip: counting takes time."
@@ -164,24 +172,36 @@ class RemovalSerializer(serializers.Serializer[Removal]):
     trashed_at = serializers.DateTimeField(source="updated_at")
 
 
-class ImageList(PhotoView):
-    parameters: ClassVar = {"GET": [each.name for each in PARAMETERS]}
+class ImageList(PhotoViewSet):
+    queryset = Image.objects.none()  # for the filter panel
+    filter_backends = [FilterPanel]
+    pagination_class = Neighbours
+    parameters: ClassVar = {"list": [each.name for each in PARAMETERS]}
 
-    @extend_schema(parameters=PARAMETERS, responses=ImagePageSerializer, operation_id="images_list")
-    def get(self, request: Request) -> Response:
+    def filters(self) -> ImageFilters:
+        return ImageFilters(self.request.query_params, self.access)
+
+    @extend_schema(
+        parameters=PARAMETERS,
+        filters=False,
+        responses=ImagePageSerializer,
+        operation_id="images_list",
+    )
+    def list(self, request: Request) -> Response:
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
         access, asked = self.access, request.query_params
         # Its cursor, too, would say what others called their files.
         hidden = {"original_filename"} if access.is_guest else set()
         page = Page.asked_for(request, known=pagination.ORDERINGS.keys() - hidden)
         if ImageFilters.are_asked(asked):
-            filters = ImageFilters(asked, access)
+            filters = self.filters()
             if wanted := filters.removals():
                 return self._removed(wanted)
             search = filters.search()
         else:
             search = Search(access.groups(), Image.objects.filter(access.shown()).kept())
         filled = page.filled(page.places(search.cut(page)))
+        Neighbours.show(filled, on=self)
         results = image_rows.as_json([row.id for row in filled.rows], access=access)
         count = None if page.offset is None else search.count()
         return _answer(filled, count, results, **self.hint_without_device())
@@ -195,7 +215,7 @@ class ImageList(PhotoView):
         rows = [whole.get(str(row.id)) or RemovalSerializer(row).data for row in filled.rows]
         return _answer(filled, None if page.offset is None else found.count(), rows)
 
-    def _in_own_trash(self, ids: list[UUID]) -> dict[str, Any]:
+    def _in_own_trash(self, ids: Sequence[UUID]) -> dict[str, Any]:
         """Photos as JSON, by id."""
         trash_of = self.access.scope().trash_of
         if trash_of is None:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from bandpics.api.problems import Forbidden
 from images.access import GuestAccess
-from images.api.access import PhotoView
+from images.api.access import PhotoViewSet
 from images.listing import stats
 from images.models import Upload
 
@@ -85,8 +85,11 @@ class GroupParameter(serializers.Serializer[Any]):
     group = serializers.UUIDField(required=False)
 
 
-class StatsView(PhotoView):
-    parameters: ClassVar = {"GET": ["group"]}
+class StatsViewSet(PhotoViewSet):
+    """Numbers over the photos a member may see."""
+
+    serializer_class = StatsSerializer
+    parameters: ClassVar = {"retrieve": ["group"]}
 
     @extend_schema(
         parameters=[
@@ -100,7 +103,7 @@ class StatsView(PhotoView):
         responses=StatsSerializer,
         operation_id="stats_retrieve",
     )
-    def get(self, request: Request) -> Response:
+    def retrieve(self, request: Request) -> Response:
         """Totals, states, times, bytes, formats, cameras and days of all I may see."""
         if isinstance(self.access, GuestAccess):
             raise Forbidden("Numbers are for the members of a team. Sign in.")

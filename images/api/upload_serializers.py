@@ -10,6 +10,7 @@ from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
     extend_schema_field,
+    extend_schema_serializer,
     inline_serializer,
 )
 from rest_framework import serializers
@@ -240,6 +241,7 @@ class RoomSerializer(serializers.Serializer[Any]):
     bytes = serializers.IntegerField(source="bytes_left", allow_null=True)
 
 
+@extend_schema_serializer(many=False)
 class ReceiptSerializer(serializers.Serializer[Any]):
     next = serializers.URLField(allow_null=True, help_text="The address of the next page.")
     previous = serializers.URLField(allow_null=True, help_text="And of the one before.")

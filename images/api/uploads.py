@@ -12,11 +12,14 @@ from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from bandpics.api.idempotency import idempotent
 from images.api import upload_serializers
-from images.api.access import PhotoView
+from images.api.access import PhotoViewSet
+from images.api.browsing import FilterPanel, Neighbours
 from images.api.problems import NotMultipart, NotPending
 from images.listing.filters import UploadFilters
 from images.listing.pagination import DEFAULT_LIMIT, Page
@@ -65,15 +68,33 @@ def _shown(uploads: Any, access: PhotoAccess, **options: Any) -> Any:
     return upload_serializers.UploadSerializer(uploads, context=context, **options).data
 
 
-class UploadList(PhotoView):
-    parameters: ClassVar = {"GET": [*UploadFilters.base_filters, "limit", "cursor"]}
+class UploadViewSet(PhotoViewSet):
+    """Uploads: files that are announced, sent to storage, and completed."""
+
+    serializer_class = upload_serializers.UploadSerializer
+    serializer_classes: ClassVar = {
+        "create": upload_serializers.AnnouncementSerializer,
+        "sign": upload_serializers.PartSerializer,
+        "complete": Serializer,
+    }
+    queryset = Upload.objects.none()  # for the filter panel
+    filter_backends = [FilterPanel]
+    pagination_class = Neighbours
+    lookup_url_kwarg = "upload_id"
+    parameters: ClassVar = {"list": [*UploadFilters.base_filters, "limit", "cursor"]}
+
+    def filters(self) -> UploadFilters:
+        is_listed = self.access.key.is_identified
+        mine = self.access.uploads() if is_listed else Upload.objects.none()
+        return UploadFilters(self.request.query_params, mine)
 
     @extend_schema(
         operation_id="uploads_list",
         responses=upload_serializers.ReceiptSerializer,
         parameters=upload_serializers.RECEIPT_PARAMETERS,
+        filters=False,
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """The receipt: what I sent and where it stands, newest first.
 
         A guest's is whole unless `limit` is given: only those beyond 1,000 are on a next page.
@@ -82,13 +103,12 @@ class UploadList(PhotoView):
         page = Page.newest_first(
             request, default_limit=DEFAULT_LIMIT if invitation is None else RECEIPT_LIMIT
         )
-        is_listed = self.access.key.is_identified
-        mine = self.access.uploads() if is_listed else Upload.objects.none()
-        asked = UploadFilters(request.query_params, mine)
+        asked = self.filters()
         photos = Prefetch("image", Image.objects.with_variants())
         rows = asked.checked().select_related("duplicate_of").prefetch_related(photos)
         cut: list[Any] = list(page.cut(rows.annotate(read_at=Now())))
         filled = page.filled(cut)
+        Neighbours.show(filled, on=self)
         since = asked.form.cleaned_data["updated_since"]
         return Response(
             {
@@ -104,18 +124,17 @@ class UploadList(PhotoView):
         )
 
     @extend_schema(
-        request=upload_serializers.AnnouncementSerializer,
         responses={201: upload_serializers.TicketsSerializer},
         examples=upload_serializers.ANNOUNCEMENT_EXAMPLES,
     )
     @idempotent(remember=_ids, again=_signed_again)
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Announce 1 to 100 files, all or nothing; the answer says how to send each.
 
         Once a link has expired or its group is closed: only files that were announced before.
         """
         refusal = _refusal_of_new(self.access.invitation)
-        body = upload_serializers.AnnouncementSerializer(data=request.data)
+        body: Any = self.get_serializer(data=request.data)
         if refusal is not None and not body.is_valid():
             raise refusal
         body.is_valid(raise_exception=True)
@@ -132,15 +151,13 @@ class UploadList(PhotoView):
         answer = [upload_serializers.ticket_json(ticket) for ticket in tickets]
         return Response({"uploads": answer}, status=status.HTTP_201_CREATED)
 
-
-class UploadDetail(PhotoView):
     @extend_schema(responses=upload_serializers.UploadSerializer)
-    def get(self, request: Request, upload_id: UUID) -> Response:
+    def retrieve(self, request: Request, upload_id: UUID) -> Response:
         """One line of the receipt."""
         return Response(_shown(self.my_upload(upload_id), self.access))
 
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, upload_id: UUID) -> Response:
+    def destroy(self, request: Request, upload_id: UUID) -> Response:
         """Cancel an upload that has not arrived. Safe to call twice."""
         upload = self.my_upload(upload_id)
         if not transfer.discard(upload):
@@ -149,27 +166,21 @@ class UploadDetail(PhotoView):
                 raise NotPending(_("It has arrived already."))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-
-class UploadSign(PhotoView):
-    @extend_schema(
-        request=upload_serializers.PartSerializer,
-        responses=upload_serializers.SignedRequestSerializer,
-    )
-    def post(self, request: Request, upload_id: UUID) -> Response:
+    @extend_schema(responses=upload_serializers.SignedRequestSerializer)
+    @action(detail=True, methods=["post"])
+    def sign(self, request: Request, upload_id: UUID) -> Response:
         """A fresh signature for the PUT, or for one part of it."""
-        body = upload_serializers.PartSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        upload, number = self.my_upload(upload_id), body.validated_data.get("part")
+        number = self.sent().get("part")
+        upload = self.my_upload(upload_id)
         if number is None and not upload.is_multipart:
             signed = transfer.sign(upload)
         else:
             signed = transfer.sign_part(upload, number=number or 1)
         return Response(upload_serializers.SignedRequestSerializer(signed).data)
 
-
-class UploadParts(PhotoView):
     @extend_schema(responses=upload_serializers.PartsSerializer)
-    def get(self, request: Request, upload_id: UUID) -> Response:
+    @action(detail=True)
+    def parts(self, request: Request, upload_id: UUID) -> Response:
         """Which parts have arrived in full."""
         upload = self.my_upload(upload_id)
         if not upload.is_multipart:
@@ -181,8 +192,6 @@ class UploadParts(PhotoView):
         }
         return Response(upload_serializers.PartsSerializer(answer).data)
 
-
-class UploadComplete(PhotoView):
     @extend_schema(
         request=None,
         responses={
@@ -192,7 +201,8 @@ class UploadComplete(PhotoView):
             ),
         },
     )
-    def post(self, request: Request, upload_id: UUID) -> Response:
+    @action(detail=True, methods=["post"])
+    def complete(self, request: Request, upload_id: UUID) -> Response:
         """Say that all bytes were sent. The bucket is asked whether that is so."""
         upload = self.my_upload(upload_id)
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from images.tests import browsers
+from images.tests import browsers, drawn_pictures
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 
@@ -93,6 +93,42 @@ def test_a_list_is_narrowed_by_its_filter_panel(api):
     panel.locator("button[type=submit]").click()
     page.wait_for_url("**/invitations/?kind=shared")
     expect(page.locator(".response-info")).to_contain_text('"kind": "shared"')
+
+
+def test_a_photo_is_sent_and_described_by_forms(api, tmp_path):
+    photo = tmp_path / "stage.jpg"
+    photo.write_bytes(drawn_pictures.jpeg(seed=31, taken_at="2026:06:21 22:45:00"))
+    page = api("groups/")
+    group = page.locator(".response-info a[href*='/groups/']").first.inner_text()
+    page.goto(page.url.replace("groups/", "images/"))
+    form = page.locator("#post-object-form form")
+    form.locator("[name=file]").set_input_files(photo)
+    form.locator("[name=group]").fill(group)
+    form.get_by_role("button", name="POST").click()
+    expect(page.locator(".response-info")).to_contain_text("HTTP 202 Accepted")
+
+    page.locator(".response-info a[href*='/images/']").first.click()
+    answer = page.locator(".response-info")
+    for _ in range(60):
+        if '"status": "done"' in answer.inner_text():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    form = page.locator("#patch-object-form")
+    form.locator("[name=caption]").fill("The encore")
+    form.get_by_role("button", name="PATCH").click()
+    expect(answer).to_contain_text('"caption": "The encore"')
+    expect(answer).to_contain_text('"taken_at_local": "2026-06-21T22:45:00"')
+    shoot(page, "image")
+
+    page.goto(page.url + "file/")  # another file for it
+    form = page.locator("#patch-object-form")
+    form.locator("[name=file]").set_input_files(
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"these are notes"}
+    )
+    form.get_by_role("button", name="PATCH").click()
+    wrong = form.locator(".form-group", has=page.locator("[name=file]"))
+    expect(wrong.locator(".help-block").first).to_contain_text("This kind of file cannot be sent")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

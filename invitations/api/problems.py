@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
-from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from bandpics.api import problems
 from bandpics.api.etags import PreconditionFailed
-from bandpics.api.problems import Conflict, Forbidden, Problem
+from bandpics.api.problems import Conflict, Forbidden, Problem, wrong
 from groups import registration
 from invitations import links
 from invitations.tokens import TokenLost
@@ -90,20 +89,12 @@ class RegistrationClosed(Forbidden):
     explanation = "This server takes no new users by itself. Ask whoever runs it."
 
 
-def _below_use(error: links.BelowUse) -> ValidationError:
-    why = "This is less than was already sent by the link."
-    return ValidationError({error.field: [ErrorDetail(why, code="below-use")]})
-
-
-def _email_taken(_: registration.EmailTaken) -> ValidationError:
-    why = "There is already a user with this e-mail address."
-    return ValidationError({"email": [why]}, code="unique")
-
-
 problems.answer(
     {
         TokenLost: lambda _: LinkLost(),
-        links.BelowUse: _below_use,
+        links.BelowUse: lambda error: wrong(
+            error.field, "This is less than was already sent by the link.", "below-use"
+        ),
         links.ChangedMeanwhile: lambda _: PreconditionFailed(),
         links.NotYours: lambda _: Forbidden(
             "Somebody else invited them. Leave out all but group and email to extend it."
@@ -113,6 +104,8 @@ problems.answer(
             "The invitation was revoked. Only owners of the team, and whoever sent it, invite them "
             "again."
         ),
-        registration.EmailTaken: _email_taken,
+        registration.EmailTaken: lambda _: wrong(
+            "email", "There is already a user with this e-mail address.", "unique"
+        ),
     }
 )

@@ -16,7 +16,7 @@ from bandpics import limits
 from bandpics.api.accounts import PASSWORD_LENGTH, UserSerializer, check_password_is_good
 from bandpics.api.base import ApiView
 from bandpics.api.idempotency import idempotent
-from bandpics.api.problems import Forbidden
+from bandpics.api.problems import Forbidden, wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.models import User
 from groups import registration
@@ -57,11 +57,9 @@ class RegistrationSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         given = [name for name in ("password", "plain_password") if name in attrs]
         if not given:
-            raise serializers.ValidationError({"password": ["Choose one."]}, code="required")
+            raise wrong("password", "Choose one.", "required")
         if len(given) == 2 and attrs["password"] != attrs["plain_password"]:
-            raise serializers.ValidationError(
-                {"plain_password": ["It differs from `password`. Send one of them."]}
-            )
+            raise wrong("plain_password", "It differs from `password`. Send one of them.")
         someone = User(email=attrs["email"], name=attrs["name"])
         check_password_is_good(attrs[given[0]], user=someone, field=given[0])
         attrs["password"] = attrs[given[0]]
@@ -155,9 +153,7 @@ def _check_invited(invitation: Invitation | None, email: str) -> None:
     if settings.REGISTRATION != "invite" or invitation is None:
         return
     if not Invitation.objects.personal_to(email, group=invitation.group).contains(invitation):
-        raise serializers.ValidationError(
-            {"email": ["The invitation was sent to another address."]}, code="not-invited"
-        )
+        raise wrong("email", "The invitation was sent to another address.", "not-invited")
 
 
 def _answer(user: User, group: Group, *, api_key: str | None) -> dict[str, Any]:

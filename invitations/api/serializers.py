@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from rest_framework import serializers
 
+from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from groups.models import Group
 from invitations.mail import one_line
@@ -56,20 +58,14 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
         ]
 
     def get_token(self, invitation: Invitation) -> str | None:
-        if not invitation.shows_link:
-            return None
-        try:
-            return invitation.token
-        except TokenLost:
-            return None
+        with suppress(TokenLost):
+            return invitation.token if invitation.shows_link else None
+        return None
 
     def get_upload_link(self, invitation: Invitation) -> str | None:
-        if not invitation.shows_link:
-            return None
-        try:
-            return invitation.upload_link
-        except TokenLost:
-            return None
+        with suppress(TokenLost):
+            return invitation.upload_link if invitation.shows_link else None
+        return None
 
     def get_can_rotate(self, invitation: Invitation) -> bool:
         return invitation.may_manage and not invitation.is_revoked
@@ -132,9 +128,7 @@ class NewInvitationSerializer(Wishes):
                 if is_personal
                 else "Say where to send it."
             )
-            raise serializers.ValidationError(
-                {"email": [serializers.ErrorDetail(why, code="required")]}
-            )
+            raise wrong("email", why, "required")
         return attrs
 
 
@@ -151,14 +145,6 @@ class InvitationChangesSerializer(Wishes):
         }
         for field, value in now.items():
             if field in self.initial_data and self.initial_data[field] != value:
-                raise serializers.ValidationError(
-                    {
-                        field: [
-                            serializers.ErrorDetail(
-                                "This is fixed. Invite again instead, and revoke this one.",
-                                code="fixed",
-                            )
-                        ]
-                    }
-                )
+                why = "This is fixed. Invite again instead, and revoke this one."
+                raise wrong(field, why, "fixed")
         return attrs

@@ -19,6 +19,7 @@ from rest_framework.serializers import Serializer
 from bandpics import limits
 from bandpics.api import etags
 from bandpics.api.base import MemberViewSet
+from bandpics.api.filters import Panel
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
 from bandpics.api.problems import Conflict, Forbidden
@@ -96,7 +97,7 @@ class InvitationViewSet(MemberViewSet):
         "rotate": Serializer,
     }
     queryset = Invitation.objects.none()  # for the documentation
-    filter_backends = [filters.DjangoFilterBackend]
+    filter_backends = [Panel]
     filterset_class = InvitationFilter
     lookup_url_kwarg = "invitation_id"
     parameters: ClassVar = {

@@ -1,13 +1,17 @@
-"""Ways in for scripts: a photo in a form, in JSON, and another file for a photo."""
+"""Files of photos: sent in a form or in JSON, replaced by another, and seen."""
 
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from django.http import Http404, HttpResponseRedirect
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from bandpics.api.etags import IF_MATCH
@@ -16,10 +20,12 @@ from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Forbidden
 from bandpics.middleware import body_limit
 from images.api import etags, file_serializers
-from images.api.access import PhotoView
-from images.api.image_list import ImageList
-from images.api.images import OnePhotoView
+from images.api.access import PhotoViewSet
+from images.api.problems import NoPicture, NotReady, OriginalDropped, OriginalLost, PhotoFailed
 from images.api.upload_serializers import announced, ticket_json
+from images.models import Upload
+from images.photofile import variants
+from images.storage.objects import photo_storage
 from images.uploads import announce, server_upload
 from invitations.api.authentication import refuse_unless_open
 
@@ -31,6 +37,12 @@ if TYPE_CHECKING:
     from rest_framework.parsers import BaseParser
     from rest_framework.request import Request
 
+    from images.models import Image
+
+REDIRECT_SECONDS = 300
+TRASHED = OpenApiParameter(
+    "trashed", bool, description="True: also if it is in the trash of a group you own."
+)
 # What stands around the file in a form, or around the base64 in JSON.
 ROOM_FOR_THE_REST = 256 * 1024
 
@@ -45,19 +57,20 @@ class PhotoJsonParser(JsonParser):
     long_texts = frozenset({"image"})
 
 
-class FileView(PhotoView):
+class ImageFiles(PhotoViewSet):
+    """The part of images that has to do with their files."""
+
     parser_classes: Sequence[type[BaseParser]] = [PhotoJsonParser, FormParser]
 
     @staticmethod
     def max_body_bytes(request: HttpRequest) -> int:
-        """One photo, and what stands around it."""
-        if body_limit.is_form(request):
+        """One photo and what stands around it, where one is taken."""
+        name = request.resolver_match and request.resolver_match.url_name
+        if name in {"image-list", "image-file"} and body_limit.is_form(request):
             one_photo = int(settings.UPLOAD_MAX_BYTES) + ROOM_FOR_THE_REST
             return min(one_photo, body_limit.form_max_bytes(request))
-        return json_max_bytes()
+        return json_max_bytes() if name == "image-list" else JsonParser.max_bytes
 
-
-class Images(FileView, ImageList):
     @extend_schema(
         operation_id="images_create",
         request={
@@ -88,7 +101,7 @@ class Images(FileView, ImageList):
         ],
     )
     @idempotent()
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Send a photo whole: as `file` of a form, or as base64 in JSON.
 
         The same bytes again are answered with the photo there is. Large photos, and many, go
@@ -111,16 +124,6 @@ class Images(FileView, ImageList):
         return Response(
             file_serializers.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED
         )
-
-
-class ImageFile(FileView, OnePhotoView):
-    parser_classes: Sequence[type[BaseParser]] = [JsonParser, FormParser]
-
-    @staticmethod
-    def max_body_bytes(request: HttpRequest) -> int:
-        """In JSON the file is only announced."""
-        is_in_form = body_limit.is_form(request)
-        return FileView.max_body_bytes(request) if is_in_form else JsonParser.max_bytes
 
     @extend_schema(
         parameters=[IF_MATCH],
@@ -145,7 +148,8 @@ class ImageFile(FileView, OnePhotoView):
             )
         ],
     )
-    def patch(self, request: Request, image_id: UUID) -> Response:
+    @action(detail=True, methods=["patch"])
+    def file(self, request: Request, image_id: UUID) -> Response:
         """Another file for the photo. Until it is done the photo shows what it did before; if it
         fails, for good. Owners any photo, members their own."""
         image, _rights = self.image_to_change(image_id)
@@ -165,10 +169,75 @@ class ImageFile(FileView, OnePhotoView):
             )
         body = file_serializers.ReplacementSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        ticket = announce.replace(
-            image,
-            announced(body.validated_data),
-            uploader=self.access.key,
-            expected=expected,
-        )
+        described = announced(body.validated_data)
+        ticket = announce.replace(image, described, uploader=self.access.key, expected=expected)
         return Response({**ticket_json(ticket), "image": str(image.pk)})
+
+    @extend_schema(
+        parameters=[
+            TRASHED,
+            OpenApiParameter(
+                "name",
+                OpenApiTypes.STR,
+                OpenApiParameter.PATH,
+                enum=[*(spec.name for spec in variants.ALL), "original"],
+            ),
+        ],
+        responses={
+            302: OpenApiResponse(
+                description="To a presigned URL, good for an hour or two, or until the credential "
+                "ends."
+            ),
+        },
+    )
+    @action(detail=True, url_path="variants/<slug:name>")
+    def variant(self, request: Request, image_id: UUID, name: str) -> HttpResponseRedirect:
+        """Go to a file: thumb, small, tile, medium, fullsize; or the original, for members.
+
+        Before the photo is done, 409 with Retry-After; 410 for an original dropped or lost.
+        """
+        image = self.visible_image(image_id)
+        known = {spec.name for spec in variants.ALL} | {"original"}
+        if name not in known or (name == "original" and self.access.is_guest):
+            raise Http404
+        _refuse_without_picture(image)
+        storage, until = photo_storage(), self.access.expires_at
+        if name == "original":
+            if image.is_original_lost:
+                raise OriginalLost
+            if image.original_dropped_at is not None:
+                raise OriginalDropped
+            url = storage.presign_get(
+                image.original_key,
+                content_type=image.content_type,
+                filename=image.original_filename,
+                until=until,
+            )
+        else:
+            row = image.variant_by_name.get(name)
+            if row is None:
+                raise Http404
+            url = storage.presign_get(row.key, content_type=row.content_type, until=until)
+        answer = HttpResponseRedirect(url)
+        answer["Cache-Control"] = f"private, max-age={_redirect_seconds(until)}"
+        return answer
+
+
+def _redirect_seconds(until: datetime | None) -> int:
+    """How long a browser may keep a redirect: no longer than what it leads to."""
+    if until is None:
+        return REDIRECT_SECONDS
+    left = int((until - datetime.now(UTC)).total_seconds())
+    return min(REDIRECT_SECONDS, max(0, left))
+
+
+def _refuse_without_picture(image: Image) -> None:
+    if image.version:
+        return
+    if image.status == Upload.Status.FAILED:
+        raise PhotoFailed(Upload.Failure(image.failure).label)
+    if image.status == Upload.Status.DUPLICATE:
+        raise NoPicture("Its bytes were in the group already; another photo shows them.")
+    if image.status == Upload.Status.DISCARDED:
+        raise NoPicture("Its bytes never arrived.")
+    raise NotReady
