@@ -1,4 +1,4 @@
-"""Photos and their uploads in the admin: to look at; the workers write them."""
+"""Photos and their uploads in the admin, read-only: the workers write them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ReadOnly:
-    """Nothing is added by hand; only what `editable` names may be changed."""
+    """Adds and deletes nothing; only the fields in `editable` may be changed."""
 
     editable: tuple[str, ...] = ()
 
@@ -108,8 +108,8 @@ class VariantAdmin(ReadOnly, admin.ModelAdmin[Variant]):
 
 
 @admin.register(PendingDeletion)
-class DoomedObjectsAdmin(ReadOnly, admin.ModelAdmin[PendingDeletion]):
-    """What the sweeper has still to remove: usually nothing for long."""
+class PendingDeletionAdmin(ReadOnly, admin.ModelAdmin[PendingDeletion]):
+    """Objects the sweeper has still to delete: usually none for long."""
 
     list_display = ["image_id", "version", "may_be_written", "recorded_at", "last_checked_at"]
     list_filter = ["may_be_written", "recorded_at"]

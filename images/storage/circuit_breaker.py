@@ -1,7 +1,7 @@
-"""Leaves a server alone that does not answer, and asks it again, once, after a pause.
+"""Refuses requests to a server that does not answer, until one after a pause gets an answer.
 
-A thousand photos would else wait for the same silence, each for a minute. It knows nothing of
-what is asked. One for each process: what they learn twice costs less than a store to share it.
+Without it a thousand photos would wait for the same server, each for a minute. Each process has
+its own: to share what they learn would cost more than to learn it twice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -18,58 +19,49 @@ if TYPE_CHECKING:
 
 
 class CircuitOpen(Exception):
-    """Not asked: it has not answered before, and the pause is not over."""
+    """The request was not made: the server has not answered before, and the pause is not over."""
 
 
+@dataclass(kw_only=True, eq=False)
 class CircuitBreaker:
     """Opens after so many failures in a row, or one that took long. Safe between threads.
 
-    Once the pause is over a single caller may try; the others are refused until it knows.
+    Once the pause is over a single caller may try; the others are refused until it has an answer.
     """
 
-    def __init__(
-        self,
-        *,
-        failures_in_a_row: int,
-        long_seconds: float,
-        pause_seconds: float,
-        longest_try_seconds: float,
-        is_failure: Callable[[BaseException], bool],
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._limit = failures_in_a_row
-        self._long_seconds = long_seconds
-        self._pause_seconds = pause_seconds
-        self._longest_try_seconds = longest_try_seconds
-        self._is_failure = is_failure
-        self._now = now
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._rests_until: float | None = None
+    failures_in_a_row: int
+    long_seconds: float
+    pause_seconds: float
+    longest_try_seconds: float
+    is_failure: Callable[[BaseException], bool]
+    now: Callable[[], float] = time.monotonic
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _failures: int = field(default=0, init=False)
+    _open_until: float | None = field(default=None, init=False)
 
     @property
     def is_open(self) -> bool:
-        """Whether asking now would be refused. Takes nobody's turn."""
-        until = self._rests_until
-        return until is not None and self._now() < until
+        """Whether a request would be refused now. Does not count as a try."""
+        until = self._open_until
+        return until is not None and self.now() < until
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Around one request. Raises Resting, without making it."""
-        started = self._now()
+        """Watches one request. Raises CircuitOpen instead of letting it be made."""
+        started = self.now()
         with self._lock:
             if self.is_open:
                 raise CircuitOpen
-            if self._rests_until is not None:
-                # Our turn to try. Whoever tries and never comes back does not keep it for ever.
-                self._rests_until = started + self._longest_try_seconds
+            if self._open_until is not None:
+                # We try, and the others wait: not for ever, if we never come back.
+                self._open_until = started + self.longest_try_seconds
         try:
             yield
         except BaseException as error:
-            if self._is_failure(error):
-                self._fail(is_long=self._now() - started >= self._long_seconds)
+            if self.is_failure(error):
+                self._fail(is_long=self.now() - started >= self.long_seconds)
             elif isinstance(error, Exception) and not isinstance(error, SoftTimeLimitExceeded):
-                self._succeed()  # it answered; what it said is somebody else's business
+                self._succeed()  # the server answered, whatever it said
             else:
                 self._learn_nothing()
             raise
@@ -77,16 +69,16 @@ class CircuitBreaker:
 
     def _succeed(self) -> None:
         with self._lock:
-            self._failures, self._rests_until = 0, None
+            self._failures, self._open_until = 0, None
 
     def _fail(self, *, is_long: bool) -> None:
         with self._lock:
             self._failures += 1
-            if is_long or self._failures >= self._limit or self._rests_until is not None:
-                self._rests_until = self._now() + self._pause_seconds
+            if is_long or self._failures >= self.failures_in_a_row or self._open_until is not None:
+                self._open_until = self.now() + self.pause_seconds
 
     def _learn_nothing(self) -> None:
-        """A signal, a worker's time limit, or a listing nobody reads to its end."""
+        """After a signal, a worker's time limit, or a listing nobody reads to its end."""
         with self._lock:
-            if self._rests_until is not None:
-                self._rests_until = self._now()
+            if self._open_until is not None:
+                self._open_until = self.now()

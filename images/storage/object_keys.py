@@ -1,4 +1,4 @@
-"""Where each object lives in the bucket. Keys hold ids only: no guest's text, no token.
+"""Names the objects of the bucket. Keys hold ids only: no guest's text, no token.
 
 The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{name}`,
 `incoming/{upload_id}` for quarantine, and markers of photos: `forgotten/{image_id}` for one whose
@@ -39,7 +39,7 @@ def markers(image_id: UUID) -> list[str]:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a photo, and where its objects lie."""
+    """One version of a photo, and the keys of its objects."""
 
     group_id: UUID
     image_id: UUID
@@ -53,11 +53,11 @@ class Version:
         return self._key(name, extension="jpg")
 
     def all_keys(self) -> list[str]:
-        """Of every format an original may have, and every size we make."""
+        """Keys for every format an original may have, and every size we make."""
         return self.originals() + [self.variant(spec.name) for spec in variants.ALL]
 
     def originals(self) -> list[str]:
-        """Only one of them is there: which, tells the content type."""
+        """Only one of them is there: its extension tells the content type."""
         extensions = sorted(set(_EXTENSIONS.values()))
         return [self._key("original", extension=extension) for extension in extensions]
 
@@ -67,7 +67,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Place:
-    """What the key of an original or a size says."""
+    """The version and folder that the key of an original or a size names."""
 
     version: Version
     folder: str
@@ -82,7 +82,7 @@ _PLACE = re.compile(rf"({_UUID})/([a-z0-9_-]+)/({_UUID})-([0-9]{{1,9}})\.[a-z0-9
 
 
 def place_of(key: str) -> Place | None:
-    """Of an object of a photo; None for quarantine, and for what is not ours."""
+    """Parses the key of a photo's object; None for quarantine, markers and foreign objects."""
     found = _PLACE.fullmatch(key)
     if found is None:
         return None
@@ -91,12 +91,12 @@ def place_of(key: str) -> Place | None:
 
 
 def upload_id_of(key: str) -> UUID | None:
-    """Of an object in quarantine; None for any other key."""
+    """Parses the key of an object in quarantine; None for any other key."""
     return _id_after(INCOMING, key)
 
 
 def marked_image_id_of(key: str) -> UUID | None:
-    """Of a marker; None for any other key."""
+    """Parses the key of a marker; None for any other key."""
     found = [_id_after(prefix, key) for prefix in MARKERS]
     return next((image_id for image_id in found if image_id), None)
 

@@ -1,4 +1,4 @@
-"""Takes the store's events out of their queue, one after the other, until it is told to stop."""
+"""Receives the store's events from their queue until it is told to stop."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 
 
 def consume(queue: EventQueue, *, stop: threading.Event) -> None:
-    """A message is deleted only after its uploads were completed. While the bucket or the database
-    is away nothing more is received: every receipt counts towards the dead-letter queue.
+    """Completes the uploads of each message, then deletes it. While the bucket or the database
+    is away no message is received: every receipt counts towards the dead-letter queue.
     """
     pause = FIRST_PAUSE_SECONDS
     while not stop.is_set():
@@ -33,7 +33,7 @@ def consume(queue: EventQueue, *, stop: threading.Event) -> None:
                 if stop.is_set():
                     queue.give_back(message)
                 else:
-                    _take(queue, message)
+                    _process(queue, message)
         except (QueueUnavailable, StorageUnavailable, OperationalError, InterfaceError) as error:
             logger.warning("No events for %.0f s: %s", pause, error)
             stop.wait(pause)
@@ -42,11 +42,11 @@ def consume(queue: EventQueue, *, stop: threading.Event) -> None:
             pause = FIRST_PAUSE_SECONDS
 
 
-def _take(queue: EventQueue, message: Message) -> None:
+def _process(queue: EventQueue, message: Message) -> None:
     try:
-        queued = events.take(message.body)
+        queued = events.complete_uploads(message.body)
     except events.NotAnEvent as error:
-        # Left where it is: after some more receipts the queue puts it where somebody looks.
+        # Left in the queue, which moves it to its dead-letter queue after some more receipts.
         logger.error("Message %s is no storage event: %s", message.id, error)
         return
     queue.delete(message)

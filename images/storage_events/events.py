@@ -1,7 +1,7 @@
-"""What the store tells of its own accord: an object was created. Then nobody needs to wait for a
-browser that never says so.
+"""Completes uploads when the store notifies us that an object was created, even if the browser
+never does.
 
-Believed no more than the browser: the bucket is asked, by the same uploads.complete.
+An event is believed no more than a browser: transfer.complete() asks the bucket.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MAX_BYTES = 1024 * 1024  # SQS and SNS carry no larger message
 
 
 class NotAnEvent(Exception):
-    """Not what any store sends; says why in one line."""
+    """No store sends such a message; says why in one line."""
 
 
-def take(body: bytes | str) -> int:
-    """Complete the uploads that a notification is about; how many are queued by this call.
+def complete_uploads(body: bytes | str) -> int:
+    """Completes the uploads that a notification is about; returns how many it queued.
 
     Safe to call twice, late, or in any order. Raises NotAnEvent, StorageUnavailable.
     """
@@ -48,8 +48,7 @@ def take(body: bytes | str) -> int:
 
 
 def upload_ids(body: bytes | str) -> list[UUID]:
-    """Of the created objects it names, those in quarantine, each once; other things are none of
-    ours. Raises NotAnEvent.
+    """The uploads whose objects in quarantine it says were created, each once. Raises NotAnEvent.
 
     Understands Amazon S3 event notifications ("Event message structure" of its User Guide; so do
     MinIO, Ceph and SeaweedFS), the same inside an Amazon SNS envelope, Amazon EventBridge events,
@@ -111,6 +110,6 @@ def _text(value: object) -> str:
     return value
 
 
-# Of these no address is ever fetched: an operator confirms by hand.
+# No address in these is ever fetched: an operator confirms a subscription by hand.
 _SNS_ADMINISTRATION = {"SubscriptionConfirmation", "UnsubscribeConfirmation"}
 _R2_CREATED = {"PutObject", "CopyObject", "CompleteMultipartUpload"}

@@ -1,4 +1,4 @@
-"""The queue a store puts its events into: Amazon SQS, or what speaks like it."""
+"""Reads the queue a store puts its events into: Amazon SQS, or a server with its API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WAIT_SECONDS = 5  # SQS allows 20, but whoever stops this would wait as long
-# For ten messages whose bucket answers slowly; who dies meanwhile, leaves them to others after it.
+# Long enough for ten messages while the bucket answers slowly; then others may receive them.
 VISIBILITY_SECONDS = 120
 
 
@@ -70,7 +70,7 @@ class EventQueue:
             )
 
     def give_back(self, message: Message) -> None:
-        """Let others have it at once. Raises QueueUnavailable."""
+        """Lets others receive it at once. Raises QueueUnavailable."""
         with _translated():
             self._client.change_message_visibility(
                 QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL,

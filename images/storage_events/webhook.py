@@ -1,4 +1,4 @@
-"""The door for the store: events by webhook."""
+"""Receives the store's events by webhook."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class SwitchedOff(Problem):
 
 
 class StoreAuthentication(BaseAuthentication):
-    """A signature of the body, as https://www.standardwebhooks.com says, no older than five
-    minutes; or, from stores that can only send a token, the secret itself as a bearer."""
+    """Checks a signature of the body, as https://www.standardwebhooks.com says, no older than five
+    minutes; or, of stores that can only send a token, the secret itself as a bearer."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, str] | None:
         if request.method != "POST":
@@ -139,7 +139,7 @@ class StorageEvents(APIView):
         of EventBridge and of R2. Objects nobody announced, and repetitions, change nothing.
         """
         try:
-            queued = events.take(request.body)
+            queued = events.complete_uploads(request.body)
         except events.NotAnEvent as error:
             raise exceptions.ParseError(str(error)) from None
         except StorageUnavailable as error:

@@ -1,4 +1,4 @@
-"""Hold what we read of photos against what exiftool reads."""
+"""Compares what we read from photos with what exiftool reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take the store's events from an SQS queue until SIGTERM."""
+"""Receives the store's events from an SQS queue until SIGTERM."""
 
 from __future__ import annotations
 

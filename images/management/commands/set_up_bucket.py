@@ -13,7 +13,7 @@ from images.storage.objects import StorageUnavailable, photo_storage
 
 class Command(BaseCommand):
     help = (
-        "Make S3_BUCKET if it is missing, allow uploads from PUBLIC_URL (CORS), and expire what "
+        "Create S3_BUCKET if it is missing, allow uploads from PUBLIC_URL (CORS), and expire what "
         "is forgotten in incoming/. Safe to call twice."
     )
 
