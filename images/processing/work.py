@@ -134,17 +134,15 @@ def _download(upload: Upload, into: Path) -> tuple[str, str]:
 def _without_location(upload: Upload, source: Path, into: Path) -> Path | None:
     """The original of a photo whose location was removed on request; None where it cannot be kept.
     The location goes from the filename, too."""
-    redaction: location.Redaction | None = None
     original: Path | None = source
+    redaction = location.Redaction()
     try:
-        redaction = location.remove_location(source, into)
-        original = into if redaction else source
+        if removed := location.remove_location(source, into):
+            original, redaction = into, removed
     except location.CannotRemoveLocation:
         original = None
     filename = upload.filename or upload.image.original_filename
-    upload.filename = location.filename_without_location(
-        filename, redaction or location.Redaction()
-    )
+    upload.filename = location.filename_without_location(filename, redaction)
     return original
 
 
