@@ -137,7 +137,7 @@ class World:
         end = time.monotonic() + seconds
         while not (answer := happens()):
             assert time.monotonic() < end, f"{what or happens} not within {seconds} s\n{self}"
-            self.supervisor.look_after_all()
+            self.supervisor.check_children()
             time.sleep(0.02)
         return answer
 
