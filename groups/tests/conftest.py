@@ -1,5 +1,5 @@
-"""The cast: Ada runs the band, Ben is a member, Vera only looks, Dora is a stranger; the admin
-runs the server."""
+"""The cast: Ada runs the band, Ben is a member, Vera is a viewer, Dora is a stranger; the
+admin runs the server."""
 
 from __future__ import annotations
 

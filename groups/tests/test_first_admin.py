@@ -1,4 +1,4 @@
-"""The first admin of an installation has a team, and who has none sees a way in."""
+"""The first admin of an installation has a team; admins without one are shown how to get one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def container(transactional_db):
         return subprocess.run(
             [sys.executable, "-m", "bandpics.entrypoint", *words],
             cwd=PROJECT,
-            # Its programs are found by name.
+            # Programs are found by PATH.
             env={
                 **os.environ,
                 "DATABASE_URL": url,

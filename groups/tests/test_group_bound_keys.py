@@ -1,4 +1,4 @@
-"""An API key for some groups rules neither their team nor its other groups, whoever made it."""
+"""An API key for some groups manages neither their team nor its other groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""My API keys by HTTP: made, listed, rotated, revoked, and never good for more than I am."""
+"""API keys through the API: made, listed, rotated, revoked; none may do more than its user."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_key_makes_none_that_is_good_for_more(ada, group, with_key):
 
 
 def test_a_key_makes_none_with_more_scopes(ada, with_key):
-    """The key is for all groups, so that nothing else can be the reason."""
+    """The key is for all groups, so that no other rule refuses it."""
     client = with_key(ada, scopes=["admin", "read"])
     body = {"name": "x", "scopes": ["admin", "read", "upload"]}
     for url in (KEYS, rotate_url(ada)):

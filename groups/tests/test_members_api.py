@@ -1,4 +1,4 @@
-"""Who is in a team, through the API: owners decide, and one owner always stays."""
+"""Members of a team through the API: owners change them, and one owner always stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody new gets an account and a place of their own: all of it, or nothing."""
+"""A new user gets an account, a team and a group: all of it or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guests are spoken to in their own language: English, German or French."""
+"""Texts for guests are in the language of their browser: English, German or French."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_undoing_what_was_sent_again_meanwhile_is_refused_in_a_guests_words(cleo
 
 
 def test_what_a_guest_may_not_change_is_said_in_their_language(cleo):
-    """And what cannot be tried again."""
+    """The same for photos that cannot be tried again."""
     image = cleo.send_and_process(drawn_pictures.jpeg(seed=8102))
     address = f"/api/v1/images/{image.pk}/"
     Group.objects.update(visibility=Group.Visibility.GALLERY)

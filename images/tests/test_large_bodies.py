@@ -1,4 +1,4 @@
-"""A body that is too large is refused before a byte of it is read, whoever sends it."""
+"""A body that is too large is refused before it is read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refused(answer, status=413, slug="body-too-large"):
 
 @pytest.fixture
 def sessions(ben):
-    """A browser without the CSRF token: Django looks for it in the form."""
+    """A browser without the CSRF header, whose token Django reads from the form."""
     client = Client(enforce_csrf_checks=True)
     client.force_login(ben)
     return client
@@ -111,7 +111,7 @@ def test_a_body_of_unknown_length_is_asked_for_one(scripts, sessions):
 
 @pytest.mark.xdist_group("stack")
 def test_a_real_server_answers_at_once(running_stack):
-    """The head alone is sent: a server that wanted the body would wait for it."""
+    """Sends the head only: a server that reads the body would wait for it."""
     address = urlsplit(running_stack["web_url"])
     heads = [({"Content-Length": str(10**12)}, 413), ({"Transfer-Encoding": "chunked"}, 411)]
     for head, status in heads:

@@ -1,4 +1,4 @@
-"""What gets installed is what was tried: pinned with all it needs, by hashes."""
+"""All packages are pinned by hashes, with everything they need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIN = re.compile(rf"^([\w.-]+)==([^\s;]+)(?: ;[^\\\n]*)?{HASHES}", re.MULTILINE)
 
 
 def wanted(name: str) -> dict[str, Requirement]:
-    """What people chose, by name; a file may take in another."""
+    """Returns the requirements of an .in file, and of files it includes, by name."""
     found = {}
     for line in (PROJECT / f"{name}.in").read_text().splitlines():
         text = line.partition("#")[0].strip()
@@ -29,7 +29,7 @@ def wanted(name: str) -> dict[str, Requirement]:
 
 
 def pinned(name: str) -> dict[str, str]:
-    """The versions that pip takes, by name."""
+    """Returns the versions that pip installs, by name."""
     text = (PROJECT / f"{name}.txt").read_text()
     pins = {canonicalize_name(name): version for name, version in PIN.findall(text)}
     assert len(pins) == len(re.findall(r"^[^\s#]", text, re.M))  # a hash for every one
@@ -38,8 +38,8 @@ def pinned(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("package", ["celery", "kombu", "billiard"])
 def test_a_package_that_carries_the_work_is_pinned_with_its_reason(package):
-    """Others lost the worker to one MemoryError, or to Redis killed mid-task: before these
-    change, let `make chaos` show that the new ones do not."""
+    """Other versions lost the worker to a MemoryError or a killed Redis. Run `make chaos` before
+    changing these."""
     text = (PROJECT / "requirements.in").read_text()
     line = re.search(rf"^{package}==(\S+)  # (.+)$", text, re.MULTILINE)
     assert line is not None

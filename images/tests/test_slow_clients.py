@@ -1,4 +1,4 @@
-"""Clients that are slow, or only pretend to be, hold no thread of the web server."""
+"""Slow clients occupy no thread of the web server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ATTACKS = {"bodies": (8, HALF_SENT_BODY), "forms": (8, SLOW_FORM), "heads": (40,
 
 
 class Server:
-    """The web server of a running stack, asked by one connection per request."""
+    """The web server of a running stack, with a connection per request."""
 
     def __init__(self, stack):
         parts = urlsplit(stack["web_url"])
@@ -91,7 +91,7 @@ def guest_sends_a_photo(server, seed):
 
 
 class Attack:
-    """Connections that are held by a byte every now and then."""
+    """Keeps connections open by sending a byte now and then."""
 
     def __init__(self, server, name):
         count, first = ATTACKS[name]
@@ -153,14 +153,14 @@ def test_a_guest_uploads_for_half_a_minute_while_slow_clients_hold_the_server(se
 
 @pytest.fixture
 def large_file(server):
-    """What the page of the API's documentation loads: more than a connection's buffers hold."""
+    """Returns the path of a static file that is larger than the buffers of a connection."""
     page = server.ask("GET", "/api/v1/docs/").data.decode()
     (path,) = re.findall(r'"(/static/[^"]*swagger-ui-bundle[^"]*\.js)"', page)
     return path
 
 
 def slow_reader(server, path, *, times=1):
-    """The kernel keeps some megabytes of answers; of what is asked `times` over, not all."""
+    """Requests the file `times` over, more than the kernel can buffer."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(10)
@@ -229,7 +229,7 @@ def test_a_large_form_arrives_on_the_disk_and_not_in_memory(server):
 
 
 def web_process(server):
-    """The one that gunicorn's master made."""
+    """Returns the worker process of gunicorn."""
     (master,) = [
         connection.pid
         for connection in psutil.net_connections("tcp")
@@ -286,7 +286,7 @@ def test_a_head_without_end_is_refused(server):
 
 
 def test_an_early_answer_says_that_the_connection_closes(server):
-    """The body is not read; a client that goes on sending it finds the answer all the same."""
+    """A client that goes on sending an unread body still gets the response."""
     request = head(
         "POST /api/v1/uploads/",
         *("Content-Type: application/json", f"Content-Length: {20 * 10**6}"),

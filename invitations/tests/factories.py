@@ -7,7 +7,7 @@ from invitations.models import Invitation
 
 
 class InvitationFactory(factory.django.DjangoModelFactory[Invitation]):
-    """A personal link, unless told otherwise."""
+    """A personal invitation by default."""
 
     class Meta:
         model = Invitation

@@ -1,4 +1,4 @@
-"""Invitations in the admin: the same verbs as the API."""
+"""Invitations in the admin, with the actions of the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invitations through the API once they exist: the list, changes, revoke, rotate."""
+"""Existing invitations through the API: listed, changed, revoked, rotated."""
 
 from __future__ import annotations
 

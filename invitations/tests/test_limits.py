@@ -1,4 +1,4 @@
-"""Guests are measured by their link and device, never by the address they share."""
+"""Guests are limited by their link and device, not by the address they share."""
 
 from __future__ import annotations
 

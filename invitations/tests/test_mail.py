@@ -1,4 +1,4 @@
-"""The e-mail that carries a link: what stands in it, and what never goes wrong by it."""
+"""The e-mail with a link: what it says, and that no error of it fails a request."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_the_caller_chooses(ada, qr, signed_in, query, accept, expected):
 
 
 def test_it_says_the_link(ada, qr, invitation, signed_in):
-    """Pixel for pixel what the QR library makes of the link, with its quiet zone."""
+    """Compares each pixel with the QR library's, with its quiet zone."""
     picture = Image.open(io.BytesIO(signed_in(ada).get(f"{qr}?format=png").content)).convert("1")
     matrix = segno.make_qr(invitation.upload_link, error="m").matrix
     module = 8

@@ -1,4 +1,4 @@
-"""Becoming a user: open to all, to the invited, or to nobody."""
+"""Registration: open to all, to invited people, or to nobody."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_an_address_is_used_once_whatever_the_case(anyone):
 
 
 def test_addresses_that_only_look_alike_are_two_people(anyone):
-    """Made before registering refused them, or by an issuer."""
+    """Such accounts exist from before registration refused them, or from an issuer."""
     people = [UserFactory(email=f"{first}am@example.org") for first in ("s", "\u017f")]
     for person in people:
         answer = anyone.post("/api/v1/token/", {"email": person.email, "password": PASSWORD})

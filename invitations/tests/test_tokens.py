@@ -1,4 +1,4 @@
-"""The secret in a link: derived, never stored, found by its digest."""
+"""The secret in a link is derived, not stored, and found by its digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole Bandpics of its own for each test that wants one."""
+"""Fixtures that start a whole Bandpics for a test."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from bandpics.testing import pytest_plugin
 
 
 class Up:
-    """`manage.py up` in a folder of its own: start it, look at it, end it.
+    """Runs `manage.py up` in a folder of its own.
 
-    With a database brought along, or, as for people, with one that it makes.
+    The database is a copy of the test run's if `spares_time`, or else a new one.
     """
 
     def __init__(self, data_dir: Path, *, spares_time: bool = False) -> None:
@@ -37,7 +37,7 @@ class Up:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *words: str, **variables: str) -> dict:
-        """Return what stack.json says once everything answers."""
+        """Waits until everything answers; returns stack.json."""
         self.spawn(*words, **variables)
         until(lambda: "your data stays" in self.said(), self.log, process=self.process)
         return json.loads((self.data_dir / "stack.json").read_text())
@@ -77,7 +77,7 @@ class Up:
         return next(entry["pid"] for entry in entries if entry["name"] == name)
 
     def end(self) -> None:
-        """Ask it to stop; `ended` waits for it, so that the next test need not."""
+        """Sends SIGTERM; the fixture `ended` waits for the end, so that the next test need not."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
         _ENDING.append(self)
@@ -89,7 +89,7 @@ _COMMAND = (sys.executable, "manage.py", "up")
 
 @pytest.fixture(scope="session", autouse=True)
 def ended():
-    """Nothing of ours is left when the tests are over."""
+    """Waits for all processes to end, and removes their folders."""
     yield
     for one in _ENDING:
         if one.process is not None:
@@ -108,7 +108,7 @@ def up(tmp_path):
 @pytest.fixture(scope="module")
 def shared_up(tmp_path_factory):
     one = Up(tmp_path_factory.mktemp("up") / "data")
-    # The leftovers of an initdb cut short are in nobody's way.
+    # The files of an interrupted initdb, which must not matter.
     (one.data_dir / "postgres.new" / "base").mkdir(parents=True)
     one.start()
     yield one
@@ -117,7 +117,7 @@ def shared_up(tmp_path_factory):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mounts a disk of a given size; only root of a machine of its own may."""
+    """Mounts a disk of a given size, which needs root."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -133,7 +133,7 @@ def small_disk(tmp_path):
 
 
 def refused(*words: str, **variables: str) -> str:
-    """What `up` says on stderr when it cannot start: one line, exit code 1."""
+    """Returns the one line on stderr of an `up` that cannot start."""
     result = subprocess.run(
         [*_COMMAND, *words],
         cwd=environment.PROJECT,
@@ -159,7 +159,7 @@ def until(happens, log: Path, *, seconds: float = 60, process=None) -> None:
 
 
 def healthz(url: str) -> int:
-    """The status, 0 if nobody answers."""
+    """Returns the status of /healthz, or 0 without a response."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
     try:

@@ -1,4 +1,4 @@
-"""A disk that fills up under a running stack: said once, nothing dies for good."""
+"""A full disk is reported once, and the stack goes on when there is room."""
 
 from __future__ import annotations
 

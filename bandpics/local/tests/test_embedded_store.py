@@ -1,4 +1,4 @@
-"""The S3 server that comes along does for simple clients what any S3 does."""
+"""The embedded S3 server treats simple clients as any S3 does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIENTS, ROUNDS = 3, 400
 
 
 def test_no_put_fails_because_others_empty_the_folder():
-    """A client that tries each request once; before, about three of these 1,200 were a 500."""
+    """A client that does not retry. Without the hidden file about three of 1,200 PUTs are a 500."""
     storage, http = photo_storage(), urllib3.PoolManager(retries=False, maxsize=CLIENTS)
     there = storage.client  # django-storages makes one for each thread
 

@@ -1,4 +1,4 @@
-"""`.env.example` as it lies there starts nothing: what everybody can read is no secret."""
+"""Nothing starts with the secrets of `.env.example`, which everybody can read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMPOSE = yaml.safe_load((environment.PROJECT / "docker-compose.yml").read_text(
 
 
 def start(**variables: str) -> str:
-    """What an app container says that does not start; nothing if it does."""
+    """Returns the error of an app container that does not start, or nothing."""
     result = subprocess.run(
         [sys.executable, "-c", "import bandpics.settings"],
         cwd=environment.PROJECT,
@@ -72,7 +72,7 @@ def test_a_password_of_the_database_from_an_older_example_is_refused():
 
 
 def test_compose_wants_a_password_before_it_makes_a_database():
-    # It would stay the database's password, whatever stands in .env later.
+    # It would stay the password of the database after a change of .env.
     assert EXAMPLE["POSTGRES_PASSWORD"] == ""
     settings = COMPOSE["services"]["postgres"]["environment"]
     assert settings["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
@@ -101,7 +101,7 @@ def test_with_keys_of_ones_own_the_store_starts(tmp_path):
 
 
 def run_store(folder: Path, access_key: str, secret_key: str) -> subprocess.CompletedProcess[str]:
-    """What compose runs for the store, with an rclone that only says its arguments."""
+    """Runs the command of compose's store, with an rclone that prints its arguments."""
     store = COMPOSE["services"]["s3"]
     (script,) = store["command"]
     script = script.replace("$$", "$").replace("/data", str(folder))

@@ -1,4 +1,4 @@
-"""The proxy that breaks on request: every fault as a client and a server see it."""
+"""The faults of the proxy, as a client and a server see them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_RETRY = urllib3.Retry(total=False)
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Answers with what was sent, and remembers it."""
+    """Records each body, and sends it back."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -51,7 +51,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *args):
-        """Cut connections are what these tests are about."""
+        """Ignores cut connections, which these tests cause."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The catalogues say everything, in every language, and are what is compiled."""
+"""The catalogues are complete in every language, and compiled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_there_is_german_and_french():
 
 
 def test_what_the_sources_say_is_in_the_catalogue_and_nothing_else(language):
-    """Mend it with `make messages`."""
+    """If it fails, run `make messages`."""
     assert messages.po_path(language).read_bytes() == messages.po(messages.updated(language))
 
 
@@ -50,5 +50,5 @@ def test_translations_fill_the_same_places(language):
 
 
 def test_what_is_compiled_is_what_is_written(language):
-    """Mend it with `make messages`."""
+    """If it fails, run `make messages`."""
     assert messages.mo_path(language).read_bytes() == messages.mo(messages.updated(language))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("up")
 
 
 def test_all_three_may_be_somebody_elses(up):
-    """Those of this test run are not ours as far as `up` is concerned."""
+    """The stores of this test run, which `up` must not start or stop."""
     theirs = urlsplit(os.environ["DATABASE_URL"])
     with psycopg.connect(theirs.geturl(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE somebody_elses")

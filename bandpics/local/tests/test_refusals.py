@@ -1,4 +1,4 @@
-"""What can be wrong at the start is said in one line that names it and helps."""
+"""An error at the start is one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bandpics.local.tests.conftest import is_root, refused
 
 @pytest.fixture
 def start(tmp_path):
-    """Start where everything else would be right."""
+    """Runs an `up` that would start otherwise."""
     return lambda **variables: refused(
         "--data-dir", str(tmp_path / "data"), "--port", "31999", **variables
     )
@@ -29,7 +29,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def as_an_ordinary_user():
-    """Root may write anywhere, so as root become nobody for a while."""
+    """Becomes `nobody` for a test if run as root, who may write anywhere."""
 
     @contextmanager
     def become():
@@ -47,7 +47,7 @@ def as_an_ordinary_user():
 
 @pytest.fixture
 def theirs():
-    """The address of a Postgres that is not ours: that of this test run."""
+    """Returns the address of a Postgres that `up` has not started."""
     return urlsplit(os.environ["DATABASE_URL"])
 
 
@@ -59,7 +59,7 @@ def test_a_file_in_the_place_of_the_data_folder(tmp_path):
 
 
 def test_a_data_folder_that_nobody_may_write_to():
-    # Not even root creates folders there.
+    # Not even root can create folders there.
     line = refused("--data-dir", "/proc/bandpics")
     assert "Cannot write to /proc/bandpics" in line
 
@@ -168,6 +168,6 @@ _RUN_MANAGE = (
 
 
 def _s3(**changed: str) -> dict[str, str]:
-    """The S3 of this test run, as if it were somebody else's."""
+    """Returns variables that name the S3 of this test run."""
     names = ("S3_ENDPOINT_URL", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_REGION")
     return {name: os.environ[name] for name in names} | changed

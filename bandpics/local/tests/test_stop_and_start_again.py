@@ -1,4 +1,4 @@
-"""Ends of all kinds: asked, interrupted, killed; and what is there afterwards."""
+"""The stack is stopped, interrupted or killed, and starts again with its data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = 10
 
 
 def living(processes):
-    """Not those whose end only nobody has asked for: a child of a child that was killed."""
+    """Returns running descendants, without zombies."""
     return [one for one in processes if _lives(one)]
 
 

@@ -1,4 +1,4 @@
-"""One start, looked at from all sides: what it says, writes, opens, hides and brings back."""
+"""What one running `make run` prints, writes, listens on, hides and restarts."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_an_e_mail_lies_in_a_folder_and_no_log_holds_a_secret(shared_up, stack):
     key = {"Authorization": f"Api-Key {stack['admin_api_key']}"}
     api = f"{stack['web_url']}/api/v1"
     group = urllib3.request("GET", f"{api}/groups/", headers=key).json()["results"][0]["id"]
-    wish = {"group": group, "email": "cleo@example.org", "send_email": True}
-    answer = urllib3.request("POST", f"{api}/invitations/", json=wish, headers=key).json()
+    data = {"group": group, "email": "cleo@example.org", "send_email": True}
+    answer = urllib3.request("POST", f"{api}/invitations/", json=data, headers=key).json()
     assert answer["email_sent"] is False
     (letter,) = folder.iterdir()
     assert answer["upload_link"] in letter.read_text()

@@ -1,4 +1,4 @@
-"""The test plugin refuses UPDATEs that cannot decide a race."""
+"""The test plugin refuses UPDATEs that look up their rows first."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ DRAIN_SECONDS = 2
 
 
 class Web:
-    """One that listens on a port of its own, with the stores of this test run."""
+    """Runs a web server on a port of its own, with the stores of this test run."""
 
     def __init__(self, port, process):
         self.port = port
@@ -36,7 +36,7 @@ class Web:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
 
     def status(self, path, connection=None):
-        """0 if nobody listens."""
+        """Returns 0 if nobody listens."""
         one = connection or self.connect()
         try:
             one.request("GET", path)
@@ -75,7 +75,7 @@ def web(**variables):
 
 
 def bin_first():
-    """So that `gunicorn` is ours."""
+    """Returns a PATH by which `gunicorn` is that of this environment."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -85,8 +85,8 @@ def said(log):
 
 
 class Balancer:
-    """Clients that keep their connections, behind a balancer that looks at /readyz: it opens no new
-    connection to a server that says it stops."""
+    """Clients that keep their connections, behind a balancer that checks /readyz: it opens no new
+    connection to a server that is stopping."""
 
     def __init__(self, server, count):
         self.server = server
@@ -139,7 +139,7 @@ def test_a_server_that_stops_loses_no_request():
             time.sleep(0.5)
             server.process.terminate()
             assert balancer.is_red.wait(DRAIN_SECONDS)
-            # Red for balancers alone: whoever comes all the same is served.
+            # /readyz fails, but requests are still served.
             assert server.status("/healthz") == server.status("/login/") == 200
         assert balancer.errors == []
         assert set(balancer.statuses) == {200}
@@ -167,7 +167,7 @@ def test_a_connection_is_kept_for_longer_than_a_balancer_does():
 
 @pytest.fixture
 def crowded():
-    """Names a role of its own (roles are the whole cluster's) that gets two connections."""
+    """Makes a Postgres role with two connections, under a name of its own in the cluster."""
     name = f"crowded_{os.getpid()}"
     role, owner = sql.Identifier(name), sql.Identifier(postgres.USER)
     limited = "CREATE ROLE {} LOGIN PASSWORD 'crowded' CONNECTION LIMIT 2"
@@ -215,7 +215,7 @@ def test_other_roles_have_no_pool_though_they_share_the_env_of_the_web_role():
 
 
 def test_while_postgres_is_away_the_process_still_says_that_it_lives(crowded, crowded_url):
-    """Whoever waits for Postgres waits in a thread; there is one more for /healthz."""
+    """Requests that wait for Postgres occupy threads; /healthz has one more."""
     with web(DATABASE_URL=crowded_url, WEB_PROCESSES="1") as server:
         with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(crowded)))
