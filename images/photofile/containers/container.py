@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from mmap import mmap
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -26,17 +25,13 @@ class NotDrawable(Exception):
     """The file describes no picture that a decoder could draw."""
 
 
-@dataclass(frozen=True)
 class Metadata:
     """`exif` is a TIFF structure, perhaps behind "Exif"; of a TIFF it is the whole file. `xmp` are
     documents, the main one first."""
 
-    exif: Data = b""
-    xmp: tuple[bytes, ...] = ()
-
-
-def documents(*packets: bytes) -> tuple[bytes, ...]:
-    return tuple(packet for packet in packets if packet)
+    def __init__(self, exif: Data = b"", *xmp: bytes) -> None:
+        self.exif = exif
+        self.xmp = tuple(document for document in xmp if document)
 
 
 class Container(Protocol):

@@ -12,7 +12,6 @@ from images.photofile.containers.container import (
     Data,
     Metadata,
     NotDrawable,
-    documents,
 )
 from images.photofile.metadata.location_patterns import CannotRemoveLocation, Redaction, Removed
 
@@ -110,7 +109,7 @@ def find_metadata(data: Data) -> Metadata:
     for kind, start, end in blocks(data):
         if kind == APPLICATION and data[start + 3 : start + 14] == _XMP:
             packet_end = min(end - _WAY_OUT_BYTES, start + 14 + MAX_XMP_BYTES)
-            return Metadata(xmp=documents(data[start + 14 : max(packet_end, start + 14)]))
+            return Metadata(b"", data[start + 14 : max(packet_end, start + 14)])
     return Metadata()
 
 

@@ -22,7 +22,6 @@ from images.photofile.containers.container import (
     Metadata,
     NotDrawable,
     Size,
-    documents,
 )
 from images.photofile.containers.iso_media import MAX_EXTENTS, MAX_ITEMS, boxes, find_meta, items
 from images.photofile.metadata import exif_editor, tag_values
@@ -141,7 +140,7 @@ def find_metadata(data: Data) -> Metadata:
     xmp = next((item for item in found if item.is_xmp), None)
     return Metadata(
         tiff_in_item(exif.read(data, max_bytes=MAX_EXIF_BYTES)) if exif else b"",
-        documents(xmp.read(data, max_bytes=MAX_XMP_BYTES)) if xmp else (),
+        xmp.read(data, max_bytes=MAX_XMP_BYTES) if xmp else b"",
     )
 
 

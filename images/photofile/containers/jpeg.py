@@ -18,7 +18,6 @@ from images.photofile.containers.container import (
     MAX_XMP_BYTES,
     Data,
     Metadata,
-    documents,
 )
 from images.photofile.metadata import exif_editor, tiff
 from images.photofile.metadata.location_patterns import CannotRemoveLocation, Redaction, Removed
@@ -152,7 +151,7 @@ def read_header(data: Data) -> Header:
 def find_metadata(data: Data) -> Metadata:
     """APP1 segments (EXIF 2.32 §4.7.2; XMP specification part 3, 1.1.3)."""
     header = read_header(data)
-    return Metadata(header.exif, documents(header.xmp, header.xmp_more))
+    return Metadata(header.exif, header.xmp, header.xmp_more)
 
 
 # A marker that a decoder heeds behind coded data: not a byte that was stuffed, nor a restart.

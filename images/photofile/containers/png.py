@@ -19,7 +19,6 @@ from images.photofile.containers.container import (
     Data,
     Metadata,
     NotDrawable,
-    documents,
 )
 from images.photofile.metadata import exif_editor
 from images.photofile.metadata.location_patterns import CannotRemoveLocation, Redaction, Removed
@@ -138,7 +137,7 @@ def find_metadata(data: Data) -> Metadata:
                     older = older or profile
         if exif and xmp:
             break
-    return Metadata(exif or older, documents(xmp or older_xmp))
+    return Metadata(exif or older, xmp or older_xmp)
 
 
 class _Unpacker:

@@ -20,7 +20,6 @@ from images.photofile.containers.container import (
     Metadata,
     NotDrawable,
     Size,
-    documents,
 )
 from images.photofile.metadata import exif_editor
 from images.photofile.metadata import tiff as structures
@@ -68,7 +67,7 @@ _LEAST_PART_PIXELS: Final = 4096
 
 def find_metadata(data: Data) -> Metadata:
     """A TIFF is EXIF; its XMP is a tag (XMP specification part 3, 1.1.5)."""
-    return Metadata(data, documents(structures.read_value(data, _XMP, max_bytes=MAX_XMP_BYTES)))
+    return Metadata(data, structures.read_value(data, _XMP, max_bytes=MAX_XMP_BYTES))
 
 
 # --- The header -----------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from images.photofile.containers.container import (
     Metadata,
     NotDrawable,
     Size,
-    documents,
 )
 from images.photofile.metadata import exif_editor
 from images.photofile.metadata.location_patterns import CannotRemoveLocation, Redaction, Removed
@@ -153,7 +152,7 @@ def find_metadata(data: Data) -> Metadata:
             exif = exif or data[at : at + min(byte_size, MAX_EXIF_BYTES)]
         elif name in {b"XMP ", b"XMP\0"}:
             xmp = xmp or data[at : at + min(byte_size, MAX_XMP_BYTES)]
-    return Metadata(exif, documents(xmp))
+    return Metadata(exif, xmp)
 
 
 # --- The location ---------------------------------------------------------------------------

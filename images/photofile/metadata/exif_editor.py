@@ -63,7 +63,9 @@ def edit_block(block: bytes, redaction: Redaction) -> bytes:
     try:
         editor = Editor(bytearray(block[prefix:]), redaction)
         at = editor.edit_directory(editor.number("L", 4))
-        editor.write("L", at, 0)  # IFD1: a thumbnail, which may hold metadata of its own
+        if editor.number("L", at):  # IFD1: a thumbnail, which may hold metadata of its own
+            redaction.removed.add(Removed.OTHER)
+            editor.write("L", at, 0)
         editor.blank_rest()
         edited = bytes(editor.data)
     except (CannotRemoveLocation, struct.error):
