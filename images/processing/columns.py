@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.functions import Now
 
-from images.models import Image, Upload
+from images.models import Image, Upload, Variant
 from images.photofile import location
 from images.photofile.metadata import exif_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from images.photofile.metadata.exif import Exif
     from images.photofile.rendering import Header, Rendered
+    from images.storage import object_keys
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,20 @@ def exif_columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]
         "exif": read.raw,
         "updated_at": Now(),
     }
+
+
+def variant_rows(version: object_keys.Version, renderings: Iterable[Rendered]) -> list[Variant]:
+    """The rows of these renderings of a version; unsaved."""
+    return [
+        Variant(
+            image_id=version.image_id,
+            version=version.number,
+            name=rendered.name,
+            key=version.variant(rendered.name),
+            width=rendered.width,
+            height=rendered.height,
+            byte_size=rendered.byte_size,
+            content_type=rendered.content_type,
+        )
+        for rendered in renderings
+    ]

@@ -150,19 +150,8 @@ def finish(claim: claims.Claim, finished: columns.Finished) -> None:
                 original_dropped_at=None if finished.original else Now(),
             )
             Variant.objects.filter(image=upload.image_id, version=upload.version).delete()
-            Variant.objects.bulk_create(
-                Variant(
-                    image_id=upload.image_id,
-                    version=upload.version,
-                    name=rendered.name,
-                    key=upload.version_keys.variant(rendered.name),
-                    width=rendered.width,
-                    height=rendered.height,
-                    byte_size=rendered.byte_size,
-                    content_type=rendered.content_type,
-                )
-                for rendered in finished.renderings
-            )
+            rows = columns.variant_rows(upload.version_keys, finished.renderings)
+            Variant.objects.bulk_create(rows)
     except IntegrityError as error:
         if ONCE_PER_GROUP not in str(error):
             raise

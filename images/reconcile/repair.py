@@ -22,7 +22,7 @@ from images import deletions
 from images.lifecycle import forget_location
 from images.models import KEEP_BYTES, NOT_FINAL, Image, Upload, Variant, locks
 from images.photofile import rendering, variants
-from images.processing import versions
+from images.processing import columns, versions
 from images.storage import object_keys
 from images.storage.objects import ObjectMissing, photo_storage
 from images.uploads import quota, transfer
@@ -236,28 +236,21 @@ def _render(
 
 def _put(image: Image, made: list[Rendered]) -> None:
     version = image.version_keys(image.version)
-    for rendered in made:
-        key = version.variant(rendered.name)
-        photo_storage().put_file(key, rendered.path, content_type=rendered.content_type)
+    photo_storage().put_files(
+        (version.variant(rendered.name), rendered.path, rendered.content_type) for rendered in made
+    )
     with transaction.atomic():
         # Whoever moves or replaces it needs the lock we hold; but a group may be deleted.
         if Image.objects.select_for_update().filter(pk=image.pk).first() is None:
             deletions.record(image.pk, [version.variant(rendered.name) for rendered in made])
             deletions.execute_on_commit(image.pk)
             return
-        for rendered in made:
-            Variant.objects.update_or_create(
-                image=image,
-                version=image.version,
-                name=rendered.name,
-                defaults={
-                    "key": version.variant(rendered.name),
-                    "width": rendered.width,
-                    "height": rendered.height,
-                    "byte_size": rendered.byte_size,
-                    "content_type": rendered.content_type,
-                },
-            )
+        Variant.objects.bulk_create(
+            columns.variant_rows(version, made),
+            update_conflicts=True,
+            unique_fields=["image", "version", "name"],
+            update_fields=["key", "width", "height", "byte_size", "content_type"],
+        )
 
 
 def mark_original_lost(image_id: UUID) -> bool:
