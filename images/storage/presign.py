@@ -65,10 +65,9 @@ class Signer:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Prepared:
-        """The URLs of one kind of request, for many keys: what they share is worked out once.
+        """Prepares the URLs of one kind of request for many keys.
 
-        Whoever sends the request must send exactly `headers`. `signed_at` is aware and may lie a
-        little in the past. Raises ValueError for a lifetime S3 would refuse.
+        Clients must send exactly `headers`. Raises ValueError for a lifetime S3 would refuse.
         """
         if not timedelta(0) < lifetime <= MAX_LIFETIME:
             raise ValueError(f"A presigned URL lives up to {MAX_LIFETIME}, not {lifetime}.")
@@ -76,7 +75,6 @@ class Signer:
         signed_headers = {name.lower(): value for name, value in (headers or {}).items()}
         signed_headers["host"] = host
         names = ";".join(sorted(signed_headers))
-
         timestamp, day = _timestamp(signed_at)
         scope = f"{day}/{self.region}/s3/aws4_request"
         parameters = {
@@ -89,22 +87,19 @@ class Signer:
         }
         if credentials.session_token:
             parameters["X-Amz-Security-Token"] = credentials.session_token
-        pairs = [
-            f"{_encode_once(name)}={_encode_once(value)}" for name, value in parameters.items()
+        pairs = [f"{_encode_once(key)}={_encode_once(value)}" for key, value in parameters.items()]
+        lines = [
+            "",
+            "&".join(sorted(pairs)),
+            *(f"{name}:{signed_headers[name]}" for name in sorted(signed_headers)),
+            "",
+            names,
+            UNSIGNED_PAYLOAD,
         ]
         return Prepared(
             root=root,
             before_path=f"{method}\n",
-            after_path="\n".join(
-                [
-                    "",
-                    "&".join(sorted(pairs)),
-                    *(f"{name}:{signed_headers[name]}" for name in sorted(signed_headers)),
-                    "",
-                    names,
-                    UNSIGNED_PAYLOAD,
-                ]
-            ),
+            after_path="\n".join(lines),
             before_digest=f"{ALGORITHM}\n{timestamp}\n{scope}\n",
             signing_key=_signing_key(credentials.secret_key, day, self.region),
             origin=f"{scheme}://{host}",
