@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from images.photofile import formats, rendering, variants
-from images.photofile.rendering import decode
+from images.photofile.rendering import resize
 from images.tests import drawn_pictures, drawn_profiles
 from images.tests.drawn_pictures import BLUE, GREEN, RED, YELLOW
 
@@ -183,7 +183,7 @@ def test_shrinking_agrees_with_pillow():
     picture = drawn_pictures.picture(width=640, height=480)
     for mode in ("RGB", "L", "CMYK", "RGBA"):
         source = picture.convert(mode)
-        ours = decode.shrunk(source, (200, 150))
+        ours = resize.shrink(source, (200, 150))
         pillows = source.resize((200, 150), Image.Resampling.LANCZOS)
         assert ours.mode == mode
         difference = [abs(a - b) for a, b in zip(ours.tobytes(), pillows.tobytes(), strict=True)]
@@ -197,11 +197,11 @@ def test_shrinking_by_bands_is_shrinking(
     mode: str, size: variants.Size, monkeypatch: pytest.MonkeyPatch
 ):
     picture = drawn_pictures.picture(width=size[0], height=size[1]).convert(mode)
-    at_once = decode.shrunk(picture, rendering.target_size(size, variants.FULLSIZE))
+    at_once = resize.shrink(picture, rendering.target_size(size, variants.FULLSIZE))
     data = memoryview(picture.tobytes())
-    rows = decode._Rows(data, mode, size, len(data) // size[1])
-    monkeypatch.setattr(decode, "_BAND_PIXELS", 1_000_000)
-    by_bands = rows.shrunk(variants.FULLSIZE)
+    rows = resize.Rows(data, mode, size, len(data) // size[1])
+    monkeypatch.setattr(resize, "_BAND_PIXELS", 1_000_000)
+    by_bands = rows.shrink(variants.FULLSIZE)
     assert by_bands.mode == mode
     assert by_bands.size == at_once.size
     difference = ImageChops.difference(by_bands, at_once)
@@ -209,10 +209,10 @@ def test_shrinking_by_bands_is_shrinking(
 
 
 def test_bands_fit_into_a_picture_of_any_height(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decode, "_BAND_PIXELS", 4000)
+    monkeypatch.setattr(resize, "_BAND_PIXELS", 4000)
     for height in [5760, *range(2100, 12_000, 37)]:
-        rows = decode._Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
-        small = rows.shrunk(variants.FULLSIZE)
+        rows = resize.Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
+        small = rows.shrink(variants.FULLSIZE)
         assert small.size == rendering.target_size((8, height), variants.FULLSIZE)
 
 

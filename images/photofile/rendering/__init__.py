@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image
 
 from images.photofile import formats, variants
-from images.photofile.rendering import bad_picture, colour, decode, verify
+from images.photofile.rendering import bad_picture, colour, decode, resize, verify
 from images.photofile.rendering.bad_picture import BadPicture
 from images.photofile.rendering.inspect import Header, inspect
 from images.photofile.variants import target_size
@@ -61,7 +61,7 @@ def render(
         image = _upright(loaded, header.orientation)
     rendered = [_write(image, largest, into)]
     for spec in smaller:
-        image = decode.shrunk(image, target_size(image.size, spec))
+        image = resize.shrink(image, target_size(image.size, spec))
         rendered.append(_write(image, spec, into))
     return rendered
 

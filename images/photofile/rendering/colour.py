@@ -34,6 +34,19 @@ def in_srgb(image: Image.Image, *, icc: bytes | None, nclx: Nclx | None = None) 
     return image.convert("RGB") if image.mode == "CMYK" else image
 
 
+def in_plain_mode(image: Image.Image) -> Image.Image:
+    """Convert to one of L, RGB, RGBA and CMYK."""
+    if image.mode.startswith("I"):  # 16 bits of grey
+        return image.point(lambda value: value / 257).convert("L")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode == "LAB":
+        return from_lab(image)
+    if image.mode in {"LA", "La", "RGBa", "PA"} or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image if image.mode in {"L", "RGB", "RGBA", "CMYK"} else image.convert("RGB")
+
+
 def from_lab(image: Image.Image) -> Image.Image:
     """Convert CIE L*a*b*, which a TIFF may hold, to sRGB."""
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
