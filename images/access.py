@@ -21,6 +21,7 @@ from invitations.models import Invitation
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from uuid import UUID
 
     from bandpics.users.models import User
     from groups.models import GroupQuerySet
@@ -39,11 +40,14 @@ class Uploader:
     invitation: Invitation | None = None
     user: User | None = None
 
+    @property
+    def announces_to(self) -> UUID:
+        """What uploads are announced to: the group, or the invitation."""
+        return self.group.pk if self.invitation is None else self.invitation.pk
+
     def uploads(self) -> UploadQuerySet:
-        """What they announced. A member's are kept apart by group: in another one the same
-        client_id is another photo."""
-        rows = Upload.objects.sent_by(self.key)
-        return rows if self.user is None else rows.filter(announced_in=self.group.pk)
+        """What they announced to it."""
+        return Upload.objects.sent_by(self.key, announced_to=self.announces_to)
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,9 @@ class MemberAccess(Access, PhotoAccess):
         return Image.objects.filter(group__in=self.groups())
 
     def uploads(self) -> UploadQuerySet:
-        return Upload.objects.sent_by(self.key).filter(announced_in__in=self.groups().values("pk"))
+        # As a list: along one group's index the newest come first.
+        groups = list(self.groups().values_list("pk", flat=True))
+        return Upload.objects.filter(self.key.condition(), announced_to__in=groups)
 
     def uploader(self, group: Group) -> Uploader:
         return Uploader(self.key, group, name=str(self.user), user=self.user)
@@ -288,7 +294,7 @@ class GuestAccess(PhotoAccess):
         return rows.kept().in_kept_groups()
 
     def uploads(self) -> UploadQuerySet:
-        return Upload.objects.sent_by(self.key)
+        return self.uploader.uploads()
 
     def scope(self) -> VisibilityScope:
         own = self.key.condition() if self.key.is_identified else NOBODYS

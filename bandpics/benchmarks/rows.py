@@ -110,7 +110,7 @@ def _photo(group: Group) -> Image:
         id=photo.pk,
         image=photo,
         **photo.uploader_key.columns,
-        announced_in=group.pk,
+        announced_to=group.pk,
         status=Upload.Status.DONE,
         declared_content_type=photo.content_type,
         declared_byte_size=3_456_789,

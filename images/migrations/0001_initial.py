@@ -446,7 +446,7 @@ class Migration(migrations.Migration):
                 ),
                 ("uploader_id", models.CharField(blank=True, editable=False, max_length=36)),
                 ("device_hash", models.CharField(blank=True, editable=False, max_length=64)),
-                ("announced_in", models.UUIDField(editable=False)),
+                ("announced_to", models.UUIDField(editable=False)),
                 ("client_id", models.CharField(blank=True, max_length=64, null=True)),
                 (
                     "status",
@@ -704,7 +704,13 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="upload",
             index=models.Index(
-                fields=["uploader_kind", "uploader_id", "device_hash", "-created_at"],
+                fields=[
+                    "uploader_kind",
+                    "uploader_id",
+                    "device_hash",
+                    "announced_to",
+                    "-created_at",
+                ],
                 name="upload_receipt",
             ),
         ),
@@ -736,7 +742,7 @@ class Migration(migrations.Migration):
             model_name="upload",
             index=models.Index(
                 condition=models.Q(("status", "queued")),
-                fields=["uploader_kind", "uploader_id", "device_hash", "announced_in"],
+                fields=["uploader_kind", "uploader_id", "device_hash", "announced_to"],
                 name="upload_waiting",
             ),
         ),
@@ -769,7 +775,7 @@ class Migration(migrations.Migration):
                     "uploader_kind",
                     "uploader_id",
                     "device_hash",
-                    "announced_in",
+                    "announced_to",
                     "client_id",
                 ),
                 name="upload_once_per_sender_and_client_id",

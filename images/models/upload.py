@@ -16,6 +16,7 @@ from images.storage import object_keys
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from images.models.uploader import UploaderKey
 
@@ -24,8 +25,8 @@ MOVED_AT = Greatest("arrived_at", "finished_at")
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
-    def sent_by(self, uploader: UploaderKey) -> Self:
-        return self.filter(uploader.condition())
+    def sent_by(self, uploader: UploaderKey, *, announced_to: UUID) -> Self:
+        return self.filter(uploader.condition(), announced_to=announced_to)
 
     def pending(self) -> Self:
         return self.filter(status=Upload.Status.PENDING)
@@ -88,8 +89,9 @@ class Upload(HasUploader):
     image = models.ForeignKey("images.Image", on_delete=models.CASCADE, related_name="uploads")
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     version = models.PositiveIntegerField(default=1)
-    # The group it was announced in: the photo may have been moved since.
-    announced_in = models.UUIDField(editable=False)
+    # A member's group, which the photo may have left since, or a guest's invitation: in another
+    # one the same client_id names another photo.
+    announced_to = models.UUIDField(editable=False)
     client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULLs are distinct
 
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
@@ -132,7 +134,9 @@ class Upload(HasUploader):
 
     class Meta:
         indexes = [
-            models.Index(fields=[*UPLOADER_COLUMNS, "-created_at"], name="upload_receipt"),
+            models.Index(
+                fields=[*UPLOADER_COLUMNS, "announced_to", "-created_at"], name="upload_receipt"
+            ),
             models.Index(MOVED_AT, F("image"), name="upload_moved"),
             models.Index(
                 fields=["created_at"], condition=Q(status="pending"), name="upload_sweep_pending"
@@ -141,7 +145,7 @@ class Upload(HasUploader):
                 fields=["queued_at"], condition=Q(status="queued"), name="upload_sweep_queued"
             ),
             models.Index(
-                fields=[*UPLOADER_COLUMNS, "announced_in"],
+                fields=[*UPLOADER_COLUMNS, "announced_to"],
                 condition=Q(status="queued"),
                 name="upload_waiting",
             ),
@@ -157,7 +161,7 @@ class Upload(HasUploader):
         constraints = [
             models.UniqueConstraint(fields=["image", "version"], name="upload_once_per_version"),
             models.UniqueConstraint(
-                fields=[*UPLOADER_COLUMNS, "announced_in", "client_id"],
+                fields=[*UPLOADER_COLUMNS, "announced_to", "client_id"],
                 name="upload_once_per_sender_and_client_id",
             ),
             UPLOADER_IS_WHOLE,

@@ -56,7 +56,7 @@ def recover(version: object_keys.Version, source: StoredObject) -> bool:
             image_id=version.image_id,
             version=version.number,
             **RECOVERED.columns,
-            announced_in=version.group_id,
+            announced_to=version.group_id,
             declared_content_type=UNKNOWN_CONTENT_TYPE,
             declared_byte_size=source.byte_size,
             status=Upload.Status.QUEUED,

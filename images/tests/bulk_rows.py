@@ -70,7 +70,7 @@ def upload(image: Image, *, status: str, version: int = 1, **columns: Any) -> Up
         image=image,
         version=version,
         **image.uploader_key.columns,
-        announced_in=image.group_id,
+        announced_to=image.group_id if image.uploader_kind == "member" else image.uploader_id,
         status=status,
         failure="damaged" if status == "failed" else "",
         attempt=1,

@@ -29,7 +29,7 @@ def new_image(group, **more):
 
 def new_upload(image, **more):
     fields = {"declared_content_type": "image/jpeg", "declared_byte_size": 1, **SOMEBODY.columns}
-    fields["announced_in"] = image.group_id
+    fields["announced_to"] = image.group_id
     return Upload.objects.create(image=image, **fields | more)
 
 
@@ -68,6 +68,7 @@ def test_a_group_keeps_the_same_bytes_once(group):
         ({"status": "lost"}, "upload_status_is_known"),
         ({"status": "failed"}, "upload_failed_says_why"),
         ({"failure": "damaged"}, "upload_failed_says_why"),
+        ({"uploader_id": ""}, "upload_uploader_is_whole"),
         ({"status": "processing"}, "upload_processing_has_a_lease"),
         ({"status": "processing", "lease_until": Now()}, "upload_processing_has_a_lease"),
         ({"declared_byte_size": 0}, "upload_declares_some_bytes"),

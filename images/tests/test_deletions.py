@@ -120,7 +120,7 @@ def test_many_photos_are_deleted_in_few_statements(group, django_assert_max_num_
         Upload(
             image=photo,
             **bulk_rows.SOMEBODY.columns,
-            announced_in=group.pk,
+            announced_to=group.pk,
             status="done",
             declared_content_type="image/jpeg",
             declared_byte_size=1000,

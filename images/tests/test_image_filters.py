@@ -443,7 +443,7 @@ def test_that_there_is_no_news_is_found_by_indexes(group):
     many(group, 3000)
     Image.objects.update(updated_at=NOON)
     done = {"status": "done", "declared_byte_size": 1, "arrived_at": NOON, "finished_at": NOON}
-    done |= {**SOMEBODY.columns, "announced_in": group.pk}
+    done |= {**SOMEBODY.columns, "announced_to": group.pk}
     uploads = [Upload(image=image, **done) for image in Image.objects.all()]
     Upload.objects.bulk_create(uploads)
     with connection.cursor() as cursor:

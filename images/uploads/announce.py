@@ -203,7 +203,7 @@ def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> U
     return Upload(
         id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once
         image=image,
-        announced_in=uploader.group.pk,
+        announced_to=uploader.announces_to,
         **uploader.key.columns,
         **file.columns,
     )
@@ -244,7 +244,7 @@ def replace(
 def _known_replacement(image: Image, file: Announced, *, uploader: UploaderKey) -> Upload | None:
     if not file.client_id:
         return None
-    mine = Upload.objects.sent_by(uploader).filter(announced_in=image.group_id)
+    mine = Upload.objects.sent_by(uploader, announced_to=image.group_id)
     found = mine.filter(client_id=file.client_id).first()
     if found is not None and (found.image_id != image.pk or found.version == 1):
         raise ClientIdTaken
@@ -264,7 +264,7 @@ def _new_version(
         image=image,
         version=newest + 1,
         filename=file.filename,
-        announced_in=image.group_id,
+        announced_to=image.group_id,
         **uploader.columns,
         **file.columns,
     )

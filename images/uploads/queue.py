@@ -52,7 +52,7 @@ def enqueue(upload_id: UUID) -> None:
 
 def _priority(upload_id: UUID) -> Priority:
     row = Upload.objects.filter(pk=upload_id)
-    same = {name: Subquery(row.values(name)) for name in [*UPLOADER_COLUMNS, "announced_in"]}
+    same = {name: Subquery(row.values(name)) for name in [*UPLOADER_COLUMNS, "announced_to"]}
     waiting = Upload.objects.filter(status=Upload.Status.QUEUED, **same)
     try:
         # No further than it matters: somebody may have 10,000.
