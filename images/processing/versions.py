@@ -4,7 +4,6 @@ before they are removed."""
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -16,7 +15,7 @@ from images.models import Image, Upload, Variant, locks
 from images.photofile import location
 from images.storage import lookup, object_keys
 from images.storage.objects import ObjectMissing, photo_storage
-from images.uploads import queue, quota
+from images.uploads import quota, transfer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,20 +91,10 @@ def promote_duplicate(image: Image, successors: UploadQuerySet, *, version: int)
         logger.error("Photo %s has no bytes left for its duplicate %s", image.pk, successor.pk)
         return
     with transaction.atomic():
-        won = successors.filter(pk=successor.pk).update(
-            status=Upload.Status.QUEUED,
-            duplicate_of=None,
-            sha256="",
-            attempt=0,
-            queued_at=Now(),
-            finished_at=None,
-        )
-        if not won:
-            return
-        successors.update(duplicate_of=successor.image)
-        # Its uploader was told "already here": a full link must not make that untrue.
-        quota.reserve_regardless(successor)
-        transaction.on_commit(partial(queue.enqueue, successor.pk))
+        if transfer.queue_again(successor, successors, duplicate_of=None, sha256=""):
+            successors.update(duplicate_of=successor.image)
+            # Its uploader was told "already here": a full link must not make that untrue.
+            quota.reserve_regardless(successor)
 
 
 def _copy_stored(version: object_keys.Version, target: str) -> bool:

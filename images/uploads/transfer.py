@@ -229,7 +229,8 @@ def recover(upload: Upload) -> bool:
     if upload.status == Upload.Status.PENDING:
         return _queue(upload, Upload.objects.pending(), arrived_at=Now())
     with transaction.atomic():
-        won = _queue_again(upload, duplicate_of=None, sha256="")
+        rows = Upload.objects.filter(status=upload.status)
+        won = queue_again(upload, rows, duplicate_of=None, sha256="")
         if won:
             quota.reserve_regardless(upload)
     return won
@@ -247,15 +248,14 @@ def retry(upload: Upload) -> bool:
         raise OriginalUnavailable
     invitation = upload.image.invitation
     with transaction.atomic():
-        won = _queue_again(upload)
+        won = queue_again(upload, Upload.objects.filter(status=Upload.Status.FAILED))
         if won and invitation is not None:
             quota.reserve(invitation, files=1, byte_count=upload.declared_byte_size)
     return won
 
 
-def _queue_again(upload: Upload, **changes: Any) -> bool:
-    """From the status it was seen in, which is an end, with all its attempts."""
-    rows = Upload.objects.filter(status=upload.status)
+def queue_again(upload: Upload, rows: UploadQuerySet, **changes: Any) -> bool:
+    """Queues an upload that had ended, with all its attempts, if it is among these rows."""
     return _queue(upload, rows, failure="", attempt=0, finished_at=None, **changes)
 
 
