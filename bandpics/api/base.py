@@ -46,8 +46,7 @@ class ApiView(KnownParametersOnly, GenericAPIView[Any]):
     serializer_classes: ClassVar[Mapping[str, type[BaseSerializer[Any]]]] = {}
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        name = getattr(self, "action", None) or str(self.request.method)
-        return self.serializer_classes.get(name) or super().get_serializer_class()
+        return self.serializer_classes.get(self.name_of_call) or super().get_serializer_class()
 
     def sent(self, *instance: Any, **options: Any) -> dict[str, Any]:
         """What the body says. Raises ValidationError."""

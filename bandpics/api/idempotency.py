@@ -24,6 +24,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -38,8 +39,13 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
-HEADER = "Idempotency-Key"
 KEY_PATTERN = r"[!-~]{1,255}"
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
+    OpenApiParameter.HEADER,
+    description="For 24 hours, the same call with the same key is done only once.",
+)
 # A process that died in the middle holds its key for so long.
 IN_FLIGHT_AT_MOST = timedelta(minutes=5)
 KEPT_HEADERS = ("ETag", "Location")
@@ -86,7 +92,7 @@ def idempotent(
     def decorate(post: Post) -> Post:
         @functools.wraps(post)
         def wrapped(view: APIView, request: Request, **kwargs: Any) -> Response:
-            key = request.headers.get(HEADER)
+            key = request.headers.get(IDEMPOTENCY_KEY.name)
             if key is None:
                 return post(view, request, **kwargs)
             if not re.fullmatch(KEY_PATTERN, key):
@@ -105,8 +111,7 @@ def idempotent(
                     record.delete()
             return response
 
-        wrapped.takes_idempotency_key = True  # type: ignore[attr-defined]  # api.schema looks
-        return cast("Post", wrapped)
+        return cast("Post", extend_schema(parameters=[IDEMPOTENCY_KEY])(wrapped))
 
     return decorate
 

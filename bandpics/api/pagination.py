@@ -39,23 +39,19 @@ class Pages(LimitOffsetPagination):
         raise ValidationError({name: [f"Give a whole number {wanted}."]})
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        def number(name: str, least: int, description: str, **more: int) -> dict[str, Any]:
-            return {
+        limit = {"minimum": 1, "maximum": self.max_limit, "default": self.default_limit}
+        numbers = {
+            "limit": ("How many a page has.", limit),
+            "offset": ("How many to leave out from the beginning.", {"minimum": 0}),
+            "skip": ("The same as offset.", {"minimum": 0}),
+        }
+        return [
+            {
                 "name": name,
                 "in": "query",
                 "required": False,
                 "description": description,
-                "schema": {"type": "integer", "minimum": least, **more},
+                "schema": {"type": "integer", **bounds},
             }
-
-        return [
-            number(
-                "limit",
-                1,
-                "How many a page has.",
-                maximum=self.max_limit,
-                default=self.default_limit,
-            ),
-            number("offset", 0, "How many to leave out from the beginning."),
-            number("skip", 0, "The same as offset."),
+            for name, (description, bounds) in numbers.items()
         ]

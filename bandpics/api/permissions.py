@@ -17,7 +17,7 @@ class HasScope(BasePermission):
 
     A view says what changing needs by `write_scope` (default: upload), and reading by
     `read_scope` (default: read).
-    Invitations are no users; what they may do, their doors decide.
+    Invitations are no users; the views decide what they may do.
     """
 
     message = "This API key was not given the scope that this needs."

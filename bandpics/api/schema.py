@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
 
-from bandpics.api import idempotency
 from bandpics.api.etags import IF_MATCH
+from bandpics.api.idempotency import IDEMPOTENCY_KEY
 from bandpics.api.problems import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from drf_spectacular.utils import Direction
+    from collections.abc import Iterator
 
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _HEADERS = {
@@ -82,53 +81,18 @@ class Schema(AutoSchema):
         """The first clause of the docstring."""
         return re.split(r"[.;](?:\s|$)", self.get_description(), maxsplit=1)[0].replace("\n", " ")
 
-    def get_override_parameters(self) -> list[Any]:
-        found = list(super().get_override_parameters())
-        if self._takes_idempotency_key():
-            found.append(
-                OpenApiParameter(
-                    idempotency.HEADER,
-                    {"type": "string", "pattern": f"^{idempotency.KEY_PATTERN}$"},
-                    OpenApiParameter.HEADER,
-                    description="For 24 hours, the same call with the same key is done only once.",
-                )
-            )
-        return found
-
     def map_parsers(self) -> list[Any]:
         """JSON, unless an operation says otherwise: forms are for the browsable pages."""
         return ["application/json"]
 
-    def _get_response_bodies(self, direction: Direction = "response") -> Any:
-        bodies = super()._get_response_bodies(direction)
-        for code in self._problems():
-            bodies.setdefault(code, {"$ref": f"#/components/responses/Problem{code.title()}"})
-        if self.method == "GET":
-            bodies.setdefault("414", {"$ref": "#/components/responses/AddressTooLong"})
-        return bodies
-
-    def _problems(self) -> list[str]:
-        codes = ["400", "403", "429", "default"]
-        if self.view.authentication_classes or hasattr(self.view, "get_authenticate_header"):
-            codes.append("401")
-        if "{" in self.path:
-            codes.append("404")
-        if self.method in {"POST", "PUT", "PATCH", "DELETE"}:
-            codes += ["409", "415"]
-        if IF_MATCH in self.get_override_parameters():
-            codes.append("412")
-        if self._takes_idempotency_key():
-            codes.append("422")
-        return codes
-
-    def _takes_idempotency_key(self) -> bool:
-        name = getattr(self.view, "action", None) or self.method.lower()
-        action = getattr(self.view, name, None)
-        return bool(getattr(action, "takes_idempotency_key", False))
-
 
 def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: the components that each operation points to."""
+    """Adds to each operation the problems it may answer. A hook of drf-spectacular."""
+    for path, operations in result["paths"].items():
+        for method, operation in operations.items():
+            for code, name in _problems_of(path, method, operation):
+                answer = {"$ref": f"#/components/responses/{name}"}
+                operation["responses"].setdefault(code, answer)
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
     components["responses"] = {
@@ -146,40 +110,56 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):
+def _problems_of(path: str, method: str, operation: Any) -> Iterator[tuple[str, str]]:
+    """By status: the name of its component."""
+    parameters = {each["name"] for each in operation.get("parameters", [])}
+    codes = ["400", "401", "403", "429", "default"]
+    codes += ["404"] if "{" in path else []
+    codes += ["409", "415"] if method != "get" else []
+    codes += ["412"] if IF_MATCH.name in parameters else []
+    codes += ["422"] if IDEMPOTENCY_KEY.name in parameters else []
+    yield from ((code, f"Problem{code.title()}") for code in codes)
+    if method == "get":
+        yield "414", "AddressTooLong"
+
+
+class CredentialScheme(OpenApiAuthenticationExtension):
+    """How the description names a way to sign in."""
+
+    definition: ClassVar[dict[str, Any]]
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, Any]:
+        return self.definition
+
+
+class ApiKeyScheme(CredentialScheme):
     target_class = "bandpics.api.authentication.ApiKeyAuthentication"
     name = "apiKey"
-
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Authorization",
-            "description": "`Api-Key <key>`, from registering or rotating.",
-        }
+    definition: ClassVar = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Api-Key <key>`, from registering or rotating.",
+    }
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(CredentialScheme):
     target_class = "bandpics.api.authentication.TokenAuthentication"
     name = "token"
-
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "`access` of `/api/v1/token/`.",
-        }
+    definition: ClassVar = {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "`access` of `/api/v1/token/`.",
+    }
 
 
-class SessionScheme(OpenApiAuthenticationExtension):
+class SessionScheme(CredentialScheme):
     target_class = "bandpics.api.authentication.SessionAuthentication"
     name = "session"
-
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": settings.SESSION_COOKIE_NAME,
-            "description": "Of the browser. Writing takes the header X-CSRFToken, too.",
-        }
+    definition: ClassVar = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": settings.SESSION_COOKIE_NAME,
+        "description": "Of the browser. Writing takes the header X-CSRFToken, too.",
+    }

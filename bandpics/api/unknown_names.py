@@ -59,13 +59,21 @@ class KnownParametersOnly:
     parameters: ClassVar[Mapping[str, Collection[str]]] = {}
     credential_parameters: ClassVar[frozenset[str]] = frozenset()
 
+    request: Any
+
+    @property
+    def name_of_call(self) -> str:
+        """The action, or the method of a view without actions; those of GET for HEAD, OPTIONS."""
+        method = str(self.request.method)
+        method = "GET" if method in SAFE_METHODS else method
+        actions: Mapping[str, str] = getattr(self, "action_map", None) or {}
+        return actions.get(method.lower(), method)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # a view's
         if not hasattr(self, str(request.method).lower()):
             return  # 405
-        method = "GET" if request.method in SAFE_METHODS else str(request.method)
-        action = getattr(self, "action_map", {}).get(method.lower(), method)
-        known = self.parameters.get(action, ())
+        known = self.parameters.get(self.name_of_call, ())
         unknown = [
             name
             for name in request.query_params

@@ -1,1 +1,1 @@
-"""The HTTP doors to photos: who, what, do, answer."""
+"""The API of groups, photos and uploads."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.utils.http import parse_etags
 
@@ -36,15 +36,3 @@ def is_known(request: Request, tag: str) -> bool:
     """Whether the client holds this very answer (If-None-Match: the weak comparison)."""
     header = request.headers.get("If-None-Match")
     return header is not None and tag in [known.removeprefix("W/") for known in parse_etags(header)]
-
-
-def expected(request: Request, image: Image) -> dict[str, Any]:
-    """What the UPDATE has to filter by. Raises etags.PreconditionFailed."""
-    header = request.headers.get("If-Match")
-    tags = ["*"] if header is None else parse_etags(header)
-    if tags == ["*"]:
-        return {}
-    rows = {tag.partition(".")[0].rstrip('"') + '"' for tag in tags}
-    if etags.etag(image) not in rows:
-        raise etags.PreconditionFailed
-    return {"updated_at": image.updated_at}

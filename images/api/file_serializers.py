@@ -15,7 +15,12 @@ from rest_framework import serializers
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.image_serializers import IsFinal
 from images.api.problems import TooLarge
-from images.api.upload_serializers import AnnouncedFileSerializer, TicketSerializer, checked
+from images.api.upload_serializers import (
+    AnnouncedFileSerializer,
+    NewPhotosSerializer,
+    TicketSerializer,
+    checked,
+)
 from images.models import Upload
 from images.uploads import announce, file_check
 
@@ -41,16 +46,10 @@ class ReplacementFormSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         return file, file_check.described(file, description=description)
 
 
-class PhotoFormSerializer(ReplacementFormSerializer):
+class PhotoFormSerializer(ReplacementFormSerializer, NewPhotosSerializer):
     """One file, and what it is about."""
 
-    group = serializers.UUIDField(
-        required=False, help_text="Needed by members; an invitation has its own."
-    )
-    description = serializers.CharField(
-        max_length=4000, allow_blank=True, default="", trim_whitespace=True
-    )
-    uploader_name = serializers.CharField(max_length=120, allow_blank=True, default="")
+    description = serializers.CharField(max_length=4000, allow_blank=True, default="")
 
 
 # --- Base64 ---------------------------------------------------------------------------------
@@ -99,17 +98,15 @@ class Base64Field(serializers.CharField):
                 raise too_large_for_json()
 
 
-class PhotoInJsonSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+class PhotoInJsonSerializer(NewPhotosSerializer):
+    """A photo, and what it is about."""
+
     image = extend_schema_field(
         {"type": "string", "format": "byte", "description": "Base64, or a data: URI."}
     )(Base64Field)(trim_whitespace=False)
     filename = serializers.CharField(max_length=2000, default=UNNAMED, trim_whitespace=False)
     content_type = serializers.CharField(max_length=100, default="", allow_blank=True)
-    group = serializers.UUIDField(
-        required=False, help_text="Needed by members; an invitation has its own."
-    )
     description = serializers.CharField(max_length=4000, allow_blank=True, default="")
-    uploader_name = serializers.CharField(max_length=120, allow_blank=True, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         file, type_in_uri = attrs["image"]

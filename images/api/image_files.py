@@ -14,12 +14,12 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from bandpics.api.etags import IF_MATCH
+from bandpics.api import etags
 from bandpics.api.idempotency import idempotent
 from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Forbidden
 from bandpics.middleware import body_limit
-from images.api import etags, file_serializers
+from images.api import file_serializers
 from images.api.access import PhotoViewSet
 from images.api.problems import NoPicture, NotReady, OriginalDropped, OriginalLost, PhotoFailed
 from images.api.upload_serializers import announced, ticket_json
@@ -126,7 +126,7 @@ class ImageFiles(PhotoViewSet):
         )
 
     @extend_schema(
-        parameters=[IF_MATCH],
+        parameters=[etags.IF_MATCH],
         request={
             "application/json": file_serializers.ReplacementSerializer,
             "multipart/form-data": file_serializers.ReplacementFormSerializer,

@@ -17,7 +17,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from bandpics.api.etags import IF_MATCH, PreconditionFailed
+from bandpics.api.etags import IF_MATCH, PreconditionFailed, expected
 from bandpics.api.problems import Forbidden
 from bandpics.users.models import Scope
 from images.access import MemberAccess
@@ -122,16 +122,16 @@ class ImageViewSet(ImageList, ImageFiles):
         """
         image, _rights = self.image_to_change(image_id)
         self.need_scope(Scope.UPLOAD)
-        expected = etags.expected(request, image)
+        state = expected(request, image)
         changes = self.sent()
         if self.access.is_guest:
-            expected |= _refuse_to_guest(image, changes)
+            state |= _refuse_to_guest(image, changes)
         group = self._target(image, changes.pop("group_id", None))
         columns = _columns(image, changes)
         if group is not None:
-            editing.move(image, group, columns, expected=expected)
+            editing.move(image, group, columns, expected=state)
         elif columns:
-            editing.change(image, columns, expected=expected)
+            editing.change(image, columns, expected=state)
         return self.detailed(image_id)
 
     @extend_schema(parameters=[IF_MATCH], responses={204: None})
@@ -143,8 +143,8 @@ class ImageViewSet(ImageList, ImageFiles):
             return Response(status=status.HTTP_204_NO_CONTENT)
         image, rights = self.image_to_change(image_id)
         self.need_scope_for(rights)
-        expected = etags.expected(request, image)
-        if not trash.put(image, by_uploader=rights.is_own, expected=expected) and expected:
+        state = expected(request, image)
+        if not trash.put(image, by_uploader=rights.is_own, expected=state) and state:
             raise PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -75,13 +75,18 @@ class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         return value
 
 
-class AnnouncementSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+class NewPhotosSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    """Where photos are added, and by whom."""
+
     group = serializers.UUIDField(
         required=False, help_text="Needed by members; an invitation has its own."
     )
-    uploader_name = serializers.CharField(
-        max_length=120, required=False, default="", allow_blank=True
-    )
+    uploader_name = serializers.CharField(max_length=120, default="", allow_blank=True)
+
+
+class AnnouncementSerializer(NewPhotosSerializer):
+    """Files that will be sent to storage."""
+
     files = ListField(
         child=AnnouncedFileSerializer(), min_length=1, max_length=announce.BATCH_LIMIT
     )

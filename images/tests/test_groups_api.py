@@ -422,3 +422,29 @@ def test_browsable_forms_preselect_what_json_gets_by_default(ben, signed_in):
         chosen = [value for value, is_selected in values if is_selected] or [values[0][0]]
         assert chosen == [made[name]], name
         assert json.loads(unescape(written))[name] == made[name]
+
+
+def test_a_browsable_page_links_ids_and_shows_what_people_wrote_as_text(signed_in, ada, group):
+    Group.objects.filter(pk=group.pk).update(name="<script>alert('x')</script>", venue="a & b")
+    answer = signed_in(ada).get(GROUPS, headers={"Accept": "text/html"})
+    page = answer.content.decode()
+    assert f'"id": "<a href="{GROUPS}{group.pk}/">{group.pk}</a>"' in page
+    assert "&lt;script&gt;alert('x')&lt;/script&gt;" in page
+    assert "a &amp; b" in page
+    assert "<script>alert" not in page
+
+
+def test_every_address_says_its_options(signed_in, ada, group):
+    client = signed_in(ada)
+    for path in (
+        "",
+        "groups/",
+        f"groups/{group.pk}/",
+        "images/",
+        "uploads/",
+        "users/me/",
+        "stats/",
+    ):
+        assert client.options(f"/api/v1/{path}").status_code == 200, path
+    fields = client.options("/api/v1/invitations/").json()["actions"]["POST"]
+    assert "send_email" in fields

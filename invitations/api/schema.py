@@ -1,18 +1,18 @@
-"""How the OpenAPI description names our credential."""
+"""How the OpenAPI description names the credential of guests."""
 
 from __future__ import annotations
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from typing import ClassVar
+
+from bandpics.api.schema import CredentialScheme
 
 
-class InvitationScheme(OpenApiAuthenticationExtension):
+class InvitationScheme(CredentialScheme):
     target_class = "invitations.api.authentication.InvitationAuthentication"
     name = "invitation"
-
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Authorization",
-            "description": "`Invitation <token>`, the token being the last part of the link.",
-        }
+    definition: ClassVar = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Invitation <token>`, the token being the last part of the link.",
+    }
