@@ -13,16 +13,16 @@ from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from bandpics.api.base import MemberView
+from bandpics.api.base import MemberViewSet
 from bandpics.api.idempotency import idempotent
 
 CALLS: list[dict] = []
 STARTED, MAY_END = threading.Event(), threading.Event()
 
 
-class Things(MemberView):
+class Things(MemberViewSet):
     @idempotent()
-    def post(self, request):
+    def create(self, request):
         if request.data.get("wait"):
             STARTED.set()
             MAY_END.wait(10)
@@ -35,27 +35,27 @@ class Things(MemberView):
         return Response({"number": len(CALLS), "said": request.data}, status=201, headers=headers)
 
 
-class Secrets(MemberView):
+class Secrets(MemberViewSet):
     @idempotent(
         remember=lambda data: {"id": data["id"]},
         again=lambda view, request, known: {**known, "api_key": "made anew"},
     )
-    def post(self, request):
+    def create(self, request):
         CALLS.append(request.data)
         return Response({"id": len(CALLS), "api_key": "secret"}, status=201)
 
 
-class Careless(MemberView):
+class Careless(MemberViewSet):
     @idempotent()
-    def post(self, request):
+    def create(self, request):
         return Response({"url": "https://s3/x?X-Amz-Signature=abc"}, status=201)
 
 
-class Files(MemberView):
+class Files(MemberViewSet):
     parser_classes = [MultiPartParser]
 
     @idempotent()
-    def post(self, request):
+    def create(self, request):
         CALLS.append({})
         return Response({"read": request.data["file"].read().decode()}, status=202)
 
@@ -98,10 +98,10 @@ def _fill():
 
 
 urlpatterns = [
-    path("api/v1/things/", Things.as_view()),
-    path("api/v1/secrets/", Secrets.as_view()),
-    path("api/v1/careless/", Careless.as_view()),
-    path("api/v1/files/", Files.as_view()),
+    path("api/v1/things/", Things.as_view({"post": "create"})),
+    path("api/v1/secrets/", Secrets.as_view({"post": "create"})),
+    path("api/v1/careless/", Careless.as_view({"post": "create"})),
+    path("api/v1/files/", Files.as_view({"post": "create"})),
     path("api/v1/broken/", Broken.as_view()),
     path("api/v1/without-database/", WithoutDatabase.as_view()),
     path("api/v1/without-room/", WithoutRoom.as_view()),
