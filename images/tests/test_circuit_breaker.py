@@ -50,7 +50,7 @@ def works(breaker):
         return True
 
 
-def test_three_failures_in_a_row_and_it_rests_for_the_pause(breaker, clock):
+def test_three_failures_in_a_row_open_it_for_the_pause(breaker, clock):
     fail(breaker)
     fail(breaker)
     assert works(breaker)
@@ -65,12 +65,12 @@ def test_three_failures_in_a_row_and_it_rests_for_the_pause(breaker, clock):
     assert works(breaker)
 
 
-def test_one_that_took_long_is_enough(breaker, clock):
+def test_one_long_failure_is_enough(breaker, clock):
     fail(breaker, took=11, clock=clock)
     assert breaker.is_open
 
 
-def test_after_the_pause_one_tries_and_the_others_wait_for_what_it_learns(breaker, clock):
+def test_after_the_pause_one_tries_and_the_others_wait_for_its_answer(breaker, clock):
     fail(breaker, took=11, clock=clock)
     clock[0] += 21
     with pytest.raises(Trouble), breaker.watched():
@@ -84,7 +84,7 @@ def test_after_the_pause_one_tries_and_the_others_wait_for_what_it_learns(breake
     assert not breaker.is_open
 
 
-def test_who_tries_and_never_comes_back_does_not_keep_the_turn(breaker, clock):
+def test_a_try_that_never_ends_does_not_keep_it_open(breaker, clock):
     fail(breaker, took=11, clock=clock)
     clock[0] += 21
     abandoned = breaker.watched()
@@ -96,7 +96,7 @@ def test_who_tries_and_never_comes_back_does_not_keep_the_turn(breaker, clock):
 
 
 @pytest.mark.parametrize("error", [KeyError, GeneratorExit])
-def test_what_is_no_failure_lets_it_work_again(breaker, clock, error):
+def test_any_answer_closes_it(breaker, clock, error):
     fail(breaker, took=11, clock=clock)
     clock[0] += 21
     fail(breaker, error)
@@ -135,7 +135,7 @@ def test_a_store_that_says_slow_down_is_left_alone_for_a_while(s3_proxy):
 
 
 @pytest.mark.usefixtures("short_pause")
-def test_a_store_that_is_silent_costs_one_wait(s3_proxy):
+def test_a_store_that_does_not_answer_costs_one_timeout(s3_proxy):
     store = photo_storage()
     s3_proxy.stall(direction="down", times=None)
     started = time.monotonic()

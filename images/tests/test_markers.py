@@ -79,7 +79,7 @@ def forget_it(cleo, photo) -> None:
     assert cleo.client.delete(f"/api/v1/images/{photo.pk}/location/").status_code == 200
 
 
-def marks_of(bucket, photo) -> set[str]:
+def markers_of(bucket, photo) -> set[str]:
     return stored(bucket) & set(object_keys.markers(photo.pk))
 
 
@@ -92,7 +92,7 @@ def assert_holds_no_place(bucket, tmp_path, photo) -> None:
     assert exif.read(tmp_path / "x").gps is None
 
 
-def assert_all_is_well(count: int | None = None) -> None:
+def assert_nothing_differs(count: int | None = None) -> None:
     code, report = reconcile("--fix")
     assert (code, report["differences"]) == (0, {})
 
@@ -103,17 +103,19 @@ def assert_all_is_well(count: int | None = None) -> None:
 def test_a_place_forgotten_since_the_dump_is_forgotten_again(cleo, photo, bucket, tmp_path):
     dump = Dump()
     forget_it(cleo, photo)
-    assert marks_of(bucket, photo) == {f"forgotten/{photo.pk}"}
+    assert markers_of(bucket, photo) == {f"forgotten/{photo.pk}"}
     dump.restore()
     assert Image.objects.get(pk=photo.pk).latitude is not None
     code, report = reconcile()
     assert (code, counts(report)) == (1, {"forgotten-place-is-back": 1})
     assert reconcile("--fix")[0] == 0
     assert_holds_no_place(bucket, tmp_path, photo)
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
-def test_so_it_is_where_only_the_original_of_then_was_copied(cleo, photo, bucket, tmp_path):
+def test_a_place_that_a_copied_original_brings_back_is_forgotten_again(
+    cleo, photo, bucket, tmp_path
+):
     """Of an original that a backup of the bucket brought back, the place goes once more."""
     dump = Dump()
     (original,) = bytes_of(bucket, tmp_path, photo.original_key)
@@ -134,7 +136,7 @@ def test_an_original_that_went_with_its_place_is_not_called_lost(cleo, whole, bu
     photo.refresh_from_db()
     assert photo.place_forgotten_at is not None
     assert (photo.original_dropped_at is not None, photo.original_lost_at) == (True, None)
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 def test_an_original_that_was_lost_meanwhile_comes_back_without_its_place(
@@ -149,7 +151,7 @@ def test_an_original_that_was_lost_meanwhile_comes_back_without_its_place(
     assert reconcile("--fix")[0] == 0
     assert_holds_no_place(bucket, tmp_path, photo)
     assert Image.objects.get(pk=photo.pk).original_dropped_at is None
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 def test_forgotten_while_it_waited_it_is_forgotten_before_it_is_processed(
@@ -162,7 +164,7 @@ def test_forgotten_while_it_waited_it_is_forgotten_before_it_is_processed(
     assert reconcile("--fix")[0] == 0
     run_tasks()
     assert_holds_no_place(bucket, tmp_path, upload.image)
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 def test_a_photo_the_dump_does_not_know_comes_back_without_its_place(
@@ -176,7 +178,7 @@ def test_a_photo_the_dump_does_not_know_comes_back_without_its_place(
     assert_holds_no_place(bucket, tmp_path, photo)
     again = Image.objects.with_status().get(pk=photo.pk)
     assert (again.status, again.trashed_at is not None) == ("done", True)
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 def test_a_place_is_not_forgotten_where_the_store_cannot_remember_it(cleo, photo, settings):
@@ -187,7 +189,7 @@ def test_a_place_is_not_forgotten_where_the_store_cannot_remember_it(cleo, photo
     settings.STORAGES = stores
     assert counts(reconcile()[1]) == {"marker-missing": 1}
     assert reconcile("--fix")[0] == 0
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 # --- Trash, restore, purge ------------------------------------------------------------------
@@ -196,14 +198,14 @@ def test_a_place_is_not_forgotten_where_the_store_cannot_remember_it(cleo, photo
 def test_a_photo_trashed_since_the_dump_is_trashed_again(photo, bucket, host):
     dump = Dump()
     trash_it(host, photo)
-    assert marks_of(bucket, photo) == {f"trashed/{photo.pk}"}
+    assert markers_of(bucket, photo) == {f"trashed/{photo.pk}"}
     dump.restore()
     assert host.get(f"/api/v1/images/{photo.pk}/").status_code == 200
     code, report = reconcile()
     assert (code, counts(report)) == (1, {"trashed-photo-is-back": 1})
     assert reconcile("--fix")[0] == 0
     assert host.get(f"/api/v1/images/{photo.pk}/").status_code == 404
-    assert_all_is_well()
+    assert_nothing_differs()
     assert host.post(f"/api/v1/images/{photo.pk}/restore/").status_code == 200
 
 
@@ -221,10 +223,10 @@ def test_trashing_asks_a_worker_for_the_marker(photo, host):
 def test_a_restored_photo_has_no_marker_and_stays(photo, bucket, host):
     trash_it(host, photo)
     assert host.post(f"/api/v1/images/{photo.pk}/restore/").status_code == 200
-    assert marks_of(bucket, photo) == set()
+    assert markers_of(bucket, photo) == set()
     tasks.update_trashed_marker(str(photo.pk))  # late, from when it was trashed
-    assert marks_of(bucket, photo) == set()
-    assert_all_is_well()
+    assert markers_of(bucket, photo) == set()
+    assert_nothing_differs()
     assert Image.objects.get(pk=photo.pk).trashed_at is None
 
 
@@ -236,7 +238,7 @@ def test_with_the_store_away_a_photo_is_trashed_and_not_restored(photo, bucket, 
     settings.STORAGES = stores
     assert counts(reconcile()[1]) == {"marker-missing": 1}
     assert reconcile("--fix")[0] == 0
-    assert marks_of(bucket, photo) == {f"trashed/{photo.pk}"}
+    assert markers_of(bucket, photo) == {f"trashed/{photo.pk}"}
 
 
 def test_one_that_cannot_be_restored_keeps_its_marker(cleo, photo, bucket, host):
@@ -245,7 +247,7 @@ def test_one_that_cannot_be_restored_keeps_its_marker(cleo, photo, bucket, host)
     with contextlib.suppress(editing.DuplicateInGroup):
         trash.restore(photo)
     tasks.update_trashed_marker(str(photo.pk))
-    assert marks_of(bucket, photo) == {f"trashed/{photo.pk}"}
+    assert markers_of(bucket, photo) == {f"trashed/{photo.pk}"}
 
 
 def test_a_purged_photo_leaves_no_marker_and_does_not_come_back(cleo, photo, bucket, host):
@@ -254,13 +256,13 @@ def test_a_purged_photo_leaves_no_marker_and_does_not_come_back(cleo, photo, buc
     Image.objects.filter(pk=photo.pk).update(trashed_at=timezone.now() - timedelta(days=31))
     dump = Dump()
     assert trash.purge(photo.pk)
-    assert marks_of(bucket, photo) == set()
+    assert markers_of(bucket, photo) == set()
     tasks.update_trashed_marker(str(photo.pk))
-    assert marks_of(bucket, photo) == set()
+    assert markers_of(bucket, photo) == set()
     dump.restore()
     sweeper.sweep()
     assert not Image.objects.filter(pk=photo.pk).exists()
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 def test_a_purged_photo_the_dump_has_queued_fails_kindly(cleo, whole, bucket):
@@ -287,13 +289,13 @@ def test_a_photo_restored_from_the_trash_since_the_dump_is_not_purged_at_once(ph
     assert (code, counts(report)) == (0, {"marker-missing": 1})
     assert trash.purge(photo.pk) is False
     assert host.post(f"/api/v1/images/{photo.pk}/restore/").status_code == 200
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 # --- Move, replace, delete ------------------------------------------------------------------
 
 
-def test_moved_after_it_was_forgotten_it_is_brought_home_and_forgotten(
+def test_moved_after_it_was_forgotten_it_is_relocated_and_forgotten(
     cleo, photo, bucket, team, tmp_path
 ):
     dump = Dump()
@@ -302,7 +304,7 @@ def test_moved_after_it_was_forgotten_it_is_brought_home_and_forgotten(
     editing.move(photo, GroupFactory(team=team), {}, expected={})
     dump.restore()
     reconcile("--fix")
-    assert_all_is_well()
+    assert_nothing_differs()
     assert_holds_no_place(bucket, tmp_path, photo)
 
 
@@ -318,14 +320,14 @@ def test_replaced_after_it_was_forgotten_the_new_file_has_no_place_either(
     host.post(f"/api/v1/uploads/{ticket['id']}/complete/")
     tasks.process_upload(ticket["id"])
     versions.purge_old_versions(photo.pk)
-    assert marks_of(bucket, photo) == {f"forgotten/{photo.pk}"}
+    assert markers_of(bucket, photo) == {f"forgotten/{photo.pk}"}
     dump.restore()
     for _ in range(2):
         reconcile("--fix")
         run_tasks()
     assert Image.objects.get(pk=photo.pk).version == 2
     assert_holds_no_place(bucket, tmp_path, photo)
-    assert_all_is_well()
+    assert_nothing_differs()
 
 
 def test_with_its_group_the_markers_go(cleo, photo, bucket, host, group):
@@ -336,13 +338,13 @@ def test_with_its_group_the_markers_go(cleo, photo, bucket, host, group):
     assert not PendingDeletion.objects.exists()
 
 
-def test_what_is_noted_of_a_photo_that_stays_takes_no_marker(cleo, photo, bucket, team):
+def test_a_pending_deletion_of_a_photo_that_stays_removes_no_marker(cleo, photo, bucket, team):
     forget_it(cleo, photo)
     photo.refresh_from_db()
     editing.move(photo, GroupFactory(team=team), {}, expected={})
     Upload.objects.filter(pk=photo.pk).delete()  # its trigger notes everything of it
     deletions.execute([photo.pk])
-    assert marks_of(bucket, photo) == {f"forgotten/{photo.pk}"}
+    assert markers_of(bucket, photo) == {f"forgotten/{photo.pk}"}
 
 
 # --- Reconcile ------------------------------------------------------------------------------
@@ -353,13 +355,13 @@ def test_markers_are_neither_foreign_nor_orphans_and_lost_ones_are_written(
 ):
     forget_it(cleo, photo)
     trash_it(host, photo)
-    assert_all_is_well()
+    assert_nothing_differs()
     marks = set(object_keys.markers(photo.pk))
     bucket.delete_keys(marks)
     code, report = reconcile()
     assert (code, counts(report)) == (1, {"marker-missing": 2})
     assert reconcile("--fix", "--group", str(photo.group_id))[0] == 0
-    assert marks_of(bucket, photo) == marks
+    assert markers_of(bucket, photo) == marks
 
 
 def test_a_marker_of_a_photo_that_is_gone_is_removed(photo, whole, bucket, tmp_path):

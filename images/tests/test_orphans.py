@@ -82,7 +82,7 @@ def test_what_has_no_row_is_removed_whatever_its_name(cleo, bucket, tmp_path):
     assert kept(bucket) == []
 
 
-def test_what_is_young_stays(cleo, bucket, monkeypatch):
+def test_young_objects_stay(cleo, bucket, monkeypatch):
     monkeypatch.setattr(compare, "GRACE", timedelta(hours=1))
     ticket = cleo.announce_one(b"12345")
     cleo.client.delete(f"/api/v1/uploads/{ticket['id']}/")

@@ -540,7 +540,7 @@ def test_a_last_place_that_is_none_does_not_keep_the_page_from_starting(open_pag
     expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
 
 
-def test_nonsense_is_refused_in_words_and_stays_to_be_mended(open_page, invited):
+def test_nonsense_is_refused_and_stays_to_be_corrected(open_page, invited):
     page = open_page(invited()["upload_link"])
     choose(page, picture("nonsense.jpg"))
     shot = wait_for(page, "nonsense", "ready")

@@ -69,13 +69,13 @@ def photo(cleo, whole):
     return cleo.send_and_process(drawn_pictures.jpeg(width=1200, height=800, seed=101))
 
 
-def test_all_is_well(photo, bucket):
+def test_nothing_differs(photo, bucket):
     code, report = reconcile()
     assert (code, report["clean"], report["differences"]) == (0, True, {})
     assert (report["objects"], report["photos"]) == (12, 2)
 
 
-def test_it_says_so_in_words(photo, bucket, capsys):
+def test_the_text_names_each_difference(photo, bucket, capsys):
     call_command("reconcile")
     assert "Bucket and database agree." in capsys.readouterr().out
     bucket.delete_keys([photo.original_key])
@@ -87,7 +87,7 @@ def test_it_says_so_in_words(photo, bucket, capsys):
 
 
 @pytest.mark.parametrize("wrong", ["soon", "-1", "1.5", ""])
-def test_a_grace_that_is_no_number_of_minutes_is_refused_in_words(wrong):
+def test_a_grace_that_is_no_number_of_minutes_is_refused(wrong):
     with pytest.raises(CommandError, match="give whole minutes from 0, not '"):
         call_command("reconcile", f"--grace={wrong}")
 
@@ -143,7 +143,7 @@ def test_a_photo_from_before_a_size_was_made_gets_it(photo, bucket, tmp_path, ad
     assert reconcile()[0] == 0
 
 
-def test_a_missing_original_is_noted_and_its_sizes_stay(photo, bucket, ada, signed_in):
+def test_a_missing_original_is_marked_as_lost_and_its_sizes_stay(photo, bucket, ada, signed_in):
     bucket.delete_keys([photo.original_key])
     code, report = reconcile("--fix")
     assert (code, counts(report)) == (0, {"original-missing": 1})
@@ -190,16 +190,16 @@ def test_a_photo_of_which_nothing_is_left_fails_and_can_be_sent_again(
     assert again.status == "done"
 
 
-def test_duplicates_of_a_lost_photo_are_told_so(photo, bucket, group, ada, signed_in):
+def test_duplicates_of_a_lost_photo_fail_too(photo, bucket, group, ada, signed_in):
     from images.tests.guest_client import send_as_member
 
     data = drawn_pictures.jpeg(width=1200, height=800, seed=101)
-    twin = send_as_member(signed_in(ada), group, data)
-    assert twin.status == "duplicate"
+    duplicate = send_as_member(signed_in(ada), group, data)
+    assert duplicate.status == "duplicate"
     bucket.delete_keys([photo.original_key, *photo.variants.values_list("key", flat=True)])
     assert reconcile("--fix")[0] == 0
-    twin = Upload.objects.get(pk=twin.pk)
-    assert (twin.status, twin.failure) == ("failed", "original-missing")
+    duplicate = Upload.objects.get(pk=duplicate.pk)
+    assert (duplicate.status, duplicate.failure) == ("failed", "original-missing")
 
 
 def test_a_queued_photo_whose_bytes_are_gone_fails(cleo, whole, bucket, invitation):
@@ -240,7 +240,7 @@ def test_what_is_young_is_left_alone_and_counted(cleo, whole, bucket, tmp_path, 
     assert (code, report["too_young"], report["judge_after"]) == (1, 0, None)
 
 
-def test_right_after_a_restore_an_unknown_photo_is_too_young_not_well(photo, whole, bucket):
+def test_right_after_a_restore_an_unknown_photo_is_too_young_to_judge(photo, whole, bucket):
     forget(photo)
     code, report = reconcile("--fix", "--grace", "60")
     assert (code, report["clean"], report["differences"]) == (1, False, {})
@@ -250,7 +250,7 @@ def test_right_after_a_restore_an_unknown_photo_is_too_young_not_well(photo, who
     assert reconcile()[1]["too_young"] == 0
 
 
-def test_what_is_on_its_way_is_too_young_to_judge_too(cleo, whole, bucket, settings):
+def test_recent_uploads_are_too_young_to_judge_too(cleo, whole, bucket, settings):
     settings.MULTIPART_THRESHOLD_BYTES = settings.MULTIPART_PART_BYTES = 10_000
     forgotten = cleo.announce_one(bytes(15_000))
     put(cleo.sign(forgotten["id"], part=1).json(), bytes(10_000))
@@ -262,9 +262,9 @@ def test_what_is_on_its_way_is_too_young_to_judge_too(cleo, whole, bucket, setti
     assert (code, report["differences"], report["too_young"]) == (1, {}, 2)
 
 
-def test_leftovers_are_removed_and_what_is_not_ours_stays(cleo, whole, bucket, tmp_path):
+def test_leftovers_are_removed_and_foreign_objects_stay(cleo, whole, bucket, tmp_path):
     (tmp_path / "x").write_bytes(b"x")
-    doomed = [
+    leftovers = [
         f"incoming/{whole.pk}",
         "incoming/nonsense",
         f"{whole.group_id}/thumb/{whole.pk}-7.jpg",  # a version that never was
@@ -272,9 +272,9 @@ def test_leftovers_are_removed_and_what_is_not_ours_stays(cleo, whole, bucket, t
         f"{whole.group_id}/original/{whole.pk}-1.png",  # of another format than the one kept
     ]
     foreign = "backups/2026.tar"
-    for key in [*doomed, foreign]:
+    for key in [*leftovers, foreign]:
         bucket.put_file(key, tmp_path / "x", content_type="image/jpeg")
-    before = stored(bucket) - set(doomed)
+    before = stored(bucket) - set(leftovers)
 
     code, report = reconcile("--fix")
 
@@ -397,7 +397,7 @@ def test_a_replacement_an_older_database_does_not_know_is_shown_again(
     assert reconcile()[0] == 0
 
 
-def test_a_photo_an_older_database_has_in_another_group_is_brought_there(
+def test_a_photo_an_older_database_has_in_another_group_is_moved_there(
     photo, bucket, team, ada, signed_in, tmp_path
 ):
     before = bytes_of(bucket, tmp_path, photo.original_key)
@@ -455,7 +455,7 @@ def test_an_empty_database_is_not_believed(photo, whole, bucket):
     assert stored(bucket) == before
 
 
-def test_only_one_group_is_looked_at(photo, bucket, team):
+def test_only_one_group_is_compared(photo, bucket, team):
     bucket.delete_keys([photo.original_key])
     other = GroupFactory(team=team)
     assert reconcile("--group", str(other.pk))[1]["photos"] == 0

@@ -82,7 +82,7 @@ def test_what_a_version_under_way_has_written_is_no_orphan(host, photo, bucket, 
     assert objects_of(bucket, version) == found
 
 
-def test_when_it_is_given_up_it_is_an_orphan(host, photo, bucket):
+def test_objects_of_a_discarded_version_are_orphans(host, photo, bucket):
     version = second_version(bucket, photo)
     upload = announced_replacement(host, photo, drawn_pictures.jpeg(seed=102))
     Upload.objects.filter(pk=upload.pk).update(status="discarded")
@@ -132,7 +132,7 @@ def test_objects_of_a_photo_that_was_moved_back_are_not_taken_away(photo, bucket
 
 
 @pytest.mark.parametrize("change", [{"byte_size": 1}, {"modified_at": timedelta(minutes=-1)}])
-def test_an_object_written_anew_is_somebodys(photo, bucket, change):
+def test_an_object_written_anew_is_not_removed(photo, bucket, change):
     """As long as before, or as old as before: either alone tells."""
     version = second_version(bucket, photo)
     found = objects_of(bucket, version)
@@ -147,7 +147,7 @@ def test_an_object_written_anew_is_somebodys(photo, bucket, change):
     assert repair.remove_orphans(found) == 6
 
 
-def test_an_object_that_went_by_itself_is_gone(photo, bucket):
+def test_an_object_that_is_gone_already_counts_as_removed(photo, bucket):
     found = objects_of(bucket, second_version(bucket, photo))
     bucket.delete_keys([found[0].key])
     assert repair.remove_orphans(found) == 6
@@ -156,7 +156,7 @@ def test_an_object_that_went_by_itself_is_gone(photo, bucket):
 # --- Bytes that are there after all ---------------------------------------------------------
 
 
-def test_an_original_that_is_there_after_all_is_not_noted_as_lost(photo):
+def test_an_original_that_is_there_after_all_is_not_marked_as_lost(photo):
     assert repair.mark_original_lost(photo.pk) is True
     photo.refresh_from_db()
     assert (photo.original_dropped_at, photo.original_lost_at) == (None, None)

@@ -138,7 +138,9 @@ def assert_is_whole(bucket, photo: Image, tmp_path, *, holding: str) -> None:
 
 @pytest.mark.parametrize("holding", HOLDINGS)
 @pytest.mark.parametrize("status", STATES)
-def test_by_workers_alone(photo, bucket, tmp_path, invitation, status, holding):
+def test_workers_alone_finish_an_upload_of_the_dump(
+    photo, bucket, tmp_path, invitation, status, holding
+):
     held, is_enough = HOLDINGS[holding]
     keep_only(bucket, photo, held)
     as_dumped(photo, status)
@@ -154,7 +156,7 @@ def test_by_workers_alone(photo, bucket, tmp_path, invitation, status, holding):
 
 @pytest.mark.parametrize("holding", HOLDINGS)
 @pytest.mark.parametrize("status", STATES)
-def test_by_reconcile(photo, bucket, tmp_path, status, holding):
+def test_reconcile_finishes_an_upload_of_the_dump(photo, bucket, tmp_path, status, holding):
     held, is_enough = HOLDINGS[holding]
     keep_only(bucket, photo, held)
     as_dumped(photo, status)

@@ -53,7 +53,7 @@ def test_without_the_policy_it_stays(image, bucket):
     assert Image.objects.get().original_dropped_at is None
 
 
-def test_a_crash_before_the_record_tells_is_made_good(image, bucket):
+def test_the_next_sweep_finishes_what_a_crash_left(image, bucket):
     Group.objects.update(retain_originals_days=0)
     processed(days_ago=1)
     bucket.delete_keys([image.original_key])

@@ -36,7 +36,7 @@ def grow_old(**lengths: timedelta) -> None:
     Upload.objects.update(**{name: F(name) - length for name, length in lengths.items()})
 
 
-def test_bytes_whose_browser_fell_silent_are_accepted(cleo, broker):
+def test_a_stalled_upload_is_completed_if_its_bytes_are_there(cleo, broker):
     ticket = cleo.announce_one(b"12345")
     put(ticket["upload"], b"12345")
 
@@ -118,7 +118,7 @@ def test_redis_lost_everything_and_nothing_is_lost(cleo, broker):
     assert Upload.objects.get(pk=upload.pk).status == "queued"
 
 
-def test_a_backlog_is_not_rung_for_again_and_again(cleo, broker, monkeypatch):
+def test_a_backlog_is_not_enqueued_again_and_again(cleo, broker, monkeypatch):
     monkeypatch.setattr(sweeper, "BATCH", 3)
     for n in range(5):
         cleo.send(drawn_pictures.jpeg(width=60, height=40, seed=n))
@@ -158,7 +158,7 @@ def test_a_worker_that_died_is_replaced(cleo, broker):
     assert broker.llen("images") == 1
 
 
-def test_three_deaths_end_it(cleo):
+def test_three_crashes_fail_the_upload(cleo):
     upload = cleo.send(drawn_pictures.jpeg())
     for _ in range(3):
         claims.claim(upload)

@@ -126,7 +126,7 @@ def test_what_was_restored_is_back(host, ben, address, signed_in):
     assert host.post(f"{address}restore/").status_code == 200
 
 
-def test_a_guest_undoes_their_own_doing_only(host, cleo, emil, address):
+def test_a_guest_restores_only_what_they_trashed(host, cleo, emil, address):
     cleo.client.delete(address)
     assert emil.client.post(f"{address}restore/").status_code == 404
     assert cleo.client.post(f"{address}restore/").status_code == 200
@@ -202,19 +202,19 @@ def test_the_oldest_duplicate_inherits_what_is_purged(host, emil, group, image, 
 
 def test_a_full_link_that_inherits_takes_no_more_than_before(host, emil, address):
     """What it inherited counts: giving that back makes no room for another one."""
-    heir = emil.send_and_process(drawn_pictures.jpeg())  # "already here"
+    successor = emil.send_and_process(drawn_pictures.jpeg())  # "already here"
     other = emil.send_and_process(drawn_pictures.jpeg(seed=7))
     limits = {"max_files": 1, "max_bytes": len(drawn_pictures.jpeg(seed=7))}
     assert host.patch(f"/api/v1/invitations/{emil.invitation.pk}/", limits).status_code == 200
     purge(host, address)
-    work.process(Upload.objects.get(image=heir))
+    work.process(Upload.objects.get(image=successor))
     link = host.get(f"/api/v1/invitations/{emil.invitation.pk}/").json()
     assert (link["used_files"], link["max_files"], link["state"]) == (2, 1, "exhausted")
     # The host changes something else, and says the limits again.
     body = {"name": "Emil", **limits}
     assert host.patch(f"/api/v1/invitations/{emil.invitation.pk}/", body).status_code == 200
 
-    purge(host, f"/api/v1/images/{heir.pk}/")
+    purge(host, f"/api/v1/images/{successor.pk}/")
     full = emil.announce(described(drawn_pictures.jpeg(seed=8)))
     assert full.json()["type"] == "/problems/invitation-exhausted/"
     purge(host, f"/api/v1/images/{other.pk}/")
@@ -227,7 +227,7 @@ def purge(host, address):
     sweeper.sweep()
 
 
-def test_an_heir_whose_bytes_are_here_already_rests_on_those(host, emil, group, image, address):
+def test_a_successor_whose_bytes_are_here_already_is_a_duplicate(host, emil, group, image, address):
     """Two guests were told "already here"; then the host trashed it and a third sent it again."""
     first = emil.send_and_process(drawn_pictures.jpeg())
     second = Guest(InvitationFactory(group=group)).send_and_process(drawn_pictures.jpeg())
@@ -243,14 +243,14 @@ def test_an_heir_whose_bytes_are_here_already_rests_on_those(host, emil, group, 
 
 
 def test_without_its_original_the_largest_size_is_inherited(host, emil, image, address, bucket):
-    heir = emil.send_and_process(drawn_pictures.jpeg())
+    successor = emil.send_and_process(drawn_pictures.jpeg())
     bucket.delete_keys([image.original_key])
     Image.objects.filter(pk=image.pk).update(original_dropped_at=timezone.now())
     host.delete(address)
     wait_thirty_days()
     sweeper.sweep()
-    work.process(Upload.objects.get(image=heir))
-    assert Image.objects.with_status().get(pk=heir.pk).status == "done"
+    work.process(Upload.objects.get(image=successor))
+    assert Image.objects.with_status().get(pk=successor.pk).status == "done"
 
 
 def test_what_a_worker_has_is_not_purged_under_it(host, cleo, bucket):
@@ -308,10 +308,10 @@ def test_one_photo_the_store_refuses_does_not_hold_up_the_others(
     wait_thirty_days()
     delete_keys = bucket.delete_keys
 
-    def refuse_one(doomed):
-        if any(str(image.pk) in key for key in doomed):
+    def refuse_one(keys):
+        if any(str(image.pk) in key for key in keys):
             raise StorageUnavailable
-        delete_keys(doomed)
+        delete_keys(keys)
 
     monkeypatch.setattr(bucket, "delete_keys", refuse_one)
     sweeper.sweep()
