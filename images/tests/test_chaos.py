@@ -144,8 +144,9 @@ def test_a_photo_that_kills_its_worker_fails_alone_and_is_kept(world, poison):
 
 def test_a_worker_keeps_its_connection_to_postgres(world):
     """For as long as nothing is tried again, which closes it."""
-    world.until(lambda: chaos.has_ended(world.rows()), seconds=40)
     sender = Sender(world)
+    sender.send("first.jpg", photo(4999))
+    world.until(lambda: chaos.has_ended(world.rows()), seconds=40)
     for future in sender.send_all(photos(6, seed=5000)):
         future.result()
     world.until(lambda: are_at_their_end(world, sender), seconds=20)
