@@ -146,7 +146,7 @@ def test_one_bad_file_of_a_form_and_nothing_is_made(ben, signed_in, data, conten
     assert not Group.objects.exists()
 
 
-def test_without_the_store_nothing_is_made(ben, signed_in, settings, broken_store):
+def test_without_the_store_nothing_is_made(ben, signed_in, broken_store):
     body = {"name": "x", "files": [form_file(drawn_pictures.jpeg())]}
     answer = signed_in(ben).post(GROUPS, body, format="multipart")
     assert answer.status_code == 503
@@ -155,12 +155,11 @@ def test_without_the_store_nothing_is_made(ben, signed_in, settings, broken_stor
 
 
 @pytest.fixture
-def broken_store(bucket, monkeypatch):
+def broken_store(settings):
     """A bucket that is not there: S3 itself refuses what is sent to it."""
-    monkeypatch.setattr(bucket, "bucket_name", "no-such-bucket-anywhere")
-    monkeypatch.setattr(bucket, "_bucket", None, raising=False)
-    yield
-    monkeypatch.undo()
+    default = settings.STORAGES["default"]
+    options = {**default["OPTIONS"], "bucket_name": "no-such-bucket-anywhere"}
+    settings.STORAGES = {**settings.STORAGES, "default": {**default, "OPTIONS": options}}
 
 
 def test_with_an_idempotency_key_it_is_made_once_and_signed_again(ben, signed_in):
