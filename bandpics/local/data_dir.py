@@ -44,7 +44,7 @@ class DataDir:
         return self.path / name
 
     def write_holder(self, url: str) -> None:
-        """Writes into the lock file where this stack is, for a second `up` to tell."""
+        """Writes the address into the lock file, for the error of a second `up`."""
         os.truncate(self._lock, 0)
         os.pwrite(self._lock, f"{url} (process {os.getpid()})".encode(), 0)
 

@@ -158,7 +158,7 @@ class Supervisor:
         end = time.monotonic() + seconds
         while not answers():
             if child.process.poll() is not None:
-                raise self.explain(child, "did not start", child.log_end())
+                raise self._explain(child, "did not start", child.log_end())
             if time.monotonic() > end:
                 raise CannotStart(
                     f"{child.program.name} does not answer",
@@ -183,12 +183,13 @@ class Supervisor:
             for child, _, _ in running:
                 _kill_group(child.process)
         for child, output, errors in running:
-            said, failed = _read(output) + _read(errors), bool(child.process.returncode)
-            with suppress(OSError):  # a full disk must not hide what was said
-                # What a program answers may be a secret, and is for the caller alone.
-                child.log.write_text(said if failed else _read(errors))
+            failed = bool(child.process.returncode)
+            # The output of a program that succeeds may hold secrets.
+            log = _read(output) + _read(errors) if failed else _read(errors)
+            with suppress(OSError):  # the disk may be full
+                child.log.write_text(log)
             if failed:
-                raise self.explain(child, "failed", said)
+                raise self._explain(child, "failed", log)
         return [_read(output) for _, output, _ in running]
 
     def watch(self) -> None:
@@ -208,13 +209,13 @@ class Supervisor:
     def stop(self, *names: str) -> None:
         """Stops these programs (all, if none is named), the youngest first."""
         children = [self.children[name] for name in names or self.children if name in self.children]
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         for child in reversed(children):
             if child.process.poll() is None:
                 child.process.send_signal(child.program.stop_signal)
         for child in reversed(children):
             while child.process.poll() is None:
-                waited = time.monotonic() - asked_at
+                waited = time.monotonic() - requested_at
                 limit = child.program.stop_seconds / (4 if self._signals.is_impatient() else 1)
                 if waited > limit:
                     self._report(f"{child.program.name} did not stop in time and was killed.")
@@ -243,7 +244,7 @@ class Supervisor:
         psutil.wait_procs(remaining, timeout=2)
         return bool(leftovers)
 
-    def explain(self, child: Child, what: str, log: str) -> CannotStart:
+    def _explain(self, child: Child, what: str, log: str) -> CannotStart:
         if self._was_disk_full(log):
             return diagnostics.disk_full(self.data_dir.path)
         why = diagnostics.last_line(log)

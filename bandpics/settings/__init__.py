@@ -259,7 +259,7 @@ EMAIL_HOST_PASSWORD = EMAIL_URL["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS = EMAIL_URL["EMAIL_USE_TLS"]
 EMAIL_USE_SSL = EMAIL_URL["EMAIL_USE_SSL"]
 EMAIL_FILE_PATH = EMAIL_URL["EMAIL_FILE_PATH"] or None
-EMAIL_TIMEOUT = EMAIL_URL["EMAIL_TIMEOUT"] or 10  # seconds: somebody waits for the answer
+EMAIL_TIMEOUT = EMAIL_URL["EMAIL_TIMEOUT"] or 10  # seconds, because a request waits
 DEFAULT_FROM_EMAIL = DEFAULT_FROM_EMAIL or f"Bandpics <bandpics@{urlsplit(PUBLIC_URL).hostname}>"
 
 # --- Security -------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
 )
-# A hotel's network answers so to everything until somebody has accepted its terms.
+# The answer of a captive portal to every request.
 CAPTIVE_PORTAL = (
     200,
     {"Content-Type": "text/html"},
