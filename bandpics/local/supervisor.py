@@ -185,11 +185,11 @@ class Supervisor:
         for child, output, errors in running:
             failed = bool(child.process.returncode)
             # The output of a program that succeeds may hold secrets.
-            log = _read(output) + _read(errors) if failed else _read(errors)
+            text = _read(output) + _read(errors) if failed else _read(errors)
             with suppress(OSError):  # the disk may be full
-                child.log.write_text(log)
+                child.log.write_text(text)
             if failed:
-                raise self._explain(child, "failed", log)
+                raise self._explain(child, "failed", text)
         return [_read(output) for _, output, _ in running]
 
     def watch(self) -> None:
