@@ -1,8 +1,8 @@
-"""One at a time rearranges the objects of a photo: moves, edits or removes them.
+"""Advisory locks: one process at a time moves, edits or removes the objects of a photo.
 
-Rows alone decide what is true. The lock keeps two of these from removing each other's copies; it
-is never waited for. A session that dies lets go of it, and a process that is frozen while it holds
-it is killed (bandpics.fencing): what it was about to write is never written.
+Rows alone decide what is true. The lock keeps two processes from removing each other's copies, and
+nobody waits for it. Postgres releases it when the session ends, and a process that is frozen while
+it holds it is killed (bandpics.fencing), so what it was about to write is never written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Busy(Exception):
-    """Somebody else is at the objects of this photo right now."""
+    """Another process is changing the objects of this photo."""
 
 
 @contextmanager

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from django.db.models import Expression, OuterRef
 
-# What everybody who sees a photo may know, and what only some may: see matching_shown().
+# Columns that are shown to everybody who sees a photo, and with the one shown to some only.
 SHOWN_COLUMNS = ("description", "caption", "uploader_name")
 COLUMNS = ("original_filename", *SHOWN_COLUMNS)
-# What stands between words. Postgres alone would take `a.b` for a host, `a/b` for a path, `-5`
-# for a number below zero and `<b>` for markup.
+# They separate words. Postgres alone would read `a.b` as a host, `a/b` as a path, `-5` as a number
+# below zero and `<b>` as markup.
 SEPARATORS = "_-./\\@:+=&;#<>~?'\""
 _SPACES = " " * len(SEPARATORS)
-# Letters of a word; what is longer counts as several. More than anybody may search for.
+# Letters of a word; a longer one counts as several. Nobody may search for so many.
 LONGEST = 250
 
 
@@ -55,7 +55,7 @@ class Spaced(Func):
 
 
 def search_vector(columns: Iterable[str] = COLUMNS) -> Cast:
-    """What is searched: the words of a photo, its group's id before each."""
+    """The words of a photo, its group's id before each: what a search compares."""
     parts = [part for column in columns for part in (column, Value(" "))]
     whole = Normalized(Concat(*parts, output_field=TextField()))
     spaced = Spaced(whole, Value(SEPARATORS), Value(_SPACES))
@@ -103,15 +103,13 @@ def matching(
 
 
 def matching_shown(query: str) -> Func:
-    """A condition for photos with the words, those of their filenames aside. Made for each row:
-    for few rows, or beside matching()."""
+    """A condition for photos with the words, those of their filenames aside. It is computed for
+    each row, so it is for few rows, or beside matching()."""
     return seen_to_match(matching(query, vector=search_vector(SHOWN_COLUMNS)))
 
 
 def seen_to_match(condition: Matches) -> Func:
-    """The same condition, asked of each row.
-
-    Postgres has no index for a CASE, and supposes that half of the rows pass.
-    """
+    """The same condition, checked row by row: Postgres has no index for a CASE, and assumes that
+    half of the rows pass."""
     whether = "CASE WHEN %(expressions)s THEN TRUE ELSE FALSE END"
     return Func(condition, template=whether, output_field=BooleanField())

@@ -41,21 +41,22 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.alias(changed_at=changed).filter(changed_at__gte=moment)
 
     def shown(self) -> Self:
-        """Those that say how their photo fares: a replacement does once its bytes have arrived,
-        and no more when it was given up."""
+        """Uploads whose status is that of their photo. A replacement's counts from the arrival of
+        its bytes, and not when it was given up."""
         not_arrived = [Upload.Status.PENDING, Upload.Status.DISCARDED]
         return self.exclude(status__in=not_arrived, version__gt=1)
 
 
-def discard_duplicates(collector: Any, field: Any, resting: Any, using: str) -> None:
-    """Of `on_delete`: bytes that were "already here" are here no more. Where nobody passed them on
-    (versions.pass_on), the upload ends as one that brought nothing, and may be sent again.
+def discard_duplicates(collector: Any, field: Any, uploads: Any, using: str) -> None:
+    """Discards the duplicates of a photo that is deleted, so that they may be sent again.
+
+    For `on_delete`. Those that processing.versions gave its bytes to are no duplicates any more.
     """
     status = field.model._meta.get_field("status")
-    duplicates = resting.filter(status=Upload.Status.DUPLICATE)
-    # In this order: the second UPDATE makes them not to be found.
+    duplicates = uploads.filter(status=Upload.Status.DUPLICATE)
+    # In this order: the second UPDATE empties the column by which they are found.
     collector.add_field_update(status, Upload.Status.DISCARDED, duplicates)
-    collector.add_field_update(field, None, resting)
+    collector.add_field_update(field, None, uploads)
 
 
 # Django counts and updates them without fetching them first.

@@ -27,8 +27,9 @@ pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/images/"
 NOON = datetime(2026, 6, 21, 12, 30, 1, 250_000, tzinfo=UTC)
-OWN = UploaderKey("shared", "a link", "a device")
-UNIDENTIFIED = UploaderKey("shared", "a link")
+LINK_ID = "0198d3c5-7c1e-7a42-9b1c-3f0e5d2a6b47"
+OWN = UploaderKey("shared", LINK_ID, "a device")
+UNIDENTIFIED = UploaderKey("shared", LINK_ID)
 
 
 # --- Who ------------------------------------------------------------------------------------
@@ -259,6 +260,22 @@ def test_a_guest_costs_the_same_number_of_queries_whatever_there_is(
             photo(group, uploader=cleo.key, variants=("thumb",))
         with django_assert_num_queries(3):  # invitation with its group, images, variants
             cleo.client.get(URL)
+
+
+def test_a_request_asks_once_who_asks(cleo, ben, signed_in, group, monkeypatch):
+    photo(group, uploader=cleo.key, caption="stage")
+    asked = []
+    for kind in (MemberAccess, GuestAccess):
+        once = kind.of.__func__
+
+        def counted(cls, *args, once=once, **options):
+            asked.append(cls.__name__)
+            return once(cls, *args, **options)
+
+        monkeypatch.setattr(kind, "of", classmethod(counted))
+    for client in (signed_in(ben), cleo.client):
+        assert len(ids(client.get(URL, {"q": "stage", "offset": "0"}))) == 1
+    assert asked == ["MemberAccess", "GuestAccess"]
 
 
 # --- What the documentation says ------------------------------------------------------------
