@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import mark_safe
 from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.request import clone_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,16 @@ class BrowsableRenderer(BrowsableAPIRenderer):
             "raw_patch_form": context["raw_data_patch_form"],
             "raw_data_patch_form": None,  # else the page of the framework shows it, apart from ours
         }
+
+    def get_rendered_html_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
+        """Shows again what was sent if it was refused; else a form for what can be sent next."""
+        if hasattr(getattr(data, "serializer", None), "initial_data"):
+            return super().get_rendered_html_form(data, view, method, request)
+        try:
+            as_if_read = clone_request(request, "GET")
+            return super().get_rendered_html_form(data, view, method, as_if_read)
+        finally:
+            view.request = request
 
     def get_content(
         self, renderer: Any, data: Any, accepted_media_type: str | None, renderer_context: Any

@@ -119,6 +119,8 @@ def test_a_photo_is_sent_and_described_by_forms(api, tmp_path):
     form.get_by_role("button", name="PATCH").click()
     expect(answer).to_contain_text('"caption": "The encore"')
     expect(answer).to_contain_text('"taken_at_local": "2026-06-21T22:45:00"')
+    expect(form.locator("[name=caption]")).to_have_value("The encore")
+    expect(form.locator("[name=byte_size]")).to_have_count(0)  # what is shown, and not sent
     shoot(page, "image")
 
     page.goto(page.url + "file/")  # another file for it
