@@ -23,7 +23,7 @@ def stage(**more):
 
 
 @pytest.fixture
-def image(cleo):
+def image(cleo, bucket):
     return cleo.send_and_process(stage())
 
 
