@@ -13,6 +13,7 @@ import re
 import shutil
 import zlib
 from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
@@ -117,10 +118,8 @@ class _Spliced(io.RawIOBase):
         super().__init__()
         self._file = file
         self._pieces = pieces
-        self._starts = [0]
-        for piece in pieces:
-            length = len(piece) if isinstance(piece, bytes) else piece[1]
-            self._starts.append(self._starts[-1] + length)
+        lengths = [len(piece) if isinstance(piece, bytes) else piece[1] for piece in pieces]
+        self._starts = list(accumulate(lengths, initial=0))
         self._at = 0
 
     def readable(self) -> bool:
@@ -128,9 +127,6 @@ class _Spliced(io.RawIOBase):
 
     def seekable(self) -> bool:
         return True
-
-    def tell(self) -> int:
-        return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]

@@ -7,12 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from images.photofile import pieces
-from images.photofile.containers.container import (
-    MAX_XMP_BYTES,
-    Data,
-    Metadata,
-    NotDrawable,
-)
+from images.photofile.containers.container import MAX_XMP_BYTES, Data, Metadata, NotDrawable
 from images.photofile.metadata.location_patterns import CannotRemoveLocation, Redaction, Removed
 
 if TYPE_CHECKING:

@@ -213,9 +213,7 @@ def _add(header: Header, marker: int, payload: bytes) -> None:
 
 def _joined_icc(parts: dict[int, bytes]) -> bytes | None:
     """Join the numbered parts of a profile (ICC.1, annex B.4), or None if one is missing."""
-    if not parts or sorted(parts) != list(range(1, len(parts) + 1)):
-        return None
-    if parts[1][0] != len(parts):
+    if not parts or sorted(parts) != list(range(1, len(parts) + 1)) or parts[1][0] != len(parts):
         return None
     icc = b"".join(parts[number][1:] for number in sorted(parts))
     return icc if len(icc) <= MAX_ICC_BYTES else None

@@ -92,11 +92,8 @@ def _direction(direction: tiff.Number) -> float | None:
 def _degrees(
     value: tiff.Field | None, reference: tiff.Field | None, *, hemispheres: str, limit: int
 ) -> float | None:
-    hemisphere = (tag_values.text(reference) or "")[:1].upper()
-    if not hemisphere or hemisphere not in hemispheres:
-        return None
-    degrees = _joined(tag_values.numbers(value)[:3], limit=limit)
-    return -degrees if degrees is not None and hemisphere == hemispheres[1] else degrees
+    hemisphere = (tag_values.text(reference) or "")[:1]
+    return _joined(tag_values.numbers(value)[:3], hemisphere, hemispheres, limit=limit)
 
 
 _XMP_DEGREES: Final = re.compile(r"(\d{1,3}(?:\s*,\s*\d{1,2}){0,2}(?:\.\d{1,20})?)\s*([NSEWnsew])")
@@ -104,21 +101,27 @@ _XMP_DEGREES: Final = re.compile(r"(\d{1,3}(?:\s*,\s*\d{1,2}){0,2}(?:\.\d{1,20})
 
 def _degrees_in(text: str, *, hemispheres: str, limit: int) -> float | None:
     found = _XMP_DEGREES.fullmatch(text)
-    if found is None or found[2].upper() not in hemispheres:
+    if found is None:
         return None
-    degrees = _joined(tuple(float(part) for part in found[1].split(",")), limit=limit)
-    south_or_west = found[2].upper() == hemispheres[1]
-    return -degrees if degrees is not None and south_or_west else degrees
+    parts = tuple(float(part) for part in found[1].split(","))
+    return _joined(parts, found[2], hemispheres, limit=limit)
 
 
-def _joined(parts: tuple[tiff.Number, ...], *, limit: int) -> float | None:
-    """Degrees, minutes and seconds as degrees; None if any part is missing or impossible."""
+def _joined(
+    parts: tuple[tiff.Number, ...], hemisphere: str, hemispheres: str, *, limit: int
+) -> float | None:
+    """Degrees, minutes and seconds as degrees, negative in the second of the hemispheres; None if
+    any part is missing or impossible."""
+    if not hemisphere or hemisphere.upper() not in hemispheres:
+        return None
     degrees = 0.0
     for part, unit in zip(parts, (1, 60, 3600), strict=False):
         if part is None or part < 0 or (unit > 1 and part > 60):
             return None
         degrees += part / unit
-    return degrees if parts and degrees <= limit else None
+    if not parts or degrees > limit:
+        return None
+    return -degrees if hemisphere.upper() == hemispheres[1] else degrees
 
 
 def _rational(text: str) -> float | None:

@@ -55,11 +55,7 @@ class CaptureTime:
 
 
 def read(
-    ifd0: tiff.Directory,
-    exif: tiff.Directory,
-    xmp: Mapping[str, str],
-    *,
-    gps_time: datetime | None,
+    ifd0: tiff.Directory, exif: tiff.Directory, xmp: Mapping[str, str], *, gps_time: datetime | None
 ) -> CaptureTime:
     """Read the time of capture by the rule above. `gps_time` is aware."""
     local, offset = _of_exif(exif)

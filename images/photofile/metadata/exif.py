@@ -16,14 +16,7 @@ from typing import TYPE_CHECKING, Any
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from images.photofile import formats, pieces
-from images.photofile.metadata import (
-    capture_place,
-    capture_time,
-    dump,
-    exif_fields,
-    tiff,
-    xmp,
-)
+from images.photofile.metadata import capture_place, capture_time, dump, exif_fields, tiff, xmp
 
 if TYPE_CHECKING:
     from mmap import mmap

@@ -42,21 +42,17 @@ def _iso(directories: Directories) -> int | None:
 def _aperture(directories: Directories) -> float | None:
     """FNumber, else ApertureValue, which says the same in APEX (EXIF 2.32 annex C)."""
     exif = directories.get(tiff.EXIF, {})
-    f_number = tag_values.positive(exif.get(0x829D))
     apex = tag_values.number(exif.get(0x9202))
-    if f_number is None and apex is not None and 0 < apex < 30:
-        return math.sqrt(2) ** apex
-    return f_number
+    told_by_apex = math.sqrt(2) ** apex if apex is not None and 0 < apex < 30 else None
+    return tag_values.positive(exif.get(0x829D)) or told_by_apex
 
 
 def _exposure_time(directories: Directories) -> float | None:
     """ExposureTime in seconds, else ShutterSpeedValue, which says the same in APEX."""
     exif = directories.get(tiff.EXIF, {})
-    seconds = tag_values.positive(exif.get(0x829A))
     apex = tag_values.number(exif.get(0x9201))
-    if seconds is None and apex is not None and 0 < abs(apex) < 30:
-        return float(2**-apex)
-    return seconds
+    told_by_apex = float(2**-apex) if apex is not None and 0 < abs(apex) < 30 else None
+    return tag_values.positive(exif.get(0x829A)) or told_by_apex
 
 
 @dataclasses.dataclass(frozen=True)

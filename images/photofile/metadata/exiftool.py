@@ -30,12 +30,6 @@ PLACES: Final = 1e-6  # relative, and of degrees: a decimetre
 class NotInstalled(Exception):
     """exiftool is not installed."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "exiftool is not installed, and nothing can be compared without it. "
-            "Install it (Debian: apt-get install libimage-exiftool-perl) and try again."
-        )
-
 
 class NotAFolder(Exception):
     """The path to compare is no folder."""
@@ -87,7 +81,10 @@ def compare(folder: Path) -> Comparison:
 def _read(folder: Path) -> Iterator[tuple[Path, Tags]]:
     program = shutil.which("exiftool")
     if program is None:
-        raise NotInstalled
+        raise NotInstalled(
+            "exiftool is not installed, and nothing can be compared without it. "
+            "Install it (Debian: apt-get install libimage-exiftool-perl) and try again."
+        )
     if not folder.is_dir():
         raise NotAFolder(f"{folder} is no folder.")
     # -n: numbers as they are, not for people.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -94,7 +95,12 @@ class Redaction:
 
 def begin_redaction(data: mmap, documents: Iterable[bytes]) -> Redaction:
     """Begin the redaction of a file: read the names of places in its own place fields."""
-    names = {value for document in documents for value in _names_in(document)}
+    names: set[str] = set()
+    for document in documents:
+        with suppress(xmp.NotReadable):
+            for name, value in xmp.read_all(document):
+                if _XMP_PLACE.fullmatch(name.rpartition(" ")[2]):
+                    names.add(value)
     head = data[:_IPTC_SEARCHED_BYTES]
     for found in _IPTC_PLACE.finditer(head):
         names.add(head[found.end() : found.end() + found[1][0]].decode("utf-8", "ignore"))
@@ -108,14 +114,6 @@ def begin_redaction(data: mmap, documents: Iterable[bytes]) -> Redaction:
 
 def _is_word(name: str) -> bool:
     return name.isprintable() and any(character.isalpha() for character in name)
-
-
-def _names_in(document: bytes) -> Iterable[str]:
-    try:
-        found = xmp.read_all(document)
-    except xmp.NotReadable:
-        return []
-    return [value for name, value in found if _XMP_PLACE.fullmatch(name.rpartition(" ")[2])]
 
 
 # Namespaces whose properties are known, and those among them that tell a place, or may as

@@ -23,18 +23,14 @@ RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
 _DESCRIPTION: Final = [RDF + "RDF", RDF + "Description"]
 # What is read, by namespace and name as expat joins them, and what we call it.
 PROPERTIES: Final = {
-    f"{namespace} {name}": f"{prefix}:{name}"
-    for prefix, namespace, names in (
-        (
-            "exif",
-            "http://ns.adobe.com/exif/1.0/",
-            "DateTimeOriginal DateTimeDigitized GPSLatitude GPSLongitude GPSAltitude "
-            "GPSAltitudeRef GPSImgDirection GPSTimeStamp",
-        ),
-        ("xmp", "http://ns.adobe.com/xap/1.0/", "CreateDate"),
-        ("photoshop", "http://ns.adobe.com/photoshop/1.0/", "DateCreated"),
+    "http://ns.adobe.com/xap/1.0/ CreateDate": "xmp:CreateDate",
+    "http://ns.adobe.com/photoshop/1.0/ DateCreated": "photoshop:DateCreated",
+} | {
+    f"http://ns.adobe.com/exif/1.0/ {name}": f"exif:{name}"
+    for name in (
+        *("DateTimeOriginal", "DateTimeDigitized", "GPSLatitude", "GPSLongitude"),
+        *("GPSAltitude", "GPSAltitudeRef", "GPSImgDirection", "GPSTimeStamp"),
     )
-    for name in names.split()
 }
 
 
@@ -139,21 +135,21 @@ def _parse(document: bytes, parser: expat.XMLParserType) -> None:
     parser.Parse(_decoded(document).encode("utf-8", "replace"), True)
 
 
+# How a document begins: with a byte order mark, or with "<".
+_ENCODINGS: Final = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"<\0\0\0": "utf-32-le",
+    b"\0\0\0<": "utf-32-be",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+}
+
+
 def _decoded(document: bytes) -> str:
     """UTF-8, UTF-16 or UTF-32, told by where the NULs of "<" stand; without what XML forbids."""
     head = document.lstrip(b"\0 \t\r\n")[:4] if document[:1] != b"\0" else document[:4]
-    encoding = "utf-8"
-    for mark, name in (
-        (b"\xff\xfe\0\0", "utf-32"),
-        (b"<\0\0\0", "utf-32-le"),
-        (b"\0\0\0<", "utf-32-be"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-        (b"<\0", "utf-16-le"),
-        (b"\0<", "utf-16-be"),
-    ):
-        if head.startswith(mark):
-            encoding = name
-            break
+    encoding = next((name for mark, name in _ENCODINGS.items() if head.startswith(mark)), "utf-8")
     text = document.decode(encoding, "replace")
     return re.sub("[\0-\x08\x0b\x0c\x0e-\x1f\ufeff\ufffe\uffff]", "", text).strip()

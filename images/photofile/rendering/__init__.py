@@ -44,11 +44,7 @@ class Rendered:
 
 
 def render(
-    path: Path,
-    *,
-    header: Header,
-    into: Path,
-    specs: tuple[Spec, ...] = variants.ALL,
+    path: Path, *, header: Header, into: Path, specs: tuple[Spec, ...] = variants.ALL
 ) -> list[Rendered]:
     """Write each variant as a JPEG without metadata into the folder `into`.
 

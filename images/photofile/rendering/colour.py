@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from functools import lru_cache
+from itertools import product
 from typing import Final
 
 from PIL import Image, ImageChops, ImageCms, ImageFilter
@@ -90,10 +91,8 @@ def _colour_sample(mode: str) -> Image.Image:
     """Colours all over the space, one a pixel."""
     channels = len(mode) if mode != "L" else 1
     steps = range(0, 256, 51) if channels > 1 else range(256)
-    values = [bytes((step,)) for step in steps]
-    for _ in range(channels - 1):
-        values = [value + bytes((step,)) for value in values for step in steps]
-    return Image.frombytes(mode, (len(values), 1), b"".join(values))
+    colours = [bytes(levels) for levels in product(steps, repeat=channels)]
+    return Image.frombytes(mode, (len(colours), 1), b"".join(colours))
 
 
 # By code points

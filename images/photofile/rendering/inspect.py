@@ -83,54 +83,46 @@ def _inspect_jpeg(data: mmap) -> tuple[Size, int | None]:
     if header.bits != 8 or header.frame_marker not in {0xC0, 0xC1, 0xC2}:
         raise bad_picture.rare("a JPEG of a rare kind (lossless, arithmetic or 12 bits)")
     if header.is_whole_in_memory:
-        _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
-        _check_scans(data, header.pixels_at, size)
+        _checked(size)
+        most = min(MAX_SCANS, MAX_PIXELS_SCANNED // math.prod(size))
+        if jpeg.count_scans(data, header.pixels_at, most=most) > most:
+            raise bad_picture.damaged()
     else:
-        _check_pixels(size, MAX_PIXELS_BY_ROWS)
+        _checked(size, MAX_PIXELS_BY_ROWS)
     return size, exif.parse(header.exif).orientation
-
-
-def _check_scans(data: mmap, pixels_at: int, size: Size) -> None:
-    most = min(MAX_SCANS, MAX_PIXELS_SCANNED // math.prod(size))
-    if jpeg.count_scans(data, pixels_at, most=most) > most:
-        raise bad_picture.damaged()
 
 
 def _inspect_png(data: mmap) -> tuple[Size, int | None]:
     header = png.read_header(data)
-    size = header.width, header.height
-    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    size = _checked((header.width, header.height))
     return size, exif.parse(header.exif).orientation
 
 
 def _inspect_webp(data: mmap) -> tuple[Size, int | None]:
     header = webp.read_header(data)
-    for size in (header.frame, header.canvas):
-        _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
-    return header.canvas, exif.parse(header.exif).orientation
+    _checked(header.frame)
+    return _checked(header.canvas), exif.parse(header.exif).orientation
 
 
 def _inspect_heic(data: mmap) -> tuple[Size, int | None]:
     _check_heif(data, MAX_PIXELS_HEIC)
     with heif_decoders.translate_libheif_errors():
         size = heif_decoders.open_heic(data).size
-    _check_pixels(size, MAX_PIXELS_HEIC)
     # libheif applies irot and imir; the EXIF tag says the same thing once more.
-    return size, None
+    return _checked(size, MAX_PIXELS_HEIC), None
 
 
 def _inspect_avif(data: mmap) -> tuple[Size, int | None]:
     header = _check_heif(data, MAX_PIXELS_AS_A_WHOLE)
     size, *_ = heif_decoders.open_avif(data).get_info()
-    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
     # As with HEIC the EXIF tag does not count (ISO/IEC 23008-12, annex A); here nobody has turned.
-    return size, header.orientation
+    return _checked(size), header.orientation
 
 
 def _check_heif(data: mmap, limit: int) -> heif.Header:
     header = heif.read_header(data)
     if header.largest != (0, 0):
-        _check_pixels(header.largest, limit)
+        _checked(header.largest, limit)
     return header
 
 
@@ -138,11 +130,10 @@ def _inspect_tiff(data: mmap) -> tuple[Size, int | None]:
     header = tiff.read_header(data)
     if header.is_rare:
         raise bad_picture.rare("a TIFF of a rare kind")
-    size = header.width, header.height
-    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
+    size = _checked((header.width, header.height))
     if header.tile != (0, 0):
-        _check_pixels(header.tile, MAX_PIXELS_AS_A_WHOLE)
-        _check_pixels(header.padded, MAX_PIXELS_PADDED)
+        _checked(header.tile)
+        _checked(header.padded, MAX_PIXELS_PADDED)
     scanned = tiff.count_pixels_scanned(data, header, most=MAX_PIXELS_SCANNED)
     if scanned > MAX_PIXELS_SCANNED:
         raise bad_picture.damaged()
@@ -151,19 +142,15 @@ def _inspect_tiff(data: mmap) -> tuple[Size, int | None]:
 
 def _inspect_gif(data: mmap) -> tuple[Size, int | None]:
     header = gif.read_header(data)
-    size = header.width, header.height
-    _check_pixels(size, MAX_PIXELS_AS_A_WHOLE)
-    return size, None
+    return _checked((header.width, header.height)), None
 
 
 def _inspect_bmp(data: mmap) -> tuple[Size, int | None]:
     header = bmp.read_header(data)
     if header.is_rare:
         raise bad_picture.rare("a BMP of a rare kind")
-    size = header.width, header.height
     limit = MAX_PIXELS_RUN_LENGTH if header.is_run_length else MAX_PIXELS_AS_A_WHOLE
-    _check_pixels(size, limit)
-    return size, None
+    return _checked((header.width, header.height), limit), None
 
 
 _INSPECTORS: Final[dict[Format, Callable[[mmap], tuple[Size, int | None]]]] = {
@@ -178,7 +165,8 @@ _INSPECTORS: Final[dict[Format, Callable[[mmap], tuple[Size, int | None]]]] = {
 }
 
 
-def _check_pixels(size: Size, limit: int) -> None:
+def _checked(size: Size, limit: int = MAX_PIXELS_AS_A_WHOLE) -> Size:
+    """Return the size if it has pixels, and no more than the limit. Raises BadPicture."""
     pixels = math.prod(size)
     if min(size) < 1:
         raise bad_picture.damaged()
@@ -188,3 +176,4 @@ def _check_pixels(size: Size, limit: int) -> None:
             f"This picture has {pixels / MEGAPIXEL:,.0f} megapixels; "
             f"we can take up to {limit // MEGAPIXEL} of its kind.",
         )
+    return size
