@@ -55,13 +55,15 @@ PHOTO: dict[str, Any] = {
 def fill(*, small: int, large: int) -> dict[str, Any]:
     """Makes a small and a large group; returns a session for each and an upload token."""
     call_command("migrate", verbosity=0)
-    groups = {}
+    sessions = {}
     for name, count in (("small", small), ("large", large)):
         team = Team.objects.create(name=f"The {name} band")
         user = User.objects.create_user(f"{name}@example.org", "a long enough password")
         Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
-        groups[name] = Group.objects.create(team=team, name=f"The {name} evening")
-        _add_photos(groups[name], count)
+        _add_photos(Group.objects.create(team=team, name=f"The {name} evening"), count)
+        client = Client()
+        client.force_login(user)
+        sessions[name] = client.cookies["sessionid"].value
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     # A third group takes the announced uploads, so that the lists of the others stay as they are.
@@ -69,14 +71,7 @@ def fill(*, small: int, large: int) -> dict[str, Any]:
     link = Invitation.objects.create(
         group=other, kind=Invitation.Kind.PERSONAL, email="c@d.example"
     )
-    sessions = {name: _session(f"{name}@example.org") for name in groups}
     return {**sessions, "token": link.token}
-
-
-def _session(email: str) -> str:
-    client = Client()
-    client.force_login(User.objects.get(email=email))
-    return client.cookies["sessionid"].value
 
 
 def _add_photos(group: Group, count: int) -> None:

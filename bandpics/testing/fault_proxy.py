@@ -104,9 +104,7 @@ class FaultProxy:
         Down after 0 bytes: the server does its work, and the response is lost.
         """
         return self._add(
-            "cut",
-            *(times, skip, matching),
-            direction=Direction(direction),
+            *("cut", times, skip, matching, direction),
             after_bytes=after_bytes,
             is_polite=is_polite,
         )
@@ -121,12 +119,7 @@ class FaultProxy:
         skip: int = 0,
     ) -> Fault:
         """Passes nothing in either direction after so many bytes in one, until it is lifted."""
-        return self._add(
-            "stall",
-            *(times, skip, matching),
-            direction=Direction(direction),
-            after_bytes=after_bytes,
-        )
+        return self._add("stall", times, skip, matching, direction, after_bytes=after_bytes)
 
     def delay(
         self, seconds: float, *, matching: str | None = None, times: int | None = None
@@ -144,10 +137,7 @@ class FaultProxy:
     ) -> Fault:
         """Limits the bytes per second, in one direction or (None) in each."""
         return self._add(
-            "trickle",
-            *(times, 0, matching),
-            direction=None if direction is None else Direction(direction),
-            bytes_per_second=bytes_per_second,
+            "trickle", times, 0, matching, direction, bytes_per_second=bytes_per_second
         )
 
     def answer(
@@ -208,7 +198,13 @@ class FaultProxy:
         asyncio.run_coroutine_threadsafe(doing, self._loop).result(CLOSE_SECONDS)
 
     def _add(
-        self, kind: str, times: int | None, skip: int, matching: str | None, **more: Any
+        self,
+        kind: str,
+        times: int | None,
+        skip: int,
+        matching: str | None,
+        direction: Direction | str | None = None,
+        **more: Any,
     ) -> Fault:
         if matching is not None and not self.speaks_http:
             raise ValueError("This proxy reads requests only for http://.")
@@ -217,6 +213,7 @@ class FaultProxy:
             times,
             skip,
             None if matching is None else re.compile(matching),
+            None if direction is None else Direction(direction),
             _lifting=lambda fault: self._call(self._lift(fault)),
             **more,
         )

@@ -65,9 +65,8 @@ class Connection:
         server, to_server = await asyncio.open_connection(*self._proxy.target)
         self._to_server = to_server
         for writer in (self._to_client, to_server):
-            writer.transport.set_write_buffer_limits(
-                high=0
-            )  # drain() waits until everything is sent
+            # So drain() waits until everything is sent.
+            writer.transport.set_write_buffer_limits(high=0)
         up = self._requests if self._proxy.speaks_http else self._bytes_up
         pumps = [
             asyncio.ensure_future(up(to_server)),
@@ -122,7 +121,8 @@ class Connection:
     async def _requests(self, to_server: asyncio.StreamWriter) -> None:
         while (request := await self._next_request()) is not None:
             self._proxy.requests.append(request.line)
-            self._end_last_request()
+            for fault in [fault for fault in self._passed if fault.matching is not None]:
+                self.remove(fault)  # it was about the last request
             for fault in self._proxy.faults_about(request.line):
                 if fault.kind == "answer":
                     await self._answer(fault, request)
@@ -156,10 +156,6 @@ class Connection:
         self._buffer, data = data[at_most:], data[:at_most]
         return data
 
-    def _end_last_request(self) -> None:
-        for fault in [fault for fault in self._passed if fault.matching is not None]:
-            self.remove(fault)
-
     async def _answer(self, fault: Fault, request: Request) -> None:
         fault.hits += 1
         left = request.body_bytes or 0
@@ -181,7 +177,12 @@ class Connection:
         """Sends bytes as slowly, and as far, as the faults allow. Raises Ended."""
         await self._delay(direction)
         while data:
-            counting = self._counting(direction, is_head=is_head)
+            # The heads of requests count for connections only.
+            counting = [
+                fault
+                for fault in self._passed
+                if fault.direction == direction and not (is_head and fault.matching is not None)
+            ]
             room = min(
                 [
                     fault.after_bytes - self._passed[fault]
@@ -206,14 +207,6 @@ class Connection:
             if limit:
                 await asyncio.sleep(1 / TICKS_PER_SECOND)
         self._last_burst = (direction, self._now())
-
-    def _counting(self, direction: Direction, *, is_head: bool) -> list[Fault]:
-        """Returns the faults that count these bytes; heads count for connections only."""
-        return [
-            fault
-            for fault in self._passed
-            if fault.direction == direction and not (is_head and fault.matching is not None)
-        ]
 
     async def _break_if_due(self, direction: Direction, *, passed: bool = False) -> None:
         for fault in list(self._passed):

@@ -113,10 +113,9 @@ def updated(language: str) -> Catalog:
             continue
         words = message.id if isinstance(message.id, str) else message.id[0]
         before = known.get(words, message.context)
-        is_same = before is not None and before.id == message.id
         catalog.add(
             message.id,
-            string=before.string if before is not None and is_same else None,
+            string=before.string if before is not None and before.id == message.id else None,
             locations=message.locations,
             auto_comments=message.auto_comments,
             context=message.context,

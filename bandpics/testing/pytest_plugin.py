@@ -46,9 +46,10 @@ FOLDER_PREFIX = "bandpics-tests-"
 # A wrapper, because pytest-django reads the settings in this same hook.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    if _is_worker():
+    asked = early_config.known_args_namespace
+    if "PYTEST_XDIST_WORKER" in os.environ:
         _use_own_stores()
-    elif _runs_no_test(early_config):
+    elif asked.help or asked.version or asked.collectonly or asked.markers:
         os.environ.update(environment.PRETENDED)
     else:
         _start(early_config)
@@ -58,14 +59,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """Makes tests faster, and refuses UPDATEs that look up their rows first."""
+    import botocore.session
     from django.conf import settings
     from django.db import connection
 
     connection.settings_dict["TEST"]["TEMPLATE"] = postgres.DATABASE  # migrated once for all
     # The default hasher takes a quarter of a second, and every test creates users.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Each botocore session would read megabytes of JSON.
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
     _cache_static_files()
-    _cache_botocore_models()
     _flush_tables_faster()
     _refuse_joined_updates()
 
@@ -90,13 +93,6 @@ def _cache_static_files() -> None:
         self.files.update(found[root, prefix])
 
     WhiteNoiseMiddleware.update_files_dictionary = update_once
-
-
-def _cache_botocore_models() -> None:
-    """Lets all botocore sessions share a loader, because each would read megabytes of JSON."""
-    import botocore.session
-
-    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 def _flush_tables_faster() -> None:
@@ -276,12 +272,3 @@ def _use_own_stores() -> None:
     os.environ["REDIS_URL"] = f"{server}/{1 + int(worker.removeprefix('gw'))}"
     os.environ["S3_BUCKET"] = f"{s3_server.BUCKET}-{worker}"
     s3_server.make_bucket(os.environ, os.environ["S3_BUCKET"])
-
-
-def _is_worker() -> bool:
-    return "PYTEST_XDIST_WORKER" in os.environ
-
-
-def _runs_no_test(config: pytest.Config) -> bool:
-    asked = config.known_args_namespace
-    return bool(asked.help or asked.version or asked.collectonly or asked.markers)
