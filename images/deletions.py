@@ -7,7 +7,7 @@ Triggers of Postgres write most records, because cascades never pass through our
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def execute_on_commit(image_id: UUID) -> None:
 
 @dataclass(eq=False)
 class _Removal:
-    image_ids: list[UUID] = field(default_factory=list)
+    image_ids: list[UUID]
 
     def __call__(self) -> None:
         try:

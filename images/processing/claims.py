@@ -96,12 +96,7 @@ def claim(upload: Upload) -> Claim | None:
 
 
 def claim_of(upload: Upload) -> Claim:
-    return Claim(
-        upload=upload,
-        attempt=upload.attempt,
-        number=upload.claim_number,
-        started_at=time.monotonic(),
-    )
+    return Claim(upload, upload.attempt, upload.claim_number, started_at=time.monotonic())
 
 
 def current_image(claim: Claim, rows: ImageQuerySet) -> Image:

@@ -91,10 +91,8 @@ def end(claim: claims.Claim, outcome: Outcome) -> bool:
     if is_ended and outcome is RESTART:
         queue.enqueue(upload.pk)
     if is_ended and outcome is ORIGINAL_MISSING:
-        logger.error(
-            "original-missing: the bucket lost %s, whose arrival it had confirmed",
-            upload.incoming_key,
-        )
+        why = "original-missing: the bucket lost %s, whose arrival it had confirmed"
+        logger.error(why, upload.incoming_key)
     return is_ended
 
 

@@ -3,6 +3,7 @@ before they are removed."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from django.db.models.functions import Now
 from images import deletions
 from images.models import Image, Upload, Variant, locks
 from images.photofile import location
-from images.storage import lookup, object_keys
+from images.storage import lookup
 from images.storage.objects import ObjectMissing, photo_storage
 from images.uploads import quota, transfer
 
@@ -87,7 +88,12 @@ def promote_duplicate(image: Image, successors: UploadQuerySet, *, version: int)
     )
     if successor is None:
         return
-    if not _copy_stored(image.version_keys(version), successor.incoming_key):
+    is_copied = False
+    with contextlib.suppress(ObjectMissing):
+        if key := lookup.find_stored(image.version_keys(version)):
+            photo_storage().copy(key, successor.incoming_key)
+            is_copied = True
+    if not is_copied:
         logger.error("Photo %s has no bytes left for its duplicate %s", image.pk, successor.pk)
         return
     with transaction.atomic():
@@ -95,17 +101,6 @@ def promote_duplicate(image: Image, successors: UploadQuerySet, *, version: int)
             successors.update(duplicate_of=successor.image)
             # Its uploader was told "already here": a full link must not make that untrue.
             quota.reserve_regardless(successor)
-
-
-def _copy_stored(version: object_keys.Version, target: str) -> bool:
-    key = lookup.find_stored(version)
-    if key is None:
-        return False
-    try:
-        photo_storage().copy(key, target)
-    except ObjectMissing:
-        return False
-    return True
 
 
 # --- Old versions ---------------------------------------------------------------------------
@@ -123,19 +118,15 @@ def purge_old_versions(image_id: UUID) -> None:
             return
         old = Variant.objects.filter(image=image, version__lt=image.version)
         for number in sorted(set(old.values_list("version", flat=True))):
-            promote_duplicate(image, _duplicates_of_version(image, number), version=number)
+            # All but those whose bytes a later version still has. A version that was made from a
+            # rendering has another hash than its duplicates, which carry that of the lost original.
+            done = image.uploads.filter(status=Upload.Status.DONE)
+            later = done.filter(version__gt=number, version__lte=image.version)
+            kept = {image.sha256, *later.values_list("sha256", flat=True)}
+            successors = duplicates_of(image).exclude(sha256__in=kept)
+            promote_duplicate(image, successors, version=number)
             photo_storage().delete_keys(image.version_keys(number).all_keys())
             old.filter(version=number).delete()
-
-
-def _duplicates_of_version(image: Image, number: int) -> UploadQuerySet:
-    """All duplicates but those whose bytes a later version still has. A version that was made from
-    a rendering has another hash than its duplicates, which carry that of the lost original."""
-    later = image.uploads.filter(
-        status=Upload.Status.DONE, version__gt=number, version__lte=image.version
-    )
-    kept = {image.sha256, *later.values_list("sha256", flat=True)}
-    return duplicates_of(image).exclude(sha256__in=kept)
 
 
 def ids_with_old_versions(limit: int) -> list[UUID]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -23,14 +22,6 @@ register = template.Library()
 
 LONGEST_ALT = 250  # letters; a screen reader reads all of it out
 NBSP = "\N{NO-BREAK SPACE}"
-
-
-@dataclass(frozen=True)
-class Day:
-    """Photos that follow each other and were taken (or sent) on the same date."""
-
-    on: date
-    photos: list[Image]
 
 
 @register.filter
@@ -61,13 +52,11 @@ def shown_sizes(variant: Variant) -> str:
 
 
 @register.filter
-def by_day(photos: Iterable[Image]) -> list[Day]:
-    return [Day(day, list(found)) for day, found in groupby(photos, _day)]
-
-
-def _day(image: Image) -> date:
-    """The camera's own date: a party in Tokyo was on the day they had there."""
-    return (image.taken_at_local or image.sort_at).date()
+def by_day(photos: Iterable[Image]) -> list[tuple[date, list[Image]]]:
+    """Each date with the photos taken (or sent) on it that follow each other."""
+    # The camera's own date: a party in Tokyo was on the day they had there.
+    days = groupby(photos, lambda image: (image.taken_at_local or image.sort_at).date())
+    return [(day, list(found)) for day, found in days]
 
 
 @register.filter

@@ -127,7 +127,10 @@ def _announce(
         tickets.append(Ticket(upload))
     new = [ticket.upload for ticket in tickets if not ticket.was_known]
     if new and not bytes_are_here:
-        _refuse_too_many(uploader, new)
+        # Rows cost nothing to ask for and stay a day: nobody needs many before sending some.
+        room = settings.UPLOADS_PENDING_MAX - len(new)
+        if uploader.uploads().pending()[: room + 1].count() > room:
+            raise TooManyPending
     if new and uploader.invitation is not None:
         byte_count = sum(upload.declared_byte_size for upload in new)
         quota.reserve(uploader.invitation, files=len(new), byte_count=byte_count)
@@ -186,6 +189,7 @@ def _shows_its_bytes() -> Q:
 
 
 def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> Upload:
+    is_trusted = uploader.invitation is None or uploader.invitation.trusted
     image = Image(
         group=uploader.group,
         invitation=uploader.invitation,
@@ -194,11 +198,7 @@ def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> U
         uploader_name=uploader_name or uploader.name,
         original_filename=file.filename,
         description=file.description,
-        moderation=(
-            Image.Moderation.PENDING
-            if uploader.invitation is not None and not uploader.invitation.trusted
-            else Image.Moderation.APPROVED
-        ),
+        moderation=Image.Moderation.APPROVED if is_trusted else Image.Moderation.PENDING,
     )
     return Upload(
         id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once
@@ -207,14 +207,6 @@ def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> U
         **uploader.key.columns,
         **file.columns,
     )
-
-
-def _refuse_too_many(uploader: Uploader, new: list[Upload]) -> None:
-    """Rows cost nothing to ask for and stay a day: nobody needs many before sending some."""
-    pending = uploader.uploads().pending()
-    room = settings.UPLOADS_PENDING_MAX - len(new)
-    if pending[: room + 1].count() > room:
-        raise TooManyPending
 
 
 # --- Replace --------------------------------------------------------------------------------

@@ -142,7 +142,9 @@ def complete(upload: Upload) -> bool:
     try:
         stored = photo_storage().head(upload.incoming_key)
     except ObjectMissing:
-        missing = _missing_parts(upload)
+        here = {part.number for part in arrived_parts(upload)}
+        numbers = range(1, upload.part_count + 1) if upload.is_multipart else ()
+        missing = [number for number in numbers if number not in here]
         if _is_past_pending(upload):
             return False  # another call and a quick worker were faster
         raise NotArrived(missing) from None
@@ -189,13 +191,6 @@ def _join_parts(upload: Upload) -> bool:
                 upload.incoming_key, multipart_id=upload.multipart_id, parts=parts
             )
     return is_whole
-
-
-def _missing_parts(upload: Upload) -> list[int]:
-    if not upload.is_multipart:
-        return []
-    here = {part.number for part in arrived_parts(upload)}
-    return [number for number in range(1, upload.part_count + 1) if number not in here]
 
 
 def _forget_multipart(upload: Upload) -> None:
