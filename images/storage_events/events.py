@@ -80,7 +80,12 @@ def _created(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if message.get("Type") == "Notification":
             yield from _created(_parsed(message["Message"]))
         elif "Records" in message:
-            yield from _created_in_records(message["Records"])
+            for record in message["Records"]:
+                # "ObjectCreated:Put" at AWS, "s3:ObjectCreated:Put" elsewhere.
+                if _text(record["eventName"]).removeprefix("s3:").startswith("ObjectCreated:"):
+                    # "The key name value is URL encoded", spaces as plus signs.
+                    key = unquote_plus(_text(record["s3"]["object"]["key"]))
+                    yield _text(record["s3"]["bucket"]["name"]), key
         elif message.get("detail-type"):
             if message["detail-type"] == "Object Created":
                 detail = message["detail"]
@@ -93,15 +98,6 @@ def _created(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
             raise NotAnEvent("It has none of Records, Message, detail-type or action.")
     except (KeyError, TypeError, AttributeError) as error:
         raise NotAnEvent(f"It is not built like an event: {error!r}") from None
-
-
-def _created_in_records(records: list[Any]) -> Iterator[tuple[str, str]]:
-    for record in records:
-        # "ObjectCreated:Put" at AWS, "s3:ObjectCreated:Put" elsewhere.
-        if _text(record["eventName"]).removeprefix("s3:").startswith("ObjectCreated:"):
-            # "The key name value is URL encoded", spaces as plus signs.
-            key = unquote_plus(_text(record["s3"]["object"]["key"]))
-            yield _text(record["s3"]["bucket"]["name"]), key
 
 
 def _text(value: object) -> str:

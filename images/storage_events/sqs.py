@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WAIT_SECONDS = 5  # SQS allows 20, but whoever stops this would wait as long
 # Long enough for ten messages while the bucket answers slowly; then others may receive them.
@@ -50,13 +46,12 @@ class EventQueue:
 
     def receive(self) -> list[Message]:
         """Up to ten, as soon as there is one. Raises QueueUnavailable."""
-        with _translated():
-            answer = self._client.receive_message(
-                QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL,
-                MaxNumberOfMessages=10,
-                WaitTimeSeconds=self._wait_seconds,
-                VisibilityTimeout=VISIBILITY_SECONDS,
-            )
+        answer = self._call(
+            "receive_message",
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=self._wait_seconds,
+            VisibilityTimeout=VISIBILITY_SECONDS,
+        )
         return [
             Message(row["MessageId"], row["Body"], row["ReceiptHandle"])
             for row in answer.get("Messages", [])
@@ -64,24 +59,15 @@ class EventQueue:
 
     def delete(self, message: Message) -> None:
         """Raises QueueUnavailable."""
-        with _translated():
-            self._client.delete_message(
-                QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL, ReceiptHandle=message.receipt
-            )
+        self._call("delete_message", ReceiptHandle=message.receipt)
 
     def give_back(self, message: Message) -> None:
         """Lets others receive it at once. Raises QueueUnavailable."""
-        with _translated():
-            self._client.change_message_visibility(
-                QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL,
-                ReceiptHandle=message.receipt,
-                VisibilityTimeout=0,
-            )
+        self._call("change_message_visibility", ReceiptHandle=message.receipt, VisibilityTimeout=0)
 
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise QueueUnavailable(f"The event queue does not answer: {error}") from error
+    def _call(self, operation: str, **parameters: Any) -> Any:
+        try:
+            call = getattr(self._client, operation)
+            return call(QueueUrl=settings.STORAGE_EVENTS_QUEUE_URL, **parameters)
+        except (ClientError, BotoCoreError) as error:
+            raise QueueUnavailable(f"The event queue does not answer: {error}") from error

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 REPLAY_SECONDS = 5 * 60
-STORE = "store"
 _ENCODED = "whsec_"
 
 
@@ -61,21 +60,19 @@ class StoreAuthentication(BaseAuthentication):
         if "webhook-signature" in request.headers:
             is_known = _is_signed(request)
         elif authorization:
-            is_known = _is_bearer(authorization)
+            scheme, _, token = authorization.partition(" ")
+            is_known = scheme.lower() == "bearer" and constant_time_compare(
+                token.strip(), _secret()
+            )
         else:
             raise exceptions.NotAuthenticated
         if not is_known:
             throttles.guessed_wrong(request)
             raise CredentialInvalid("The signature or token is wrong, or older than five minutes.")
-        return AnonymousUser(), STORE
+        return AnonymousUser(), "store"
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="Bandpics storage events"'
-
-
-def _is_bearer(authorization: str) -> bool:
-    scheme, _, token = authorization.partition(" ")
-    return scheme.lower() == "bearer" and constant_time_compare(token.strip(), _secret())
 
 
 def _is_signed(request: HttpRequest) -> bool:
@@ -105,21 +102,14 @@ def _secret() -> str:
 
 
 _ANSWER = inline_serializer("StorageEventTaken", {"queued": serializers.IntegerField()})
-_EXAMPLE = OpenApiExample(
-    "Amazon S3",
-    {
-        "Records": [
-            {
-                "eventName": "ObjectCreated:Put",
-                "s3": {
-                    "bucket": {"name": "bandpics"},
-                    "object": {"key": "incoming/01978a5e-0000-7000-8000-000000000000"},
-                },
-            }
-        ]
+_CREATED = {
+    "eventName": "ObjectCreated:Put",
+    "s3": {
+        "bucket": {"name": "bandpics"},
+        "object": {"key": "incoming/01978a5e-0000-7000-8000-000000000000"},
     },
-    request_only=True,
-)
+}
+_EXAMPLE = OpenApiExample("Amazon S3", {"Records": [_CREATED]}, request_only=True)
 
 
 class StorageEvents(APIView):
@@ -128,9 +118,7 @@ class StorageEvents(APIView):
     throttle_classes = []  # who holds the secret may tell of every photo, from one address
 
     @extend_schema(
-        request={"application/json": OpenApiTypes.OBJECT},
-        responses=_ANSWER,
-        examples=[_EXAMPLE],
+        request={"application/json": OpenApiTypes.OBJECT}, responses=_ANSWER, examples=[_EXAMPLE]
     )
     def post(self, request: Request) -> Response:
         """The store says that objects were created; their uploads are completed. For stores only.

@@ -61,26 +61,18 @@ def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
         return render(request, "groups/outside.html", {"group": outside}, status=403)
     if group is None:
         raise Http404
-    images = Image.objects.in_group(group).ready().with_variants()
+    images = Image.objects.in_group(group)
+    waiting = images.kept().filter(version=0, uploads__status__in=["queued", "processing"])
     page = pagination.GalleryPages()
-    photos = page.paginate_queryset(images, Request(request))
-    waiting = (
-        Image.objects.in_group(group)
-        .kept()
-        .filter(version=0, uploads__status__in=["queued", "processing"])
-    )
-    return render(
-        request,
-        "images/gallery.html",
-        {
-            "group": group,
-            "photos": photos,
-            "photo_count": Image.objects.in_group(group).ready().count(),
-            "waiting_count": waiting.count(),
-            "older_url": page.get_next_link(),
-            "newer_url": page.get_previous_link(),
-        },
-    )
+    context = {
+        "group": group,
+        "photos": page.paginate_queryset(images.ready().with_variants(), Request(request)),
+        "photo_count": images.ready().count(),
+        "waiting_count": waiting.count(),
+        "older_url": page.get_next_link(),
+        "newer_url": page.get_previous_link(),
+    }
+    return render(request, "images/gallery.html", context)
 
 
 @page_for_members
@@ -89,13 +81,10 @@ def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
     visible = MemberAccess.of(request).images().ready().with_variants()
     image = get_object_or_404(visible.select_related("group__team"), pk=image_id)
     siblings = Image.objects.in_group(image.group).ready()
-    return render(
-        request,
-        "images/photo.html",
-        {
-            "image": image,
-            "group": image.group,
-            "newer": siblings.newer_than(image).first(),
-            "older": siblings.older_than(image).first(),
-        },
-    )
+    context = {
+        "image": image,
+        "group": image.group,
+        "newer": siblings.newer_than(image).first(),
+        "older": siblings.older_than(image).first(),
+    }
+    return render(request, "images/photo.html", context)

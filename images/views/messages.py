@@ -10,10 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy as _counted
+from django.utils.translation import ngettext_lazy
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
+
+
+def _counted(one: str, other: str) -> dict[str, _StrPromise]:
+    return {"one": ngettext_lazy(one, other, 1), "other": ngettext_lazy(one, other, 2)}
 
 
 MESSAGES: dict[str, _StrPromise | dict[str, _StrPromise]] = {
@@ -40,43 +44,16 @@ MESSAGES: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "notSent": _("It was not sent."),
     "unconfirmed": _("Sent, but nobody confirmed that it arrived."),
     # How far all of them are.
-    "arrived": {
-        "one": _counted("{count} of {total} arrived", "{count} of {total} arrived", 1),
-        "other": _counted("{count} of {total} arrived", "{count} of {total} arrived", 2),
-    },
-    "hereCount": {
-        "one": _("{count} was already here"),
-        "other": _("{count} were already here"),
-    },
-    "copyCount": {
-        "one": _counted("{count} chosen twice", "{count} chosen twice", 1),
-        "other": _counted("{count} chosen twice", "{count} chosen twice", 2),
-    },
-    "rejectedCount": {
-        "one": _counted("{count} not shown by the hosts", "{count} not shown by the hosts", 1),
-        "other": _counted("{count} not shown by the hosts", "{count} not shown by the hosts", 2),
-    },
-    "refusedCount": {
-        "one": _counted("{count} cannot be sent", "{count} cannot be sent", 1),
-        "other": _counted("{count} cannot be sent", "{count} cannot be sent", 2),
-    },
+    "arrived": _counted("{count} of {total} arrived", "{count} of {total} arrived"),
+    "hereCount": {"one": _("{count} was already here"), "other": _("{count} were already here")},
+    "copyCount": _counted("{count} chosen twice", "{count} chosen twice"),
+    "rejectedCount": _counted("{count} not shown by the hosts", "{count} not shown by the hosts"),
+    "refusedCount": _counted("{count} cannot be sent", "{count} cannot be sent"),
     "failedCount": _("{count} failed"),
-    "unconfirmedCount": {
-        "one": _counted("{count} not confirmed", "{count} not confirmed", 1),
-        "other": _counted("{count} not confirmed", "{count} not confirmed", 2),
-    },
-    "cancelledCount": {
-        "one": _counted("{count} cancelled", "{count} cancelled", 1),
-        "other": _counted("{count} cancelled", "{count} cancelled", 2),
-    },
-    "deletedCount": {
-        "one": _counted("{count} deleted", "{count} deleted", 1),
-        "other": _counted("{count} deleted", "{count} deleted", 2),
-    },
-    "interruptedCount": {
-        "one": _counted("{count} not finished", "{count} not finished", 1),
-        "other": _counted("{count} not finished", "{count} not finished", 2),
-    },
+    "unconfirmedCount": _counted("{count} not confirmed", "{count} not confirmed"),
+    "cancelledCount": _counted("{count} cancelled", "{count} cancelled"),
+    "deletedCount": _counted("{count} deleted", "{count} deleted"),
+    "interruptedCount": _counted("{count} not finished", "{count} not finished"),
     "keepOpen": _("Please keep this page open."),
     "thanks": _("Thank you! You can close this page."),
     "rowsSayWhy": _("Each of them says why."),
@@ -87,10 +64,7 @@ MESSAGES: dict[str, _StrPromise | dict[str, _StrPromise]] = {
         "one": _("about {count} minute left"),
         "other": _("about {count} minutes left"),
     },
-    "hoursLeft": {
-        "one": _("about {count} hour left"),
-        "other": _("about {count} hours left"),
-    },
+    "hoursLeft": {"one": _("about {count} hour left"), "other": _("about {count} hours left")},
     # What can be done with a photo, and what was done.
     "cancel": _("Cancel"),
     "retry": _("Try again"),

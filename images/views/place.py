@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from csp.decorators import csp_update
 from django import forms
 from django.conf import settings
-from django.http import Http404, HttpResponseRedirect
-from django.shortcuts import render
+from django.http import HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views import View
@@ -77,16 +77,13 @@ class PlaceForm(forms.Form):
     longitude = DegreesField(min_value=-180, max_value=180)
 
 
-def _tile_origins() -> list[str]:
-    parts = urlsplit(settings.MAP_TILE_URL)
-    # Some maps use several hosts: {s} stands for the first letter of each.
-    return [f"{parts.scheme}://{parts.netloc}".replace("{s}", "*")] if parts.netloc else []
+_MAP = urlsplit(settings.MAP_TILE_URL)
+# Some maps use several hosts: {s} stands for the first letter of each.
+_TILE_ORIGINS = [f"{_MAP.scheme}://{_MAP.netloc}".replace("{s}", "*")] if _MAP.netloc else []
 
 
 # The link is the credential, no cookie adds to it: a forged form would have to know the link.
-@method_decorator(
-    [csrf_exempt, never_cache, csp_update({"img-src": _tile_origins()})], name="dispatch"
-)
+@method_decorator([csrf_exempt, never_cache, csp_update({"img-src": _TILE_ORIGINS})], "dispatch")
 class PlacePage(View):
     """Takes the place from whoever sent the photo, until the group is closed.
 
@@ -131,38 +128,31 @@ class PlacePage(View):
         if self.invitation.kind != Invitation.Kind.PERSONAL:
             return None
         mine = GuestAccess.of(self.invitation).own_images().ready()
-        found: Image | None = mine.filter(pk=image_id).first()
-        if found is None:
-            raise Http404
-        return found
+        return get_object_or_404(mine, pk=image_id)
 
     def _page(
         self, *, status: int, complaint: Any = "", form: PlaceForm | None = None
     ) -> HttpResponse:
         group, image = self.invitation.group, self.image
         host = urlsplit(settings.MAP_TILE_URL).netloc
-        return render(
-            self.request,
-            "invitations/place.html",
-            {
-                "group": group,
-                "image": image,
-                "image_id": self.kwargs["image_id"],
-                "token": self.kwargs["token"],
-                "is_exif": image is not None and image.gps_source == Image.GpsSource.EXIF,
-                "is_coarse": group.gps_policy == Group.GpsPolicy.COARSE
-                and self.invitation.may_be_shown_to_guests,
-                "was_saved": "saved" in self.request.GET,
-                "complaint": complaint,
-                "latitude": form.data.get("latitude", "") if form else _shown(image, "latitude"),
-                "longitude": form.data.get("longitude", "") if form else _shown(image, "longitude"),
-                "map_tile_url": settings.MAP_TILE_URL,
-                "map_attribution": settings.MAP_ATTRIBUTION,
-                "map_host": host.removeprefix("{s}."),
-                "page_messages": PLACE_MESSAGES,
-            },
-            status=status,
-        )
+        context = {
+            "group": group,
+            "image": image,
+            "image_id": self.kwargs["image_id"],
+            "token": self.kwargs["token"],
+            "is_exif": image is not None and image.gps_source == Image.GpsSource.EXIF,
+            "is_coarse": group.gps_policy == Group.GpsPolicy.COARSE
+            and self.invitation.may_be_shown_to_guests,
+            "was_saved": "saved" in self.request.GET,
+            "complaint": complaint,
+            "latitude": form.data.get("latitude", "") if form else _shown(image, "latitude"),
+            "longitude": form.data.get("longitude", "") if form else _shown(image, "longitude"),
+            "map_tile_url": settings.MAP_TILE_URL,
+            "map_attribution": settings.MAP_ATTRIBUTION,
+            "map_host": host.removeprefix("{s}."),
+            "page_messages": PLACE_MESSAGES,
+        }
+        return render(self.request, "invitations/place.html", context, status=status)
 
 
 def _shown(image: Image | None, name: str) -> str:

@@ -25,7 +25,6 @@ from images.models import Image, Upload
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
 from images.uploads import file_check, quota, server_upload
-from images.uploads.file_check import formats_in_words, size_in_words
 from images.views import in_app_browsers
 from images.views.messages import MESSAGES
 from invitations import contacts
@@ -86,37 +85,37 @@ class UploadPage(View):
                 "expired",
                 invitation=self.invitation,
                 token=token,
-                sent=_sent(self._access(request)),
+                sent=_sent(self._access()),
                 host=host,
                 ask_url=contacts.mail_address(self.invitation, host),
             )
         return super().dispatch(request, *args, **kwargs)
 
     def get(self, request: HttpRequest, token: str) -> HttpResponse:
-        return self._page(request, token)
+        return self._page()
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
         """Takes the photos of the plain form. Refuses what it can before it reads the body."""
         if seconds := limits.consume(("invitation", f"Invitation {self.invitation.pk}")):
             complaint = _("Too many requests; wait a moment")
-            answer = self._page(request, token, status=429, complaint=complaint)
+            answer = self._page(status=429, complaint=complaint)
             answer["Retry-After"] = str(seconds)
             return answer
         if self.invitation.group.is_closed or self.invitation.is_exhausted:
-            return self._page(request, token, status=403)  # the page says why
+            return self._page(status=403)  # the page says why
         try:
             files = _files_of(request)
         except FormRefused as refusal:
-            return self._page(request, token, status=refusal.status, complaint=refusal.complaint)
-        name = request.POST.get("uploader_name", "")
-        name = name.strip()[:NAME_LENGTH].replace("\0", "")
+            status, complaint = refusal.args
+            return self._page(status=status, complaint=complaint)
+        name = request.POST.get("uploader_name", "").strip()[:NAME_LENGTH].replace("\0", "")
         device = _device(request) or secrets.token_hex(16)
         uploader = GuestAccess.of(self.invitation, device_secret=device).uploader
         outcomes = [_take(uploader, file, uploader_name=name) for file in files]
         self.invitation.refresh_from_db(fields=["used_files", "used_bytes"])
         status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
         more = {"outcomes": outcomes, "uploader_name": name, "device": device}
-        answer = self._page(request, token, status=status, **more)
+        answer = self._page(status=status, **more)
         answer.set_cookie(
             DEVICE_COOKIE,
             device,
@@ -128,16 +127,14 @@ class UploadPage(View):
         )
         return answer
 
-    def _access(self, request: HttpRequest) -> GuestAccess:
-        return GuestAccess.of(self.invitation, device_secret=_device(request))
+    def _access(self) -> GuestAccess:
+        return GuestAccess.of(self.invitation, device_secret=_device(self.request))
 
-    def _page(
-        self, request: HttpRequest, token: str, *, status: int = 200, **more: Any
-    ) -> HttpResponse:
+    def _page(self, *, status: int = 200, **more: Any) -> HttpResponse:
+        request, token = self.request, self.kwargs["token"]
         invitation, group = self.invitation, self.invitation.group
         host = contacts.contact_of(invitation)
         outcomes: list[FileOutcome] = more.get("outcomes", [])
-        own_name = invitation.name if invitation.kind == invitation.Kind.PERSONAL else ""
         ends = [moment for moment in (invitation.expires_at, group.closes_at) if moment]
         context = {
             "invitation": invitation,
@@ -149,18 +146,15 @@ class UploadPage(View):
             "takes_photos": not (group.is_closed or invitation.is_exhausted),
             "until": min(ends),
             "visibility": invitation.visibility or group.visibility,
-            "files_left": None
-            if invitation.max_files is None
-            else invitation.max_files - invitation.used_files,
-            "uploader_name": own_name,
+            "uploader_name": invitation.name if invitation.kind == invitation.Kind.PERSONAL else "",
             "device": _device(request),
-            "sent": [] if outcomes else _sent(self._access(request)),
+            "sent": [] if outcomes else _sent(self._access()),
             "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
-            "formats": formats_in_words(),
+            "formats": file_check.formats_in_words(),
             "max_bytes": settings.UPLOAD_MAX_BYTES,
             "url_seconds": settings.UPLOAD_URL_SECONDS,
             "stall_seconds": settings.UPLOAD_STALL_SECONDS,
-            "max_size": size_in_words(settings.UPLOAD_MAX_BYTES),
+            "max_size": file_check.size_in_words(settings.UPLOAD_MAX_BYTES),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
             "link": f"{settings.PUBLIC_URL}/i/{token}/",
             "page_messages": MESSAGES,
@@ -180,11 +174,7 @@ def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResp
 
 
 class FormRefused(Exception):
-    """The plain form holds no photos, or too many; `complaint` tells the guest."""
-
-    def __init__(self, status: int, complaint: str) -> None:
-        super().__init__(complaint)
-        self.status, self.complaint = status, complaint
+    """The plain form holds no photos, or too many: the status of the answer, and what it says."""
 
 
 def _files_of(request: HttpRequest) -> list[UploadedFile[Any]]:
@@ -193,7 +183,8 @@ def _files_of(request: HttpRequest) -> list[UploadedFile[Any]]:
             "That is too much for one go: together the photos may have up to {size}. Please "
             "send fewer at once."
         )
-        raise FormRefused(413, complaint.format(size=size_in_words(settings.FORM_MAX_BYTES)))
+        size = file_check.size_in_words(settings.FORM_MAX_BYTES)
+        raise FormRefused(413, complaint.format(size=size))
     try:
         files = request.FILES.getlist("files")
     except TooManyFilesSent:
