@@ -9,7 +9,7 @@ ARGS ?=
 
 help:
 	@echo "make run      start everything and print an upload link  (ARGS=\"--port 8123 --host 0.0.0.0\")"
-	@echo "make test     run every test against real services       (ARGS=\"-k gallery\")"
+	@echo "make test     run the tests against real services         (ARGS=\"-k gallery\")"
 	@echo "make test-long  the tests that take many minutes"
 	@echo "make chaos    break everything in turn while 200 photos arrive, lose all of it and restore"
 	@echo "              a backup (part of test-long)"

@@ -1,4 +1,5 @@
-"""Removes the objects of deleted photos: cascades never pass through our functions."""
+"""Removes the objects of deleted photos. A signal does it, because cascades call none of our
+functions."""
 
 from __future__ import annotations
 

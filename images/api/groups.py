@@ -1,5 +1,5 @@
-"""Groups, the albums of events: here and not in the app below, because one shows its photos and is
-made together with them."""
+"""The endpoint of groups. It is not in `groups/api/`, because a group shows its photos and can be
+created with its first ones."""
 
 from __future__ import annotations
 

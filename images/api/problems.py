@@ -1,4 +1,4 @@
-"""What the API answers when a photo or an upload is not in the state for what was asked."""
+"""The problems of photos and uploads, and the exceptions of lower rooms that they answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the photos of a list are found: by an index where few match, else along the list's order.
+"""Chooses how a search runs: by an index if few photos match, else along the order of the list.
 
-Either alone fails somewhere: an index gives all that match to fill one page, and along the order
-all of a group is read where nothing matches. The database counts a little ahead and decides.
+An index finds every match to fill one page; the order reads all of a group where nothing matches.
+So Postgres counts matches up to a limit and decides.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Photos with the same bytes, and versions that are shown no more: a duplicate inherits the bytes
-before they are removed."""
+"""Finds duplicates, and purges old versions.
+
+Before bytes are purged, a duplicate of them takes them over.
+"""
 
 from __future__ import annotations
 

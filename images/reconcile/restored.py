@@ -1,5 +1,5 @@
-"""Repairs what a restored database that is older than the bucket does not know: photos, their ends,
-places that were forgotten, photos that were trashed.
+"""Repairs the database after a backup was restored: adds the photos that only the newer bucket has,
+and forgets and trashes again what was forgotten or trashed since.
 
 As in images.reconcile.repair, every function checks again under the lock of the photo's objects, is
 safe to call twice, and raises locks.Busy and StorageUnavailable.

@@ -1,5 +1,5 @@
-"""BMP (Windows BITMAPFILEHEADER and BITMAPINFOHEADER, its elders and heirs). It holds no metadata:
-only what hangs behind its pixels could tell where."""
+"""BMP in all its header versions. It holds no metadata; only bytes after the pixels could tell a
+location."""
 
 from __future__ import annotations
 

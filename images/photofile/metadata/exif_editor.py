@@ -1,4 +1,4 @@
-"""Edits a TIFF structure, which EXIF is, so that only tags stay that are known to tell no location.
+"""Removes from EXIF, a TIFF structure, every tag that may tell a location.
 
 Directories close the gaps of removed tags, and every byte that nothing refers to any more becomes
 zero; what stays keeps its place, so that no offset changes.
