@@ -48,17 +48,15 @@ def readyz(_request: HttpRequest) -> HttpResponse:
 
 def record_sweep() -> None:
     """Records in Redis, by its clock, that the sweeper has run."""
-    with _redis_client() as client, suppress(redis.RedisError):
+    with suppress(redis.RedisError), _redis_client() as client:
         client.set(SWEPT, 1, ex=SWEPT_REMEMBERED_SECONDS)
 
 
 def _seconds_since_sweep() -> int | None:
-    try:
-        with _redis_client() as client:
-            remaining = cast("int", client.ttl(SWEPT))
-    except redis.RedisError:
-        return None
-    return SWEPT_REMEMBERED_SECONDS - remaining if remaining >= 0 else None
+    with suppress(redis.RedisError), _redis_client() as client:
+        remaining = cast("int", client.ttl(SWEPT))
+        return SWEPT_REMEMBERED_SECONDS - remaining if remaining >= 0 else None
+    return None
 
 
 def _redis_client() -> redis.Redis:
@@ -66,33 +64,27 @@ def _redis_client() -> redis.Redis:
 
 
 def _database() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
+    with suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return True
+    return False
 
 
 def _redis() -> bool:
-    try:
-        with _redis_client() as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+    with suppress(redis.RedisError), _redis_client() as client:
+        return bool(client.ping())
+    return False
 
 
 def _storage() -> bool:
-    try:
+    with suppress(Exception):  # the error class belongs to images.storage, above
         storages["default"].check()  # type: ignore[attr-defined]  # PhotoStorage's
-    except Exception:  # noqa: BLE001 - the error class belongs to images.storage, above
-        return False
-    return True
+        return True
+    return False
 
 
 def _disk() -> bool:
-    try:
-        free = shutil.disk_usage(settings.WORK_DIR or tempfile.gettempdir()).free
-    except OSError:
-        return False
-    return free >= MIN_FREE_BYTES
+    with suppress(OSError):
+        folder = settings.WORK_DIR or tempfile.gettempdir()
+        return shutil.disk_usage(folder).free >= MIN_FREE_BYTES
+    return False

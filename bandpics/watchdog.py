@@ -101,12 +101,10 @@ class Watched(bootsteps.StartStopStep):
 
 
 def _broker_answers(app: Celery) -> bool:
-    try:
-        with app.connection_for_read() as broker:
-            broker.ensure_connection(max_retries=1)
-    except (OperationalError, ChannelError, OSError):
-        return False
-    return True
+    with suppress(OperationalError, ChannelError, OSError), app.connection_for_read() as broker:
+        broker.ensure_connection(max_retries=1)
+        return True
+    return False
 
 
 def _end(silent_seconds: float) -> None:

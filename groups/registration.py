@@ -14,8 +14,6 @@ from groups.models import Group, Membership, Team
 if TYPE_CHECKING:
     from bandpics.users.models import ApiKey
 
-FIRST_KEY_NAME = "First key"
-
 
 class EmailTaken(Exception):
     """There is an account with this e-mail address, in upper or lower case."""
@@ -38,7 +36,7 @@ def register(*, email: str, password: str, name: str = "") -> Registered:
         with transaction.atomic():
             user = User.objects.create_user(email, password, name=name)
             group = make_home(user)
-            row, key = api_keys.issue(user, name=FIRST_KEY_NAME, scopes=Scope.values)
+            row, key = api_keys.issue(user, name="First key", scopes=Scope.values)
     except IntegrityError as error:
         if "user_email_once" in str(error) or "users_user_email" in str(error):
             raise EmailTaken from None

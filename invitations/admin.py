@@ -25,13 +25,8 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
     search_fields = ["email", "name", "group__name"]
     autocomplete_fields = ["group"]
     readonly_fields = [
-        "link",
-        "used_files",
-        "used_bytes",
-        "revoked_at",
-        "created_by",
-        "created_at",
-        "updated_at",
+        *("link", "used_files", "used_bytes", "revoked_at"),
+        *("created_by", "created_at", "updated_at"),
     ]
     actions = ["revoke", "rotate"]
 

@@ -87,25 +87,19 @@ def invite(
                 raise Withdrawn
             if options or expires_at:
                 raise NotYours
-        if was_revoked:
-            _renew(invitation, by=by)
         _check_use(invitation, options)
-        for name, value in options.items():
-            setattr(invitation, name, value)
         requested = expires_at or default_expiry()
         if was_revoked:
+            invitation.new_secret()
+            invitation.revoked_at, invitation.created_by = None, by
+            invitation.trusted, invitation.visibility = False, ""
             invitation.expires_at = requested
         else:
             invitation.expires_at = max(invitation.expires_at, requested)
+        for name, value in options.items():
+            setattr(invitation, name, value)
         invitation.save()
     return Invited(invitation, is_new_link=was_revoked)
-
-
-def _renew(invitation: Invitation, *, by: User) -> None:
-    invitation.new_secret()
-    invitation.revoked_at = None
-    invitation.created_by = by
-    invitation.trusted, invitation.visibility = False, ""
 
 
 def _check_use(invitation: Invitation, options: dict[str, Any]) -> None:

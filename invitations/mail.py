@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
 # Django's backends that send nothing.
 NOT_SENDING = {
     f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "filebased", "dummy")

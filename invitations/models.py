@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -164,7 +165,7 @@ class Invitation(models.Model):
 
     def new_secret(self) -> None:
         """Makes another link, which the next save stores."""
-        self.nonce = tokens.new_nonce()
+        self.nonce = secrets.token_bytes(tokens.NONCE_BYTES)
         self.digest = tokens.digest(tokens.make(self.pk, self.nonce))
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -23,10 +22,6 @@ TOKEN_LENGTH = 43  # 256 bits in base64url without padding
 
 class TokenLost(Exception):
     """The key of this invitation's token is lost. Rotate it for a new link."""
-
-
-def new_nonce() -> bytes:
-    return secrets.token_bytes(NONCE_BYTES)
 
 
 def make(invitation_id: UUID, nonce: bytes, *, key: str | None = None) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import ipaddress
 import random
 import socket
+from contextlib import closing, suppress
 
 import psutil
 
@@ -69,6 +71,15 @@ def public_host(host: str) -> str:
 def connect_host(host: str) -> str:
     """Returns the host by which this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - only compared with
+
+
+def http_status(host: str, port: int, path: str) -> int | None:
+    """Returns the status of a server that listens on `host`; None if it does not answer."""
+    connection = http.client.HTTPConnection(connect_host(host), port, timeout=5)
+    with suppress(OSError, http.client.HTTPException), closing(connection):
+        connection.request("GET", path, headers={"Host": "localhost"})
+        return connection.getresponse().status
+    return None
 
 
 def url_host(host: str) -> str:

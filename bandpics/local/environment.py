@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,9 @@ def apply(words: list[str]) -> None:
         folder = os.environ["BANDPICS_DATA_DIR"] = known.data_dir
     if words[1:2] == ["up"]:
         return  # it makes the environment
-    variables = _read(data_dir())
+    variables: dict[str, str] = {}
+    with suppress(OSError):
+        variables = parse((data_dir() / "env").read_text())
     if folder:
         if not variables:
             sys.exit(f"bandpics: {folder} holds no stack: `up` never ran there.")
@@ -58,13 +61,6 @@ def apply(words: list[str]) -> None:
         os.environ.update(variables | os.environ)
     if words[1:2] == ["compare_exif"] and not os.environ.get("DATABASE_URL"):
         os.environ.update(PRETENDED)  # it reads files only
-
-
-def _read(folder: Path) -> dict[str, str]:
-    try:
-        return parse((folder / "env").read_text())
-    except OSError:
-        return {}
 
 
 def render(variables: Mapping[str, str]) -> str:

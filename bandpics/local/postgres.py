@@ -32,7 +32,6 @@ SCHEMES = {"postgres", "postgresql"}
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 # Otherwise a checkpoint may remove WAL that a copy() still has to fetch.
 COPYABLE = ("wal_keep_size=256MB",)
-LOG_SETTINGS = ("log_checkpoints=off", "log_min_messages=warning")
 
 # Postgres refuses to run as root, so root runs it as `nobody`, who owns the Postgres folder only.
 # `dac_override` lets it pass through closed folders, so that none has to be opened. Postgres calls
@@ -55,21 +54,11 @@ def program(folder: Path, *, port: int, settings: tuple[str, ...] = ()) -> Progr
         f"port={port}",
         "unix_socket_directories=",  # their path would be too long in a deep folder
         "timezone=UTC",
-        *LOG_SETTINGS,
+        "log_checkpoints=off",
+        "log_min_messages=warning",
         *settings,
     ]
-    return Program(
-        name=NAME,
-        command=[
-            str(_binaries() / "postgres"),
-            *("-D", str(folder)),
-            *(word for option in options for word in ("-c", option)),
-        ],
-        environment=_environment(),
-        stop_signal=signal.SIGINT,  # "fast": ends sessions, loses nothing
-        stop_seconds=10,
-        setpriv=_drop_root(),
-    )
+    return _program(NAME, "-D", str(folder), *(f"-c{option}" for option in options))
 
 
 def create(folder: Path, *, password: str, run: Callable[[Program], object]) -> None:
@@ -87,16 +76,11 @@ def create(folder: Path, *, password: str, run: Callable[[Program], object]) -> 
             os.chown(unfinished, *_nobody())
         write_private(password_file, password)
         run(
-            Program(
-                name="initdb",
-                command=[
-                    str(_binaries() / "initdb"),
-                    *("-D", str(unfinished), "-U", USER, f"--pwfile={password_file}"),
-                    *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
-                    "--no-instructions",
-                ],
-                environment=_environment(),
-                setpriv=_drop_root(),
+            _program(
+                "initdb",
+                *("-D", str(unfinished), "-U", USER, f"--pwfile={password_file}"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
+                "--no-instructions",
             )
         )
         unfinished.rename(folder)
@@ -114,15 +98,11 @@ def copy(url: str, folder: Path, *, run: Callable[[Program], object]) -> None:
         os.chown(folder, *_nobody())
     parts = urlsplit(url)
     run(
-        Program(
-            name="pg_basebackup",
-            command=[
-                str(_binaries() / "pg_basebackup"),
-                *("-h", "127.0.0.1", "-p", str(parts.port), "-U", USER, "-D", str(folder)),
-                *("--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest"),
-            ],
-            environment=_environment() | {"PGPASSWORD": unquote(parts.password or "")},
-            setpriv=_drop_root(),
+        _program(
+            "pg_basebackup",
+            *("-h", "127.0.0.1", "-p", str(parts.port), "-U", USER, "-D", str(folder)),
+            *("--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest"),
+            PGPASSWORD=unquote(parts.password or ""),
         )
     )
 
@@ -192,9 +172,16 @@ def _binaries() -> Path:
     return Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin"
 
 
-def _environment() -> dict[str, str]:
-    """Returns an environment without variables for another Postgres (PGPORT, PGDATA…)."""
-    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+def _program(name: str, *arguments: str, **variables: str) -> Program:
+    return Program(
+        name=name,
+        command=[str(_binaries() / name), *arguments],
+        # Without our own variables, which may be for another Postgres (PGPORT, PGDATA…).
+        environment={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **variables},
+        stop_signal=signal.SIGINT,  # "fast" for a server: ends sessions, loses nothing
+        stop_seconds=10,
+        setpriv=_drop_root(),
+    )
 
 
 def _nobody() -> tuple[int, int]:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,11 +43,10 @@ def program(folder: Path, *, port: int, password: str) -> Program:
 
 
 def answers(url: str) -> bool:
-    try:
-        with redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+    with suppress(redis.RedisError), client:
+        return bool(client.ping())
+    return False
 
 
 def check(url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import sysconfig
@@ -71,14 +70,7 @@ def remove_unfinished(folder: Path) -> None:
 
 def answers(*, host: str, port: int) -> bool:
     """Whether an S3 server is there; it need not let us in."""
-    connection = http.client.HTTPConnection(addresses.connect_host(host), port, timeout=2)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return addresses.http_status(host, port, "/") in range(500)
 
 
 def make_bucket(variables: Mapping[str, str], bucket: str) -> None:

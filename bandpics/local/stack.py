@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
 import sys
@@ -11,12 +10,12 @@ from urllib.parse import quote, urlsplit
 
 from bandpics import entrypoint
 from bandpics.local import addresses, postgres, redis_server, s3_server
-from bandpics.local.data_dir import DataDir, write_private
-from bandpics.local.environment import render
 from bandpics.local.supervisor import Child, Program, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from bandpics.local.data_dir import DataDir
 
 WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
@@ -126,16 +125,15 @@ class Stack:
         )
 
     def wait_until_healthy(self) -> None:
-        self._supervisor.wait_for(self._supervisor.children[WEB], self._is_healthy)
+        self._supervisor.wait_for(
+            self._supervisor.children[WEB],
+            lambda: addresses.http_status(self.host, self.port, "/healthz") == 200,
+        )
 
     def stop(self) -> None:
         """Stops the programs before the stores, so that they can finish what they do."""
         self._supervisor.stop(WEB, WORKER, SWEEPER, BEAT)
         self._supervisor.stop(*STORES)
-
-    def write_environment(self) -> None:
-        """Writes the variables to a file, for commands such as `manage.py shell`."""
-        write_private(self.data_dir / "env", render(self.variables))
 
     def _set_variables(self) -> None:
         """Sets the variables of the programs, but for the addresses of embedded stores."""
@@ -236,14 +234,3 @@ class Stack:
                 **(extra or {}),
             },
         )
-
-    def _is_healthy(self) -> bool:
-        host = addresses.connect_host(self.host)
-        connection = http.client.HTTPConnection(host, self.port, timeout=5)
-        try:
-            connection.request("GET", "/healthz", headers={"Host": "localhost"})
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()

@@ -74,10 +74,6 @@ class StopSignals:
             with suppress(BlockingIOError):
                 self._reader.recv(4096)
 
-    def is_impatient(self) -> bool:
-        """True after a second request: programs get less time to stop."""
-        return self.requests > 1
-
     def _count(self, signal_number: int, frame: FrameType | None) -> None:
         self.requests += 1
 
@@ -85,13 +81,12 @@ class StopSignals:
 class NoSignals:
     """Waits in a process that handles signals itself, such as pytest."""
 
+    requests = 0
+
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
 
     wait = pause
-
-    def is_impatient(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True)
@@ -134,11 +129,7 @@ class Supervisor:
     """
 
     def __init__(
-        self,
-        data_dir: DataDir,
-        *,
-        signals: StopSignals | NoSignals,
-        report: Callable[[str], None],
+        self, data_dir: DataDir, *, signals: StopSignals | NoSignals, report: Callable[[str], None]
     ) -> None:
         self.data_dir = data_dir
         self.children: dict[str, Child] = {}
@@ -216,8 +207,8 @@ class Supervisor:
         for child in reversed(children):
             while child.process.poll() is None:
                 waited = time.monotonic() - requested_at
-                limit = child.program.stop_seconds / (4 if self._signals.is_impatient() else 1)
-                if waited > limit:
+                # After a second request to stop, programs get less time.
+                if waited > child.program.stop_seconds / (4 if self._signals.requests > 1 else 1):
                     self._report(f"{child.program.name} did not stop in time and was killed.")
                     break
                 self._signals.wait(0.1)

@@ -87,7 +87,7 @@ def _up(options: argparse.Namespace, signals: StopSignals) -> None:
         try:
             report("Bandpics is starting …")
             stack.start_stores()
-            stack.write_environment()
+            write_private(data_dir / "env", environment.render(stack.variables))
             facts = stack.prepare()
             stack.start_web()
             stack.start_workers(concurrency=options.concurrency)

@@ -13,6 +13,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIRequest
 from django.shortcuts import render
 from django.urls import Resolver404, resolve
+from django.utils.deprecation import MiddlewareMixin
 from rest_framework import status
 
 from bandpics import error_handlers
@@ -39,17 +40,11 @@ class LengthRequired(Problem):
     )
 
 
-class BodyLimit:
+class BodyLimit(MiddlewareMixin):
     """Middleware that stands before CsrfViewMiddleware, which reads forms.
 
     A view may set its limit by `max_body_bytes(request)`; the default is the limit of JSON.
     """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
 
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any

@@ -352,11 +352,7 @@ LOGGING = {
     "filters": {"no_tokens": {"()": "bandpics.logs.WithoutTokens"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["no_tokens"],
-        }
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_tokens"]}
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},

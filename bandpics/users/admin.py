@@ -29,10 +29,7 @@ class UserAdmin(DjangoUserAdmin[User]):
     readonly_fields = ["created_at", "last_login"]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
-        (
-            "Rights",
-            {"fields": ["is_active", "is_staff", "is_superuser", "user_permissions"]},
-        ),
+        ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "user_permissions"]}),
         ("Times", {"fields": ["created_at", "last_login"]}),
     ]
     add_fieldsets = [

@@ -69,11 +69,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().clean()
         self.email = type(self).objects.normalize_email(self.email)
 
-    def get_full_name(self) -> str:
-        return str(self)
-
-    def get_short_name(self) -> str:
-        return str(self)
+    get_full_name = get_short_name = __str__
 
 
 class Scope(models.TextChoices):

@@ -42,11 +42,7 @@ class PasswordBackend(ModelBackend):
         if email is None or password is None:
             return None
         account, address = email.casefold(), limits.address_of(request) if request else ""
-        keys = (
-            ("password", f"{account} {address}"),
-            ("account", account),
-            ("guess", address),
-        )
+        keys = (("password", f"{account} {address}"), ("account", account), ("guess", address))
         if seconds := limits.retry_after(*keys):
             raise TooManyAttempts(seconds)
         user = super().authenticate(request, username=email, password=password)
