@@ -44,7 +44,6 @@ BODY_SECONDS, BYTES_PER_SECOND = 60.0, 1024
 LINGER_SECONDS = 5.0
 # How long a client may take nothing of a response, and how much of one is buffered.
 SEND_SECONDS, UNSENT_MAX_BYTES = 20.0, 16 * 1024 * 1024
-LIVENESS_PATH = "/healthz"
 
 
 class IncomingRequest:
@@ -103,10 +102,6 @@ class IncomingRequest:
     def finish_body(self, *, deadline: float) -> bool:
         """Whether another request can follow on this connection."""
         return not self.request.must_close
-
-    @property
-    def path(self) -> str:
-        return str(self.request.path) if self.request else ""
 
     def _parse(self, head: bytes) -> None:
         self._count += 1
@@ -343,7 +338,9 @@ class BufferingWorker(ThreadWorker):
 
     def _dispatch(self, conn: Any) -> None:
         """Gives a complete request to a thread."""
-        pool = self._liveness_pool if conn.parser.path == LIVENESS_PATH else self.tpool
+        request = conn.parser.request  # None: it is wrong
+        is_probe = request is not None and request.path == "/healthz"
+        pool = self._liveness_pool if is_probe else self.tpool
         pool.submit(self.handle, conn).add_done_callback(
             lambda future: self.method_queue.defer(self.finish_request, conn, future)
         )

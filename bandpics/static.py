@@ -12,9 +12,6 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 if TYPE_CHECKING:
     from django.core.files.base import File
 
-# Files of packages are minified already, or no phone loads them.
-OUR_FOLDERS = ("css/", "js/")
-
 
 class ModuleStaticFilesStorage(CompressedManifestStaticFilesStorage):
     """Also rewrites `import … from "./x.js"` in ES modules to the hashed names."""
@@ -23,7 +20,8 @@ class ModuleStaticFilesStorage(CompressedManifestStaticFilesStorage):
 
     def _save(self, name: str, content: File[bytes]) -> str:
         # Called twice for each file, with and without a hash; minifying again changes nothing.
-        if name.startswith(OUR_FOLDERS) and name.endswith((".css", ".js")):
+        # Files of packages are minified already, or no phone loads them.
+        if name.startswith(("css/", "js/")) and name.endswith((".css", ".js")):
             content.seek(0)
             minify = rjsmin.jsmin if name.endswith(".js") else rcssmin.cssmin
             content = ContentFile(minify(content.read().decode()).encode())

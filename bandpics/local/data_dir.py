@@ -14,14 +14,8 @@ from bandpics.local import diagnostics
 from bandpics.local.diagnostics import CannotStart
 
 SECRET_NAMES = (
-    "postgres_password",
-    "redis_password",
-    "s3_access_key",
-    "s3_secret_key",
-    "secret_key",
-    "invitation_token_key",
-    "admin_password",
-    "admin_api_key",
+    *("postgres_password", "redis_password", "s3_access_key", "s3_secret_key"),
+    *("secret_key", "invitation_token_key", "admin_password", "admin_api_key"),
 )
 
 

@@ -193,19 +193,12 @@ class Stack:
         port = self._port(s3_server.NAME, self.host)
         local = addresses.connect_host(self.host)
         public = addresses.public_host(self.host)
-        keys = {
-            "S3_ACCESS_KEY": self._secrets["s3_access_key"],
-            "S3_SECRET_KEY": self._secrets["s3_secret_key"],
-        }
-        child = self._supervisor.start(
-            s3_server.program(
-                self.data_dir / "s3",
-                host=self.host,
-                port=port,
-                access_key=keys["S3_ACCESS_KEY"],
-                secret_key=keys["S3_SECRET_KEY"],
-            )
+        access_key, secret_key = self._secrets["s3_access_key"], self._secrets["s3_secret_key"]
+        folder = self.data_dir / "s3"
+        program = s3_server.program(
+            folder, host=self.host, port=port, access_key=access_key, secret_key=secret_key
         )
+        child = self._supervisor.start(program)
         self.variables = {
             "S3_PUBLIC_ENDPOINT_URL": f"http://{addresses.url_host(public)}:{port}",
             **self.variables,
@@ -213,7 +206,8 @@ class Stack:
             "S3_REGION": s3_server.REGION,
             "S3_BUCKET": s3_server.BUCKET,
             "S3_ADDRESSING_STYLE": "path",
-            **keys,
+            "S3_ACCESS_KEY": access_key,
+            "S3_SECRET_KEY": secret_key,
         }
         return child, lambda: s3_server.answers(host=self.host, port=port)
 
