@@ -86,9 +86,8 @@ def _wait_for(url: str) -> None:
     while True:
         try:
             urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - our own address
+            return
         except OSError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.05)
-        else:
-            return

@@ -66,9 +66,6 @@ ACCEPTED_SENTENCE = f"Please send a photo as {ACCEPTED_LABELS}."
 class NotAnImage(Exception):
     """The file is nothing we recognise as a picture."""
 
-    def __init__(self) -> None:
-        super().__init__(f"This file is not a picture. {ACCEPTED_SENTENCE}")
-
 
 class UnsupportedFormat(Exception):
     """The file is of a kind we know and do not take; `kind` names it."""
@@ -147,7 +144,7 @@ def sniff_head(head: bytes) -> Format:
             raise UnsupportedFormat(kind)
     if b"<svg" in head.lower():
         raise UnsupportedFormat("an SVG drawing")
-    raise NotAnImage
+    raise NotAnImage(f"This file is not a picture. {ACCEPTED_SENTENCE}")
 
 
 def _sniff_iso_media(head: bytes) -> Format:

@@ -51,10 +51,8 @@ def boxes(data: Data, at: int, end: int) -> Iterator[Box]:
 
 def find_meta(data: Data) -> Box | None:
     """The boxes that describe all items: the payload of the first `meta` box."""
-    for name, at, end in boxes(data, 0, len(data)):
-        if name == b"meta":
-            return Box(name, at + 4, end)  # behind version and flags
-    return None
+    meta = next((box for box in boxes(data, 0, len(data)) if box.name == b"meta"), None)
+    return meta and meta._replace(at=meta.at + 4)  # behind version and flags
 
 
 class Cursor:

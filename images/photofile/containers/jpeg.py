@@ -128,8 +128,7 @@ class Header:
     @property
     def is_whole_in_memory(self) -> bool:
         """True if a decoder must hold all coefficients: progressive, or one scan per component."""
-        progressive = self.frame_marker in PROGRESSIVE_FRAMES
-        return progressive or self.scan_components < self.components
+        return self.frame_marker in PROGRESSIVE_FRAMES or self.scan_components < self.components
 
 
 def read_header(data: Data) -> Header:

@@ -45,8 +45,8 @@ _DRAWING: Final = frozenset(
     | {_PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _SAMPLE_FORMAT}
     | {_STRIP_ROWS, 266, 284, 292, 293, 320, 332, 338, 347, *range(512, 522), 529, 530, 531, 532}
 )
-_IN_STRIPS: Final = frozenset({_STRIP_OFFSETS, _STRIP_BYTES})
-_IN_TILES: Final = frozenset({_TILE_OFFSETS, _TILE_BYTES})
+_IN_STRIPS: Final = (_STRIP_OFFSETS, _STRIP_BYTES)
+_IN_TILES: Final = (_TILE_OFFSETS, _TILE_BYTES)
 _LETTERS: Final = {1: "B", 3: "H", 4: "L"}
 
 # None, CCITT, LZW, JPEG, deflate, PackBits, LZMA, Zstandard and WebP.
@@ -236,12 +236,9 @@ def count_pixels_scanned(data: Data, header: Header, *, most: int) -> int:
 def _parts(data: Data, header: Header) -> list[tuple[int, int]]:
     """Say where each strip or tile begins and ends. Raises NotDrawable."""
     entries, structure = _first_directory(data)
-    offsets_tag, bytes_tag = (
-        (_STRIP_OFFSETS, _STRIP_BYTES) if header.tile == (0, 0) else (_TILE_OFFSETS, _TILE_BYTES)
-    )
     offsets, byte_sizes = (
         _numbers(structure, entries[tag]) if tag in entries else ()
-        for tag in (offsets_tag, bytes_tag)
+        for tag in (_IN_STRIPS if header.tile == (0, 0) else _IN_TILES)
     )
     if len(offsets) == 1 and byte_sizes in {(), (0,)}:
         byte_sizes = (len(data),)  # libtiff then takes it to go on up to the end

@@ -166,10 +166,7 @@ _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 
 
 def remove_location(source: Path, into: Path, redaction: Redaction) -> None:
-    """Copy the chunks that draw, the camera's EXIF, and XMP that reveals nothing.
-
-    Raises CannotRemoveLocation.
-    """
+    """Copy what draws, the camera's EXIF, and harmless XMP. Raises CannotRemoveLocation."""
     pieces.copy(source, into, lambda data: _kept(data, redaction))
 
 

@@ -65,13 +65,7 @@ def _position(
     # No camera stands at 0/0 in the Gulf of Guinea; many write it before they have a fix.
     if lat is None or lon is None or (lat == 0 and lon == 0):
         return None
-    return Gps(
-        lat=lat,
-        lon=lon,
-        altitude=_altitude(altitude, altitude_reference),
-        direction=_direction(direction),
-        datetime=at,
-    )
+    return Gps(lat, lon, _altitude(altitude, altitude_reference), _direction(direction), at)
 
 
 def _altitude(altitude: tiff.Number, reference: tiff.Number) -> float | None:

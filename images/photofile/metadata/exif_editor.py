@@ -65,7 +65,7 @@ def edit_block(block: bytes, redaction: Redaction) -> bytes:
         at = editor.edit_directory(editor.number("L", 4))
         if editor.number("L", at):  # IFD1: a thumbnail, which may hold metadata of its own
             redaction.removed.add(Removed.OTHER)
-            editor.write("L", at, 0)
+            struct.pack_into(editor.order + "L", editor.data, at, 0)
         editor.blank_rest()
         edited = bytes(editor.data)
     except (CannotRemoveLocation, struct.error):
@@ -110,9 +110,6 @@ class Editor(tiff.Structure):
 
     def blank_rest(self) -> None:
         pieces.blank_gaps(self.data, self.kept, start=0, end=len(self.data))
-
-    def write(self, letter: str, at: int, value: int) -> None:
-        struct.pack_into(self.order + letter, self.data, at, value)
 
     def whole_directory(self, at: int) -> list[Entry]:
         """Raises CannotRemoveLocation unless every entry is there."""

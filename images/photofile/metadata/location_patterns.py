@@ -151,12 +151,9 @@ _LOCATION_PROPERTIES: Final[dict[str, str]] = {
 }
 
 
-_OLD_ATTRIBUTES_OF_RDF: Final = frozenset({"about", "ID", "parseType", "resource"})
-
-
 def _is_known(name: str) -> bool:
     namespace, _, local = name.rpartition(" ")
-    if not namespace:
-        return local in _OLD_ATTRIBUTES_OF_RDF
+    if not namespace:  # as in old RDF
+        return local in {"about", "ID", "parseType", "resource"}
     locations = _LOCATION_PROPERTIES.get(namespace)
     return locations is not None and local not in locations.split() and not local.startswith("GPS")

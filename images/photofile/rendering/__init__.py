@@ -81,11 +81,5 @@ def _write(image: Image.Image, spec: Spec, into: Path) -> Rendered:
     path = into / f"{spec.name}.jpg"
     image.save(path, "JPEG", quality=spec.quality, subsampling="4:2:0")
     verify.assert_metadata_free(path)
-    return Rendered(
-        name=spec.name,
-        path=path,
-        width=image.width,
-        height=image.height,
-        byte_size=path.stat().st_size,
-        content_type=formats.JPEG.content_type,
-    )
+    byte_size = path.stat().st_size
+    return Rendered(spec.name, path, *image.size, byte_size, formats.JPEG.content_type)

@@ -41,17 +41,12 @@ def in_plain_mode(image: Image.Image) -> Image.Image:
         return image.point(lambda value: value / 257).convert("L")
     if image.mode == "1":
         return image.convert("L")
-    if image.mode == "LAB":
-        return from_lab(image)
+    if image.mode == "LAB":  # CIE L*a*b*, which a TIFF may hold
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        return ImageCms.ImageCmsTransform(lab, _srgb(), "LAB", "RGB").apply(image)
     if image.mode in {"LA", "La", "RGBa", "PA"} or "transparency" in image.info:
         return image.convert("RGBA")
     return image if image.mode in {"L", "RGB", "RGBA", "CMYK"} else image.convert("RGB")
-
-
-def from_lab(image: Image.Image) -> Image.Image:
-    """Convert CIE L*a*b*, which a TIFF may hold, to sRGB."""
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    return ImageCms.ImageCmsTransform(lab, _srgb(), "LAB", "RGB").apply(image)
 
 
 def is_known(nclx: Nclx | None) -> bool:

@@ -38,8 +38,7 @@ def assert_metadata_free(path: Path) -> None:
             or (is_repeated and segment.marker not in {jpeg.DQT, jpeg.DHT})
         ):
             raise MetadataFound(f"segment FF{segment.marker:02X} at byte {segment.at}")
-    at = found[-1].end
-    end = _AFTER_CODED_DATA.search(data, at)
+    end = _AFTER_CODED_DATA.search(data, found[-1].end)
     if end is None or end[0] != bytes((0xFF, jpeg.EOI)) or end.end() != len(data):
         raise MetadataFound("something behind the pixels")
 
