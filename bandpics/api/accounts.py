@@ -68,12 +68,12 @@ class Me(ApiView):
     def access(self) -> Access:
         return Access.of(self.request)
 
-    @extend_schema(operation_id="users_me_retrieve", responses=UserSerializer)
+    @extend_schema(operation_id="users_me_retrieve")
     def get(self, request: Request) -> Response:
         """Who this credential is."""
         return Response(UserSerializer(self.access.user).data)
 
-    @extend_schema(operation_id="users_me_update", responses=UserSerializer)
+    @extend_schema(operation_id="users_me_update")
     def patch(self, request: Request) -> Response:
         """Change my name or password. Another password ends all tokens and other sessions."""
         wanted, user = self.sent(), self.access.user

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from rest_framework.serializers import Serializer
 
 from bandpics.api.etags import IF_MATCH
 from bandpics.api.idempotency import IDEMPOTENCY_KEY
@@ -33,9 +34,7 @@ _MEANINGS = {
     "429": "Too many requests; wait as long as `Retry-After` says.",
     "default": "Any other problem.",
 }
-_ACTIONS = {
-    *("complete", "moderate", "restore", "retry", "revoke", "rotate", "sign"),
-}
+_ACTIONS = {"complete", "moderate", "restore", "retry", "revoke", "rotate", "sign"}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457. Some problems have members of their own besides these.",
@@ -80,6 +79,15 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         """The first clause of the docstring."""
         return re.split(r"[.;](?:\s|$)", self.get_description(), maxsplit=1)[0].replace("\n", " ")
+
+    def get_request_serializer(self) -> Any:
+        """None for an empty Serializer: it only makes a button of the browsable pages."""
+        found = super().get_request_serializer()
+        return None if type(found) is Serializer else found
+
+    def get_response_serializers(self) -> Any:
+        """A view's `serializer_classes` are of what is sent."""
+        return self.view.serializer_class
 
     def map_parsers(self) -> list[Any]:
         """JSON, unless an operation says otherwise: forms are for the browsable pages."""

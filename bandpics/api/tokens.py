@@ -80,9 +80,7 @@ class SignIn(_SignInView):
         said = self.sent()
         try:
             user = authenticate(
-                request,
-                username=said.get("email") or said["username"],
-                password=said["password"],
+                request, username=said.get("email") or said["username"], password=said["password"]
             )
         except TooManyAttempts as error:
             raise Throttled(wait=error.seconds) from None

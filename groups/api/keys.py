@@ -40,15 +40,7 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = [
-            "prefix",
-            "name",
-            "scopes",
-            "groups",
-            "created_at",
-            "expires_at",
-            "last_used_at",
-        ]
+        fields = ["prefix", "name", "scopes", "groups", "created_at", "expires_at", "last_used_at"]
         read_only_fields = fields
 
 
@@ -134,7 +126,7 @@ class KeyViewSet(MemberViewSet):
     parameters: ClassVar = {"list": Pages.parameters}
     lookup_url_kwarg, lookup_value_converter = "prefix", "slug"
 
-    @extend_schema(operation_id="users_me_keys_list", responses=KeySerializer(many=True))
+    @extend_schema(operation_id="users_me_keys_list")
     def list(self, request: Request) -> Response:
         """My keys that are good now, newest first. Their text is not known any more.
 
@@ -166,7 +158,7 @@ class KeyViewSet(MemberViewSet):
         )
         return Response(_shown(row, key), status=status.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="users_me_keys_delete", responses={204: None})
+    @extend_schema(operation_id="users_me_keys_delete")
     def destroy(self, request: Request, prefix: str) -> Response:
         """Revoke a key of mine, at once and for ever. Safe to call twice."""
         access = self.access

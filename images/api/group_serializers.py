@@ -68,26 +68,17 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
     class Meta:
         model = Group
         fields = [
-            "id",
-            "team",
-            "role",
-            "name",
-            "description",
-            "event_name",
-            "event_date",
-            "venue",
-            "latitude",
-            "longitude",
-            "visibility",
-            "reveal_at",
-            "gps_policy",
-            "closes_at",
-            "is_closed",
-            "retain_originals_days",
-            "created_at",
-            "updated_at",
-            "trashed_at",
-            "images_url",
+            *("id", "team", "role", "name", "description"),
+            *("event_name", "event_date", "venue", "latitude", "longitude"),
+            *(
+                "visibility",
+                "reveal_at",
+                "gps_policy",
+                "closes_at",
+                "is_closed",
+                "retain_originals_days",
+            ),
+            *("created_at", "updated_at", "trashed_at", "images_url"),
         ]
         # The browsable form preselects it; without, it would be the first choice.
         extra_kwargs = {

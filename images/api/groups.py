@@ -123,7 +123,6 @@ class GroupViewSet(MemberViewSet):
             exc = Unavailable("The photo store does not answer. Nothing was made; try again soon.")
         return super().handle_exception(exc)
 
-    @extend_schema(responses=group_serializers.GroupSerializer(many=True))
     def list(self, request: Request) -> Response:
         """Groups of my teams, the latest event first."""
         rows = self.visible()
@@ -236,7 +235,7 @@ class GroupViewSet(MemberViewSet):
         data = group_serializers.GroupDetailSerializer(group, context=context).data
         return Response(data, headers=etags.headers(group))
 
-    @extend_schema(parameters=[etags.IF_MATCH], responses=group_serializers.GroupSerializer)
+    @extend_schema(parameters=[etags.IF_MATCH])
     def partial_update(self, request: Request, group_id: UUID) -> Response:
         """Change what it says and what guests may do. For owners."""
         group = self.owned_group(group_id)
@@ -254,7 +253,7 @@ class GroupViewSet(MemberViewSet):
             ) from None
         return self.shown(group_id)
 
-    @extend_schema(parameters=[etags.IF_MATCH], responses={204: None})
+    @extend_schema(parameters=[etags.IF_MATCH])
     def destroy(self, request: Request, group_id: UUID) -> Response:
         """Into the trash, with all its photos and links. For owners; safe to repeat.
 
@@ -268,7 +267,6 @@ class GroupViewSet(MemberViewSet):
             raise etags.PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(request=None, responses=group_serializers.GroupSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, group_id: UUID) -> Response:
         """Out of the trash, with its photos and links as they were. For owners; safe to repeat."""

@@ -187,7 +187,7 @@ class ImageFiles(PhotoViewSet):
             302: OpenApiResponse(
                 description="To a presigned URL, good for an hour or two, or until the credential "
                 "ends."
-            ),
+            )
         },
     )
     @action(detail=True, url_path="variants/<slug:name>")

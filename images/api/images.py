@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import (
-    OpenApiExample,
-    OpenApiParameter,
-    OpenApiResponse,
-    extend_schema,
-)
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.response import Response
@@ -25,11 +20,7 @@ from images.api import change_serializers, etags, file_serializers, image_serial
 from images.api.access import UploadsOrModerates
 from images.api.image_files import TRASHED, ImageFiles
 from images.api.image_list import ImageList
-from images.api.problems import (
-    CannotRetry,
-    PhotoBusy,
-    PlaceFromPhoto,
-)
+from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
 from images.lifecycle import editing, forget_location, trash
 from images.models import Image, Upload
 from images.uploads import announce, transfer
@@ -58,11 +49,7 @@ class ImageViewSet(ImageList, ImageFiles):
         "retry": Serializer,
     }
     lookup_url_kwarg = "image_id"
-    parameters: ClassVar = {
-        **ImageList.parameters,
-        "retrieve": ["trashed"],
-        "variant": ["trashed"],
-    }
+    parameters: ClassVar = {**ImageList.parameters, "retrieve": ["trashed"], "variant": ["trashed"]}
 
     def get_permissions(self) -> Any:
         if self.action in {"partial_update", "destroy", "restore"}:
@@ -134,7 +121,7 @@ class ImageViewSet(ImageList, ImageFiles):
             editing.change(image, columns, expected=state)
         return self.detailed(image_id)
 
-    @extend_schema(parameters=[IF_MATCH], responses={204: None})
+    @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, image_id: UUID) -> Response:
         """Into the trash: owners any photo, others their own. Safe to repeat."""
         found = Image.objects.trashed().filter(pk=image_id).first()
@@ -172,9 +159,7 @@ class ImageViewSet(ImageList, ImageFiles):
         outcome = forget_location.forget(image.pk)
         return Response({"original": outcome.original.value, "removed": outcome.removed})
 
-    @extend_schema(
-        request=None, responses={200: image_serializers.ImageDetailSerializer, 204: UNREAD}
-    )
+    @extend_schema(responses={200: image_serializers.ImageDetailSerializer, 204: UNREAD})
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, image_id: UUID) -> Response:
         """Out of the trash: owners any photo, others what they trashed themselves."""
@@ -187,9 +172,7 @@ class ImageViewSet(ImageList, ImageFiles):
             raise Http404  # its time is over
         return self.detailed(image_id)
 
-    @extend_schema(
-        request=None, responses={202: image_serializers.ImageDetailSerializer, 204: UNREAD}
-    )
+    @extend_schema(responses={202: image_serializers.ImageDetailSerializer, 204: UNREAD})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, image_id: UUID) -> Response:
         """Process it once more, after it failed through no fault of the file. Safe to repeat."""

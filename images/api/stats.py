@@ -37,8 +37,7 @@ class ProcessingSerializer(serializers.Serializer[Any]):
 class QueueSerializer(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(help_text="Your photos that wait for a worker.")
     broker = serializers.IntegerField(
-        allow_null=True,
-        help_text="Messages in Redis, everybody's. Null if Redis does not answer.",
+        allow_null=True, help_text="Messages in Redis, everybody's. Null if Redis does not answer."
     )
 
 

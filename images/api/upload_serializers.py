@@ -178,25 +178,18 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
     class Meta:
         model = Upload
         fields = [
-            "id",
-            "image",
-            "client_id",
-            "status",
-            "is_final",
-            "failure",
-            "failure_detail",
-            "duplicate_of",
-            "filename",
-            "content_type",
-            "size",
-            "sha256",
-            "last_modified",
-            "created_at",
-            "arrived_at",
-            "finished_at",
-            "thumb",
-            "photo",
-            "rejection",
+            *(
+                "id",
+                "image",
+                "client_id",
+                "status",
+                "is_final",
+                "failure",
+                "failure_detail",
+                "duplicate_of",
+            ),
+            *("filename", "content_type", "size", "sha256", "last_modified"),
+            *("created_at", "arrived_at", "finished_at", "thumb", "photo", "rejection"),
         ]
 
     @extend_schema_field(FAILURE)

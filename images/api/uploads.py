@@ -151,12 +151,10 @@ class UploadViewSet(PhotoViewSet):
         answer = [upload_serializers.ticket_json(ticket) for ticket in tickets]
         return Response({"uploads": answer}, status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=upload_serializers.UploadSerializer)
     def retrieve(self, request: Request, upload_id: UUID) -> Response:
         """One line of the receipt."""
         return Response(_shown(self.my_upload(upload_id), self.access))
 
-    @extend_schema(responses={204: None})
     def destroy(self, request: Request, upload_id: UUID) -> Response:
         """Cancel an upload that has not arrived. Safe to call twice."""
         upload = self.my_upload(upload_id)
@@ -193,7 +191,6 @@ class UploadViewSet(PhotoViewSet):
         return Response(upload_serializers.PartsSerializer(answer).data)
 
     @extend_schema(
-        request=None,
         responses={
             200: OpenApiResponse(upload_serializers.UploadSerializer, "It was complete already."),
             202: OpenApiResponse(

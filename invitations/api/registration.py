@@ -21,11 +21,7 @@ from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.models import User
 from groups import registration
 from groups.models import Group
-from invitations.api.authentication import (
-    CREDENTIAL_PARAMETERS,
-    InvitationAuthentication,
-    guest,
-)
+from invitations.api.authentication import CREDENTIAL_PARAMETERS, InvitationAuthentication, guest
 from invitations.api.problems import InvitationExpired, RegistrationClosed
 from invitations.models import Invitation
 

@@ -36,25 +36,19 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
     class Meta:
         model = Invitation
         fields = [
-            "id",
-            "token",
-            "email",
-            "group",
-            "kind",
-            "name",
-            "state",
-            "upload_link",
-            "can_rotate",
-            "created_at",
-            "updated_at",
-            "expires_at",
-            "revoked_at",
-            "max_files",
-            "max_bytes",
-            "used_files",
-            "used_bytes",
-            "trusted",
-            "visibility",
+            *(
+                "id",
+                "token",
+                "email",
+                "group",
+                "kind",
+                "name",
+                "state",
+                "upload_link",
+                "can_rotate",
+            ),
+            *("created_at", "updated_at", "expires_at", "revoked_at"),
+            *("max_files", "max_bytes", "used_files", "used_bytes", "trusted", "visibility"),
         ]
 
     def get_token(self, invitation: Invitation) -> str | None:

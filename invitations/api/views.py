@@ -110,7 +110,6 @@ class InvitationViewSet(MemberViewSet):
         response.headers.setdefault("Cache-Control", "private, no-store")  # links are secrets
         return response
 
-    @extend_schema(responses=serializers.InvitationSerializer(many=True))
     def list(self, request: Request) -> Response:
         """Invitations to the groups I add to, newest first."""
         return self.paginated(self.visible().order_by("-created_at", "-pk"))
@@ -169,14 +168,13 @@ class InvitationViewSet(MemberViewSet):
             response.status_code = status.HTTP_201_CREATED
         return response
 
-    @extend_schema(responses=serializers.InvitationSerializer)
     def retrieve(self, request: Request, invitation_id: UUID) -> Response:
         """One invitation."""
         invitation = self.visible_invitation(invitation_id)
         data = serializers.InvitationSerializer(invitation).data
         return Response(data, headers=etags.headers(invitation))
 
-    @extend_schema(parameters=[etags.IF_MATCH], responses=serializers.InvitationSerializer)
+    @extend_schema(parameters=[etags.IF_MATCH])
     def partial_update(self, request: Request, invitation_id: UUID) -> Response:
         """Change its name, limits or life. For owners, and for whoever sent it.
 
@@ -188,14 +186,12 @@ class InvitationViewSet(MemberViewSet):
         links.change(invitation, only_if=etags.expected(request, invitation), **changes)
         return self.retrieve(request, invitation_id)
 
-    @extend_schema(request=None, responses=serializers.InvitationSerializer)
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, invitation_id: UUID) -> Response:
         """End the link at once. Photos that came by it stay. Safe to call twice."""
         links.revoke(self.managed_invitation(invitation_id))
         return self.retrieve(request, invitation_id)
 
-    @extend_schema(request=None, responses=serializers.InvitationSerializer)
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, invitation_id: UUID) -> Response:
         """Another link; the old one is dead at once. All else stays."""
