@@ -8,7 +8,6 @@ from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils.functional import cached_property
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled
 from rest_framework.response import Response
@@ -68,12 +67,10 @@ class Me(ApiView):
     def access(self) -> Access:
         return Access.of(self.request)
 
-    @extend_schema(operation_id="users_me_retrieve")
     def get(self, request: Request) -> Response:
         """Who this credential is."""
         return Response(UserSerializer(self.access.user).data)
 
-    @extend_schema(operation_id="users_me_update")
     def patch(self, request: Request) -> Response:
         """Change my name or password. Another password ends all tokens and other sessions."""
         wanted, user = self.sent(), self.access.user

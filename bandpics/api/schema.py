@@ -34,7 +34,7 @@ _MEANINGS = {
     "429": "Too many requests; wait as long as `Retry-After` says.",
     "default": "Any other problem.",
 }
-_ACTIONS = {"complete", "moderate", "restore", "retry", "revoke", "rotate", "sign"}
+_ACTIONS = {"complete", "moderate", "refresh", "restore", "retry", "revoke", "rotate", "sign"}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457. Some problems have members of their own besides these.",

@@ -65,7 +65,6 @@ class SignIn(_SignInView):
     serializer_class = PasswordSerializer
 
     @extend_schema(
-        operation_id="token_create",
         responses=TokensSerializer,
         examples=[
             OpenApiExample(
@@ -95,7 +94,7 @@ class Refresh(_SignInView):
 
     serializer_class = RefreshSerializer
 
-    @extend_schema(operation_id="token_refresh", responses=AccessSerializer)
+    @extend_schema(responses=AccessSerializer)
     def post(self, request: Request) -> Response:
         """Another access token, unless the password was changed or the person is gone."""
         refresh = self.sent()["refresh"]

@@ -55,7 +55,6 @@ class Root(ApiView):
     }
 
     @extend_schema(
-        operation_id="root_retrieve",
         auth=[],
         responses={
             200: {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}

@@ -126,7 +126,6 @@ class KeyViewSet(MemberViewSet):
     parameters: ClassVar = {"list": Pages.parameters}
     lookup_url_kwarg, lookup_value_converter = "prefix", "slug"
 
-    @extend_schema(operation_id="users_me_keys_list")
     def list(self, request: Request) -> Response:
         """My keys that are good now, newest first. Their text is not known any more.
 
@@ -135,7 +134,6 @@ class KeyViewSet(MemberViewSet):
         return self.paginated(_reached(self.access, api_keys.usable(self.access.user)))
 
     @extend_schema(
-        operation_id="users_me_keys_create",
         responses={201: ShownKeySerializer},
         examples=[
             OpenApiExample(
@@ -158,7 +156,6 @@ class KeyViewSet(MemberViewSet):
         )
         return Response(_shown(row, key), status=status.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="users_me_keys_delete")
     def destroy(self, request: Request, prefix: str) -> Response:
         """Revoke a key of mine, at once and for ever. Safe to call twice."""
         access = self.access
@@ -167,7 +164,7 @@ class KeyViewSet(MemberViewSet):
         api_keys.revoke(access.user, prefix=prefix)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(operation_id="users_credentials_rotate", responses={201: RotatedKeySerializer})
+    @extend_schema(responses={201: RotatedKeySerializer})
     def rotate(self, request: Request, user_id: int) -> Response:
         """Another key in place of one of mine, which goes on working for 24 hours.
 

@@ -72,7 +72,6 @@ class ImageFiles(PhotoViewSet):
         return json_max_bytes() if name == "image-list" else JsonParser.max_bytes
 
     @extend_schema(
-        operation_id="images_create",
         request={
             "multipart/form-data": file_serializers.PhotoFormSerializer,
             "application/json": file_serializers.PhotoInJsonSerializer,

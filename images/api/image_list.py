@@ -181,12 +181,7 @@ class ImageList(PhotoViewSet):
     def filters(self) -> ImageFilters:
         return ImageFilters(self.request.query_params, self.access)
 
-    @extend_schema(
-        parameters=PARAMETERS,
-        filters=False,
-        responses=ImagePageSerializer,
-        operation_id="images_list",
-    )
+    @extend_schema(parameters=PARAMETERS, filters=False, responses=ImagePageSerializer)
     def list(self, request: Request) -> Response:
         """Photos I may see, newest first: a member's teams', a guest's own or approved ones."""
         access, asked = self.access, request.query_params

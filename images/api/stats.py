@@ -100,7 +100,6 @@ class StatsViewSet(PhotoViewSet):
             )
         ],
         responses=StatsSerializer,
-        operation_id="stats_retrieve",
     )
     def retrieve(self, request: Request) -> Response:
         """Totals, states, times, bytes, formats, cameras and days of all I may see."""

@@ -89,7 +89,6 @@ class UploadViewSet(PhotoViewSet):
         return UploadFilters(self.request.query_params, mine)
 
     @extend_schema(
-        operation_id="uploads_list",
         responses=upload_serializers.ReceiptSerializer,
         parameters=upload_serializers.RECEIPT_PARAMETERS,
         filters=False,
@@ -196,7 +195,7 @@ class UploadViewSet(PhotoViewSet):
             202: OpenApiResponse(
                 upload_serializers.UploadSerializer, "The bytes are here; queued."
             ),
-        },
+        }
     )
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, upload_id: UUID) -> Response:

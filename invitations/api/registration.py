@@ -96,7 +96,6 @@ class Register(ApiView):
     permission_classes = [AllowAny]
 
     @extend_schema(
-        operation_id="users_create",
         responses={201: RegisteredSerializer},
         examples=[
             OpenApiExample(
