@@ -102,9 +102,6 @@ class TokenAuthentication(BaseAuthentication):
             why = _SEND_KEY if text.count(".") == 1 else _reason(error)
             raise CredentialInvalid(why, scheme=BEARER) from None
 
-    def authenticate_header(self, request: Request) -> str:
-        return CHALLENGE
-
     def _by_us(self, text: str) -> tuple[User, Token]:
         ours = JWTAuthentication()
         token = ours.get_validated_token(text.encode())
@@ -130,9 +127,6 @@ class SessionAuthentication(authentication.SessionAuthentication):
         if found is None and "X-Api-Key" in request.headers:
             raise CredentialInvalid(f"X-Api-Key is not read. {_SEND_KEY}", scheme=API_KEY)
         return found
-
-    def authenticate_header(self, request: Request) -> str:
-        return CHALLENGE
 
     def enforce_csrf(self, request: Request) -> None:
         try:

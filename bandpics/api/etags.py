@@ -41,10 +41,6 @@ class PreconditionFailed(Problem):
     slug = "precondition-failed"
     title = "It was changed since you read it"
     default_detail = "Read it again, and send your change with the new ETag in If-Match."
-    explanation = (
-        "The thing was changed since you read it, so that your `If-Match` does not fit any more. "
-        "Read it again, and send your change with the new `ETag`."
-    )
 
 
 def etag(row: Dated) -> str:

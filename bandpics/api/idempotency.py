@@ -55,10 +55,7 @@ _SECRETS = ('"api_key":"', '"token":"', '"upload_link":"', '"access":"', "X-Amz-
 class InFlight(Conflict):
     slug = "idempotency-in-flight"
     title = "The first call with this Idempotency-Key is still being worked on"
-    explanation = (
-        "The first call with this Idempotency-Key has not ended. Wait as long as `Retry-After` "
-        "says and repeat it."
-    )
+    explanation = "Wait as long as `Retry-After` says, then repeat this call."
     retry_after_seconds = 1
 
 
@@ -67,10 +64,6 @@ class Mismatch(Problem):
     slug = "idempotency-mismatch"
     title = "This Idempotency-Key was used for something else"
     default_detail = "The body differs from that of the first call. Use another key."
-    explanation = (
-        "The Idempotency-Key was used before with another body. A new call takes a new key; a "
-        "repeated one, the same body."
-    )
 
 
 class KeyInvalid(Problem):
@@ -78,7 +71,6 @@ class KeyInvalid(Problem):
     slug = "idempotency-key-invalid"
     title = "This Idempotency-Key cannot be used"
     default_detail = "It has 1 to 255 visible ASCII characters, a UUID for example."
-    explanation = "An Idempotency-Key has 1 to 255 visible ASCII characters."
 
 
 Post = TypeVar("Post", bound="Callable[..., Response]")

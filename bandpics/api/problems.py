@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -40,7 +41,7 @@ class Problem(exceptions.APIException):
     slug: ClassVar[str]  # the type is /problems/<slug>/
     title: _StrOrPromise  # short
     default_detail: _StrOrPromise = ""  # what to do about it; empty: the title
-    explanation: ClassVar[str]  # of the page behind the type
+    explanation: ClassVar[str] = ""  # of the page behind the type; empty: title and detail
     retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, detail: _StrOrPromise | None = None, **members: Any) -> None:
@@ -49,19 +50,18 @@ class Problem(exceptions.APIException):
 
     def __init_subclass__(cls) -> None:
         if "slug" in vars(cls):
-            EXPLANATIONS[cls.slug] = cls.explanation
+            said = (cls.title, cls.default_detail)
+            EXPLANATIONS[cls.slug] = vars(cls).get("explanation") or format_lazy("{}. {}", *said)
 
 
 # What the pages of problems say, by slug.
-EXPLANATIONS: dict[str, str] = {}
+EXPLANATIONS: dict[str, _StrOrPromise] = {}
 # What is answered where a view lets an exception of the domain pass.
 Answer = Callable[[Any], exceptions.APIException]
 _BY_EXCEPTION: dict[type[Exception], Answer] = {}
 
 
-def answer(
-    by_exception: Mapping[type[Exception], Callable[[Any], exceptions.APIException]],
-) -> None:
+def answer(by_exception: Mapping[type[Exception], Answer]) -> None:
     """Registers which problem is answered for which exception, derived ones included."""
     _BY_EXCEPTION.update(by_exception)
 
@@ -71,7 +71,7 @@ def wrong(field: str, why: str, code: str = "invalid") -> exceptions.ValidationE
     return exceptions.ValidationError({field: [why]}, code=code)
 
 
-# What Django REST framework raises itself: slug, title and explanation by status.
+# What Django REST framework raises itself: slug, title and explanation (or empty) by status.
 _BY_STATUS: dict[int, tuple[str, _StrOrPromise, str]] = {
     400: (
         "invalid",
@@ -86,16 +86,8 @@ _BY_STATUS: dict[int, tuple[str, _StrOrPromise, str]] = {
         "`Invitation <token>`.",
     ),
     403: ("permission-denied", _("You may not do this"), "You are known, but may not do this."),
-    404: (
-        "not-found",
-        _("There is nothing here, or nothing you may see"),
-        "There is nothing at this address, or nothing that you may see.",
-    ),
-    405: (
-        "method-not-allowed",
-        _("This address does not take this method"),
-        "This address does not take this method. See the documentation.",
-    ),
+    404: ("not-found", _("There is nothing here, or nothing you may see"), ""),
+    405: ("method-not-allowed", _("This address does not take this method"), ""),
     406: (
         "not-acceptable",
         _("This address cannot answer in the type you accept"),
@@ -106,13 +98,9 @@ _BY_STATUS: dict[int, tuple[str, _StrOrPromise, str]] = {
         _("This address does not take this type of body"),
         "Send JSON, with `Content-Type: application/json`.",
     ),
-    429: (
-        "too-many-requests",
-        _("Too many requests; wait a moment"),
-        "Wait as long as `Retry-After` says.",
-    ),
+    429: ("too-many-requests", _("Too many requests; wait a moment"), "See `Retry-After`."),
 }
-EXPLANATIONS.update({slug: why for slug, _title, why in _BY_STATUS.values()})
+EXPLANATIONS.update({slug: why or title for slug, title, why in _BY_STATUS.values()})
 
 
 class Conflict(Problem):

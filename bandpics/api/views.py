@@ -31,7 +31,8 @@ def explain_problem(request: HttpRequest, slug: str) -> HttpResponse:
     """What a problem's `type` points to."""
     if slug not in EXPLANATIONS:
         raise Http404
-    return render(request, "problem.html", {"slug": slug, "explanation": EXPLANATIONS[slug]})
+    with translation.override(settings.LANGUAGE_CODE):
+        return render(request, "problem.html", {"slug": slug, "explanation": EXPLANATIONS[slug]})
 
 
 class Root(ApiView):

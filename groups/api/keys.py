@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 
+def _scopes(**options: Any) -> ListField:
+    each = serializers.ChoiceField(choices=Scope.choices)
+    return ListField(child=each, min_length=1, max_length=4, **options)
+
+
 class KeySerializer(serializers.ModelSerializer[ApiKey]):
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
     groups = serializers.ListField(
@@ -73,14 +78,9 @@ class KeyWishSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """What a key shall be good for. A key cannot make one that is good for more than itself."""
 
     name = serializers.CharField(max_length=50)
-    scopes = ListField(
-        child=serializers.ChoiceField(choices=Scope.choices), min_length=1, max_length=4
-    )
+    scopes = _scopes()
     groups = ListField(
-        child=serializers.UUIDField(),
-        required=False,
-        max_length=100,
-        help_text="Only these; empty: all of mine.",
+        child=serializers.UUIDField(), required=False, max_length=100, help_text="Empty: all mine."
     )
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, help_text="Null: never."
@@ -99,12 +99,7 @@ class RotationSerializer(KeyWishSerializer):
         max_length=8, required=False, help_text="Which key; not needed if there is only one."
     )
     name = serializers.CharField(max_length=50, required=False)
-    scopes = ListField(
-        child=serializers.ChoiceField(choices=Scope.choices),
-        min_length=1,
-        max_length=4,
-        required=False,
-    )
+    scopes = _scopes(required=False)
 
 
 def _prefix(answer: dict[str, Any]) -> str:

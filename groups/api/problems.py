@@ -11,10 +11,6 @@ class LastOwner(Conflict):
     slug = "last-owner"
     title = "A team needs an owner"
     default_detail = "Nobody else owns this team. Make somebody else an owner first."
-    explanation = (
-        "A team always has an owner. Make somebody else one before the last one leaves or becomes "
-        "something else."
-    )
 
 
 problems.answer(

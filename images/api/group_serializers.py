@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
@@ -13,6 +12,7 @@ from bandpics.api.fields import ListField
 from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from groups.models import Group, Membership
+from images.api.change_serializers import DegreesField
 from images.api.image_serializers import ImageSerializer
 from images.api.upload_serializers import AnnouncedFileSerializer, TicketSerializer
 from images.uploads import announce
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 LONGEST_RETENTION_DAYS = 36_500
 
 
-def finite(value: float) -> None:
-    if not math.isfinite(value):
-        raise serializers.ValidationError("Give a number of degrees.", code="invalid")
-
-
 class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
     also_known = frozenset({"images"})  # of GroupDetailSerializer
 
@@ -36,21 +31,11 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
         required=False,
         help_text="Needed from people with several teams. It never changes.",
     )
-    latitude = serializers.FloatField(
-        min_value=-90,
-        max_value=90,
-        validators=[finite],
-        required=False,
-        allow_null=True,
-        help_text="Degrees north, WGS 84.",
+    latitude = DegreesField(
+        min_value=-90, max_value=90, required=False, allow_null=True, help_text="Degrees north."
     )
-    longitude = serializers.FloatField(
-        min_value=-180,
-        max_value=180,
-        validators=[finite],
-        required=False,
-        allow_null=True,
-        help_text="Degrees east, WGS 84.",
+    longitude = DegreesField(
+        min_value=-180, max_value=180, required=False, allow_null=True, help_text="Degrees east."
     )
     retain_originals_days = serializers.IntegerField(
         min_value=0,
@@ -136,15 +121,12 @@ class NewGroupSerializer(GroupSerializer):
         fields = [*GroupSerializer.Meta.fields, "files"]
 
 
-class NewGroupFormSerializer(GroupSerializer):
+class NewGroupFormSerializer(NewGroupSerializer):
     """For the documentation: a group and the files themselves."""
 
     files = ListField(
         child=serializers.FileField(), required=False, max_length=announce.BATCH_LIMIT
     )
-
-    class Meta(GroupSerializer.Meta):
-        fields = [*GroupSerializer.Meta.fields, "files"]
 
 
 class CreatedGroupSerializer(GroupSerializer):

@@ -21,10 +21,7 @@ from invitations.api.problems import InvitationExhausted
 class NotPending(Conflict):
     slug = "upload-not-pending"
     title = _("This upload is past the point where bytes can be sent")
-    explanation = (
-        "The upload has arrived, was cancelled, or was given up. Bytes can no longer be sent for "
-        "it."
-    )
+    explanation = "It arrived, was cancelled, or was given up; its bytes can no longer be sent."
 
 
 class NotMultipart(Conflict):
@@ -37,7 +34,6 @@ class ClientIdTaken(Conflict):
     slug = "client-id-taken"
     title = "You gave this client_id to another upload"
     default_detail = "Use another one for this file."
-    explanation = "A client_id names one upload of a sender. Use another for this file."
 
 
 class TooManyPending(Problem):
@@ -45,10 +41,6 @@ class TooManyPending(Problem):
     slug = "too-many-pending"
     title = _("You announced many files that were not sent yet")
     default_detail = _("Send or cancel some of them, then announce more.")
-    explanation = (
-        "A person may announce so many files before sending some: send or cancel those, or wait "
-        "as long as `Retry-After` says."
-    )
     retry_after_seconds = 10
 
 
@@ -67,19 +59,13 @@ class Mismatch(Conflict):
     slug = "upload-mismatch"
     title = "What arrived is not what was announced"
     default_detail = "Its size differs. It was removed: sign again and send the whole file."
-    explanation = (
-        "The bucket held a file of another size than announced. It was removed: sign again and "
-        "send the whole file."
-    )
 
 
 class TooLarge(Problem):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     slug = "too-large"
     title = "This is larger than what is taken here"
-    explanation = (
-        "`limit` says how many bytes are taken here. Large photos go by `/api/v1/uploads/`."
-    )
+    explanation = "`limit` says how many bytes are taken. Large photos go by `/api/v1/uploads/`."
 
 
 # --- Photos ---------------------------------------------------------------------------------
@@ -101,30 +87,21 @@ class PhotoFailed(Conflict):
 class NoPicture(Conflict):
     slug = "no-picture"
     title = "There is no picture of its own behind this photo"
-    explanation = (
-        "The bytes of this photo never arrived, or the group had them already: then another photo "
-        "shows them."
-    )
+    explanation = "Its bytes never arrived, or another photo of the group shows them already."
 
 
 class OriginalDropped(Problem):
     status_code = status.HTTP_410_GONE
     slug = "original-dropped"
     title = "The original was removed; the smaller sizes stay"
-    explanation = (
-        "The original file was removed on request, or by the group's policy. The smaller sizes "
-        "stay."
-    )
+    explanation = "It was removed on request, or by the group's policy. The smaller sizes stay."
 
 
 class OriginalLost(Problem):
     status_code = status.HTTP_410_GONE
     slug = "original-lost"
     title = "The store has lost the original; the smaller sizes stay"
-    explanation = (
-        "Nobody removed the original file: the store did not have it any more. The smaller sizes "
-        "stay."
-    )
+    explanation = "Nobody removed it: the store did not have it any more. The smaller sizes stay."
 
 
 class DuplicateInGroup(Conflict):
@@ -148,9 +125,7 @@ class PhotoBusy(Conflict):
     slug = "photo-busy"
     title = _("Somebody else is changing this photo right now")
     default_detail = _("Try again in a moment: somebody else is changing this photo.")
-    explanation = (
-        "Somebody else moves, edits or removes this photo right now. Try again in a moment."
-    )
+    explanation = "Somebody else changes this photo right now. Try again in a moment."
     retry_after_seconds = 1
 
 

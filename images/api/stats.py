@@ -44,8 +44,8 @@ class QueueSerializer(serializers.Serializer[Any]):
 class BytesSerializer(serializers.Serializer[Any]):
     """What the bucket holds, the trash included."""
 
-    originals = serializers.IntegerField()
-    variants = serializers.IntegerField()
+    originals = serializers.IntegerField(source="original_bytes")
+    variants = serializers.IntegerField(source="variant_bytes")
 
 
 class FormatCountSerializer(serializers.Serializer[Any]):
@@ -65,14 +65,14 @@ class DayCountSerializer(serializers.Serializer[Any]):
 
 
 class StatsSerializer(serializers.Serializer[Any]):
-    totals = TotalsSerializer()
+    totals = TotalsSerializer(source="*")
     statuses = serializers.DictField(
         child=serializers.IntegerField(),
         help_text=f"Photos by the state of their newest upload: {', '.join(Upload.Status.values)}.",
     )
-    processing = ProcessingSerializer()
-    queue = QueueSerializer()
-    bytes = BytesSerializer()
+    processing = ProcessingSerializer(source="*")
+    queue = QueueSerializer(source="*")
+    bytes = BytesSerializer(source="*")
     formats = FormatCountSerializer(many=True, help_text="The most frequent first.")
     cameras = CameraCountSerializer(many=True, help_text="The ten most frequent.")
     uploads_per_day = DayCountSerializer(
@@ -111,21 +111,4 @@ class StatsViewSet(PhotoViewSet):
         if group_id := asked.validated_data.get("group"):
             get_object_or_404(groups, pk=group_id)
             groups = groups.filter(pk=group_id)
-        return Response(_stats_json(stats.of(groups)))
-
-
-def _stats_json(found: stats.Stats) -> dict[str, Any]:
-    return {
-        "totals": {"groups": found.groups, "photos": found.photos, "trashed": found.trashed},
-        "statuses": found.statuses,
-        "processing": {"average_ms": found.average_ms, "p95_ms": found.p95_ms},
-        "queue": {"waiting": found.waiting, "broker": stats.broker_length()},
-        "bytes": {"originals": found.original_bytes, "variants": found.variant_bytes},
-        "formats": [{"format": name, "count": count} for name, count in found.formats],
-        "cameras": [
-            {"make": make, "model": model, "count": count} for make, model, count in found.cameras
-        ],
-        "uploads_per_day": [
-            {"date": day.isoformat(), "count": count} for day, count in found.uploads_per_day
-        ],
-    }
+        return Response(StatsSerializer(stats.of(groups)).data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -44,9 +44,10 @@ class Stats:
     waiting: int
     original_bytes: int  # what is stored, the trash included
     variant_bytes: int
-    formats: list[tuple[str, int]]
-    cameras: list[tuple[str, str, int]]
-    uploads_per_day: list[tuple[date, int]]
+    formats: list[dict[str, Any]]  # format, count
+    cameras: list[dict[str, Any]]  # make, model, count
+    uploads_per_day: list[dict[str, Any]]  # date, count
+    broker: int | None  # messages that wait in Redis
 
 
 def of(groups: GroupQuerySet) -> Stats:
@@ -82,14 +83,15 @@ def of(groups: GroupQuerySet) -> Stats:
         original_bytes=int(sum(kind["bytes"] for kind in kinds)),
         variant_bytes=variants.aggregate(bytes=Sum("byte_size", default=0))["bytes"],
         formats=[
-            (content_type.partition("/")[2], count)
+            {"format": content_type.partition("/")[2], "count": count}
             for (content_type,), count in _most_frequent(kinds, "content_type")
         ],
         cameras=[
-            (make, model, count)
+            {"make": make, "model": model, "count": count}
             for (make, model), count in _most_frequent(kinds, "camera_make", "camera_model")
         ],
         uploads_per_day=_per_day(uploads.exclude(status=Upload.Status.DISCARDED)),
+        broker=broker_length(),
     )
 
 
@@ -113,7 +115,7 @@ def _most_frequent(kinds: list[dict[str, Any]], *columns: str) -> list[tuple[Any
     return sorted(told, key=lambda found: (-found[1], found[0]))[:TOP]
 
 
-def _per_day(uploads: Any) -> list[tuple[date, int]]:
+def _per_day(uploads: Any) -> list[dict[str, Any]]:
     """The last 30 days in UTC, today included; days without any, too."""
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
@@ -124,7 +126,7 @@ def _per_day(uploads: Any) -> list[tuple[date, int]]:
         .values_list("day")
         .annotate(Count("pk"))
     )
-    return [(day, counted.get(day, 0)) for day in days]
+    return [{"date": day, "count": counted.get(day, 0)} for day in days]
 
 
 def broker_length() -> int | None:

@@ -22,71 +22,51 @@ class TwoCredentials(Problem):
     default_detail = (
         "The Authorization header says one thing and ?access_token= another. Send one of them."
     )
-    explanation = (
-        "The Authorization header and `?access_token=` name different credentials. Send only one "
-        "of them."
-    )
 
 
 class InvitationUnknown(Forbidden):
     slug = "invitation-unknown"
     title = _("This link is not known")
     default_detail = _("Check that it is complete, or ask whoever sent it for a new one.")
-    explanation = "There is no such link. Check that it is complete."
 
 
 class InvitationRevoked(Forbidden):
     slug = "invitation-revoked"
     title = _("This link was withdrawn")
     default_detail = _("The host has withdrawn it. Ask them for a new one.")
-    explanation = "The host has withdrawn the link. Ask them for a new one."
 
 
 class InvitationExpired(Forbidden):
     slug = "invitation-expired"
     title = _("This link has expired")
     default_detail = _("It takes no new photos. Ask whoever sent it to renew it.")
-    explanation = (
-        "The link takes no new photos any more. Ask whoever sent it to renew it. What was "
-        "announced before may still be sent."
-    )
+    explanation = "It takes no new photos; what was announced before may still be sent."
 
 
 class InvitationExhausted(Forbidden):
     slug = "invitation-exhausted"
     title = _("This link is full")
     default_detail = _("It has taken as many photos as it may. Ask the host for more room.")
-    explanation = (
-        "The link has taken as many photos, or bytes, as its host allowed. Ask the host for more "
-        "room. What was announced before may still be sent."
-    )
+    explanation = "It takes no more photos or bytes; what was announced before may still be sent."
 
 
 class GroupClosed(Forbidden):
     slug = "group-closed"
     title = _("The host has closed this group")
     default_detail = _("Guests can no longer add or change photos in it. Ask the host.")
-    explanation = (
-        "The host has closed the group: guests can no longer add or change photos in it. What was "
-        "announced before may still be sent."
-    )
+    explanation = "Guests can add or change nothing; what was announced before may still be sent."
 
 
 class LinkLost(Conflict):
     slug = "link-lost"
     title = "The key that made this link is gone"
     default_detail = "It still works, but can not be shown again. Rotate it for a new one."
-    explanation = (
-        "The link still works, but the key that made it is gone, so that it can not be shown "
-        "again. Rotate the invitation for a new link, which ends the old one."
-    )
 
 
 class RegistrationClosed(Forbidden):
     slug = "registration-closed"
     title = "Nobody can register here"
     default_detail = "Ask whoever runs this server for an account."
-    explanation = "This server takes no new users by itself. Ask whoever runs it."
 
 
 problems.answer(
