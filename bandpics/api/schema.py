@@ -87,7 +87,8 @@ class Schema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         """A view's `serializer_classes` are of what is sent."""
-        return self.view.serializer_class
+        view: Any = self.view
+        return view.serializer_class
 
     def map_parsers(self) -> list[Any]:
         """JSON, unless an operation says otherwise: forms are for the browsable pages."""
