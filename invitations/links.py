@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -45,14 +44,6 @@ class Revoked(Exception):
     """A revoked invitation has no link to rotate. Invite the person again."""
 
 
-@dataclass(frozen=True)
-class Invited:
-    """An invitation, and whether its link is new."""
-
-    invitation: Invitation
-    is_new_link: bool
-
-
 def invite(
     group: Group,
     *,
@@ -62,25 +53,26 @@ def invite(
     is_owner: bool,
     expires_at: datetime | None = None,
     **options: Any,
-) -> Invited:
+) -> tuple[Invitation, bool]:
     """Creates an invitation, or extends the one that this person has for the group.
 
-    A revoked one gets another link, and loses its visibility and trust. `options` are name,
-    max_files, max_bytes, visibility and trusted. Raises NotYours, Withdrawn, BelowUse.
+    Returns it, and whether its link is new. A revoked one gets another link, and loses its
+    visibility and trust. `options` are name, max_files, max_bytes, visibility and trusted.
+    Raises NotYours, Withdrawn, BelowUse.
     """
     new = Invitation(group=group, kind=kind, email=email, created_by=by, **options)
     new.expires_at = expires_at or new.expires_at
     new.new_secret()
     if kind == Invitation.Kind.SHARED:
         new.save(force_insert=True)
-        return Invited(new, is_new_link=True)
+        return new, True
     with transaction.atomic():
         # ON CONFLICT DO NOTHING: the second of two requests waits, and finds the first's row.
         Invitation.objects.bulk_create([new], ignore_conflicts=True)
         rows = Invitation.objects.personal_to(email, group=group).select_for_update()
         invitation = rows.get()
         if invitation.pk == new.pk:
-            return Invited(new, is_new_link=True)
+            return new, True
         was_revoked = invitation.is_revoked
         if not is_owner and invitation.created_by_id != by.pk:
             if was_revoked:
@@ -99,7 +91,7 @@ def invite(
         for name, value in options.items():
             setattr(invitation, name, value)
         invitation.save()
-    return Invited(invitation, is_new_link=was_revoked)
+    return invitation, was_revoked
 
 
 def _check_use(invitation: Invitation, options: dict[str, Any]) -> None:

@@ -159,12 +159,14 @@ class InvitationViewSet(MemberViewSet):
         _refuse_what_only_owners_grant(wishes, is_owner=is_owner)
         if send_email and (seconds := limits.consume(("mail", str(self.access.user.pk)))):
             raise TooManyMails(seconds)
-        invited = links.invite(group, by=self.access.user, is_owner=is_owner, **wishes)
+        invitation, is_new_link = links.invite(
+            group, by=self.access.user, is_owner=is_owner, **wishes
+        )
         email_sent = None
         if send_email:
-            email_sent = mail.send_link(invited.invitation, sender=self.access.user)
-        response = self.invited(invited.invitation.pk, email_sent=email_sent)
-        if invited.is_new_link:
+            email_sent = mail.send_link(invitation, sender=self.access.user)
+        response = self.invited(invitation.pk, email_sent=email_sent)
+        if is_new_link:
             response.status_code = status.HTTP_201_CREATED
         return response
 
