@@ -9,7 +9,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db.models import Q
 
@@ -59,16 +59,6 @@ class Place:
     altitude: float | None = None
     direction: float | None = None
     datetime: datetime | None = None
-
-
-class HasPlace(Protocol):
-    """A photo, or the columns of one."""
-
-    latitude: float | None
-    longitude: float | None
-    altitude: float | None
-    direction: float | None
-    gps_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -158,7 +148,7 @@ class PhotoAccess(ABC):
         """Position, raw EXIF, filename and hash, and what the hosts think of it."""
         return not self.is_guest or self.owns(photo)
 
-    def place_of(self, photo: HasPlace) -> Place | None:
+    def place_of(self, photo: Any) -> Place | None:
         if photo.latitude is None or photo.longitude is None:
             return None
         if self.sees_all_of(photo):

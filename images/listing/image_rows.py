@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -19,7 +20,7 @@ from images.photofile.metadata.capture_time import offset_text
 from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from images.access import PhotoAccess, Place
@@ -35,8 +36,9 @@ COLUMNS = (
     *exif_fields.NAMES,
     *("created_at", "updated_at", "original_dropped_at", "trashed_at"),
 )
-_MOMENTS = frozenset(
-    {"taken_at", "gps_at", "created_at", "updated_at", "original_dropped_at", "trashed_at"}
+_MOMENTS = (
+    *("taken_at", "taken_at_local", "gps_at", "created_at", "updated_at"),
+    *("original_dropped_at", "trashed_at"),
 )
 _EXIF = slice(COLUMNS.index(exif_fields.NAMES[0]), COLUMNS.index(exif_fields.NAMES[-1]) + 1)
 _OF_UPLOAD = ("status", "failure", "processing_ms", "finished_at")
@@ -50,8 +52,6 @@ def _moment(column: str) -> str:
 def _select(column: str) -> str:
     if column in _MOMENTS:
         return _moment(f"image.{column}")
-    if column == "taken_at_local":
-        return _moment("image.taken_at_local")
     if column in exif_fields.TEXT_NAMES:
         return f"NULLIF(image.{column}, '')"
     return f"image.{column}::text" if column in {"id", "group_id"} else f"image.{column}"
@@ -79,11 +79,7 @@ _SQL = f"""
 """  # noqa: S608 - all of it is ours
 
 
-def _row_type() -> Any:
-    return namedtuple("Row", [*COLUMNS, *_OF_UPLOAD, "variants"])
-
-
-Row = _row_type()
+Row: Any = namedtuple("Row", [*COLUMNS, *_OF_UPLOAD, "variants"])  # type: ignore[misc]
 
 
 def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]:
@@ -91,31 +87,16 @@ def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [list(ids)])
         found = {row[0]: Row._make(row) for row in cursor.fetchall()}
-    signer = _Signer(access)
+    prepare = cache(partial(photo_storage().prepare_get, until=access.expires_at))
     rows = [found[text] for text in map(str, ids) if text in found]
-    return [_row_json(row, signer.variants(row.variants), access) for row in rows]
+    return [_row_json(row, _variants_json(row, prepare), access) for row in rows]
 
 
-class _Signer:
-    """Signs the sizes of many photos."""
-
-    def __init__(self, access: PhotoAccess) -> None:
-        self._storage, self._until = photo_storage(), access.expires_at
-        self._prepared: dict[str, Prepared] = {}  # by content type
-
-    def variants(self, text: str | None) -> dict[str, Any]:
-        rows = json.loads(text) if text else ()
-        return {
-            name: {"url": self._of(content_type).url(key), "width": width, "height": height}
-            for name, key, content_type, width, height in rows
-        }
-
-    def _of(self, content_type: str) -> Prepared:
-        if content_type not in self._prepared:
-            self._prepared[content_type] = self._storage.prepare_get(
-                content_type=content_type, until=self._until
-            )
-        return self._prepared[content_type]
+def _variants_json(row: Any, prepare: Callable[..., Prepared]) -> dict[str, Any]:
+    return {
+        name: {"url": prepare(content_type=content_type).url(key), "width": width, "height": height}
+        for name, key, content_type, width, height in json.loads(row.variants or "[]")
+    }
 
 
 def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[str, Any]:
@@ -164,13 +145,8 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
 
 
 def _place_json(place: Place) -> dict[str, Any]:
-    return {
-        "lat": place.lat,
-        "lon": place.lon,
-        "altitude": place.altitude,
-        "direction": place.direction,
-        "datetime": _trimmed(place.datetime),  # type: ignore[arg-type]  # text in these rows
-    }
+    # Its time is text in these rows.
+    return {**vars(place), "datetime": _trimmed(place.datetime)}  # type: ignore[arg-type]
 
 
 def _trimmed(moment: str | None) -> str | None:

@@ -21,16 +21,18 @@ from django.http import Http404
 from rest_framework.exceptions import ValidationError
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
-from images.models import BEFORE_ALL_TIME, Image
+from images.models import BEFORE_ALL_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
 
+    from django.http import HttpRequest
     from rest_framework.request import Request
 
     from images.models import ImageQuerySet
 
 DEFAULT_LIMIT = 50
+GALLERY_LIMIT = 60
 MAX_LIMIT = 200
 MAX_OFFSET = 10_000
 
@@ -330,24 +332,12 @@ def _ordering(
 # --- The gallery page -----------------------------------------------------------------------
 
 
-class GalleryPages:
-    """The pages of a group's gallery. A cursor that makes no sense is an address without page."""
-
-    size = 60
-
-    def paginate_queryset(self, images: ImageQuerySet, request: Request) -> list[Image]:
-        errors: dict[str, list[str]] = {}
-        cursor = _cursor(request.query_params, errors)
-        if errors or (cursor and cursor.ordering != DEFAULT_ORDERING):
-            raise Http404
-        page = Page(
-            request.build_absolute_uri(), Ordering(DEFAULT_ORDERING), self.size, cursor=cursor
-        )
-        self._page = page.filled(list(page.cut(images)))
-        return self._page.rows
-
-    def get_next_link(self) -> str | None:
-        return self._page.next_url
-
-    def get_previous_link(self) -> str | None:
-        return self._page.previous_url
+def gallery_page(images: ImageQuerySet, request: HttpRequest) -> Filled[Any]:
+    """A page of a group's gallery. A cursor that makes no sense is an address without page."""
+    errors: dict[str, list[str]] = {}
+    cursor = _cursor(request.GET, errors)
+    if errors or (cursor and cursor.ordering != DEFAULT_ORDERING):
+        raise Http404
+    url = request.build_absolute_uri()
+    page = Page(url, Ordering(DEFAULT_ORDERING), GALLERY_LIMIT, cursor)
+    return page.filled(list(page.cut(images)))

@@ -10,19 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import (
-    BooleanField,
-    Case,
-    Exists,
-    F,
-    Func,
-    IntegerField,
-    OuterRef,
-    Q,
-    Subquery,
-    Sum,
-    When,
-)
+from django.db import models
+from django.db.models import Case, Exists, F, Func, OuterRef, Q, Subquery, Sum, When
 from django.db.models.functions import Cast
 
 from images.models import Image, Upload, search_vector
@@ -80,7 +69,7 @@ class Search:
         """How many photos match. One query."""
         counted = self.groups.order_by().annotate(rows=self._each(_how_many))
         # Cast: of what cannot match anything Django makes a NULL, which has no type.
-        number = Cast("rows", IntegerField())
+        number = Cast("rows", models.IntegerField())
         return counted.aggregate(sum=Sum(number, default=0))["sum"]  # type: ignore[no-any-return]  # an int
 
     def _each(self, answer: Callable[[ImageQuerySet], Expression]) -> Expression:
@@ -97,7 +86,7 @@ class Search:
 def _how_many(rows: ImageQuerySet) -> Any:
     template = "(SELECT count(*) FROM (%(subquery)s) counted)"
     ids = rows.order_by().values("pk")
-    return Subquery(ids, template=template, output_field=IntegerField())
+    return Subquery(ids, template=template, output_field=models.IntegerField())
 
 
 # --- Plans ----------------------------------------------------------------------------------
@@ -155,7 +144,7 @@ class ChangedSince:
             *(F("pk"), ArraySubquery(moved)),
             template="%(expressions)s)",
             arg_joiner=" = ANY (",
-            output_field=BooleanField(),
+            output_field=models.BooleanField(),
         )
         return photos.filter(Q(updated_at__gte=self.since) | Q(is_moved))
 

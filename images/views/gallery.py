@@ -9,7 +9,6 @@ from django.db.models import Count, Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
-from rest_framework.request import Request
 
 from bandpics.error_handlers import page_for_members
 from groups import trash
@@ -63,14 +62,14 @@ def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
         raise Http404
     images = Image.objects.in_group(group)
     waiting = images.kept().filter(version=0, uploads__status__in=["queued", "processing"])
-    page = pagination.GalleryPages()
+    page = pagination.gallery_page(images.ready().with_variants(), request)
     context = {
         "group": group,
-        "photos": page.paginate_queryset(images.ready().with_variants(), Request(request)),
+        "photos": page.rows,
         "photo_count": images.ready().count(),
         "waiting_count": waiting.count(),
-        "older_url": page.get_next_link(),
-        "newer_url": page.get_previous_link(),
+        "older_url": page.next_url,
+        "newer_url": page.previous_url,
     }
     return render(request, "images/gallery.html", context)
 
