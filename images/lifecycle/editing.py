@@ -54,29 +54,21 @@ class Taken:
     local: datetime  # naive
     offset: timedelta | None = None
 
-    @property
-    def at(self) -> datetime | None:
-        return None if self.offset is None else (self.local - self.offset).replace(tzinfo=UTC)
-
 
 def taken_columns(taken: Taken | None, image: Image) -> dict[str, Any]:
     """The columns of this time; None clears them."""
-    columns: dict[str, Any] = {
-        "taken_at_local": None,
-        "utc_offset_minutes": None,
-        "taken_at": None,
-        "sort_at": image.created_at,
-    }
+    local = at = minutes = None
     if taken is not None:
         local = taken.local.replace(tzinfo=UTC)
-        minutes = None if taken.offset is None else round(taken.offset.total_seconds() / 60)
-        columns = {
-            "taken_at_local": local,
-            "utc_offset_minutes": minutes,
-            "taken_at": taken.at,
-            "sort_at": taken.at or local,
-        }
-    return columns | {"taken_source": Image.TimeSource.PERSON}
+        if taken.offset is not None:
+            at, minutes = local - taken.offset, round(taken.offset.total_seconds() / 60)
+    return {
+        "taken_at_local": local,
+        "utc_offset_minutes": minutes,
+        "taken_at": at,
+        "sort_at": at or local or image.created_at,
+        "taken_source": Image.TimeSource.PERSON,
+    }
 
 
 def place_columns(place: tuple[float, float] | None) -> dict[str, Any]:
@@ -102,15 +94,10 @@ def change(image: Image, columns: dict[str, Any], *, expected: dict[str, Any]) -
 def moderate(image: Image, decision: str, *, reason: str = "") -> bool:
     """Writes whether guests may see the photo; the last decision counts. False if the photo is
     gone or trashed."""
-    return bool(
-        Image.objects.kept()
-        .filter(pk=image.pk)
-        .update(
-            moderation=MODERATION[decision],
-            moderation_reason=reason if decision == REJECT else "",
-            updated_at=Now(),
-        )
-    )
+    reason = reason if decision == REJECT else ""
+    rows = Image.objects.kept().filter(pk=image.pk)
+    columns = {"moderation": MODERATION[decision], "moderation_reason": reason}
+    return bool(rows.update(**columns, updated_at=Now()))
 
 
 # --- To another group -----------------------------------------------------------------------

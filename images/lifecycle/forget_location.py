@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from images import deletions
-from images.lifecycle import markers
+from images.lifecycle import editing, markers
 from images.models import Image, Upload, locks
 from images.photofile import location
 from images.processing import versions
@@ -77,17 +77,9 @@ def _forget_in_row(image: Image) -> Image:
         if found.uploads.filter(status=Upload.Status.PROCESSING).exists():
             raise versions.InProcess
         rows = Image.objects.filter(pk=found.pk, updated_at=found.updated_at)
-        if rows.update(
-            latitude=None,
-            longitude=None,
-            altitude=None,
-            direction=None,
-            gps_at=None,
-            gps_source=Image.GpsSource.REMOVED,
-            place_forgotten_at=Now(),
-            exif=location.dump_without_location(found.exif),
-            updated_at=Now(),
-        ):
+        columns = editing.place_columns(None) | {"gps_source": Image.GpsSource.REMOVED}
+        exif = location.dump_without_location(found.exif)
+        if rows.update(**columns, place_forgotten_at=Now(), exif=exif, updated_at=Now()):
             return found
     raise locks.Busy
 

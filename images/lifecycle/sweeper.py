@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from bandpics import fencing, health
+from bandpics import health
 from bandpics.api import idempotency
 from groups import trash as group_trash
 from images import deletions
@@ -24,7 +23,7 @@ from images.storage.objects import StorageUnavailable
 from images.uploads import queue, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from uuid import UUID
 
     from images.models import UploadQuerySet
@@ -38,8 +37,7 @@ CHECK_AGAIN_AFTER = timedelta(minutes=10)
 QUEUED_BEFORE_ENQUEUING = timedelta(minutes=1)
 BATCH = 500
 REFUSALS_IN_A_ROW = 3
-# Any numbers that nobody else uses.
-SWEEP_LOCK, QUARANTINE_LOCK = 0x62616E64, 0x62616E65
+SWEEP_LOCK = 0x62616E64  # any number that nobody else uses
 
 
 def sweep() -> None:
@@ -47,7 +45,7 @@ def sweep() -> None:
 
     What costs no request to the bucket comes first, and a phase that fails holds up no other.
     """
-    with alone(SWEEP_LOCK) as is_alone:
+    with locks.alone(SWEEP_LOCK) as is_alone:
         if not is_alone:
             return
         for phase in [
@@ -60,20 +58,6 @@ def sweep() -> None:
             except Exception:  # logged with its traceback; the next sweep tries again
                 logger.exception("The sweeper could not finish %s", phase.__name__)
         health.record_sweep()
-
-
-@contextmanager
-def alone(lock: int) -> Iterator[bool]:
-    """Holds a Postgres advisory lock of this session, if it is free."""
-    with fencing.killed_if_frozen(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
-        row = cursor.fetchone()
-        is_alone = bool(row and row[0])
-        try:
-            yield is_alone
-        finally:
-            if is_alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def _enqueue_again() -> None:

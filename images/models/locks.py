@@ -24,16 +24,24 @@ class Busy(Exception):
 
 
 @contextmanager
-def objects_of(image_id: UUID) -> Iterator[None]:
-    """Holds a Postgres advisory lock of this session. Raises Busy."""
-    # 63 bits of the id, most of them random.
-    number = image_id.int & (2**63 - 1)
+def alone(number: int) -> Iterator[bool]:
+    """Holds a Postgres advisory lock of this session, if it is free."""
     with fencing.killed_if_frozen(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
         row = cursor.fetchone()
-        if not (row and row[0]):
-            raise Busy
+        is_alone = bool(row and row[0])
         try:
-            yield
+            yield is_alone
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+            if is_alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
+@contextmanager
+def objects_of(image_id: UUID) -> Iterator[None]:
+    """Holds the lock of a photo's objects. Raises Busy."""
+    # 63 bits of the id, most of them random.
+    with alone(image_id.int & (2**63 - 1)) as is_alone:
+        if not is_alone:
+            raise Busy
+        yield

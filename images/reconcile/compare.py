@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Q
 
 from images import deletions
-from images.lifecycle import forget_location, sweeper
+from images.lifecycle import forget_location
 from images.models import NOT_FINAL, UNDER_WAY, Image, PendingDeletion, Upload, Variant, locks
 from images.photofile import variants
 from images.processing import outcomes, versions
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 GRACE = timedelta(hours=1)
 # The last copy of what may have been a photo: time for a second thought, or another backup.
 ORIGINALS_GRACE = timedelta(days=30)
-LOCK = 0x62616E66
+LOCK, QUARANTINE_LOCK = 0x62616E66, 0x62616E65
 # Somebody else has the photo, or had it just now: the next run decides.
 POSTPONED = (
     *(locks.Busy, repair.CannotRepair, forget_location.Gone, versions.InProcess),
@@ -87,7 +87,7 @@ def clean_quarantine() -> int:
     A signed URL outlives its upload by minutes: whoever holds it can still PUT. Safe to call
     twice, and at the same time. Raises StorageUnavailable.
     """
-    with sweeper.alone(sweeper.QUARANTINE_LOCK) as is_alone:
+    with locks.alone(QUARANTINE_LOCK) as is_alone:
         if not is_alone:
             return 0
         removed, before = 0, datetime.now(UTC) - GRACE
@@ -102,7 +102,7 @@ def reconcile(options: Options) -> Report:
 
     Raises Running, WrongPlace, StorageUnavailable.
     """
-    with sweeper.alone(LOCK) as is_alone:
+    with locks.alone(LOCK) as is_alone:
         if not is_alone:
             raise Running
         comparison = Comparison(options)

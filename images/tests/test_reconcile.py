@@ -488,7 +488,7 @@ def test_a_photo_somebody_is_at_is_left_for_the_next_time(photo, bucket):
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_runs_at_a_time(photo):
-    with sweeper.alone(compare.LOCK):
+    with locks.alone(compare.LOCK):
         errors: list[str] = []
 
         def run() -> None:
