@@ -50,14 +50,8 @@ class VariantInline(ReadOnly, admin.TabularInline[Variant, Image]):
 @admin.register(Image)
 class ImageAdmin(ReadOnly, admin.ModelAdmin[Image]):
     list_display = [
-        "thumbnail",
-        "original_filename",
-        "group",
-        "state",
-        "uploader_name",
-        "taken_at_local",
-        "camera_model",
-        "created_at",
+        *("thumbnail", "original_filename", "group", "state", "uploader_name"),
+        *("taken_at_local", "camera_model", "created_at"),
     ]
     list_display_links = ["thumbnail", "original_filename"]
     list_select_related = ["group"]

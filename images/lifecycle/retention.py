@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from images.models import ImageQuerySet
 
-ONE_DAY = timedelta(days=1)
-
 
 def ids_to_drop(limit: int) -> list[UUID]:
     """Photos whose group's `retain_originals_days` have passed since they were processed. Those
@@ -43,7 +41,7 @@ def drop_original(image_id: UUID) -> bool:
 
 def _overdue() -> ImageQuerySet:
     kept_for = ExpressionWrapper(
-        F("image__group__retain_originals_days") * ONE_DAY, output_field=DurationField()
+        F("image__group__retain_originals_days") * timedelta(days=1), output_field=DurationField()
     )
     processed_long_ago = Upload.objects.filter(
         image=OuterRef("pk"),

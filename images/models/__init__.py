@@ -2,29 +2,13 @@
 
 from images.models.deletion import PendingDeletion, Tombstone
 from images.models.image import BEFORE_ALL_TIME, ONCE_PER_GROUP, Image, ImageQuerySet
-from images.models.upload import (
-    KEEP_BYTES,
-    MOVED_AT,
-    NOT_FINAL,
-    UNDER_WAY,
-    Upload,
-    UploadQuerySet,
-    discard_duplicates,
-    is_final,
-)
-from images.models.uploader import (
-    NOBODYS,
-    RECOVERED,
-    UPLOADER_COLUMNS,
-    UploaderKey,
-    UploaderKind,
-)
+from images.models.upload import KEEP_BYTES, NOT_FINAL, UNDER_WAY, Upload, UploadQuerySet, is_final
+from images.models.uploader import NOBODYS, RECOVERED, UPLOADER_COLUMNS, UploaderKey, UploaderKind
 from images.models.variant import Variant
 
 __all__ = [
     "BEFORE_ALL_TIME",
     "KEEP_BYTES",
-    "MOVED_AT",
     "NOBODYS",
     "NOT_FINAL",
     "ONCE_PER_GROUP",
@@ -40,6 +24,5 @@ __all__ = [
     "UploaderKey",
     "UploaderKind",
     "Variant",
-    "discard_duplicates",
     "is_final",
 ]

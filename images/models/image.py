@@ -16,6 +16,9 @@ from django.utils import timezone
 from bandpics.ids import new_id
 from groups.models import Group
 from images.models import search_vector
+from images.models.upload import Upload
+from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
+from images.models.variant import Variant
 from images.storage import object_keys
 from invitations.models import Invitation
 
@@ -24,13 +27,8 @@ if TYPE_CHECKING:
 
     from images.models.uploader import UploaderKey
 
-from images.models.upload import Upload
-from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
-from images.models.variant import Variant
-
 # Where photos without a date stand in the order by date, latest first.
 BEFORE_ALL_TIME = datetime(1, 1, 1, tzinfo=UTC)
-
 
 ONCE_PER_GROUP = "image_bytes_once_per_group"  # what an IntegrityError names
 

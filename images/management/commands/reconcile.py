@@ -75,7 +75,11 @@ class Command(BaseCommand):
             ) from None
         except StorageUnavailable as error:
             raise CommandError(f"{error} What was repaired stays so; call it again.") from None
-        self.stdout.write(_as_json(report) if options["json"] else _as_text(report, options["fix"]))
+        if options["json"]:
+            answer = {"clean": report.is_clean, **asdict(report)}
+            self.stdout.write(json.dumps(answer, indent=2, default=datetime.isoformat))
+        else:
+            self.stdout.write(_as_text(report, options["fix"]))
         if not report.is_clean:
             sys.exit(1)
 
@@ -84,11 +88,6 @@ def _minutes(text: str) -> timedelta:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ArgumentTypeError(f"give whole minutes from 0, not {text!r}")
     return timedelta(minutes=int(text))
-
-
-def _as_json(report: Report) -> str:
-    answer = {"clean": report.is_clean, **asdict(report)}
-    return json.dumps(answer, indent=2, default=datetime.isoformat)
 
 
 def _as_text(report: Report, is_repairing: bool) -> str:
