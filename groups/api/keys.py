@@ -102,10 +102,6 @@ class RotationSerializer(KeyWishSerializer):
     scopes = _scopes(required=False)
 
 
-def _prefix(answer: dict[str, Any]) -> str:
-    return str(answer["prefix"])
-
-
 def _without_secret(view: Any, _request: Request, prefix: str) -> dict[str, Any]:
     row = get_object_or_404(ApiKey, user=view.access.user, prefix=prefix)
     return _shown(row, None)
@@ -138,7 +134,7 @@ class KeyViewSet(MemberViewSet):
             )
         ],
     )
-    @idempotent(remember=_prefix, again=_without_secret)
+    @idempotent(remember=lambda answer: answer["prefix"], again=_without_secret)
     def create(self, request: Request) -> Response:
         """Another key. The answer is the only one that shows it."""
         wanted, access = self.sent(), self.access

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from rest_framework.request import Request
 
-    from groups.models import Group
-
 
 UNREAD = OpenApiResponse(description="Done; what it is now, this credential may not read.")
 
@@ -113,7 +111,8 @@ class ImageViewSet(ImageList, ImageFiles):
         changes = self.sent()
         if self.access.is_guest:
             state |= _refuse_to_guest(image, changes)
-        group = self._target(image, changes.pop("group_id", None))
+        group_id = changes.pop("group_id", image.group_id)
+        group = None if group_id == image.group_id else self.writable_group(group_id)
         columns = _columns(image, changes)
         if group is not None:
             editing.move(image, group, columns, expected=state)
@@ -227,11 +226,6 @@ class ImageViewSet(ImageList, ImageFiles):
         answer = image_serializers.ImageDetailSerializer(image, context=context).data
         headers = {"ETag": etags.etag(image, self.access), "Cache-Control": "private, no-cache"}
         return Response(answer, headers=headers, **more)
-
-    def _target(self, image: Image, group_id: UUID | None) -> Group | None:
-        if group_id is None or group_id == image.group_id:
-            return None
-        return self.writable_group(group_id)
 
 
 def _refuse_to_guest(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
