@@ -105,7 +105,7 @@ def test_nothing_of_a_revoked_link_is_accepted(cleo, bucket):
 def test_redis_lost_everything_and_nothing_is_lost(cleo, broker):
     upload = cleo.send(drawn_pictures.jpeg())
     assert broker.llen("images") == 1
-    broker.flushall()
+    broker.flushdb()
 
     sweeper.sweep()
     assert broker.llen("images") == 0  # perhaps it only waits its turn
@@ -126,7 +126,7 @@ def test_a_backlog_is_not_enqueued_again_and_again(cleo, broker, monkeypatch):
     sweeper.sweep()
     assert broker.llen("images") == 5
 
-    broker.flushall()
+    broker.flushdb()
     for expected in [3, 3]:
         grow_old(queued_at=timedelta(minutes=2))
         sweeper.sweep()
@@ -149,7 +149,7 @@ def test_without_redis_the_sweeper_goes_on_with_what_needs_none(cleo, bucket):
 
 def test_a_worker_that_died_is_replaced(cleo, broker):
     upload = cleo.send(drawn_pictures.jpeg())
-    broker.flushall()
+    broker.flushdb()
     claims.claim(upload)
     sweeper.sweep()
     assert broker.llen("images") == 0
@@ -193,7 +193,7 @@ def test_one_phase_that_breaks_does_not_stop_the_others(cleo, broker, monkeypatc
 
 def test_two_sweepers_are_harmless(cleo, broker):
     cleo.send(drawn_pictures.jpeg())
-    broker.flushall()
+    broker.flushdb()
     grow_old(queued_at=timedelta(minutes=2))
 
     def run() -> None:
