@@ -7,15 +7,22 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bandpics.testing.faults import Direction, Fault
 
-if TYPE_CHECKING:
-    from bandpics.testing.fault_proxy import FaultProxy
-
 READ_BYTES = 64 * 1024
 TICKS_PER_SECOND = 20
+
+
+class Proxy(Protocol):
+    """What a connection asks of its proxy."""
+
+    target: tuple[str, int]
+    speaks_http: bool
+    requests: list[str]
+
+    def faults_about(self, request: str | None) -> list[Fault]: ...
 
 
 class Ended(Exception):
@@ -49,7 +56,7 @@ class Connection:
     """A client, a server, and the faults between them."""
 
     def __init__(
-        self, proxy: FaultProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._proxy = proxy
         self._client, self._to_client = reader, writer

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from images.photofile.containers.container import Data
-
 # Bytes of our own, or the offset and length of bytes of the file.
 Piece = bytes | tuple[int, int]
 
@@ -74,7 +72,12 @@ def _views(data: mmap.mmap, pieces: Iterable[Piece]) -> Iterable[bytes | memoryv
 
 
 def search(
-    pattern: re.Pattern[bytes], data: Data | bytearray, at: int, end: int, *, byte_size: int
+    pattern: re.Pattern[bytes],
+    data: bytes | bytearray | mmap.mmap,
+    at: int,
+    end: int,
+    *,
+    byte_size: int,
 ) -> re.Match[bytes] | None:
     """Search as pattern.search() does, for a pattern whose every match has this many bytes."""
     while at < end:
@@ -84,7 +87,7 @@ def search(
     return None
 
 
-def skip_zeros(data: Data | bytearray, at: int, end: int) -> int:
+def skip_zeros(data: bytes | bytearray | mmap.mmap, at: int, end: int) -> int:
     """Return the offset of the first byte that is not zero, or the end."""
     found = search(_NOT_ZERO, data, at, end, byte_size=1)
     return found.start() if found else end
