@@ -142,7 +142,7 @@ class KeyViewSet(MemberViewSet):
             access.user,
             name=wanted["name"],
             scopes=_within(access, wanted["scopes"]),
-            group_ids=_seen_by(access, access.user, wanted.get("groups") or []),
+            group_ids=_visible_group_ids(access, access.user, wanted.get("groups") or []),
             expires_at=wanted.get("expires_at"),
         )
         return Response(_shown(row, key), status=status.HTTP_201_CREATED)
@@ -173,7 +173,7 @@ class KeyViewSet(MemberViewSet):
         about: dict[str, Any] = {
             "name": wanted.get("name") or (old.name if old else "First key"),
             "scopes": _within(access, scopes),
-            "group_ids": _seen_by(access, person, group_ids),
+            "group_ids": _visible_group_ids(access, person, group_ids),
             "expires_at": wanted.get("expires_at", _as_long_as(old)),
         }
         if old is None:
@@ -224,7 +224,7 @@ def _within(access: Access, scopes: list[str]) -> list[str]:
     return scopes
 
 
-def _seen_by(access: Access, person: User, group_ids: list[UUID]) -> list[UUID]:
+def _visible_group_ids(access: Access, person: User, group_ids: list[UUID]) -> list[UUID]:
     """The same, once it is sure that the person sees each of these groups, and so does the key."""
     if not group_ids:
         if access.group_ids is not None:

@@ -221,7 +221,7 @@ class Comparison:
         best = best_of(found)
         if image is not None and repair.is_misplaced(image, version):
             for each in found:
-                self.note(Kind.MISPLACED, each.key, partial(_bring_home, each))
+                self.note(Kind.MISPLACED, each.key, partial(_relocate, each))
         elif best is not None and (image is None or restored.is_unknown_version(image, version)):
             self.note(Kind.UNKNOWN_PHOTO, best.key, lambda: _recover(version, best, found))
         elif best is not None and restored.ended_too_early(version) is not None:
@@ -353,7 +353,7 @@ def _database_now() -> datetime:
     return now
 
 
-def _bring_home(found: StoredObject) -> bool:
+def _relocate(found: StoredObject) -> bool:
     return repair.relocate(found) and bool(repair.remove_orphans([found]))
 
 

@@ -70,7 +70,7 @@ class Row:
 
 
 class World:
-    """Stores, web, beat and a hasty worker. Its S3 is behind a proxy that breaks on request."""
+    """Stores, web, beat and a worker with short timeouts. A proxy before S3 breaks on request."""
 
     def __init__(
         self, folder: Path, *, work_dir: Path | None = None, application: str = HASTY

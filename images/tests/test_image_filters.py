@@ -392,7 +392,7 @@ def test_a_guest_finds_other_peoples_places_only_as_rounded(gallery, group):
 
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("hundredths", [0.5, 1.5, 2.5, 100.5, 1637.5, 17999.5, 1637.4999])
-def test_a_place_is_rounded_alike_where_it_is_shown_and_where_it_is_sought(
+def test_a_place_is_rounded_alike_where_it_is_shown_and_where_it_is_searched(
     gallery, group, sign, hundredths
 ):
     Group.objects.filter(pk=group.pk).update(gps_policy=Group.GpsPolicy.COARSE)

@@ -152,15 +152,15 @@ class InvitationViewSet(MemberViewSet):
         members may invite; only owners set `trusted` and `visibility`. `send_email` sends the link
         once all is stored.
         """
-        wishes = self.sent()
-        group = self._group_to_fill(wishes.pop("group"))
-        send_email = wishes.pop("send_email")
+        options = self.sent()
+        group = self._group_to_fill(options.pop("group"))
+        send_email = options.pop("send_email")
         is_owner = self.owns(group)
-        _refuse_what_only_owners_grant(wishes, is_owner=is_owner)
+        _refuse_what_only_owners_grant(options, is_owner=is_owner)
         if send_email and (seconds := limits.consume(("mail", str(self.access.user.pk)))):
             raise TooManyMails(seconds)
         invitation, is_new_link = links.invite(
-            group, by=self.access.user, is_owner=is_owner, **wishes
+            group, by=self.access.user, is_owner=is_owner, **options
         )
         email_sent = None
         if send_email:
@@ -258,9 +258,9 @@ class InvitationViewSet(MemberViewSet):
         return group
 
 
-def _refuse_what_only_owners_grant(wishes: dict[str, Any], *, is_owner: bool) -> None:
+def _refuse_what_only_owners_grant(options: dict[str, Any], *, is_owner: bool) -> None:
     if is_owner:
         return
     for field in ("trusted", "visibility"):
-        if wishes.pop(field, None):
+        if options.pop(field, None):
             raise Forbidden(f"Only owners of the team set `{field}`.")
