@@ -15,6 +15,7 @@ pytestmark = pytest.mark.xdist_group("up")
 MIB = 1024 * 1024
 
 
+@pytest.mark.long
 def test_it_is_said_and_work_goes_on_once_there_is_room(small_disk):
     up = Up(small_disk("220m") / "data")
     try:
