@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.fields import empty
 from rest_framework.permissions import SAFE_METHODS
 
 from bandpics.api.problems import MAX_ERRORS
@@ -26,10 +28,13 @@ class KnownFieldsOnly:
     were given."""
 
     fields: Any
+    context: Any
     also_known: ClassVar[frozenset[str]] = frozenset()
 
     def to_internal_value(self, data: Any) -> Any:
         errors = self._unknown(data) if isinstance(data, Mapping) else {}
+        if hasattr(data, "getlist"):
+            data = self._filled_in(data)
         try:
             value = super().to_internal_value(data)  # type: ignore[misc]  # a serializer's
         except ValidationError as error:
@@ -42,15 +47,39 @@ class KnownFieldsOnly:
 
     def _unknown(self, data: Mapping[str, Any]) -> dict[str, list[ErrorDetail]]:
         known = self.also_known.union(self.fields)
-        if hasattr(data, "getlist"):  # a form, which writes items of fields as name[0] and name.a
-            known |= {CSRF_FIELD}
-            given = {re.split(r"[.\[]", name)[0] for name in data}
-        else:
-            given = set(data)
-        if given <= known:
-            return {}
+        unknown = [name for name in data if name not in known]
+        if hasattr(data, "getlist"):
+            unknown = [name for name in unknown if not self._is_known_in_form(name)]
         offered = [name for name, field in self.fields.items() if not field.read_only]
-        return _errors("field", [name for name in data if name not in known], offered)
+        return _errors("field", unknown, offered)
+
+    def _is_known_in_form(self, name: str) -> bool:
+        """Forms write an item of a list as name[0], and a field of an object as name.field.
+
+        Any other spelling, name[] for one, would be passed over as if nothing had been sent.
+        """
+        base, rest = re.fullmatch(r"([^.\[]*)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]  # matches all
+        field = self.fields.get(base)
+        if isinstance(field, (serializers.ListField, serializers.ListSerializer)):
+            return re.match(r"\[\d+\]", rest) is not None
+        is_object = isinstance(field, serializers.BaseSerializer)
+        return name == CSRF_FIELD or (is_object and rest.startswith("."))
+
+    def _filled_in(self, form: Any) -> Any:
+        """The form without what nobody filled in, which means the same as a field left out of JSON.
+
+        To create something, an empty input says nothing; to change it, it clears. A box that is
+        not ticked is not sent, so that only `false` unticks it.
+        """
+        for field in self.fields.values():
+            field.default_empty_html = empty
+        if getattr(self.context.get("request"), "method", "") != "POST":
+            return form
+        filled = form.copy()
+        for name, field in self.fields.items():
+            if not field.required and form.getlist(name) == [""]:
+                del filled[name]
+        return filled
 
 
 class KnownParametersOnly:

@@ -261,3 +261,32 @@ def test_a_superuser_rotates_for_others(ada, admin, signed_in):
 
 def test_nobody_rotates_nothing(ada):
     assert APIClient().post(rotate_url(ada)).status_code == 401
+
+
+# --- Forms ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["groups[]", "groups[a]", "groups.0", "expires_at[0]"])
+def test_a_name_of_a_form_that_would_be_passed_over_is_refused(ada, group, signed_in, name):
+    form = {"name": "booth", "scopes": "read", name: str(group.pk)}
+    answer = signed_in(ada).post(KEYS, form, format="multipart")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == "unknown-field"
+    assert not ApiKey.objects.exists()
+
+
+def test_items_of_a_form_may_be_numbered(ada, group, signed_in):
+    form = {"name": "booth", "scopes[0]": "read", "groups[0]": str(group.pk)}
+    answer = signed_in(ada).post(KEYS, form, format="multipart")
+    assert (answer.status_code, answer.json()["groups"]) == (201, [str(group.pk)])
+
+
+def test_a_key_that_is_rotated_by_an_empty_form_ends_when_the_old_one_does(
+    ada, with_key, signed_in
+):
+    ends_at = timezone.now() + timedelta(days=30)
+    old = with_key(ada, expires_at=ends_at).row
+    form = {"prefix": old.prefix, "expires_at": ""}
+    answer = signed_in(ada).post(rotate_url(ada), form, format="multipart")
+    assert answer.status_code in {200, 201}, answer.json()
+    assert answer.json()["expires_at"] is not None

@@ -92,8 +92,11 @@ class GroupViewSet(MemberViewSet):
     @staticmethod
     def max_body_bytes(request: HttpRequest) -> int:
         """Of a form: the group and its first photos."""
-        is_form = body_limit.is_form(request)
-        return body_limit.form_max_bytes(request) if is_form else JsonParser.max_bytes
+        match = request.resolver_match
+        takes_photos = match is not None and match.url_name == "group-list"
+        if takes_photos and body_limit.is_form(request):
+            return body_limit.form_max_bytes(request)
+        return JsonParser.max_bytes
 
     @cached_property
     def access(self) -> MemberAccess:

@@ -68,7 +68,7 @@ class Backup:
 
 def reconcile(world: World, *options: str) -> tuple[int, dict[str, Any]]:
     """Exit code and report of `manage.py reconcile`, on the command line."""
-    program = world.stack._manage("reconcile", "--json", *options)
+    program = world.stack._python("reconcile", "manage.py", "reconcile", "--json", *options)
     done = subprocess.run(
         program.command,
         env=dict(program.environment),

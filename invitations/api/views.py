@@ -223,7 +223,7 @@ class InvitationViewSet(MemberViewSet):
         return Response(qr.draw(invitation.upload_link, kind=renderer.format))
 
     def handle_exception(self, exc: Exception) -> Response:
-        if self.action == "qr":  # no picture of a problem
+        if SvgRenderer in self.renderer_classes:  # no picture of a problem
             self.request.accepted_renderer = JSONRenderer()
             self.request.accepted_media_type = JSONRenderer.media_type
         return super().handle_exception(exc)

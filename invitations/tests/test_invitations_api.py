@@ -290,3 +290,38 @@ def test_without_a_credential_there_is_nothing(client, invitation, path):
         assert answer["Content-Type"] == "application/problem+json"
         as_guest = client.get(url, headers={"Authorization": f"Invitation {invitation.token}"})
         assert as_guest.status_code == 401
+
+
+# --- Forms ----------------------------------------------------------------------------------
+
+
+def test_a_form_changes_nothing_that_was_not_filled_in(ada, invitation, signed_in):
+    """Empty inputs and boxes that are not ticked are left out, as fields of JSON can be."""
+    limits = {"max_files": 5, "max_bytes": 10**6, "visibility": "drop", "trusted": True}
+    Invitation.objects.filter(pk=invitation.pk).update(**limits)
+    form = {
+        "group": str(invitation.group_id),
+        "email": invitation.email,
+        "name": "",
+        "max_files": "",
+        "max_bytes": "",
+        "visibility": "",
+    }
+    again = signed_in(ada).post(INVITATIONS, form, format="multipart")
+    assert again.status_code == 200, again.json()
+    assert again.json()["id"] == str(invitation.pk)
+    assert Invitation.objects.filter(pk=invitation.pk, **limits).exists()
+
+
+def test_a_form_that_changes_the_name_keeps_the_trust(ada, invitation, path, signed_in):
+    Invitation.objects.filter(pk=invitation.pk).update(trusted=True)
+    assert signed_in(ada).patch(path, {"name": "Mia"}, format="multipart").status_code == 200
+    assert Invitation.objects.filter(pk=invitation.pk, name="Mia", trusted=True).exists()
+    untick = signed_in(ada).patch(path, {"trusted": "false"}, format="multipart")
+    assert untick.json()["trusted"] is False
+
+
+def test_a_wrong_method_at_the_qr_code_is_answered_by_a_problem(ada, path, signed_in):
+    answer = signed_in(ada).post(f"{path}qr/")
+    assert answer.status_code == 405
+    assert answer.json()["type"].endswith("/problems/method-not-allowed/")

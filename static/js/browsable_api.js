@@ -10,8 +10,12 @@ function leaveOut(event) {
   const form = event.target;
   const isFilter = form.closest("#filtersModal") !== null;
   if (!isFilter && form.id !== "patch-object-form") return;
-  for (const field of form.elements) {
+  for (const field of [...form.elements]) {
     if (field.name) field.disabled = isFilter ? field.value === "" : isUntouched(field);
+    if (!isFilter && field.type === "checkbox" && field.defaultChecked && !field.checked) {
+      // A box that is not ticked is not sent, and the server takes it for left out.
+      form.append(Object.assign(document.createElement("input"), { type: "hidden", name: field.name, value: "false" }));
+    }
   }
 }
 
