@@ -116,9 +116,11 @@ async def test_a_put_nobody_answers_is_not_sent_twice(guest):
     await guest.open()
     await guest.choose(file)
     await guest.arrives(file)
-    # Chromium sends it once more by itself if the connection had served before; we do not.
+    # Chromium sends it once more by itself if the connection had served before; we do not, unless
+    # the server says that the store had not finished it when the connection was cut.
+    has_paused = any(line.startswith("paused: ") for line in await guest.said())
     assert cut.hits in {1, 2}
-    assert guest.puts == guest.part_count + cut.hits - 1
+    assert 0 <= guest.puts - guest.part_count <= max(cut.hits - 1, has_paused)
     assert guest.web.count_requests(SIGN) == (3 if guest.in_parts else 0)
 
 
