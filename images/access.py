@@ -1,4 +1,4 @@
-"""Who asks for photos, by which credential, what they see of them and what they may do.
+"""Finds who asks for photos, by which credential, and what they see and may do.
 
 Each request has one such object, a MemberAccess or a GuestAccess, and hands it down.
 """
@@ -32,7 +32,8 @@ COARSE_STEPS = 100  # to a degree: about a kilometre each
 
 @dataclass(frozen=True)
 class Uploader:
-    """Who adds photos to a group: a member, a personal link, or one device with a shared link."""
+    """Somebody who adds photos to a group: a member, a personal link, or one device with a shared
+    link."""
 
     key: UploaderKey
     group: Group
@@ -42,17 +43,17 @@ class Uploader:
 
     @property
     def announces_to(self) -> UUID:
-        """What uploads are announced to: the group, or the invitation."""
+        """The group or the invitation that uploads are announced to."""
         return self.group.pk if self.invitation is None else self.invitation.pk
 
     def uploads(self) -> UploadQuerySet:
-        """What they announced to it."""
+        """Returns the uploads that they announced to it."""
         return Upload.objects.sent_by(self.key, announced_to=self.announces_to)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a photo was taken, as exactly as somebody may know."""
+    """The place of a photo, as exactly as the viewer may know it."""
 
     lat: float
     lon: float
@@ -74,7 +75,7 @@ class VisibilityScope:
 
 @dataclass(frozen=True)
 class Rights:
-    """What somebody who sees a photo is to it."""
+    """The relation between a photo and somebody who sees it."""
 
     is_host: bool  # an owner of its team
     is_own: bool
@@ -85,7 +86,7 @@ class Rights:
 
 
 class PhotoAccess(ABC):
-    """What a member and a guest have in common."""
+    """The common part of a member's and a guest's access."""
 
     if TYPE_CHECKING:  # fields of the one, properties of the other
 
@@ -112,7 +113,7 @@ class PhotoAccess(ABC):
 
     @abstractmethod
     def owns(self, photo: Any) -> bool:
-        """Of a photo, or its columns."""
+        """Whether a photo, or its columns, is theirs."""
 
     @abstractmethod
     def groups(self) -> GroupQuerySet:
@@ -279,7 +280,7 @@ class GuestAccess(PhotoAccess):
         return Image.objects.filter(self.shown()).in_kept_groups()
 
     def own_images(self) -> ImageQuerySet:
-        """What they sent, even by a link that shows nothing."""
+        """Returns the photos they sent, even by a link that shows nothing."""
         rows = Image.objects.sent_by(self.key) if self.key.is_identified else Image.objects.none()
         return rows.kept().in_kept_groups()
 

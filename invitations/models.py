@@ -147,7 +147,7 @@ class Invitation(models.Model):
 
     @property
     def files_left(self) -> int | None:
-        """How many more files it accepts; None: no limit."""
+        """The number of files that it still accepts; None: no limit."""
         return None if self.max_files is None else max(0, self.max_files - self.used_files)
 
     @property

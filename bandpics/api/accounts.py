@@ -68,7 +68,7 @@ class Me(ApiView):
         return Access.of(self.request)
 
     def get(self, request: Request) -> Response:
-        """Who this credential is."""
+        """Tell who this credential belongs to."""
         return Response(UserSerializer(self.access.user).data)
 
     def patch(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""How members sign in to the API: by key, by token, or by the session of the browser.
+"""Authenticates members in the API: by API key, by token, or by the browser's session.
 
 Whoever sends an Authorization header is judged by it alone: a wrong one is a 401 and never
 falls through to the session.
@@ -144,7 +144,7 @@ MEMBER_AUTHENTICATION: list[type[BaseAuthentication]] = [
 
 
 def _credential(request: Request, scheme: str) -> str | None:
-    """What follows the scheme; None for another scheme or no header, empty if malformed."""
+    """Returns what follows the scheme: None for another scheme or no header, empty if malformed."""
     words = get_authorization_header(request).split()
     if not words or words[0].lower() != scheme.lower().encode():
         return None

@@ -1,4 +1,4 @@
-"""What all views of the API have in common."""
+"""Base classes of the API's views and the router."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ApiView(KnownParametersOnly, GenericAPIView[Any]):
         return self.serializer_classes.get(self.name_of_call) or super().get_serializer_class()
 
     def sent(self, *instance: Any, **options: Any) -> dict[str, Any]:
-        """What the body says. Raises ValidationError."""
+        """Returns the validated body. Raises ValidationError."""
         body = self.get_serializer(*instance, data=self.request.data, **options)
         body.is_valid(raise_exception=True)
         return dict(body.validated_data)

@@ -54,8 +54,8 @@ def headers(row: Dated) -> dict[str, str]:
 
 
 def expected(request: Request, row: Dated) -> dict[str, Any]:
-    """What the UPDATE or DELETE has to filter by; raises PreconditionFailed at once where
-    If-Match names another state.
+    """Returns what the UPDATE or DELETE has to filter by. Raises PreconditionFailed where If-Match
+    names another state.
 
     `if not rows.filter(pk=row.pk, **expected(request, row)).update(…)`: somebody was faster,
     or the row is gone.

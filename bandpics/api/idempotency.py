@@ -163,7 +163,8 @@ def _keep(
 
 
 def _digest(data: Any) -> str:
-    """Of what the body says, files included. Keyed, for a body may hold a password."""
+    """Returns a keyed digest of the body, files included. It is keyed because a body may hold a
+    password."""
     return salted_hmac(
         "bandpics.idempotency", json.dumps(_plain(data), sort_keys=True), algorithm="sha256"
     ).hexdigest()

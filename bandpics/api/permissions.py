@@ -1,4 +1,4 @@
-"""Who may call at all; what they may see is decided by the querysets."""
+"""Permissions: who may call a view at all. Querysets decide what they see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI description says of credentials, of errors, and of Idempotency-Key."""
+"""Describes credentials, problems and Idempotency-Key in the OpenAPI file."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ class Schema(AutoSchema):
         return re.split(r"[.;](?:\s|$)", self.get_description(), maxsplit=1)[0].replace("\n", " ")
 
     def get_request_serializer(self) -> Any:
-        """None for an empty Serializer: it only makes a button of the browsable pages."""
+        """Returns None for an empty Serializer, which only makes a button of the browsable
+        pages."""
         found = super().get_request_serializer()
         return None if type(found) is Serializer else found
 
@@ -120,7 +121,7 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _problems_of(path: str, method: str, operation: Any) -> Iterator[tuple[str, str]]:
-    """By status: the name of its component."""
+    """Returns the name of the problem's component for each status."""
     parameters = {each["name"] for each in operation.get("parameters", [])}
     codes = ["400", "401", "403", "429", "default"]
     codes += ["404"] if "{" in path else []
@@ -133,7 +134,7 @@ def _problems_of(path: str, method: str, operation: Any) -> Iterator[tuple[str, 
 
 
 class CredentialScheme(OpenApiAuthenticationExtension):
-    """How the description names a way to sign in."""
+    """A way to sign in, as the OpenAPI file describes it."""
 
     definition: ClassVar[dict[str, Any]]
 

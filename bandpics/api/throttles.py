@@ -1,4 +1,4 @@
-"""How much each credential may ask, and what wrong ones cost."""
+"""Throttles: how many requests each credential may send, and what wrong ones cost."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ MAX_NAME = 60  # how much of a name is compared; difflib takes the square of it
 
 
 class KnownFieldsOnly:
-    """For a serializer of a request. Fields that are only read pass: people send back what they
-    were given."""
+    """A mixin for serializers of requests that refuses unknown fields. Fields that are only read
+    pass, because people send back what they were given."""
 
     fields: Any
     context: Any
@@ -66,7 +66,8 @@ class KnownFieldsOnly:
         return name == CSRF_FIELD or (is_object and rest.startswith("."))
 
     def _filled_in(self, form: Any) -> Any:
-        """The form without what nobody filled in, which means the same as a field left out of JSON.
+        """Returns the form without inputs that nobody filled in; they mean the same as a field left
+        out of JSON.
 
         To create something, an empty input says nothing; to change it, it clears. A box that is
         not ticked is not sent, so that only `false` unticks it.
@@ -83,7 +84,8 @@ class KnownFieldsOnly:
 
 
 class KnownParametersOnly:
-    """For a view of the API: which parameters an address may have, by action or by method."""
+    """A mixin for views that refuses unknown query parameters. `parameters` names the known ones,
+    by action or by method."""
 
     parameters: ClassVar[Mapping[str, Collection[str]]] = {}
     credential_parameters: ClassVar[frozenset[str]] = frozenset()
@@ -92,7 +94,7 @@ class KnownParametersOnly:
 
     @property
     def name_of_call(self) -> str:
-        """The action, or the method of a view without actions; those of GET for HEAD, OPTIONS."""
+        """The action, or the method of a view without actions. HEAD and OPTIONS count as GET."""
         method = str(self.request.method)
         method = "GET" if method in SAFE_METHODS else method
         actions: Mapping[str, str] = getattr(self, "action_map", None) or {}

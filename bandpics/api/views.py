@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @require_safe
 def explain_problem(request: HttpRequest, slug: str) -> HttpResponse:
-    """What a problem's `type` points to."""
+    """Shows the page that a problem's `type` points to."""
     if slug not in EXPLANATIONS:
         raise Http404
     with translation.override(settings.LANGUAGE_CODE):
@@ -69,7 +69,7 @@ class Root(ApiView):
 
 
 class Schema(SpectacularAPIView):
-    """In English, whoever asks."""
+    """The OpenAPI file, always in English."""
 
     permission_classes = [AllowAny]
     authentication_classes = []

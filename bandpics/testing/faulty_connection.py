@@ -16,7 +16,7 @@ TICKS_PER_SECOND = 20
 
 
 class Proxy(Protocol):
-    """What a connection asks of its proxy."""
+    """The part of a proxy that a connection uses."""
 
     target: tuple[str, int]
     speaks_http: bool

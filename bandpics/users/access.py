@@ -1,4 +1,4 @@
-"""Who asks, by which credential, and what it is good for."""
+"""Finds who asks, by which credential, and what it is good for."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Scope(models.TextChoices):
-    """What a credential allows. Sessions and JWTs have all scopes, an API key has its own."""
+    """A scope of a credential. Sessions and JWTs have all scopes, an API key has its own."""
 
     READ = "read", "See"
     UPLOAD = "upload", "Add and change photos"

@@ -75,7 +75,7 @@ class RotatedKeySerializer(ShownKeySerializer):
 
 
 class KeyWishSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
-    """What a key shall be good for. A key cannot make one that is good for more than itself."""
+    """The options of a new key. A key cannot make one that is good for more than itself."""
 
     name = serializers.CharField(max_length=50)
     scopes = _scopes()

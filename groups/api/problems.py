@@ -1,4 +1,4 @@
-"""What the API answers when a team does not allow what was asked."""
+"""The problems of teams."""
 
 from __future__ import annotations
 

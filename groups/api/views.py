@@ -86,7 +86,7 @@ class TeamViewSet(OwnTeams):
 
 
 class MembershipViewSet(OwnTeams):
-    """Who is in a team, and as what."""
+    """The members of a team and their roles."""
 
     serializer_class = serializers.MemberSerializer
     serializer_classes: ClassVar = {

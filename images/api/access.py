@@ -1,4 +1,4 @@
-"""What the endpoints of photos have in common: whom they let in, and what is refused to whom."""
+"""Base classes of the endpoints of photos: who is let in, and what is refused to whom."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PhotoViewSet(ApiViewSet):
 
     @cached_property
     def access(self) -> MemberAccess | GuestAccess:
-        """Who asks, from the credential alone."""
+        """The access of the credential."""
         invitation = guest(self.request)
         if invitation is None:
             return MemberAccess.of(self.request)
@@ -58,12 +58,12 @@ class PhotoViewSet(ApiViewSet):
 
     @property
     def member(self) -> MemberAccess:
-        """Where an invitation is not let in."""
+        """The access of a member, for views that let no invitation in."""
         assert isinstance(self.access, MemberAccess)  # noqa: S101 - for the type checker
         return self.access
 
     def uploader_in(self, group_id: UUID | None) -> Uploader:
-        """Who adds photos. 404 for a group the member does not see."""
+        """Returns the uploader for a group. Raises Http404 for a group the member does not see."""
         if isinstance(self.access, GuestAccess):
             return self.access.uploader
         if group_id is None:
@@ -92,7 +92,8 @@ class PhotoViewSet(ApiViewSet):
         }
 
     def visible_image(self, image_id: UUID) -> Image:
-        """With its current variants. In the trash only for owners who ask for `?trashed=true`."""
+        """Returns a photo with its current variants; one in the trash only to owners who ask for
+        `?trashed=true`."""
         rows, access = self.access.visible_images(), self.access
         is_trash_asked = self.request.query_params.get("trashed") == "true"
         if isinstance(access, MemberAccess) and is_trash_asked:
@@ -135,12 +136,14 @@ class PhotoViewSet(ApiViewSet):
             raise Forbidden(f"This API key was not given the scope that this needs: {scope}.")
 
     def need_scope_for(self, rights: Rights) -> None:
-        """To trash or restore a photo of one's own, or of somebody else."""
+        """Raises Forbidden unless the credential's scopes allow trashing or restoring this
+        photo."""
         self.need_scope(Scope.UPLOAD if rights.is_own else Scope.MODERATE)
 
 
 class UploadsOrModerates(HasScope):
-    """Where it depends on whose photo it is: `moderate` for other people's. See need_scope_for."""
+    """Permission for actions that need `moderate` on other people's photos only. See
+    need_scope_for."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.user, User) or request.method in SAFE_METHODS:

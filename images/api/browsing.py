@@ -1,4 +1,4 @@
-"""What the browsable pages show beside a list of photos or uploads."""
+"""The filter panel and page links of the browsable pages that list photos or uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people may change of a photo, as JSON."""
+"""Serializers of the changes that people make to a photo."""
 
 from __future__ import annotations
 

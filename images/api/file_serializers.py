@@ -134,7 +134,7 @@ class PhotoInJsonSerializer(NewPhotosSerializer):
 
 
 def check(file: Any, *, byte_size: int, content_type: str) -> None:
-    """What a worker would only find out later. Raises ValidationError, TooLarge."""
+    """Refuses what a worker would only refuse later. Raises ValidationError, TooLarge."""
     if byte_size > settings.UPLOAD_MAX_BYTES:
         limit = int(settings.UPLOAD_MAX_BYTES)
         raise TooLarge(f"A photo may have up to {limit} bytes.", limit=limit)
@@ -151,7 +151,7 @@ def too_large_for_json() -> TooLarge:
 
 
 class TakenSerializer(serializers.Serializer[Upload]):
-    """Where it stands. `id` is the photo's; GET it until it `is_final`."""
+    """The state of a photo that was taken. `id` is the photo's; GET it until it `is_final`."""
 
     id = serializers.UUIDField(source="image_id")
     upload = serializers.UUIDField(source="pk", help_text="Its line in the receipt.")
@@ -164,6 +164,7 @@ class ReplacementSerializer(AnnouncedFileSerializer):
 
 
 class ReplacementTicketSerializer(TicketSerializer):
-    """For the documentation: sign, send and complete it under its id, like any upload."""
+    """Documents the ticket of a replacement: sign, send and complete it under its id, like any
+    upload."""
 
     image = serializers.UUIDField(help_text="The photo it will replace.")

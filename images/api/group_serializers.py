@@ -105,13 +105,13 @@ class GroupDetailSerializer(GroupSerializer):
 
 
 class GroupWithoutFilesSerializer(GroupSerializer):
-    """Without `files`, which are validated apart."""
+    """The fields of a group; `files` are validated apart."""
 
     also_known = frozenset({"files"})
 
 
 class NewGroupSerializer(GroupSerializer):
-    """For the documentation: a group and the files that will be sent to storage."""
+    """Documents a group and the files that will be sent to storage."""
 
     files = ListField(
         child=AnnouncedFileSerializer(), required=False, max_length=announce.BATCH_LIMIT
@@ -122,7 +122,7 @@ class NewGroupSerializer(GroupSerializer):
 
 
 class NewGroupFormSerializer(NewGroupSerializer):
-    """For the documentation: a group and the files themselves."""
+    """Documents a group and its files, sent in one form."""
 
     files = ListField(
         child=serializers.FileField(), required=False, max_length=announce.BATCH_LIMIT
@@ -130,7 +130,7 @@ class NewGroupFormSerializer(NewGroupSerializer):
 
 
 class CreatedGroupSerializer(GroupSerializer):
-    """For the documentation: the group, and how to send the announced files."""
+    """Documents the group that was created, and how to send the announced files."""
 
     uploads = TicketSerializer(many=True)
 

@@ -91,7 +91,7 @@ class GroupViewSet(MemberViewSet):
 
     @staticmethod
     def max_body_bytes(request: HttpRequest) -> int:
-        """Of a form: the group and its first photos."""
+        """Returns the limit of the body; a form may bring the group's first photos."""
         match = request.resolver_match
         takes_photos = match is not None and match.url_name == "group-list"
         if takes_photos and body_limit.is_form(request):

@@ -64,7 +64,7 @@ class ImageFiles(PhotoViewSet):
 
     @staticmethod
     def max_body_bytes(request: HttpRequest) -> int:
-        """One photo and what stands around it, where one is taken."""
+        """Returns the limit of the body: one photo and the other fields, where a photo is taken."""
         name = request.resolver_match and request.resolver_match.url_name
         if name in {"image-list", "image-file"} and body_limit.is_form(request):
             one_photo = int(settings.UPLOAD_MAX_BYTES) + ROOM_FOR_THE_REST
@@ -223,7 +223,7 @@ class ImageFiles(PhotoViewSet):
 
 
 def _redirect_seconds(until: datetime | None) -> int:
-    """How long a browser may keep a redirect: no longer than what it leads to."""
+    """Returns how long a browser may keep a redirect: no longer than its target is valid."""
     if until is None:
         return REDIRECT_SECONDS
     left = int((until - datetime.now(UTC)).total_seconds())

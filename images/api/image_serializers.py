@@ -47,7 +47,7 @@ class GpsSerializer(serializers.Serializer[Place]):
 
 
 class DependsOnAccess:
-    """What is shown depends on the context's `access`."""
+    """A mixin for serializers whose fields depend on `access` of the context."""
 
     context: dict[str, Any]
 
@@ -76,7 +76,7 @@ class FailureOrNull(TextOrNull):
 
 
 class IsFinal(serializers.BooleanField):
-    """Of whatever has a status: those who poll it can stop."""
+    """Whether a status is final, so that clients stop polling."""
 
     def __init__(self, **options: Any) -> None:
         options |= {"source": "status", "read_only": True}

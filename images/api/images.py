@@ -229,7 +229,8 @@ class ImageViewSet(ImageList, ImageFiles):
 
 
 def _refuse_to_guest(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
-    """What the row must still say for what is left. Raises Forbidden, PlaceFromPhoto."""
+    """Returns what the row must still say for the changes left to a guest. Raises Forbidden,
+    PlaceFromPhoto."""
     if set(changes) - {"caption", "location"}:
         raise Forbidden(_("With a link only the words and the place of a photo can be changed."))
     if "location" not in changes:

@@ -42,7 +42,7 @@ class QueueSerializer(serializers.Serializer[Any]):
 
 
 class BytesSerializer(serializers.Serializer[Any]):
-    """What the bucket holds, the trash included."""
+    """The bytes in the bucket, the trash included."""
 
     originals = serializers.IntegerField(source="original_bytes")
     variants = serializers.IntegerField(source="variant_bytes")

@@ -76,7 +76,7 @@ class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
 
 class NewPhotosSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
-    """Where photos are added, and by whom."""
+    """The group and the name of the uploader, for new photos."""
 
     group = serializers.UUIDField(
         required=False, help_text="Needed by members; an invitation has its own."
@@ -96,7 +96,7 @@ class AnnouncementSerializer(NewPhotosSerializer):
 
 
 def announced(file: dict[str, Any]) -> announce.Announced:
-    """What AnnouncedFileSerializer validated."""
+    """Returns one file as AnnouncedFileSerializer validated it."""
     return announce.Announced(
         filename=file["filename"],
         content_type=file["content_type"],
@@ -135,7 +135,7 @@ class PartsSerializer(serializers.Serializer[Any]):
 
 
 class OwnPhotoSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
-    """What its sender may know and change of a finished photo."""
+    """The part of a finished photo that its uploader may know and change."""
 
     location = serializers.SerializerMethodField()
     gps_source = TextOrNull(help_text="Where the position is from.")
@@ -201,10 +201,11 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
         return upload.get_failure_display() if upload.failure else None
 
     def get_duplicate_of(self, upload: Upload) -> str | None:
-        """Only a photo of one's own is named; that it was here already is all others learn."""
-        twin = upload.duplicate_of
+        """Names the duplicate if it is the uploader's own; others learn only that the photo was
+        here already."""
+        duplicate = upload.duplicate_of
         return (
-            str(twin.pk) if twin is not None and twin.uploader_key == upload.uploader_key else None
+            str(duplicate.pk) if duplicate is not None and duplicate.uploader_key == upload.uploader_key else None
         )
 
     @extend_schema_field(SizeSerializer(allow_null=True))
@@ -224,7 +225,8 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
 
     @extend_schema_field(RejectionSerializer(allow_null=True))
     def get_rejection(self, upload: Upload) -> dict[str, str | None] | None:
-        """That the hosts do not show the photo to other guests. Null if they did not say so."""
+        """Tells that the hosts do not show the photo to other guests, and why. Null if they did not
+        say so."""
         image = upload.image
         is_rejected = image.moderation == Image.Moderation.REJECTED
         if upload.status != Upload.Status.DONE or not is_rejected or not self.access.owns(image):
@@ -233,7 +235,7 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
 
 
 class RoomSerializer(serializers.Serializer[Any]):
-    """How much more the link takes; null: no limit."""
+    """The files and bytes that the link still takes; null: no limit."""
 
     files = serializers.IntegerField(source="files_left", allow_null=True)
     bytes = serializers.IntegerField(source="bytes_left", allow_null=True)
@@ -348,7 +350,7 @@ def ticket_json(ticket: announce.Ticket) -> dict[str, Any]:
 
 
 class TicketSerializer(serializers.Serializer[Any]):
-    """For the documentation: what ticket_json answers."""
+    """Documents what ticket_json returns."""
 
     id = serializers.UUIDField()
     client_id = serializers.CharField(allow_null=True)

@@ -41,7 +41,7 @@ OVERLAP = timedelta(seconds=5)
 
 
 def _ids(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a repeated announcement is answered from; signatures are made anew."""
+    """Returns what a repeated announcement is answered from; signatures are made anew."""
     return [{"id": each["id"], "known": "duplicate_of" in each} for each in answer["uploads"]]
 
 

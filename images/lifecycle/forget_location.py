@@ -26,7 +26,7 @@ TRIES = 5
 
 
 class Original(StrEnum):
-    """What became of the original."""
+    """The fate of the original."""
 
     EDITED = "edited"  # the same pixels, without the position
     DROPPED = "dropped"  # nothing less would have been certain

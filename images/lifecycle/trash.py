@@ -96,7 +96,7 @@ def purge(image_id: UUID) -> bool:
 
 
 def _successors(image: Image) -> UploadQuerySet:
-    """Its duplicates, except those that go with its group."""
+    """Returns the photo's duplicates, except those that go with its group."""
     duplicates = versions.duplicates_of(image)
     if not group_trash.overdue().filter(pk=image.group_id).exists():
         return duplicates

@@ -1,4 +1,4 @@
-"""What a list of photos can be narrowed to, and what each parameter takes.
+"""The filters of a list of photos, and what each parameter takes.
 
 A value that makes no sense is an error that names the parameter. What somebody may not see does
 not match, and does not show: an id of somebody else's photo is silently absent.
@@ -233,7 +233,8 @@ class ImageFilters(CheckedFilters):
         return not cls.base_filters.keys().isdisjoint(data)
 
     def search(self) -> Search:
-        """What to look for, and how. Raises ValidationError, which names each wrong parameter."""
+        """Returns the search that the parameters ask for. Raises ValidationError, which names each
+        wrong parameter."""
         rows: ImageQuerySet = self.checked()
         asked = self.form.cleaned_data
         groups, plan = self.access.groups(), self._plan(asked)
@@ -255,7 +256,7 @@ class ImageFilters(CheckedFilters):
         return ChangedSince(asked["updated_since"]) if asked["updated_since"] else None
 
     def removals(self) -> Wanted | None:
-        """What is asked of the photos that are gone, if it is they that are asked for.
+        """Returns the query for photos that are gone, if the parameters ask for them.
 
         Raises ValidationError, as search(), and for what only photos that are here can be asked.
         """
@@ -276,7 +277,8 @@ class ImageFilters(CheckedFilters):
         return rows.filter(trashed_at__isnull=False, group__in=self.scope.trash_of)
 
     def containing(self, rows: ImageQuerySet, _name: str, text: str) -> ImageQuerySet:
-        """What the plan finds, less what matches only by a filename that is not shown."""
+        """Returns the photos that the plan finds, less those that match only by a filename that is
+        not shown."""
         query, shown = search_vector.query_of(text), self.scope.filenames
         if query is None:
             return rows.none()

@@ -83,7 +83,8 @@ Row: Any = namedtuple("Row", [*COLUMNS, *_OF_UPLOAD, "variants"])  # type: ignor
 
 
 def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]:
-    """What somebody may know of each photo, in this order. One query, whatever there is."""
+    """Returns the photos as JSON, in this order, with what this access may know. It makes one
+    query."""
     with connection.cursor() as cursor:
         cursor.execute(_SQL, [list(ids)])
         found = {row[0]: Row._make(row) for row in cursor.fetchall()}

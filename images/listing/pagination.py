@@ -82,7 +82,8 @@ class Ordering:
 
     @property
     def key(self) -> Expression | F:
-        """What rows are sorted by: never NULL, so that one comparison places every row."""
+        """The expression that rows are sorted by. It is never NULL, so that one comparison places
+        every row."""
         if self.column not in _NOTHING:
             return F(self.column)
         return Coalesce(F(self.column), Value(self._nothing))
@@ -205,7 +206,8 @@ class Page:
 
     @classmethod
     def newest_first(cls, request: Request, *, default_limit: int = DEFAULT_LIMIT) -> Self:
-        """Of a list that has this order alone. Raises ValidationError, as asked_for()."""
+        """Returns the page of a list that has this order alone. Raises ValidationError, as
+        asked_for()."""
         asked: Mapping[str, str] = request.query_params
         errors: dict[str, list[str]] = {}
         limit = _number(asked, "limit", errors, at_least=1, at_most=MAX_LIMIT)

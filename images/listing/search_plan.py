@@ -66,7 +66,7 @@ class Search:
         return cut
 
     def count(self) -> int:
-        """How many photos match. One query."""
+        """Counts the matching photos in one query."""
         counted = self.groups.order_by().annotate(rows=self._each(_how_many))
         # Cast: of what cannot match anything Django makes a NULL, which has no type.
         number = Cast("rows", models.IntegerField())

@@ -1,4 +1,4 @@
-"""What some groups hold, and how the work on it goes: counted when asked, nothing is kept."""
+"""Counts photos, bytes and work of some groups. Nothing is kept: each request counts anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was deleted: objects that are still to be removed, and photos that left a group."""
+"""Deletions: objects that are still to be removed, and photos that left a group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from images.models.uploader import UPLOADER_COLUMNS, HasUploader
 
 
 class PendingDeletion(models.Model):
-    """What a deleted upload or variant left in the bucket, until somebody has removed it.
+    """The objects that a deleted upload or variant left in the bucket, until they are removed.
 
     Triggers write it in the transaction of the deletion; images.deletions reads it. It has
     no foreign keys: what it names is gone.

@@ -45,11 +45,11 @@ class ImageQuerySet(models.QuerySet["Image"]):
         return self.filter(version__gt=0, trashed_at=None)
 
     def kept(self) -> Self:
-        """Without the trash."""
+        """Leaves out photos in the trash."""
         return self.filter(trashed_at=None)
 
     def in_kept_groups(self) -> Self:
-        """Without those whose group is in the trash. It joins: for reading only."""
+        """Leaves out photos whose group is in the trash. It joins, so use it for reading only."""
         return self.filter(group__trashed_at=None)
 
     def trashed(self) -> Self:
@@ -86,12 +86,12 @@ class ImageQuerySet(models.QuerySet["Image"]):
         return self.order_by("-sort_at", "-id")
 
     def older_than(self, image: Image) -> Self:
-        """What follows it in the gallery, nearest first."""
+        """Returns the photos that follow this one in the gallery, nearest first."""
         after = Q(sort_at__lt=image.sort_at) | Q(sort_at=image.sort_at, id__lt=image.pk)
         return self.filter(after).order_by("-sort_at", "-id")
 
     def newer_than(self, image: Image) -> Self:
-        """What precedes it in the gallery, nearest first."""
+        """Returns the photos that precede this one in the gallery, nearest first."""
         before = Q(sort_at__gt=image.sort_at) | Q(sort_at=image.sort_at, id__gt=image.pk)
         return self.filter(before).order_by("sort_at", "id")
 
@@ -281,7 +281,7 @@ class Image(HasUploader):
 
     @property
     def original_key(self) -> str:
-        """Where the untouched bytes of the current version are kept."""
+        """The key of the original of the current version."""
         return self.version_keys(self.version).original(content_type=self.content_type)
 
     def version_keys(self, number: int) -> object_keys.Version:
@@ -289,7 +289,7 @@ class Image(HasUploader):
 
     @property
     def is_original_lost(self) -> bool:
-        """By the store. One sent in its place later, and dropped, is not."""
+        """Whether the store lost the original. A later original that was dropped does not count."""
         lost_at = self.original_lost_at
         return lost_at is not None and lost_at == self.original_dropped_at
 

@@ -73,7 +73,8 @@ def search_vector(columns: Iterable[str] = COLUMNS) -> Cast:
 
 
 def query_of(text: str) -> str | None:
-    """What matching() takes: all of the words. None where there is no word to look for."""
+    """Returns the query for matching() that asks for all of the words; None where there is no
+    word."""
     spaced = unicodedata.normalize("NFKC", text).translate(str.maketrans(SEPARATORS, _SPACES))
     found = [word for word in spaced.split() if any(letter.isalnum() for letter in word)]
     # Quoted: no operator in it. A quote itself is a separator, so none is left.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finished:
-    """What is known of a photo once its objects are stored."""
+    """The facts about a photo whose objects are stored."""
 
     header: Header
     sha256: str

@@ -1,4 +1,4 @@
-"""How the processing of an upload ends, and what each outcome makes of its objects and quota."""
+"""The outcomes of processing an upload: its status, its objects and its quota for each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Status, Failure = Upload.Status, Upload.Failure
 
 
 class Stored(enum.Enum):
-    """What becomes of the objects that attempts stored for this version."""
+    """The fate of the objects that attempts stored for this version."""
 
     KEEP = enum.auto()
     REMOVE = enum.auto()

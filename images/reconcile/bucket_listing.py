@@ -51,7 +51,7 @@ def bucket_listing(*prefixes: str) -> Iterator[BucketListing]:
 
 
 class BucketListing:
-    """What the store listed, by key and by photo."""
+    """The objects that the store listed, by key and by photo."""
 
     def add(self, found: Sequence[StoredObject]) -> None:
         rows = [(each.key, _photo_of(each.key), each.byte_size, each.modified_at) for each in found]

@@ -193,7 +193,7 @@ class Comparison:
                         self.note(Kind.NOT_DELETED, key, remove)
 
     def _check_objects(self, photos: list[list[StoredObject]]) -> None:
-        """Of each list, all objects are of one photo, or of none."""
+        """Checks lists of objects, each of one photo or of none."""
         referenced = repair.referenced(each.key for each in chain.from_iterable(photos))
         for found in photos:
             place = object_keys.place_of(found[0].key)

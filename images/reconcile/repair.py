@@ -49,7 +49,8 @@ class CannotRepair(Exception):
 
 
 def referenced(keys: Iterable[str]) -> set[str]:
-    """Of these keys, those that some row names: shown, to be purged, or about to be written."""
+    """Returns those of these keys that some row names: shown, to be purged, or about to be
+    written."""
     places = {key: place for key in keys if (place := object_keys.place_of(key))}
     image_ids = {place.version.image_id for place in places.values()}
     named = set(Variant.objects.filter(key__in=places).values_list("key", flat=True))
@@ -101,7 +102,7 @@ def remove_from_quarantine(keys: Sequence[str]) -> int:
 
 
 def awaited(keys: Iterable[str]) -> set[str]:
-    """Of these keys in quarantine, those of uploads that have not ended, or crashed lately."""
+    """Returns those of these keys in quarantine whose uploads have not ended, or crashed lately."""
     ids = [upload_id for key in keys if (upload_id := object_keys.upload_id_of(key))]
     is_kept = Q(
         status=Upload.Status.FAILED,

@@ -80,7 +80,8 @@ def recover(version: object_keys.Version, source: StoredObject) -> bool:
 
 
 def _is_recoverable(version: object_keys.Version, source: StoredObject) -> bool:
-    """Its group is there, and nobody deleted it: it is only not known."""
+    """Whether a photo the database does not know can be added: its group is there, and nobody
+    deleted it."""
     notes = list(PendingDeletion.objects.filter(image_id=version.image_id))
     image = Image.objects.filter(pk=version.image_id).first()
     if image is None:

@@ -57,7 +57,8 @@ class Version:
         return self.originals() + [self.variant(spec.name) for spec in variants.ALL]
 
     def originals(self) -> list[str]:
-        """Only one of them is there: its extension tells the content type."""
+        """Returns the keys that an original may have. Only one of them is there: its extension
+        tells the content type."""
         extensions = sorted(set(_EXTENSIONS.values()))
         return [self._key("original", extension=extension) for extension in extensions]
 

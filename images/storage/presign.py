@@ -30,8 +30,8 @@ _UNENCODED = re.compile(r"[A-Za-z0-9/_.~-]*")  # our own keys: nothing to encode
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """What a browser needs to talk to the bucket once. Content-Length is signed, too: the
-    browser sets it by itself."""
+    """A signed request to the bucket, for a browser. Content-Length is signed, too: the browser
+    sets it by itself."""
 
     method: str
     url: str

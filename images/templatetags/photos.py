@@ -1,4 +1,4 @@
-"""How photos and what their cameras wrote are put on a page."""
+"""Template tags and filters that show photos and their EXIF."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 @register.filter
 def signed_url(variant: Variant) -> str:
-    """Where the browser gets it. The same for a whole hour, so that it can be cached."""
+    """Returns the signed address of a variant. It stays the same for a whole hour, so that browsers
+    cache it."""
     return photo_storage().presign_get(variant.key, content_type=variant.content_type)
 
 
 @register.filter
 def srcset(image: Image, names: str) -> str:
-    """For `srcset`: those of the named sizes that there are, each with its true width."""
+    """Returns `srcset` of the named sizes that there are, each with its true width."""
     rows = [image.variant_by_name.get(name) for name in names.split()]
     return ", ".join(f"{signed_url(row)} {row.width}w" for row in rows if row)
 
@@ -46,7 +47,7 @@ def ratio_class(variant: Variant) -> str:
 
 @register.filter
 def shown_sizes(variant: Variant) -> str:
-    """For `sizes`: the width it gets in the gallery's rows, which its ratio decides."""
+    """Returns `sizes`: the width a photo gets in the gallery's rows, which its ratio decides."""
     ratio = variant.width / variant.height
     return f"(min-width: 40rem) {14 * ratio:.1f}rem, {8 * ratio:.1f}rem"
 
@@ -61,8 +62,8 @@ def by_day(photos: Iterable[Image]) -> list[tuple[date, list[Image]]]:
 
 @register.filter
 def in_words(image: Image) -> str:
-    """What stands in for the picture: what somebody says of it, or else `Photo by Cleo, 21 June
-    2026 21:30`."""
+    """Returns the alternative text: a caption or description, or else `Photo by Cleo, 21 June 2026
+    21:30`."""
     said = image.caption.strip() or image.description.strip()
     if said:
         return Truncator(" ".join(said.split())).chars(LONGEST_ALT)

@@ -46,7 +46,7 @@ class ChangedMeanwhile(Exception):
 
 @dataclass(frozen=True)
 class Announced:
-    """What a client says of a file before it sends it. Only the size is binding."""
+    """A file as its client describes it before sending it. Only the size is binding."""
 
     filename: str
     content_type: str

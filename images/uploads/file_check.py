@@ -1,4 +1,4 @@
-"""What a file must be before it is taken, whichever way it comes. Workers look at all of it."""
+"""Checks a file before it is taken, whichever way it comes. Workers check all of its bytes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check(*, byte_size: int, content_type: str = "", file: BinaryIO | Any = None
 def described(
     file: UploadedFile[Any], *, unnamed: str = "photo", description: str = ""
 ) -> Announced:
-    """What a form says of one of its files."""
+    """Returns what a form says of one of its files."""
     declared = plain_type(file.content_type or "")
     return Announced(
         filename=(file.name or unnamed)[:FILENAME_LENGTH],
@@ -70,7 +70,7 @@ def described(
 
 
 def plain_type(content_type: str) -> str:
-    """Without the parameters: `image/jpeg`."""
+    """Returns a content type without its parameters: `image/jpeg`."""
     return content_type.partition(";")[0].strip().lower()
 
 

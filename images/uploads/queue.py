@@ -65,7 +65,7 @@ def _priority(upload_id: UUID) -> Priority:
 
 
 def depth() -> int:
-    """How many messages no worker has taken yet; 0 where the broker does not say."""
+    """Counts the messages that no worker has taken yet; 0 where the broker does not say."""
     queue = current_app.conf.task_default_queue
     try:
         with current_app.connection_for_read() as broker:

@@ -53,7 +53,7 @@ MESSAGE_BY_STATUS = {
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of one file of the form."""
+    """The result for one file of the form."""
 
     filename: str
     has_arrived: bool

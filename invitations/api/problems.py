@@ -1,4 +1,4 @@
-"""What the API answers when an invitation is not good for what was asked."""
+"""The problems of invitations."""
 
 from __future__ import annotations
 

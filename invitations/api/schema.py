@@ -1,4 +1,4 @@
-"""How the OpenAPI description names the credential of guests."""
+"""Describes the credential of guests in the OpenAPI file."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class InvitedSerializer(InvitationSerializer):
 
 
 class Wishes(KnownFieldsOnly, serializers.Serializer[Any]):
-    """What an invitation allows. Only owners may trust it, or let it see more or less."""
+    """The options of an invitation. Only owners may trust it, or let it see more or less."""
 
     name = serializers.CharField(max_length=120, required=False, allow_blank=True)
     max_files = serializers.IntegerField(

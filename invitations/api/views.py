@@ -53,7 +53,7 @@ class InvitationFilter(filters.FilterSet):
 
 
 def _what_was_answered(data: dict[str, Any]) -> dict[str, Any]:
-    """Without the link, which is a secret and is made again."""
+    """Returns the answer without the link, which is a secret and is made again."""
     return {"id": data["id"], "email_sent": data["email_sent"]}
 
 

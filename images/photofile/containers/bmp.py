@@ -98,7 +98,8 @@ def drawing(data: Data) -> Iterator[Piece]:
 
 
 def _end(data: Data) -> tuple[int, bool]:
-    """Where pixels and profile end, and whether that is certain. Raises CannotRemoveLocation."""
+    """Returns where pixels and profile end, and whether that is certain. Raises
+    CannotRemoveLocation."""
     pixels_at, header_bytes = struct.unpack_from("<LL", data, 10)
     if pixels_at - 14 - header_bytes > _MAX_PALETTE_BYTES:
         raise CannotRemoveLocation("There is something between its header and its pixels.")

@@ -1,4 +1,4 @@
-"""What the modules of all containers have in common."""
+"""The interface that the module of each container has, and limits they share."""
 
 from __future__ import annotations
 

@@ -194,7 +194,8 @@ def remove_location(source: Path, into: Path, redaction: Redaction) -> None:
 
 
 def drawing(data: Data) -> Iterator[Piece]:
-    """What draws: coded pixels, how they belong together, and their properties."""
+    """Yields the bytes that decide the picture: coded pixels, how they belong together, and their
+    properties."""
     for item in sorted(items(data), key=lambda item: item.number):
         if item.kind in _PIXELS:
             yield b"%d %b" % (item.number, item.kind)

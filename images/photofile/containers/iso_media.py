@@ -24,7 +24,7 @@ XMP_TYPE: Final = b"application/rdf+xml"
 
 
 class Box(NamedTuple):
-    """Its four letters, and where its payload lies: `at` <= payload < `end`."""
+    """A box: its four letters, and where its payload lies: `at` <= payload < `end`."""
 
     name: bytes
     at: int

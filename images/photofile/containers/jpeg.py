@@ -109,7 +109,8 @@ def segments(data: Data, start: int = 0) -> Iterator[Segment]:
 
 @dataclass
 class Header:
-    """What stands before the pixels. Width, height in pixels as stored; 0 where none is given."""
+    """The segments before the pixels. Width and height are in pixels as stored; 0 where none is
+    given."""
 
     width: int = 0
     height: int = 0
@@ -268,7 +269,8 @@ def remove_location(source: Path, into: Path, redaction: Redaction) -> None:
 
 
 def drawing(data: Data) -> Iterator[Piece]:
-    """What a decoder needs of the first picture: tables, colour profile, and all of its scans."""
+    """Yields the bytes that a decoder needs for the first picture: tables, colour profile, and all
+    scans."""
     header = read_header(data)
     yield header.drawing
     yield header.icc or b""

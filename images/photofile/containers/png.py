@@ -148,7 +148,8 @@ class _Unpacker:
         self._bytes_left = MAX_UNPACKED_BYTES
 
     def text(self, name: bytes, rest: bytes) -> bytes:
-        """What a textual chunk (11.3.3) says behind its keyword; nothing of a broken one."""
+        """Returns the text of a textual chunk (11.3.3) after its keyword; nothing of a broken
+        one."""
         is_packed = name == b"zTXt" or (name == b"iTXt" and rest[:1] == b"\1")
         if name == b"zTXt":
             rest = rest[1:]

@@ -118,7 +118,7 @@ class Header:
 
     @property
     def _part_pixels(self) -> int:
-        """What a decoder of JPEG has to do for each scan of a strip or tile."""
+        """Returns how many pixels a JPEG decoder processes for each scan of a strip or tile."""
         edges = self.tile
         if edges == (0, 0):
             edges = self.width, min(self._strip_rows or self.height, self.height)
@@ -277,7 +277,7 @@ def remove_location(source: Path, into: Path, redaction: Redaction) -> None:
 
 
 def drawing(data: mmap) -> Iterator[Piece]:
-    """What draws each page: the tags that say how, and the pixels."""
+    """Yields the bytes that decide each page: the tags that say how to draw, and the pixels."""
     editor = Editor(data, Redaction())
     for at in _pages(editor):
         for entry in sorted(editor.whole_directory(at)):
@@ -295,7 +295,8 @@ def drawing(data: mmap) -> Iterator[Piece]:
 
 
 def _pages(editor: Editor) -> Iterator[int]:
-    """Where the directory of each page is. A page may be edited before the next is asked for."""
+    """Yields the offset of each page's directory. A page may be edited before the next is asked
+    for."""
     seen: set[int] = set()
     at = editor.number("L", 4)
     while at:

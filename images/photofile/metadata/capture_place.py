@@ -1,4 +1,4 @@
-"""Where a picture was taken: EXIF's GPS tags (EXIF 2.32 §4.6.6), or XMP's where it has none.
+"""Reads where a picture was taken: EXIF's GPS tags (EXIF 2.32 §4.6.6), or XMP's where it has none.
 
 A position is whole or none: both coordinates with their hemispheres, on earth, and not 0/0.
 """

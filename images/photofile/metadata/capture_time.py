@@ -197,7 +197,8 @@ def _parsed_offset(offset: str | None) -> timedelta | None:
 
 
 def _offset_told_by_gps(local: datetime, gps_time: datetime) -> timedelta | None:
-    """None if no place on earth lives by it: then the fix was old, or the clock is wrong."""
+    """Returns the offset from UTC that the GPS time implies. None if no time zone has it: then the
+    fix was old, or the clock is wrong."""
     difference = local.replace(tzinfo=UTC) - gps_time
     offset = round(difference / QUARTER) * QUARTER
     if abs(difference - offset) > MAX_CLOCK_ERROR:

@@ -22,7 +22,8 @@ pillow_heif.options.AUX_IMAGES = False
 
 
 def open_heic(file: BinaryIO | mmap) -> pillow_heif.HeifFile:
-    """Its boxes; pixels are decoded when they are asked for, within `translate_libheif_errors`."""
+    """Opens a HEIC and reads its boxes. Its pixels are decoded on request, within
+    `translate_libheif_errors`."""
     file.seek(0)
     return pillow_heif.open_heif(file, remove_stride=False)
 

@@ -43,7 +43,8 @@ _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 
 @dataclass(frozen=True)
 class Header:
-    """What the beginning of a file says. Width and height are those of the upright picture.
+    """The facts that the beginning of a file gives. Width and height are those of the upright
+    picture.
 
     `orientation` is what is left to do to the decoded pixels, in the numbers of EXIF.
     """
