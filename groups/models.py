@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import OuterRef, Subquery
 from django.urls import reverse
@@ -188,6 +189,30 @@ class Group(models.Model):
     closes_at = models.DateTimeField(
         null=True, blank=True, help_text="From then on guests neither add nor change anything."
     )
+    needs_approval = models.BooleanField(
+        default=True,
+        help_text="Photos of guests wait until a host approves them, but for trusted links.",
+    )
+    time_zone = models.CharField(
+        max_length=64, default="UTC", help_text="IANA name, such as Europe/Vienna."
+    )
+    # No foreign key, because `images` lies above this app. A photo that is gone is no cover.
+    cover_id = models.UUIDField(null=True, blank=True, editable=False)
+    accent_colour = models.CharField(
+        max_length=7,
+        blank=True,
+        validators=[RegexValidator(r"\A#[0-9a-f]{6}\Z")],
+        help_text="As #rrggbb. Empty: Bandpics' own.",
+    )
+    licence = models.ForeignKey(
+        "Licence",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The sentence to which guests are asked to agree now.",
+    )
     retain_originals_days = models.PositiveIntegerField(
         null=True, blank=True, help_text="Drop originals so many days after processing."
     )
@@ -244,3 +269,69 @@ class Group(models.Model):
     def is_revealed(self) -> bool:
         """Whether guests may see other people's photos, if the visibility allows it."""
         return self.reveal_at is None or self.reveal_at <= timezone.now()
+
+
+class Licence(models.Model):
+    """One version of the sentence by which guests allow a host to show their photos.
+
+    It never changes: another wording is another row. It outlives its group, because photos that
+    were moved to another group keep what was agreed for them.
+    """
+
+    class Kind(models.TextChoices):
+        SHOW = "show", "The team may show the photo in public"
+        OWN = "own", "The host's own words"
+
+    group = models.ForeignKey(Group, null=True, on_delete=models.SET_NULL, related_name="licences")
+    number = models.PositiveIntegerField(help_text="Counts the versions of the group's sentence.")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    text = models.CharField(max_length=500, help_text="As the guest read it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["group", "number"], name="licence_once_per_number"),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["show", "own"]) & ~models.Q(text=""),
+                name="licence_has_a_text",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class GroupLogo(models.Model):
+    """The logo of a group: a small PNG that was drawn anew from what the host sent.
+
+    It is kept in the database: it is small, and belongs to no photo.
+    """
+
+    group = models.OneToOneField(
+        Group, primary_key=True, on_delete=models.CASCADE, related_name="logo"
+    )
+    content = models.BinaryField(max_length=64 * 1024)
+    width = models.PositiveSmallIntegerField()
+    height = models.PositiveSmallIntegerField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"Logo of {self.group}"
+
+
+class GroupVisit(models.Model):
+    """When a member last looked at a group, for what is new since."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="group_visits"
+    )
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="visits")
+    visited_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "group"], name="group_visit_once_per_user")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.group}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import BooleanField, Case, F, Q, Value, When
 from django.db.models.functions import Lower
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from bandpics.ids import new_id
 from bandpics.users.models import Scope
-from groups.models import Group
+from groups.models import Group, Membership, Team
 from invitations import tokens
 
 if TYPE_CHECKING:
@@ -100,6 +101,15 @@ class Invitation(models.Model):
     max_bytes = models.PositiveBigIntegerField(null=True, blank=True, help_text="Empty: no limit.")
     used_files = models.PositiveIntegerField(default=0, editable=False)
     used_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    opened_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="First, by the script of its page."
+    )
+    last_seen_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The last sign of life of its guests."
+    )
+    declined_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The guest said: I have no photos."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -205,3 +215,123 @@ class Invitation(models.Model):
     @property
     def is_exhausted(self) -> bool:
         return 0 in (self.files_left, self.bytes_left)
+
+
+class ShortAddress(models.Model):
+    """A word that a host chose for a link, `/j/<word>/`, so that a printed card can be typed."""
+
+    word = models.CharField(
+        max_length=40,
+        unique=True,
+        validators=[RegexValidator(r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z")],
+        help_text="Small letters, digits and single hyphens.",
+    )
+    invitation = models.OneToOneField(
+        Invitation, on_delete=models.CASCADE, related_name="short_address"
+    )
+    pin_hash = models.CharField(max_length=128, blank=True, help_text="Empty: no PIN.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.word
+
+
+class TeamInvitation(models.Model):
+    """Asks somebody by e-mail to join a team in a role."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=10, choices=Membership.Role.choices)
+    nonce = models.BinaryField(editable=False, max_length=tokens.NONCE_BYTES)
+    digest = models.CharField(editable=False, max_length=64, unique=True)
+    expires_at = models.DateTimeField(default=default_expiry)
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="team_invitations",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                F("team"),
+                Lower("email"),
+                condition=Q(accepted_at=None),
+                name="team_invitation_once_per_address",
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["owner", "member", "viewer"]),
+                name="team_invitation_role_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.team} ({self.role})"
+
+
+class OutgoingMail(models.Model):
+    """A mail that is to be sent: claimed, leased and swept like other background work.
+
+    It is written when it is sent, so that no link stands in the database.
+    """
+
+    class Kind(models.TextChoices):
+        INVITATION = "invitation", "The upload link"
+        REMINDER = "reminder", "A reminder to send photos"
+        LAST_CALL = "last_call", "The group closes soon"
+        TEAM_INVITATION = "team_invitation", "The invitation to a team"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        SENDING = "sending", "Being sent"
+        SENT = "sent", "A mail server accepted it"
+        FAILED = "failed", "Given up"
+        DISCARDED = "discarded", "Not needed any more"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    invitation = models.ForeignKey(
+        Invitation, null=True, on_delete=models.CASCADE, related_name="mails"
+    )
+    team_invitation = models.ForeignKey(
+        TeamInvitation, null=True, on_delete=models.CASCADE, related_name="mails"
+    )
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    language = models.CharField(max_length=10, default="en")
+    message = models.TextField(max_length=1000, blank=True, help_text="The host's own words.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claim_number = models.PositiveIntegerField(default=0, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(default=timezone.now, help_text="Not before then.")
+    error = models.CharField(max_length=60, blank=True, help_text="Why the last attempt failed.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=Q(state__in=["queued", "sending"]), name="mail_sweep"
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(invitation__isnull=False, team_invitation=None)
+                | Q(invitation=None, team_invitation__isnull=False),
+                name="mail_is_about_one_invitation",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="sending") | Q(lease_until__isnull=False),
+                name="mail_being_sent_has_a_lease",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.state})"

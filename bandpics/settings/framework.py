@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django.forms",  # its templates, for FORM_RENDERER
     "rest_framework",
     "rest_framework_api_key",
     "django_filters",
@@ -65,6 +66,9 @@ TEMPLATES = [
         },
     }
 ]
+
+# So that templates/django/forms/field.html draws the fields of every form.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 AUTHENTICATION_BACKENDS = ["bandpics.users.passwords.PasswordBackend"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -205,7 +205,9 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
         here already."""
         duplicate = upload.duplicate_of
         return (
-            str(duplicate.pk) if duplicate is not None and duplicate.uploader_key == upload.uploader_key else None
+            str(duplicate.pk)
+            if duplicate is not None and duplicate.uploader_key == upload.uploader_key
+            else None
         )
 
     @extend_schema_field(SizeSerializer(allow_null=True))

@@ -2,6 +2,7 @@
 
 from images.models.deletion import PendingDeletion, Tombstone
 from images.models.image import BEFORE_ALL_TIME, ONCE_PER_GROUP, Image, ImageQuerySet
+from images.models.takedown import TakedownRequest
 from images.models.upload import KEEP_BYTES, NOT_FINAL, UNDER_WAY, Upload, UploadQuerySet, is_final
 from images.models.uploader import NOBODYS, RECOVERED, UPLOADER_COLUMNS, UploaderKey, UploaderKind
 from images.models.variant import Variant
@@ -18,6 +19,7 @@ __all__ = [
     "Image",
     "ImageQuerySet",
     "PendingDeletion",
+    "TakedownRequest",
     "Tombstone",
     "Upload",
     "UploadQuerySet",

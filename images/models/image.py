@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from bandpics.ids import new_id
-from groups.models import Group
+from groups.models import Group, Licence
 from images.models import search_vector
 from images.models.upload import Upload
 from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
@@ -43,6 +43,10 @@ class ImageQuerySet(models.QuerySet["Image"]):
     def ready(self) -> Self:
         """Photos that have a finished version to show."""
         return self.filter(version__gt=0, trashed_at=None)
+
+    def waiting_for_approval(self) -> Self:
+        """Photos that guests do not see before a host decides."""
+        return self.ready().filter(moderation=Image.Moderation.PENDING)
 
     def kept(self) -> Self:
         """Leaves out photos in the trash."""
@@ -185,6 +189,25 @@ class Image(HasUploader):
         max_length=10, choices=Moderation.choices, default=Moderation.APPROVED
     )
     moderation_reason = models.CharField(max_length=500, blank=True)
+    moderated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    moderated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    licence = models.ForeignKey(
+        Licence,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="images",
+        help_text="The sentence to which the uploader agreed.",
+    )
+    licence_agreed_at = models.DateTimeField(null=True, blank=True, editable=False)
     original_dropped_at = models.DateTimeField(
         null=True, blank=True, help_text="The original is gone; the variants stay."
     )
@@ -230,6 +253,11 @@ class Image(HasUploader):
             models.Index(
                 fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="image_trash"
             ),
+            models.Index(
+                fields=["group", "-sort_at", "-id"],
+                condition=Q(moderation="pending", trashed_at=None, version__gt=0),
+                name="image_waiting_for_approval",
+            ),
             # Counting reads this alone, not the rows, which are wide.
             models.Index(
                 fields=["group"],
@@ -269,6 +297,11 @@ class Image(HasUploader):
                     longitude__range=(-180, 180),
                 ),
                 name="image_place_is_whole_and_on_earth",
+            ),
+            models.CheckConstraint(
+                condition=Q(licence=None, licence_agreed_at=None)
+                | Q(licence__isnull=False, licence_agreed_at__isnull=False),
+                name="image_licence_has_a_time",
             ),
             models.CheckConstraint(
                 condition=Q(orientation__isnull=True) | Q(orientation__range=(1, 8)),

@@ -190,6 +190,7 @@ def _shows_its_bytes() -> Q:
 
 def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> Upload:
     is_trusted = uploader.invitation is None or uploader.invitation.trusted
+    waits = uploader.group.needs_approval and not is_trusted
     image = Image(
         group=uploader.group,
         invitation=uploader.invitation,
@@ -198,7 +199,7 @@ def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> U
         uploader_name=uploader_name or uploader.name,
         original_filename=file.filename,
         description=file.description,
-        moderation=Image.Moderation.APPROVED if is_trusted else Image.Moderation.PENDING,
+        moderation=Image.Moderation.PENDING if waits else Image.Moderation.APPROVED,
     )
     return Upload(
         id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once

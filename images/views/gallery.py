@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Count, Q
-from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -16,6 +15,7 @@ from groups.models import Group, is_admin
 from images.access import MemberAccess
 from images.listing import pagination
 from images.models import Image
+from images.views.desk import Desk, desk_page
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -50,27 +50,20 @@ def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     return redirect("home")
 
 
-@page_for_members
+@desk_page()
 @require_safe
-def group_gallery(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    access, groups = MemberAccess.of(request), Group.objects.select_related("team")
-    group = groups.visible_to(access).filter(pk=group_id).first()
-    if group is None and is_admin(access):
-        outside = get_object_or_404(groups.kept(), pk=group_id)
-        return render(request, "groups/outside.html", {"group": outside}, status=403)
-    if group is None:
-        raise Http404
-    images = Image.objects.in_group(group)
+def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """Shows the photos of a group."""
+    images = Image.objects.in_group(desk.group)
     waiting = images.kept().filter(version=0, uploads__status__in=["queued", "processing"])
     page = pagination.gallery_page(images.ready().with_variants(), request)
-    context = {
-        "group": group,
-        "photos": page.rows,
-        "photo_count": images.ready().count(),
-        "waiting_count": waiting.count(),
-        "older_url": page.next_url,
-        "newer_url": page.previous_url,
-    }
+    context = desk.context(
+        photos=page.rows,
+        photo_count=images.ready().count(),
+        waiting_count=waiting.count(),
+        older_url=page.next_url,
+        newer_url=page.previous_url,
+    )
     return render(request, "images/gallery.html", context)
 
 
