@@ -74,7 +74,7 @@ class RotatedKeySerializer(ShownKeySerializer):
         read_only_fields = fields
 
 
-class KeyWishSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+class NewKeySerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """The options of a new key. A key cannot make one that is good for more than itself."""
 
     name = serializers.CharField(max_length=50)
@@ -92,7 +92,7 @@ class KeyWishSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         return value
 
 
-class RotationSerializer(KeyWishSerializer):
+class RotationSerializer(NewKeySerializer):
     """All of it may be left out: then the new key is good for what the old one was."""
 
     prefix = serializers.CharField(
@@ -111,7 +111,7 @@ class KeyViewSet(MemberViewSet):
     """API keys: what programs sign in with."""
 
     serializer_class = KeySerializer
-    serializer_classes: ClassVar = {"create": KeyWishSerializer, "rotate": RotationSerializer}
+    serializer_classes: ClassVar = {"create": NewKeySerializer, "rotate": RotationSerializer}
     queryset = ApiKey.objects.none()
     read_scope = write_scope = Scope.ADMIN
     parameters: ClassVar = {"list": Pages.parameters}

@@ -162,7 +162,7 @@ class Comparison:
             raise WrongPlace
 
     def note(self, kind: Kind, key: str, repair_it: Callable[[], object] | None) -> None:
-        """Counts a difference and, if so wished, repairs it."""
+        """Counts a difference and repairs it if asked to."""
         difference = self.report.add(kind, key)
         if repair_it is not None and self.options.repairs:
             try:

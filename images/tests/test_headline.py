@@ -106,7 +106,7 @@ async def test_when_the_link_is_withdrawn_in_between(guest):
     await says(page, "4 of 10 arrived, 6 cannot be sent", "This link was withdrawn")
     meaning = await page.locator("#summary-meaning").inner_text()
     assert "keep this page open" not in meaning
-    assert (await page.locator("#standing").inner_text()).count("This link was withdrawn") == 1
+    assert (await page.locator("#status-area").inner_text()).count("This link was withdrawn") == 1
     await agrees(page)
 
 

@@ -605,10 +605,10 @@ def test_the_small_points_of_the_page(open_page, invited, api):
     # Later the browser itself keeps the rows where they are when the lines above them go.
     page.evaluate(
         """new MutationObserver((_, observer) => {
-          const standing = document.querySelector("#standing");
+          const area = document.querySelector("#status-area");
           if (!document.querySelector("#now-list .photo")) return;
           observer.disconnect();
-          setTimeout(() => (window.topWhenChosen = standing.getBoundingClientRect().top));
+          setTimeout(() => (window.topWhenChosen = area.getBoundingClientRect().top));
         }).observe(document.querySelector("#now-list"), { childList: true })"""
     )
     choose(page, picture("good.jpg"), bad)

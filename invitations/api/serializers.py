@@ -75,7 +75,7 @@ class InvitedSerializer(InvitationSerializer):
         fields = [*InvitationSerializer.Meta.fields, "email_sent"]
 
 
-class Wishes(KnownFieldsOnly, serializers.Serializer[Any]):
+class InvitationOptionsSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """The options of an invitation. Only owners may trust it, or let it see more or less."""
 
     name = serializers.CharField(max_length=120, required=False, allow_blank=True)
@@ -106,7 +106,7 @@ class Wishes(KnownFieldsOnly, serializers.Serializer[Any]):
         return value
 
 
-class NewInvitationSerializer(Wishes):
+class NewInvitationSerializer(InvitationOptionsSerializer):
     group = serializers.UUIDField()
     email = serializers.EmailField(max_length=254, required=False, allow_blank=True)
     kind = serializers.ChoiceField(
@@ -126,7 +126,7 @@ class NewInvitationSerializer(Wishes):
         return attrs
 
 
-class InvitationChangesSerializer(Wishes):
+class InvitationChangesSerializer(InvitationOptionsSerializer):
     also_known = frozenset(InvitedSerializer.Meta.fields)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -198,7 +198,7 @@ async function choose(files) {
     draw(); // the headline counts each row that is there
     // On a phone the list begins below the fold. Smooth scrolling would stop short of it, because
     // the page grows meanwhile.
-    if (!next) byId("standing").scrollIntoView();
+    if (!next) byId("status-area").scrollIntoView();
   }
 }
 
