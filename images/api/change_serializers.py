@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.image_serializers import ImageDetailSerializer
-from images.lifecycle import editing
+from images.lifecycle import moderation
 from images.lifecycle.editing import Taken
 from images.models import Image
 from images.photofile import location
@@ -105,7 +105,10 @@ class ChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
 
 class ModerationSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
-    decision = serializers.ChoiceField(choices=[editing.APPROVE, editing.REJECT])
+    decision = serializers.ChoiceField(
+        choices=[moderation.APPROVE, moderation.REJECT, moderation.WAIT],
+        help_text="`wait` takes a decision back.",
+    )
     reason = serializers.CharField(
         max_length=500, allow_blank=True, default="", help_text="Of a rejection, for its sender."
     )

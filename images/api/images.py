@@ -21,7 +21,7 @@ from images.api.access import UploadsOrModerates
 from images.api.image_files import TRASHED, ImageFiles
 from images.api.image_list import ImageList
 from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
-from images.lifecycle import editing, forget_location, trash
+from images.lifecycle import editing, forget_location, moderation, trash
 from images.models import Image, Upload
 from images.uploads import announce, transfer
 
@@ -207,7 +207,7 @@ class ImageViewSet(ImageList, ImageFiles):
         image = self.visible_image(image_id)
         if not self.access.rights_on(image).is_host:
             raise Forbidden("Only owners of its group decide who sees a photo.")
-        if not editing.moderate(image, **self.sent()):
+        if not moderation.moderate([image.pk], by=self.member.user, **self.sent()):
             raise Http404
         return Response(change_serializers.ModeratedSerializer(self.visible_image(image_id)).data)
 

@@ -1,4 +1,4 @@
-"""Changes what people say of a photo: caption, time, place, moderation, and its group."""
+"""Changes what people say of a photo: caption, time, place, and its group."""
 
 from __future__ import annotations
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from groups.models import Group
-
-
-APPROVE, REJECT = "approve", "reject"
-MODERATION = {APPROVE: Image.Moderation.APPROVED, REJECT: Image.Moderation.REJECTED}
 
 
 class ChangedMeanwhile(Exception):
@@ -89,15 +85,6 @@ def change(image: Image, columns: dict[str, Any], *, expected: dict[str, Any]) -
     rows = Image.objects.kept().filter(pk=image.pk, **expected)
     if not rows.update(**columns, updated_at=Now()):
         raise ChangedMeanwhile
-
-
-def moderate(image: Image, decision: str, *, reason: str = "") -> bool:
-    """Writes whether guests may see the photo; the last decision counts. False if the photo is
-    gone or trashed."""
-    reason = reason if decision == REJECT else ""
-    rows = Image.objects.kept().filter(pk=image.pk)
-    columns = {"moderation": MODERATION[decision], "moderation_reason": reason}
-    return bool(rows.update(**columns, updated_at=Now()))
 
 
 # --- To another group -----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from bandpics.users import api_keys
+from images.lifecycle import moderation
 from images.models import Image
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest, send_as_member
@@ -88,3 +89,30 @@ def test_what_is_in_the_trash_is_not_decided(ada, image, address, signed_in):
     client = signed_in(ada)
     client.delete(f"/api/v1/images/{image.pk}/")
     assert client.post(address, {"decision": "approve"}).status_code == 404
+
+
+def test_who_decided_and_when_is_kept(ada, ben, image, address, signed_in):
+    signed_in(ada).post(address, {"decision": "reject"})
+    image.refresh_from_db()
+    assert image.moderated_by == ada
+    assert image.moderated_at
+    signed_in(ada).post(address, {"decision": "wait"})
+    image.refresh_from_db()
+    assert (image.moderation, image.moderated_by, image.moderated_at) == ("pending", None, None)
+
+
+def test_all_that_wait_are_approved_at_once(ada, cleo, group, django_assert_num_queries):
+    waiting = [cleo.send_and_process(drawn_pictures.jpeg(seed=n)).pk for n in range(3)]
+    moderation.moderate(waiting[:1], moderation.REJECT, by=ada)
+    elsewhere = Guest(InvitationFactory()).send_and_process(drawn_pictures.jpeg())
+    with django_assert_num_queries(1):
+        assert moderation.approve_all_waiting(group, by=ada) == 2
+    states = Image.objects.in_group(group).order_by("id").values_list("moderation", flat=True)
+    assert list(states) == ["rejected", "approved", "approved"]
+    assert Image.objects.get(pk=elsewhere.pk).moderation == "pending"
+
+
+def test_a_decision_that_another_host_has_made_meanwhile_stays(ada, ben, image):
+    moderation.moderate([image.pk], moderation.REJECT, by=ada)
+    decided = moderation.moderate([image.pk], moderation.APPROVE, by=ben, expected="pending")
+    assert (decided, Image.objects.get().moderation) == (0, "rejected")

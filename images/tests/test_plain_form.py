@@ -13,7 +13,7 @@ from django.utils import timezone
 from bandpics import limits
 from groups.models import Group
 from images import tasks
-from images.lifecycle import editing
+from images.lifecycle import moderation
 from images.models import Image, Upload
 from images.storage.objects import PhotoStorage
 from images.tests import drawn_pictures
@@ -288,7 +288,7 @@ def test_who_comes_back_without_javascript_is_told_what_became_of_it(browser, li
     assert "Arrived and ready" in text
     assert "The picture is damaged" in text or "This is not a picture" in text
     image = Image.objects.ready().get()
-    editing.moderate(image, editing.REJECT, reason="Too dark")
+    moderation.moderate([image.pk], moderation.REJECT, by=None, reason="Too dark")
     assert "do not show it to other guests: Too dark" in visit()
 
 

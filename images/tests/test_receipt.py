@@ -8,7 +8,7 @@ import pytest
 
 from images import tasks
 from images.api import uploads
-from images.lifecycle import editing
+from images.lifecycle import moderation
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
@@ -68,7 +68,7 @@ def test_so_is_what_becomes_of_it_later(cleo, news):
         lambda: cleo.client.patch(address, {"caption": "Encore"}),
         lambda: cleo.client.delete(address),
         lambda: cleo.client.post(f"{address}restore/"),
-        lambda: editing.moderate(image, editing.REJECT, reason="Too dark"),
+        lambda: moderation.moderate([image.pk], moderation.REJECT, by=None, reason="Too dark"),
     ]
     for change in changes:
         change()
@@ -101,12 +101,12 @@ def test_the_sender_of_a_rejected_photo_is_told_and_told_why(cleo):
     image = cleo.send_and_process(drawn_pictures.jpeg())
     (line,) = cleo.receipt()
     assert line["rejection"] is None
-    editing.moderate(image, editing.REJECT, reason="Somebody on it asked us")
+    moderation.moderate([image.pk], moderation.REJECT, by=None, reason="Somebody on it asked us")
     (line,) = cleo.receipt()
     assert line["rejection"] == {"reason": "Somebody on it asked us"}
-    editing.moderate(image, editing.REJECT)
+    moderation.moderate([image.pk], moderation.REJECT, by=None)
     assert cleo.receipt()[0]["rejection"] == {"reason": None}
-    editing.moderate(image, editing.APPROVE)
+    moderation.moderate([image.pk], moderation.APPROVE, by=None)
     assert cleo.receipt()[0]["rejection"] is None
 
 
@@ -114,5 +114,5 @@ def test_whoever_only_knows_its_id_is_not(group):
     """Without a device nobody can be told from another who holds the link."""
     nobody = Guest(InvitationFactory(group=group, kind="shared", email="", name=""), device="")
     image = nobody.send_and_process(drawn_pictures.jpeg())
-    editing.moderate(image, editing.REJECT, reason="Between us")
+    moderation.moderate([image.pk], moderation.REJECT, by=None, reason="Between us")
     assert nobody.client.get(f"/api/v1/uploads/{image.pk}/").json()["rejection"] is None
