@@ -175,7 +175,7 @@ class Group(models.Model):
         max_length=10,
         choices=Visibility.choices,
         default=Visibility.OWN,
-        help_text="What a guest with a link may see, by the API: there is no page for it yet.",
+        help_text="What a guest with a link may see.",
     )
     reveal_at = models.DateTimeField(
         null=True, blank=True, help_text="Until then guests see only their own photos."
@@ -285,7 +285,9 @@ class Licence(models.Model):
     group = models.ForeignKey(Group, null=True, on_delete=models.SET_NULL, related_name="licences")
     number = models.PositiveIntegerField(help_text="Counts the versions of the group's sentence.")
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    text = models.CharField(max_length=500, help_text="As the guest read it.")
+    text = models.CharField(
+        max_length=500, help_text="The standard sentence: in the language of the host."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

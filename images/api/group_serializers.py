@@ -7,20 +7,51 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from bandpics.api.fields import ListField
 from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
-from groups.models import Group, Membership
+from groups import colours
+from groups.editing import LONGEST_RETENTION_DAYS, TIME_ZONES
+from groups.models import Group, Licence, Membership
 from images.api.change_serializers import DegreesField
 from images.api.image_serializers import ImageSerializer
 from images.api.upload_serializers import AnnouncedFileSerializer, TicketSerializer
+from images.models import Image
 from images.uploads import announce
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-LONGEST_RETENTION_DAYS = 36_500
+
+class LicenceSerializer(KnownFieldsOnly, serializers.ModelSerializer[Licence]):
+    """The sentence to which guests are asked to agree when they send photos."""
+
+    text = serializers.CharField(
+        max_length=500,
+        required=False,
+        allow_blank=True,
+        help_text="Of `own` alone; that of `show` is the standard sentence.",
+    )
+
+    class Meta:
+        model = Licence
+        fields = ["number", "kind", "text"]
+        read_only_fields = ["number"]
+
+    def get_value(self, dictionary: Any) -> Any:
+        """Takes what nobody filled in of a form for left out."""
+        value = super().get_value(dictionary)
+        is_form = hasattr(dictionary, "getlist")
+        return empty if is_form and value is not empty and not any(value.values()) else value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "kind" not in attrs:  # in a PATCH no field is required, not even here
+            raise wrong("kind", "Say which: show, or own with a text.", "required")
+        if attrs["kind"] == Licence.Kind.OWN and not attrs.get("text"):
+            raise wrong("text", "Write the sentence to which guests are asked to agree.", "blank")
+        return attrs
 
 
 class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
@@ -44,6 +75,23 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
         allow_null=True,
         help_text="Drop originals so many days after processing; null: keep them.",
     )
+    time_zone = serializers.CharField(
+        max_length=64, required=False, help_text="IANA name, such as Europe/Vienna."
+    )
+    accent_colour = serializers.CharField(
+        max_length=7, required=False, allow_blank=True, help_text="#rrggbb; empty: Bandpics' own."
+    )
+    licence = LicenceSerializer(
+        required=False,
+        allow_null=True,
+        help_text="Another text is another `number`; photos keep the one that was agreed to.",
+    )
+    cover = serializers.UUIDField(
+        source="cover_id",
+        required=False,
+        allow_null=True,
+        help_text="One of its photos, which may have been deleted since; null: the newest.",
+    )
     is_closed = serializers.BooleanField(read_only=True)
     role = serializers.ChoiceField(
         choices=Membership.Role.choices, read_only=True, help_text="What I am in its team."
@@ -63,6 +111,7 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
                 "is_closed",
                 "retain_originals_days",
             ),
+            *("needs_approval", "time_zone", "accent_colour", "licence", "cover"),
             *("created_at", "updated_at", "trashed_at", "images_url"),
         ]
         # The browsable form preselects it; without, it would be the first choice.
@@ -79,6 +128,31 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
     def validate_team(self, value: UUID) -> UUID:
         if self.instance is not None and value != self.instance.team_id:
             raise serializers.ValidationError("A group stays in its team.", code="fixed")
+        return value
+
+    def validate_time_zone(self, value: str) -> str:
+        if value not in TIME_ZONES:
+            raise serializers.ValidationError(
+                "Give the name of a time zone of IANA, such as Europe/Vienna.", code="unknown"
+            )
+        return value
+
+    def validate_accent_colour(self, value: str) -> str:
+        try:
+            return colours.plain(value)
+        except ValueError:
+            raise serializers.ValidationError(
+                "Give a colour as #rrggbb, such as #1f5f55.", code="no-colour"
+            ) from None
+
+    def validate_cover(self, value: UUID | None) -> UUID | None:
+        group = self.instance
+        if value is None:
+            return None
+        if group is None or not Image.objects.in_group(group).ready().filter(pk=value).exists():
+            raise serializers.ValidationError(
+                "The group has no such photo, or it is not ready yet.", code="no-photo"
+            )
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
+from django.db import IntegrityError
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.functional import cached_property
@@ -28,7 +27,7 @@ from bandpics.api.parsers import JsonParser
 from bandpics.api.problems import Conflict, Forbidden, Unavailable
 from bandpics.middleware import body_limit
 from bandpics.users.models import Scope
-from groups import trash
+from groups import editing, trash
 from groups.models import Group, Team, is_admin
 from images.access import MemberAccess
 from images.api import group_serializers
@@ -103,11 +102,12 @@ class GroupViewSet(MemberViewSet):
         return MemberAccess.of(self.request)
 
     def visible(self) -> GroupQuerySet:
-        return Group.objects.visible_to(self.access).with_role_of(self.access.user)
+        rows = Group.objects.visible_to(self.access).select_related("licence")
+        return rows.with_role_of(self.access.user)
 
     def restorable(self) -> GroupQuerySet:
         """The trash of the teams this person owns."""
-        rows = Group.objects.trash_owned_by(self.access)
+        rows = Group.objects.trash_owned_by(self.access).select_related("licence")
         return rows.with_role_of(self.access.user)
 
     def visible_group(self, group_id: UUID) -> Group:
@@ -245,11 +245,10 @@ class GroupViewSet(MemberViewSet):
         changes = self.sent(group, partial=True)
         changes.pop("team_id", None)
         expected = etags.expected(request, group)
-        rows = Group.objects.filter(pk=group.pk, **expected)
         try:
-            with transaction.atomic():
-                if changes and not rows.update(**changes, updated_at=Now()):
-                    raise etags.PreconditionFailed if expected else Http404
+            editing.change(group, changes, expected=expected)
+        except editing.ChangedMeanwhile:
+            raise (etags.PreconditionFailed if expected else Http404) from None
         except IntegrityError:
             raise Conflict(
                 "Somebody changed the place at the same moment. Read it again."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
+from groups import editing
 from groups.models import Group, Team
 from images.uploads import announce, server_upload
 
@@ -28,7 +29,7 @@ def create_announced(
     """Creates the group, and a ticket for each file to send to the bucket. Raises TeamGone."""
     try:
         with transaction.atomic():
-            group = Group.objects.create(team=team, **about)
+            group = editing.create(team, about)
             tickets = announce.create_announced(access.uploader(group), files)
     except IntegrityError:
         if Team.objects.filter(pk=team.pk).exists():
