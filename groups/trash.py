@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -31,6 +32,15 @@ def restore(group: Group) -> bool:
     return _move(Group.objects.filter(pk=group.pk, trashed_at__gte=end_of_lifetime()), to=None)
 
 
+def expire(group: Group) -> bool:
+    """Ends the time of a group in the trash, so that the next sweep purges it with its photos.
+
+    True if this call did it: nobody can restore the group from then on.
+    """
+    rows = Group.objects.filter(pk=group.pk, trashed_at__gte=end_of_lifetime())
+    return bool(rows.update(trashed_at=just_overdue(), updated_at=Now()))
+
+
 def _move(rows: GroupQuerySet, *, to: Any) -> bool:
     with transaction.atomic():
         group = rows.select_for_update().first()
@@ -45,6 +55,11 @@ def _move(rows: GroupQuerySet, *, to: Any) -> bool:
 def end_of_lifetime() -> CombinedExpression:
     """Returns the time before which trashed groups can no longer be restored."""
     return Now() - settings.TRASH_LIFETIME
+
+
+def just_overdue() -> CombinedExpression:
+    """Returns a time in the trash that is over."""
+    return Now() - settings.TRASH_LIFETIME - timedelta(seconds=1)
 
 
 def overdue() -> GroupQuerySet:

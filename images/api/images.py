@@ -22,7 +22,7 @@ from images.api.image_files import TRASHED, ImageFiles
 from images.api.image_list import ImageList
 from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
 from images.lifecycle import editing, forget_location, moderation, trash
-from images.models import Image, Upload
+from images.models import Image, TakedownRequest, Upload
 from images.uploads import announce, transfer
 
 if TYPE_CHECKING:
@@ -125,12 +125,16 @@ class ImageViewSet(ImageList, ImageFiles):
         """Into the trash: owners any photo, others their own. Safe to repeat."""
         found = Image.objects.trashed().filter(pk=image_id).first()
         if found is not None:
-            self.image_to_restore(image_id)  # 404 for whoever has no business with it
+            _image, rights = self.image_to_restore(image_id)  # 404 for who has no business with it
+            if rights.is_host:
+                self.need_scope(Scope.MODERATE)
+                TakedownRequest.objects.about([image_id]).grant(by=self.member.user)
             return Response(status=status.HTTP_204_NO_CONTENT)
         image, rights = self.image_to_change(image_id)
         self.need_scope_for(rights)
         state = expected(request, image)
-        if not trash.put(image, by_uploader=rights.is_own, expected=state) and state:
+        by = None if self.access.is_guest else self.member.user
+        if not trash.put(image, by=by, by_uploader=rights.is_own, expected=state) and state:
             raise PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -167,7 +171,8 @@ class ImageViewSet(ImageList, ImageFiles):
             return self.detailed(image_id)
         image, rights = self.image_to_restore(image_id)
         self.need_scope_for(rights)
-        if not trash.restore(image) and Image.objects.trashed().filter(pk=image_id).exists():
+        by = None if self.access.is_guest else self.member.user
+        if not trash.restore(image, by=by) and Image.objects.trashed().filter(pk=image_id).exists():
             raise Http404  # its time is over
         return self.detailed(image_id)
 

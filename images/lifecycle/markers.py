@@ -18,6 +18,7 @@ from images.storage import object_keys
 from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
 logger = logging.getLogger(__name__)
@@ -47,19 +48,22 @@ def update_trashed(image_id: UUID) -> None:
             unmark_trashed(image_id)
 
 
-def unmark_trashed(image_id: UUID) -> None:
-    """Removes the marker. Raises StorageUnavailable."""
-    photo_storage().delete_keys([object_keys.trashed(image_id)])
+def unmark_trashed(*image_ids: UUID) -> None:
+    """Removes the markers of these photos. Raises StorageUnavailable."""
+    photo_storage().delete_keys([object_keys.trashed(image_id) for image_id in image_ids])
 
 
-def enqueue_update(image_id: UUID) -> None:
-    """Lets a worker call update_trashed(): trashing a photo must not wait for the store. If the
-    broker loses the task, reconcile writes the marker."""
-    try:
-        # By name: the tasks import the modules that call this.
-        current_app.send_task("images.tasks.update_trashed_marker", args=[str(image_id)])
-    except OperationalError as error:
-        logger.warning("The marker of photo %s waits for reconcile; no broker: %s", image_id, error)
+def enqueue_update(image_ids: Collection[UUID]) -> None:
+    """Lets workers call update_trashed(): trashing photos must not wait for the store. If the
+    broker loses a task, reconcile writes the marker."""
+    for image_id in image_ids:
+        try:
+            # By name: the tasks import the modules that call this.
+            current_app.send_task("images.tasks.update_trashed_marker", args=[str(image_id)])
+        except OperationalError as error:
+            # The others would wait for the broker just as long.
+            logger.warning("Markers from photo %s on wait for reconcile: %s", image_id, error)
+            return
 
 
 def _put(key: str, text: bytes) -> None:

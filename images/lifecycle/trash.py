@@ -15,52 +15,97 @@ from django.db.models.functions import Now
 from groups import trash as group_trash
 from images.lifecycle import markers
 from images.lifecycle.editing import once_per_group
-from images.models import NOT_FINAL, UNDER_WAY, Image, Upload, locks
+from images.models import NOT_FINAL, UNDER_WAY, Image, TakedownRequest, Upload, locks
 from images.processing import versions
 from images.storage import object_keys
 from images.storage.objects import photo_storage
 from images.uploads import quota, transfer
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
+    from bandpics.users.models import User
     from images.models import ImageQuerySet, UploadQuerySet
 
 logger = logging.getLogger(__name__)
 
 
-def put(image: Image, *, by_uploader: bool = False, expected: dict[str, Any] | None = None) -> bool:
+def put(
+    image: Image,
+    *,
+    by: User | None = None,
+    by_uploader: bool = False,
+    expected: dict[str, Any] | None = None,
+) -> bool:
     """Moves a photo to the trash. True if this call made the move.
 
     Whoever sent the photo may undo it if it was done `by_uploader`; `expected` is what the row
     must still say.
     """
-    rows = Image.objects.kept().filter(pk=image.pk, **(expected or {}))
+    moved = put_all([image.pk], by=by, by_uploader=by_uploader, expected=expected)
+    return bool(moved)
+
+
+def put_all(
+    image_ids: Collection[UUID],
+    *,
+    by: User | None = None,
+    by_uploader: bool = False,
+    expected: dict[str, Any] | None = None,
+) -> int:
+    """Moves photos to the trash in one statement. Returns how many were not in it yet."""
+    rows = Image.objects.kept().filter(pk__in=image_ids, **(expected or {}))
     with transaction.atomic():
-        is_moved = bool(
-            rows.update(trashed_at=Now(), trashed_by_uploader=by_uploader, updated_at=Now())
+        moved = rows.update(
+            trashed_at=Now(), trashed_by=by, trashed_by_uploader=by_uploader, updated_at=Now()
         )
-        if is_moved:
-            transaction.on_commit(partial(markers.enqueue_update, image.pk))
-    return is_moved
+        if moved:
+            transaction.on_commit(partial(markers.enqueue_update, image_ids))
+    return moved
 
 
-def restore(image: Image) -> bool:
+def restore(image: Image, *, by: User | None = None, answer: str = "") -> bool:
     """Takes a photo out of the trash. False if it is not in there, or was for too long.
 
     Raises DuplicateInGroup, StorageUnavailable.
     """
-    rows = Image.objects.filter(pk=image.pk, trashed_at__gte=Now() - settings.TRASH_LIFETIME)
+    return bool(restore_all([image.pk], by=by, answer=answer))
+
+
+def restore_all(image_ids: Collection[UUID], *, by: User | None = None, answer: str = "") -> int:
+    """Takes photos out of the trash in one statement. Returns how many could be.
+
+    Requests for their removal are refused with the `answer`. Raises DuplicateInGroup,
+    StorageUnavailable.
+    """
+    rows = Image.objects.filter(pk__in=image_ids, trashed_at__gte=Now() - settings.TRASH_LIFETIME)
     if not rows.exists():
-        return False
+        return 0
     # First: reconcile would trash a photo again that is shown and has a marker.
-    markers.unmark_trashed(image.pk)
+    markers.unmark_trashed(*image_ids)
     try:
         with once_per_group():
-            return bool(rows.update(trashed_at=None, trashed_by_uploader=False, updated_at=Now()))
+            restored = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
+            TakedownRequest.objects.about(restored).refuse(by=by, answer=answer)
+            return Image.objects.filter(pk__in=restored).update(
+                trashed_at=None, trashed_by=None, trashed_by_uploader=False, updated_at=Now()
+            )
     finally:
         # Somebody may have trashed it meanwhile: the row is read once more.
-        transaction.on_commit(partial(markers.enqueue_update, image.pk))
+        transaction.on_commit(partial(markers.enqueue_update, image_ids))
+
+
+def expire(image_ids: Collection[UUID]) -> int:
+    """Ends the time in the trash of these photos, so that the next sweep purges them.
+
+    Returns how many this call concerned: nobody can restore them from then on.
+    """
+    return (
+        Image.objects.trashed()
+        .filter(pk__in=image_ids, trashed_at__gte=group_trash.end_of_lifetime())
+        .update(trashed_at=group_trash.just_overdue(), updated_at=Now())
+    )
 
 
 def ids_to_purge(limit: int) -> list[UUID]:
@@ -126,5 +171,6 @@ def _delete_rows(image: Image) -> bool:
         shown = row.uploads.filter(status=Upload.Status.DONE, version=F("image__version"))
         for upload in shown:
             quota.give_back(upload)
+        TakedownRequest.objects.about([row.pk]).grant(by=None)
         row.delete()
         return True

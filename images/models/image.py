@@ -218,6 +218,15 @@ class Image(HasUploader):
         help_text="Nobody dropped it: the store did not have it any more.",
     )
     trashed_at = models.DateTimeField(null=True, blank=True)
+    trashed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Empty: a guest, or somebody who asked for its removal.",
+    )
     # They undo their own deletion, not a host's.
     trashed_by_uploader = models.BooleanField(default=False, editable=False)
     last_checked_at = models.DateTimeField(

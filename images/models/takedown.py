@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from bandpics.ids import new_id
 from groups.models import Group
 from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from bandpics.users.models import User
+    from images.models.uploader import UploaderKey
+
+
+class TakedownRequestQuerySet(models.QuerySet["TakedownRequest"]):
+    def open(self) -> Self:
+        return self.filter(state=TakedownRequest.State.OPEN)
+
+    def about(self, image_ids: Collection[UUID]) -> Self:
+        return self.filter(image_id__in=image_ids)
+
+    def asked_by(self, asker: UploaderKey) -> Self:
+        return self.filter(asker.condition())
+
+    def grant(self, *, by: User | None, answer: str = "") -> int:
+        """Decides those that are open: the photo stays removed."""
+        return self._decide(TakedownRequest.State.GRANTED, by=by, answer=answer)
+
+    def refuse(self, *, by: User | None, answer: str = "") -> int:
+        """Decides those that are open, in the transaction that restores their photos."""
+        return self._decide(TakedownRequest.State.REFUSED, by=by, answer=answer)
+
+    def _decide(self, state: str, *, by: User | None, answer: str) -> int:
+        return self.open().update(state=state, decided_by=by, decided_at=Now(), answer=answer)
 
 
 class TakedownRequest(HasUploader):
@@ -29,6 +61,7 @@ class TakedownRequest(HasUploader):
     image = models.ForeignKey(
         "images.Image", null=True, on_delete=models.SET_NULL, related_name="takedown_requests"
     )
+    photo_id = models.UUIDField(help_text="The id of the photo, even when it is purged.")
     name = models.CharField(max_length=120, blank=True)
     reason = models.TextField(max_length=1000, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
@@ -38,6 +71,8 @@ class TakedownRequest(HasUploader):
     )
     decided_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TakedownRequestQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -317,3 +317,27 @@ def test_one_photo_the_store_refuses_does_not_hold_up_the_others(
     sweeper.sweep()
     monkeypatch.undo()
     assert list(Image.objects.all()) == [image]
+
+
+def test_an_owner_need_not_wait_for_thirty_days(host, image, address, bucket, invitation):
+    host.delete(address)
+    assert trash.expire([image.pk]) == 1
+    assert trash.expire([image.pk]) == 0
+    assert host.post(f"{address}restore/").status_code == 404  # restoring comes too late
+    sweeper.sweep()
+    assert not Image.objects.exists()
+    assert list(bucket.list_keys("")) == []
+    invitation.refresh_from_db()
+    assert invitation.used_files == 0
+
+
+def test_what_is_not_in_the_trash_does_not_expire(image):
+    assert trash.expire([image.pk]) == 0
+    assert Image.objects.kept().exists()
+
+
+def test_the_trash_remembers_who_put_a_photo_in(host, ada, address):
+    host.delete(address)
+    assert Image.objects.get().trashed_by == ada
+    host.post(f"{address}restore/")
+    assert Image.objects.get().trashed_by is None

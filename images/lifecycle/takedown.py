@@ -1,0 +1,76 @@
+"""Requests for the removal of a photo: it is hidden at once, and a host decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from images.lifecycle import trash
+from images.models import Image, TakedownRequest
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from bandpics.users.models import User
+    from images.models import UploaderKey
+
+# Of one asker: somebody who means harm hides no more photos than a host restores in a minute.
+OPEN_AT_MOST = 20
+
+
+class TooManyOpen(Exception):
+    """The asker waits for the answers to many requests."""
+
+
+class PhotoGone(Exception):
+    """The photo was trashed meanwhile."""
+
+
+class DecidedMeanwhile(Exception):
+    """Another host has decided about the request, or has restored the photo."""
+
+
+def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -> TakedownRequest:
+    """Moves a photo to the trash until a host decides. Raises TooManyOpen, PhotoGone."""
+    mine = TakedownRequest.objects.asked_by(asker).open()
+    with transaction.atomic():
+        if mine.count() >= OPEN_AT_MOST:
+            raise TooManyOpen
+        row = Image.objects.kept().select_for_update(of=("self",)).filter(pk=image.pk).first()
+        if row is None or not trash.put(row):
+            raise PhotoGone
+        return TakedownRequest.objects.create(
+            group_id=row.group_id,
+            image=row,
+            photo_id=row.pk,
+            name=name,
+            reason=reason,
+            **asker.columns,
+        )
+
+
+def request_of(image_id: UUID, *, asker: UploaderKey) -> TakedownRequest | None:
+    """Returns the newest request of this asker about this photo, which may be purged by now."""
+    if not asker.is_identified:
+        return None
+    found = TakedownRequest.objects.asked_by(asker).filter(photo_id=image_id)
+    return found.order_by("-created_at").first()
+
+
+def grant(request: TakedownRequest, *, by: User, answer: str = "", and_purge: bool = False) -> None:
+    """Leaves the photo in the trash, or has it purged by the next sweep. Raises
+    DecidedMeanwhile."""
+    with transaction.atomic():
+        if not TakedownRequest.objects.filter(pk=request.pk).grant(by=by, answer=answer):
+            raise DecidedMeanwhile
+        if and_purge and request.image_id is not None:
+            trash.expire([request.image_id])
+
+
+def refuse(request: TakedownRequest, *, by: User, answer: str = "") -> None:
+    """Shows the photo again. Raises DecidedMeanwhile, DuplicateInGroup, StorageUnavailable."""
+    found = TakedownRequest.objects.filter(pk=request.pk).open().select_related("image").first()
+    image = found.image if found else None
+    if image is None or not trash.restore(image, by=by, answer=answer):
+        raise DecidedMeanwhile
