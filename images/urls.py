@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.views import gallery, new_group, place, upload
+from images.views import add_photos, gallery, new_group, place, upload
 
 urlpatterns = [
     path("", gallery.home, name="home"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("i/<str:token>/photos/<uuid:image_id>/place/", place.place_page, name="place-page"),
     path("groups/new/", new_group.new_group, name="new-group"),
     path("groups/<uuid:group_id>/", gallery.group_gallery, name="group-gallery"),
+    path("groups/<uuid:group_id>/add/", add_photos.add_photos, name="add-photos"),
     path("groups/<uuid:group_id>/restore/", gallery.restore_group, name="restore-group"),
     path("images/<uuid:image_id>/", gallery.photo, name="photo"),
 ]

@@ -46,6 +46,10 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         )
         return self.open().filter(is_full if state == Invitation.State.EXHAUSTED else ~is_full)
 
+    def with_gallery_of(self, group: Group) -> Self:
+        """Open invitations that show approved photos of the group, whatever the group says."""
+        return self.open().filter(group=group, visibility=Group.Visibility.GALLERY)
+
     def personal_to(self, email: str, *, group: Group) -> Self:
         rows = self.filter(group=group, kind=Invitation.Kind.PERSONAL)
         # Compared as in the unique index.
@@ -68,6 +72,13 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         return self.annotate(
             may_manage=manages, shows_link=manages if Scope.ADMIN in access.scopes else never
         )
+
+
+def may_be_shown_to_guests(group: Group) -> bool:
+    """Returns whether approved photos of the group may be shown to guests of any of its links."""
+    if group.visibility == Group.Visibility.GALLERY:
+        return True
+    return Invitation.objects.with_gallery_of(group).exists()
 
 
 class Invitation(models.Model):
@@ -199,10 +210,7 @@ class Invitation(models.Model):
     @property
     def may_be_shown_to_guests(self) -> bool:
         """Whether photos sent by this link may be shown to guests of any link of the group."""
-        gallery = Group.Visibility.GALLERY
-        if self.group.visibility == gallery:
-            return True
-        return Invitation.objects.open().filter(group=self.group, visibility=gallery).exists()
+        return may_be_shown_to_guests(self.group)
 
     @property
     def is_revoked(self) -> bool:

@@ -48,6 +48,7 @@ PICTURE = base64.b64encode(drawn_pictures.jpeg(width=40, height=30)).decode()
 FILES = [{"filename": "x.jpg", "content_type": "image/jpeg", "size": 9}]
 DECIDED: dict[tuple[str, str], Decided] = {
     # Ada Ben Vera Dora Cleo Gus nobody
+    ("add-photos", "GET"): Decided("200 200 403 404 404 404 302"),
     ("api-root", "GET"): Decided("200 200 200 200 200 200 200"),
     ("docs", "GET"): Decided("200 200 200 200 200 200 200"),
     ("group-detail", "DELETE"): Decided("204 403 403 404 401 401 401"),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
     from images.access import Uploader
+    from images.models.upload import UploadQuerySet
 
 NAME_LENGTH = 120
 SENT_LIMIT = 200
@@ -104,14 +105,14 @@ class UploadPage(View):
         if self.invitation.group.is_closed or self.invitation.is_exhausted:
             return self._page(status=403)  # the page says why
         try:
-            files = _files_of(request)
+            files = files_of(request)
         except FormRefused as refusal:
             status, complaint = refusal.args
             return self._page(status=status, complaint=complaint)
         name = request.POST.get("uploader_name", "").strip()[:NAME_LENGTH].replace("\0", "")
         device = _device(request) or secrets.token_hex(16)
         uploader = GuestAccess.of(self.invitation, device_secret=device).uploader
-        outcomes = [_take(uploader, file, uploader_name=name) for file in files]
+        outcomes = [take(uploader, file, uploader_name=name) for file in files]
         self.invitation.refresh_from_db(fields=["used_files", "used_bytes"])
         status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
         more = {"outcomes": outcomes, "uploader_name": name, "device": device}
@@ -140,6 +141,7 @@ class UploadPage(View):
             "invitation": invitation,
             "group": group,
             "token": token,
+            "form_url": reverse("upload-page", args=[token]),
             "host": host,
             "host_name": host.name if host else "",
             "ask_url": contacts.mail_address(invitation, host),
@@ -149,15 +151,9 @@ class UploadPage(View):
             "uploader_name": invitation.name if invitation.kind == invitation.Kind.PERSONAL else "",
             "device": _device(request),
             "sent": [] if outcomes else _sent(self._access()),
-            "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
-            "formats": file_check.formats_in_words(),
-            "max_bytes": settings.UPLOAD_MAX_BYTES,
-            "url_seconds": settings.UPLOAD_URL_SECONDS,
-            "stall_seconds": settings.UPLOAD_STALL_SECONDS,
-            "max_size": file_check.size_in_words(settings.UPLOAD_MAX_BYTES),
+            **sending_context(),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
             "link": f"{settings.PUBLIC_URL}/i/{token}/",
-            "page_messages": MESSAGES,
             "arrived_count": sum(outcome.has_arrived for outcome in outcomes),
             **more,
         }
@@ -173,11 +169,24 @@ def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResp
     return render(request, "invitations/dead_link.html", context, status=403)
 
 
+def sending_context() -> dict[str, Any]:
+    """Returns what the page says and checks of every photo, whoever sends it."""
+    return {
+        "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
+        "formats": file_check.formats_in_words(),
+        "max_bytes": settings.UPLOAD_MAX_BYTES,
+        "max_size": file_check.size_in_words(settings.UPLOAD_MAX_BYTES),
+        "url_seconds": settings.UPLOAD_URL_SECONDS,
+        "stall_seconds": settings.UPLOAD_STALL_SECONDS,
+        "page_messages": MESSAGES,
+    }
+
+
 class FormRefused(Exception):
     """The plain form holds no photos, or too many: the status of the answer, and what it says."""
 
 
-def _files_of(request: HttpRequest) -> list[UploadedFile[Any]]:
+def files_of(request: HttpRequest) -> list[UploadedFile[Any]]:
     if int(request.META.get("CONTENT_LENGTH") or 0) > settings.FORM_MAX_BYTES:
         complaint = _(
             "That is too much for one go: together the photos may have up to {size}. Please "
@@ -207,14 +216,17 @@ def _device(request: HttpRequest) -> str:
 
 def _sent(access: GuestAccess) -> list[FileOutcome]:
     """The receipt for browsers without JavaScript, newest first."""
-    if not access.key.is_identified:
-        return []
-    rows = access.uploads().exclude(status=Upload.Status.DISCARDED)
+    return receipt_of(access.uploads()) if access.key.is_identified else []
+
+
+def receipt_of(uploads: UploadQuerySet) -> list[FileOutcome]:
+    """Returns what became of the newest of these uploads."""
+    rows = uploads.exclude(status=Upload.Status.DISCARDED)
     rows = rows.select_related("image").order_by("-created_at", "-id")
-    return [_outcome_of(upload) for upload in rows[:SENT_LIMIT]]
+    return [outcome_of(upload) for upload in rows[:SENT_LIMIT]]
 
 
-def _outcome_of(upload: Upload) -> FileOutcome:
+def outcome_of(upload: Upload) -> FileOutcome:
     image, status = upload.image, Upload.Status(upload.status)
     message = MESSAGE_BY_STATUS.get(status, "interrupted")
     is_done = status == Upload.Status.DONE
@@ -229,7 +241,7 @@ def _outcome_of(upload: Upload) -> FileOutcome:
     return FileOutcome(image.original_filename, has_arrived, text)
 
 
-def _take(uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> FileOutcome:
+def take(uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> FileOutcome:
     """Puts one file into quarantine. A file that is refused does not stop the others."""
     described = file_check.described(file, unnamed=_("Photo"))
 

@@ -19,7 +19,8 @@ export async function sha256(file) {
  * one, all share the problem: the caller announces each alone. Safe to call twice.
  */
 export async function announce({ api, items, uploaderName, retryOptions }) {
-  const body = { uploader_name: uploaderName, files: items.map(describe) };
+  const group = api.group && { group: api.group };
+  const body = { ...group, uploader_name: uploaderName, files: items.map(describe) };
   try {
     const tickets = await retry(() => postUploads(api, body), retryOptions);
     const receivedAt = performance.now();

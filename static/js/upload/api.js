@@ -35,11 +35,13 @@ export class NoAnswer extends Error {
   }
 }
 
-export function connect({ root, token, device, timeoutMs = 30_000 }) {
-  const credentials = { Authorization: `Invitation ${token}`, "Bandpics-Device": device };
-
+/** With a `token` as a guest; without one as the member who is signed in, who adds to `group`. */
+export function connect({ root, token, device, group, timeoutMs = 30_000 }) {
   async function call(method, path, body, etag) {
-    const headers = { ...credentials, Accept: "application/json" };
+    const headers = { Accept: "application/json" };
+    if (token) Object.assign(headers, { Authorization: `Invitation ${token}`, "Bandpics-Device": device });
+    // Read each time: another tab may have signed in anew.
+    else headers["X-CSRFToken"] = /csrftoken=(\w+)/.exec(document.cookie)?.[1];
     if (body) headers["Content-Type"] = "application/json";
     if (etag) headers["If-Match"] = etag;
     const timeout = new AbortController();
@@ -51,7 +53,7 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
           headers,
           body: body && JSON.stringify(body),
           signal: timeout.signal,
-          credentials: "omit",
+          credentials: token ? "omit" : "same-origin",
           cache: "no-store",
           redirect: "manual", // only portals redirect
         }),
@@ -64,6 +66,7 @@ export function connect({ root, token, device, timeoutMs = 30_000 }) {
   }
 
   return {
+    group,
     get: (path) => call("GET", path),
     post: (path, body = {}) => call("POST", path, body),
     patch: (path, body, etag) => call("PATCH", path, body, etag),

@@ -18,7 +18,9 @@ export function makeMyPhotos({ api, token, refresh, notify }) {
     caption.value = upload.photo.caption;
     caption.id = `caption-${upload.id}`;
     part("label").htmlFor = caption.id;
-    part("a").href = `/i/${token}/photos/${upload.image}/place/`;
+    // Members have no page for the place.
+    if (token) part("a").href = `/i/${token}/photos/${upload.image}/place/`;
+    else part("a").remove();
     const path = `images/${upload.image}/`;
 
     const change = (request, message) => {

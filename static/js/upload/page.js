@@ -29,6 +29,7 @@ const api = connect({
   root: page.api,
   token: page.token,
   device: deviceSecret(page.device),
+  group: page.group,
   timeoutMs: 2 * timeouts.stallMs,
 });
 

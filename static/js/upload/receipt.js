@@ -55,10 +55,13 @@ export class ReceiptPoller {
     const began = performance.now();
     const isFull = !this.since || this.count % FULL_EVERY === 0;
     this.count += 1;
+    const { group } = this.api; // of a member
     let retryAfterMs = 0;
     try {
       const query = isFull ? "" : `?updated_since=${encodeURIComponent(this.since)}`;
-      const { results, next_updated_since: next, ...more } = await this.api.get(`uploads/${query}`);
+      const { results, next_updated_since: next, ...more } = await (group
+        ? (await import("./group_receipt.js")).readPages(this.api, query)
+        : this.api.get(`uploads/${query}`));
       this.hasAnswer = true;
       this.since = next;
       if (this.merge(results, isFull)) this.wait = MIN_WAIT_MS;
