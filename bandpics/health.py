@@ -41,7 +41,7 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     body: dict[str, Any] = {
         name: "ok" if is_ok else "unavailable" for name, is_ok in are_ok.items()
     }
-    body["seconds_since_sweep"] = _seconds_since_sweep() if are_ok["redis"] else None
+    body["seconds_since_sweep"] = seconds_since_sweep() if are_ok["redis"] else None
     body["stopping"] = is_stopping.is_set()
     return JsonResponse(body, status=200 if are_ok["database"] and not body["stopping"] else 503)
 
@@ -52,7 +52,8 @@ def record_sweep() -> None:
         client.set(SWEPT, 1, ex=SWEPT_REMEMBERED_SECONDS)
 
 
-def _seconds_since_sweep() -> int | None:
+def seconds_since_sweep() -> int | None:
+    """Returns how long ago the sweeper ran; None if not for a week, or Redis does not say."""
     with suppress(redis.RedisError), _redis_client() as client:
         remaining = cast("int", client.ttl(SWEPT))
         return SWEPT_REMEMBERED_SECONDS - remaining if remaining >= 0 else None

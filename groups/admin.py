@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
 from django.utils.html import format_html
 
 from groups import trash
@@ -91,4 +92,9 @@ class GroupAdmin(DeletesAllWithin, admin.ModelAdmin[Group]):
 
     @admin.display(description="")
     def gallery(self, group: Group) -> str:
-        return format_html('<a href="{}">Gallery</a>', group.get_absolute_url())
+        return format_html(
+            '<a href="{}">Gallery</a> · <a href="{}?group={}">Photos</a>',
+            group.get_absolute_url(),
+            reverse("admin:images_image_changelist"),
+            group.pk,
+        )

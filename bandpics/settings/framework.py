@@ -9,7 +9,7 @@ from xstatic.pkg import leaflet  # type: ignore[import-untyped]
 BASE_DIR = Path(__file__).resolve().parents[2]
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "bandpics.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # Django's groups are sets of permissions; beside our groups (albums) they would confuse people.
 admin.site.unregister(PermissionGroup)
 admin.site.unregister(APIKey)  # the library's own; ours is ApiKey
-admin.site.site_header = admin.site.site_title = "Bandpics"
 
 
 @admin.register(User)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from django.utils.timezone import localtime
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,3 +98,23 @@ class Report:
     def add_too_young(self, judge_after: datetime) -> None:
         self.too_young += 1
         self.judge_after = max(judge_after, self.judge_after or judge_after)
+
+    def as_text(self, *, is_repairing: bool) -> str:
+        """Returns the report in lines for a person."""
+        lines = [f"{self.objects} objects, {self.photos} photos, {self.uploads} open uploads."]
+        for kind, one in self.differences.items():
+            repaired = f", {one.repaired} repaired" if is_repairing else ""
+            lines.append(f"{kind}: {one.found}{repaired} (--fix {REPAIRS[kind]})")
+            lines += [f"  {key}" for key in one.first]
+            if one.found > len(one.first):
+                lines.append(f"  … and {one.found - len(one.first)} more")
+        lines += self.notes
+        if self.judge_after is not None:
+            when = localtime(self.judge_after) + timedelta(minutes=1)  # said in whole minutes
+            day = "" if when.date() == localtime().date() else f"{when:%Y-%m-%d} "
+            lines.append(f"{self.too_young} too young to judge; run again after {day}{when:%H:%M}.")
+        elif not self.differences:
+            lines.append("Bucket and database agree.")
+        elif self.is_clean:
+            lines.append("All that differed is repaired.")
+        return "\n".join(lines)

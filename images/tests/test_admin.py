@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.db import transaction
@@ -11,9 +13,9 @@ from django.utils import timezone
 from bandpics.users.models import ApiKey, ExternalIdentity, User
 from groups.models import Group
 from images import deletions
-from images.models import Image, Upload
+from images.models import Image, TakedownRequest, Upload
 from images.tests import drawn_pictures
-from invitations.models import Invitation
+from invitations.models import Invitation, OutgoingMail, ShortAddress, TeamInvitation
 
 OURS = {"users", "groups", "invitations", "images"}
 MODELS = [model for model in admin.site._registry if model._meta.app_label in OURS]
@@ -39,12 +41,23 @@ def test_all_tables_are_there():
         "Upload",
         "Variant",
         "PendingDeletion",
+        "TakedownRequest",
+        "ShortAddress",
+        "TeamInvitation",
+        "OutgoingMail",
     }
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_each_list_search_and_page_opens(admin_client, cleo, bucket, ada, model):
-    deletions.record(cleo.send_and_process(drawn_pictures.jpeg()).pk, ["gone"])
+def test_each_list_search_and_page_opens(admin_client, cleo, invitation, bucket, ada, model):
+    image = cleo.send_and_process(drawn_pictures.jpeg())
+    deletions.record(image.pk, ["gone"])
+    TakedownRequest.objects.create(group=image.group, image=image, **image.uploader_key.columns)
+    ShortAddress.objects.create(word="hanna40", invitation=invitation)
+    TeamInvitation.objects.create(
+        team=image.group.team, email="new@example.org", role="member", nonce=b"n", digest="d"
+    )
+    OutgoingMail.objects.create(kind="reminder", invitation=invitation)
     ApiKey.objects.create_key(user=ada, name="script", scopes=["read"])
     ExternalIdentity.objects.create(user=ada, issuer="https://issuer.example.org", subject="1")
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
@@ -66,6 +79,10 @@ def test_photos_are_visible(admin_client, cleo, bucket):
 def test_an_invitation_shows_its_link_and_can_be_revoked(admin_client, cleo, invitation):
     url = reverse("admin:invitations_invitation_changelist")
     assert invitation.upload_link in admin_client.get(url).content.decode()
+    page = reverse("admin:invitations_invitation_change", args=[invitation.pk])
+    html = admin_client.get(page).content.decode()
+    assert invitation.upload_link in html
+    assert "data:image/svg+xml;base64," in html
     admin_client.post(url, {"action": "revoke", "_selected_action": [str(invitation.pk)]})
     assert Invitation.objects.get().is_revoked
 
@@ -191,3 +208,114 @@ def test_a_single_photo_is_not_deleted_behind_its_duplicates_back(admin_client, 
 def test_a_member_is_not_an_admin(client, ben):
     client.force_login(ben)
     assert client.get("/admin/").status_code == 302
+
+
+def act(admin_client, name, action, rows):
+    """Runs an action of a list on these rows, and returns the page that follows."""
+    form = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    answer = admin_client.post(reverse(f"admin:{name}_changelist"), form, follow=True)
+    return answer.content.decode()
+
+
+def test_links_are_extended_by_a_week(admin_client, invitation):
+    before = invitation.expires_at
+    assert "1 links extended" in act(admin_client, "invitations_invitation", "extend", [invitation])
+    invitation.refresh_from_db()
+    assert invitation.expires_at == before + timedelta(days=7)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_photos_are_decided_about_trashed_and_restored(admin_client, cleo, bucket):
+    image = cleo.send_and_process(drawn_pictures.jpeg())
+    assert "Approved: 1" in act(admin_client, "images_image", "approve", [image])
+    image.refresh_from_db()
+    assert (image.moderation, image.moderated_by.email) == ("approved", "root@example.org")
+    assert "Rejected: 1" in act(admin_client, "images_image", "reject", [image])
+    assert "trash: 1" in act(admin_client, "images_image", "put_in_trash", [image])
+    image.refresh_from_db()
+    assert image.trashed_at is not None
+    html = act(admin_client, "images_image", "take_out_of_trash", [image])
+    assert "Taken out of the trash: 1." in html
+    image.refresh_from_db()
+    assert (image.trashed_at, image.moderation) == (None, "rejected")
+
+
+def test_only_what_failed_is_processed_again(admin_client, cleo, bucket):
+    done = cleo.send_and_process(drawn_pictures.jpeg())
+    failed = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
+    Upload.objects.filter(image=failed).update(status="failed", failure="crashed")
+    html = act(admin_client, "images_image", "retry", [done, failed])
+    assert "Queued again: 1. Not possible: 1." in html
+    assert Upload.objects.get(image=failed).status == "queued"
+
+
+def test_each_column_of_a_photo_is_in_one_section(admin_client, cleo, bucket):
+    image = cleo.send_and_process(drawn_pictures.jpeg())
+    page = admin_client.get(reverse("admin:images_image_change", args=[image.pk]))
+    sections = page.context["adminform"].fieldsets
+    named = [name for _, options in sections for name in options["fields"]]
+    columns = {field.name for field in Image._meta.fields}
+    assert len(named) == len(set(named))
+    assert columns <= set(named)
+    internals = dict(sections)["Internals"]["fields"]
+    assert {"search_vector", "uploader_id", "exif"} <= set(internals)
+    assert not {"caption", "camera_model", "licence", "moderated_at"} & set(internals)
+
+
+def test_photos_are_filtered_by_group_moderation_and_trash(admin_client, cleo, group, bucket):
+    image = cleo.send_and_process(drawn_pictures.jpeg())
+    listed = reverse("admin:images_image_changelist")
+
+    def count(**query):
+        return admin_client.get(listed, query).context["cl"].result_count
+
+    assert count(group=str(group.pk)) == 1
+    assert count(group=str(image.pk)) == 0
+    assert count(group="no id") == 0
+    assert count(moderation__exact="pending") == 1
+    assert count(moderation__exact="rejected") == 0
+    assert count(trashed_at__isempty="0") == 0
+
+
+def test_the_start_page_counts_and_charts(
+    admin_client, cleo, invitation, bucket, django_assert_max_num_queries
+):
+    failed = cleo.send_and_process(drawn_pictures.jpeg())
+    Upload.objects.filter(image=failed).update(status="failed", failure="crashed")
+    OutgoingMail.objects.create(kind="reminder", invitation=invitation, state="failed")
+    with django_assert_max_num_queries(24):
+        page = admin_client.get(reverse("admin:index"))
+    figures = {figure.label: figure.value for figure in page.context["figures"]}
+    assert (figures["Groups"], figures["Wait for approval"]) == (1, 1)
+    assert figures["Mails given up"] == 1
+    assert [figure.value for figure in page.context["failures"]] == [1]
+    assert len(page.context["bars"]) == 30
+    assert page.context["bars"][-1].height == 120
+    internals = page.context["app_list"][-1]
+    assert internals["name"] == "Internals"
+    names = {model["object_name"] for model in internals["models"]}
+    assert {"PendingDeletion", "Variant", "Upload"} <= names
+
+
+def test_staff_who_see_no_photos_see_no_numbers(client, db):
+    client.force_login(User.objects.create_user("staff@example.org", is_staff=True))
+    page = client.get(reverse("admin:index"))
+    assert page.status_code == 200
+    assert "figures" not in page.context
+
+
+def test_a_group_is_compared_with_the_bucket_and_repaired(admin_client, cleo, group, bucket):
+    image = cleo.send_and_process(drawn_pictures.jpeg())
+    bucket.delete_keys([image.variants.get(name="thumb").key])
+    url = reverse("admin:reconcile")
+    html = admin_client.post(url, {"group": str(group.pk)}).content.decode()
+    assert "size-missing: 1 (--fix" in html
+    html = admin_client.post(url, {"group": str(group.pk), "repairs": "on"}).content.decode()
+    assert "size-missing: 1, 1 repaired" in html
+    html = admin_client.post(url, {"group": str(image.pk)}).content.decode()
+    assert "There is no such group." in html
+
+
+def test_only_superusers_compare(client, db):
+    client.force_login(User.objects.create_user("staff@example.org", is_staff=True))
+    assert client.get(reverse("admin:reconcile")).status_code == 403

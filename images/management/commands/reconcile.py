@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.timezone import localtime
 
 from groups.models import Group
 from images.reconcile import compare
-from images.reconcile.report import REPAIRS
 from images.storage.objects import StorageUnavailable
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
-
-    from images.reconcile.report import Report
 
 
 class Command(BaseCommand):
@@ -79,7 +75,7 @@ class Command(BaseCommand):
             answer = {"clean": report.is_clean, **asdict(report)}
             self.stdout.write(json.dumps(answer, indent=2, default=datetime.isoformat))
         else:
-            self.stdout.write(_as_text(report, options["fix"]))
+            self.stdout.write(report.as_text(is_repairing=options["fix"]))
         if not report.is_clean:
             sys.exit(1)
 
@@ -88,23 +84,3 @@ def _minutes(text: str) -> timedelta:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ArgumentTypeError(f"give whole minutes from 0, not {text!r}")
     return timedelta(minutes=int(text))
-
-
-def _as_text(report: Report, is_repairing: bool) -> str:
-    lines = [f"{report.objects} objects, {report.photos} photos, {report.uploads} open uploads."]
-    for kind, one in report.differences.items():
-        repaired = f", {one.repaired} repaired" if is_repairing else ""
-        lines.append(f"{kind}: {one.found}{repaired} (--fix {REPAIRS[kind]})")
-        lines += [f"  {key}" for key in one.first]
-        if one.found > len(one.first):
-            lines.append(f"  … and {one.found - len(one.first)} more")
-    lines += report.notes
-    if report.judge_after is not None:
-        when = localtime(report.judge_after) + timedelta(minutes=1)  # said in whole minutes
-        day = "" if when.date() == localtime().date() else f"{when:%Y-%m-%d} "
-        lines.append(f"{report.too_young} too young to judge; run again after {day}{when:%H:%M}.")
-    elif not report.differences:
-        lines.append("Bucket and database agree.")
-    elif report.is_clean:
-        lines.append("All that differed is repaired.")
-    return "\n".join(lines)
