@@ -35,10 +35,11 @@ WORKER = [
     *("--concurrency", "{WORKER_PROCESSES}", "--without-gossip", "--without-mingle"),
     *("--loglevel", "{LOG_LEVEL}"),
 ]
-# A worker of its own, so that photos that hang do not hold up the sweeper.
+# A worker of its own, so that photos that hang do not hold up the sweeper. One process at a time
+# sends mail, so that a mail server that hangs leaves the sweeper the other of its two.
 SWEEPER = [
-    *("celery", "-A", "bandpics", "worker", "-Q", "sweep", "--hostname", "sweeper@%h"),
-    *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
+    *("celery", "-A", "bandpics", "worker", "-Q", "sweep,mail", "--hostname", "sweeper@%h"),
+    *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
 BEAT = [
     *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),  # noqa: S108 - of the container

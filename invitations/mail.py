@@ -1,22 +1,19 @@
-"""Sends upload links by e-mail."""
+"""Writes mails: the link, reminders, last calls, invitations to a team."""
 
 from __future__ import annotations
 
-import logging
-from smtplib import SMTPException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
+from django.utils import translation
 
-from invitations.tokens import TokenLost
+from invitations import tokens
 
 if TYPE_CHECKING:
     from bandpics.users.models import User
-    from invitations.models import Invitation
-
-logger = logging.getLogger(__name__)
+    from invitations.models import Invitation, OutgoingMail, TeamInvitation
 
 # Django's backends that send nothing.
 NOT_SENDING = {
@@ -24,30 +21,70 @@ NOT_SENDING = {
 }
 
 
-def send_link(invitation: Invitation, *, sender: User) -> bool:
-    """Sends a link; True if a mail server accepted it. It may take seconds: commit first."""
-    try:
-        context = {
-            "invitation": invitation,
-            "group": invitation.group,
-            "host": one_line(str(sender)),
-            "link": invitation.upload_link,
-        }
-        message = EmailMessage(
-            subject=one_line(render_to_string("invitations/email/subject.txt", context)),
-            body=render_to_string("invitations/email/body.txt", context),
-            to=[invitation.email],
-            reply_to=[sender.email],
-        )
-        return bool(message.send()) and settings.EMAIL_BACKEND not in NOT_SENDING
-    except TokenLost:
-        return False
-    except (OSError, SMTPException, ValueError) as error:
-        # ValueError: an address that fits in no header. The message may hold addresses: not logged.
-        logger.warning("Invitation %s was not sent: %s", invitation.pk, type(error).__name__)
-        return False
+def can_send() -> bool:
+    """Whether this server sends mail at all (EMAIL_URL)."""
+    return settings.EMAIL_BACKEND not in NOT_SENDING
+
+
+def compose(mail: OutgoingMail) -> EmailMessage:
+    """Writes a mail with its link, in the language of its row. Raises TokenLost."""
+    invitation, team_invitation = mail.invitation, mail.team_invitation
+    with translation.override(mail.language):
+        if invitation is not None:
+            context = _about_photos(invitation, link=invitation.upload_link)
+        else:
+            assert team_invitation is not None, "A constraint of the table."  # noqa: S101
+            context = _about_team(team_invitation)
+        return _message(mail, context)
+
+
+def preview(mail: OutgoingMail, *, link: str) -> tuple[str, str]:
+    """Returns the subject and text of a mail about photos, with these words instead of its link."""
+    invitation = mail.invitation
+    assert invitation is not None, "Only mails about photos have a preview."  # noqa: S101
+    with translation.override(mail.language):
+        message = _message(mail, _about_photos(invitation, link=link))
+        return str(message.subject), str(message.body)
 
 
 def one_line(text: str) -> str:
     """Replaces line breaks and other control characters, for a header."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _about_photos(invitation: Invitation, *, link: str) -> dict[str, Any]:
+    return {
+        "invitation": invitation,
+        "group": invitation.group,
+        "team": invitation.group.team,
+        "link": link,
+        "to": invitation.email,
+    }
+
+
+def _about_team(invitation: TeamInvitation) -> dict[str, Any]:
+    token = tokens.recover(
+        invitation.pk, bytes(invitation.nonce), expected_digest=invitation.digest
+    )
+    return {
+        "invitation": invitation,
+        "team": invitation.team,
+        "link": f"{settings.PUBLIC_URL}/teams/join/{token}/",
+        "to": invitation.email,
+    }
+
+
+def _message(mail: OutgoingMail, context: dict[str, Any]) -> EmailMessage:
+    sender: User | None = mail.sender
+    context |= {
+        # Without a host who is still there, the team asks.
+        "host": one_line(str(sender or context["team"])),
+        "message": mail.message.strip(),
+    }
+    folder = f"invitations/email/{mail.kind}"
+    return EmailMessage(
+        subject=one_line(render_to_string(f"{folder}_subject.txt", context)),
+        body=render_to_string(f"{folder}_body.txt", context),
+        to=[context["to"]],
+        reply_to=[sender.email] if sender else [],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
     from bandpics.users.access import Access
 
 
+# A mail that no server has accepted is given up so long after it was due.
+MAIL_LIFETIME = timedelta(days=2)
+
+
 def default_expiry() -> datetime:
     return timezone.now() + settings.INVITATION_LIFETIME
+
+
+def default_give_up() -> datetime:
+    return timezone.now() + MAIL_LIFETIME
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
@@ -318,7 +327,11 @@ class OutgoingMail(models.Model):
     claim_number = models.PositiveIntegerField(default=0, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(default=timezone.now, help_text="Not before then.")
+    give_up_at = models.DateTimeField(
+        default=default_give_up, help_text="An attempt that fails from then on is the last."
+    )
     error = models.CharField(max_length=60, blank=True, help_text="Why the last attempt failed.")
+    reply = models.CharField(max_length=200, blank=True, help_text="What the mail server said.")
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True, blank=True)
 
@@ -338,6 +351,17 @@ class OutgoingMail(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="sending") | Q(lease_until__isnull=False),
                 name="mail_being_sent_has_a_lease",
+            ),
+            # Two requests at once send one mail.
+            models.UniqueConstraint(
+                fields=["invitation", "kind"],
+                condition=Q(state__in=["queued", "sending"]),
+                name="mail_waits_once_per_invitation",
+            ),
+            models.UniqueConstraint(
+                fields=["team_invitation", "kind"],
+                condition=Q(state__in=["queued", "sending"]),
+                name="mail_waits_once_per_team_invitation",
             ),
         ]
 

@@ -107,7 +107,7 @@ class Stack:
 
     def start_workers(self, *, concurrency: int, application: str = "bandpics") -> None:
         """Starts worker, sweeper and beat of a Celery application, named by its module."""
-        for name, queue, processes in [(WORKER, "images", concurrency), (SWEEPER, "sweep", 1)]:
+        for name, queue, processes in [(WORKER, "images", concurrency), (SWEEPER, "sweep,mail", 2)]:
             self._supervisor.start(
                 self._python(
                     name,

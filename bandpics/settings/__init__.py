@@ -179,6 +179,8 @@ DOWNLOAD_URL_LIFETIME = timedelta(hours=1)
 # Not set: no e-mail is sent. Printing it instead would put its link into a log.
 EMAIL_URL: dict[str, Any] = env.mail_server("EMAIL_URL", default="dummy://") or {}
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="")
+# How many e-mails one person may send within 24 hours.
+MAILS_PER_DAY = env.int("MAILS_PER_DAY", default=2000, validate=at_least(1))
 
 # How long the web server goes on after SIGTERM, so that balancers see that /readyz fails.
 WEB_DRAIN_SECONDS = env.int("WEB_DRAIN_SECONDS", default=5, validate=between(0, 600))
@@ -332,6 +334,7 @@ CELERY_TASK_ROUTES = {
     "images.tasks.sweep": {"queue": "sweep"},
     "images.tasks.clean_quarantine": {"queue": "sweep"},
     "images.tasks.update_trashed_marker": {"queue": "sweep"},
+    "invitations.tasks.send_mail": {"queue": "mail"},
 }
 # The limits of one photo; the sweeper's tasks set their own. C code notices the hard limit only.
 CELERY_TASK_SOFT_TIME_LIMIT = PHOTO_MAX_SECONDS
@@ -341,6 +344,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "images.tasks.sweep", "schedule": 10.0},
+    # A message that nobody took is not needed: the next one does the same.
+    "send-mail": {
+        "task": "invitations.tasks.send_mail",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "clean-quarantine": {"task": "images.tasks.clean_quarantine", "schedule": 900.0},
 }
 

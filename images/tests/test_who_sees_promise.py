@@ -14,7 +14,7 @@ from groups.models import Group
 from images.models import Image
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
-from invitations import mail
+from invitations import delivery
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -64,7 +64,7 @@ def test_the_page_says_that_others_may_see_it_exactly_where_they_can(
         assert (SHOWN in text) >= is_seen, case
         assert (SHOWN in text) == (not is_hidden and "gallery" in case), case
         cleo.invitation.refresh_from_db()
-        assert mail.send_link(cleo.invitation, sender=ada)
+        assert delivery.send_link(cleo.invitation, sender=ada, language="en")
         assert (SHOWN in mailoutbox[-1].body) == ("gallery" in case), case
 
 

@@ -68,7 +68,8 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 class InvitedSerializer(InvitationSerializer):
     email_sent = serializers.BooleanField(
         allow_null=True,
-        help_text="Whether a mail server took it, false also without one; null: not asked to.",
+        help_text="Whether a mail server took it, false also without one; null: not asked to. "
+        "Where there is one, it is tried again for two days.",
     )
 
     class Meta(InvitationSerializer.Meta):

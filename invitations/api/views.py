@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.conf import settings
 from django.shortcuts import get_object_or_404
+from django.utils.translation import get_language
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
@@ -25,7 +27,7 @@ from bandpics.api.pagination import Pages
 from bandpics.api.problems import Conflict, Forbidden
 from bandpics.users.models import Scope
 from groups.models import Group
-from invitations import links, mail, qr
+from invitations import delivery, links, outbox, qr
 from invitations.api import serializers
 from invitations.models import Invitation
 
@@ -34,12 +36,24 @@ if TYPE_CHECKING:
 
     from rest_framework.request import Request
 
+    from bandpics.users.models import User
     from invitations.models import InvitationQuerySet
+
+
+DAY_SECONDS = 24 * 3600
 
 
 class TooManyMails(Throttled):
     def __init__(self, seconds: int) -> None:
         super().__init__(seconds, "So many e-mails are enough for now. Invite without send_email.")
+
+
+def _limit_mails(user: User) -> None:
+    seconds = limits.consume(("mail", str(user.pk)))
+    if not seconds and not outbox.room(user):
+        seconds = DAY_SECONDS
+    if seconds:
+        raise TooManyMails(seconds)
 
 
 class InvitationFilter(filters.FilterSet):
@@ -157,14 +171,15 @@ class InvitationViewSet(MemberViewSet):
         send_email = options.pop("send_email")
         is_owner = self.owns(group)
         _refuse_what_only_owners_grant(options, is_owner=is_owner)
-        if send_email and (seconds := limits.consume(("mail", str(self.access.user.pk)))):
-            raise TooManyMails(seconds)
+        if send_email:
+            _limit_mails(self.access.user)
         invitation, is_new_link = links.invite(
             group, by=self.access.user, is_owner=is_owner, **options
         )
         email_sent = None
         if send_email:
-            email_sent = mail.send_link(invitation, sender=self.access.user)
+            language = get_language() or settings.LANGUAGE_CODE
+            email_sent = delivery.send_link(invitation, sender=self.access.user, language=language)
         response = self.invited(invitation.pk, email_sent=email_sent)
         if is_new_link:
             response.status_code = status.HTTP_201_CREATED
