@@ -249,6 +249,9 @@ class ShortAddress(models.Model):
     pin_hash = models.CharField(max_length=128, blank=True, help_text="Empty: no PIN.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        verbose_name_plural = "short addresses"
+
     def __str__(self) -> str:
         return self.word
 

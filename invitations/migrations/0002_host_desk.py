@@ -43,6 +43,9 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('invitation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='short_address', to='invitations.invitation')),
             ],
+            options={
+                'verbose_name_plural': 'short addresses',
+            },
         ),
         migrations.CreateModel(
             name='TeamInvitation',
