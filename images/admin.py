@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
 from django.utils.html import format_html
 
 from bandpics.users.models import User
@@ -114,31 +115,40 @@ class ImageAdmin(ReadOnly, admin.ModelAdmin[Image]):
     editable = ("description",)
     inlines = [UploadInline, VariantInline]
     actions = ["approve", "reject", "put_in_trash", "take_out_of_trash", "retry"]
-    sections = {
+    # A tuple stands in one line.
+    sections: dict[str, list[str | tuple[str, ...]]] = {
         "": [
             *("picture", "original_filename", "group", "state"),
-            *("moderation", "moderation_reason", "moderated_by", "moderated_at"),
+            ("moderation", "moderation_reason"),
+            ("moderated_by", "moderated_at"),
         ],
         "Words": ["description", "caption"],
         "Who sent it": [
-            *("uploader_name", "uploaded_by", "invitation", "created_at"),
-            *("licence", "licence_agreed_at"),
+            ("uploader_name", "uploaded_by"),
+            ("invitation", "created_at"),
+            ("licence", "licence_agreed_at"),
         ],
         "When and where": [
-            *("taken_at_local", "utc_offset_minutes", "taken_at", "taken_source"),
-            *("latitude", "longitude", "altitude", "direction", "gps_at", "gps_source"),
-            "place_forgotten_at",
+            ("taken_at_local", "utc_offset_minutes"),
+            ("taken_at", "taken_source"),
+            ("latitude", "longitude"),
+            ("altitude", "direction"),
+            ("gps_at", "gps_source", "place_forgotten_at"),
         ],
         "Camera": [
-            *("camera_make", "camera_model", "lens_model", "software", "exposure_time"),
-            *("aperture", "iso", "focal_length", "flash", "exposure_program", "metering_mode"),
-            *("white_balance", "saturation", "sharpness", "contrast"),
+            ("camera_make", "camera_model", "lens_model"),
+            ("exposure_time", "aperture", "iso", "focal_length"),
+            ("flash", "exposure_program", "metering_mode", "white_balance"),
+            ("saturation", "sharpness", "contrast", "software"),
         ],
         "File": [
-            *("content_type", "width", "height", "orientation", "x_resolution", "y_resolution"),
-            *("byte_size", "sha256", "version", "original_dropped_at", "original_lost_at"),
+            ("content_type", "byte_size", "version"),
+            ("width", "height", "orientation"),
+            ("x_resolution", "y_resolution"),
+            "sha256",
+            ("original_dropped_at", "original_lost_at"),
         ],
-        "Trash": ["trashed_at", "trashed_by_uploader"],
+        "Trash": [("trashed_at", "trashed_by_uploader")],
     }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Image]:
@@ -146,9 +156,9 @@ class ImageAdmin(ReadOnly, admin.ModelAdmin[Image]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Image | None = None) -> Any:
         """Puts every column that no section names among the internals."""
-        named = {name for names in self.sections.values() for name in names}
+        shown: Any = [(title or None, {"fields": rows}) for title, rows in self.sections.items()]
+        named = set(flatten_fieldsets(shown))
         internals = [field.name for field in Image._meta.fields if field.name not in named]
-        shown = [(title or None, {"fields": names}) for title, names in self.sections.items()]
         return [*shown, ("Internals", {"fields": internals, "classes": ["collapse"]})]
 
     @admin.display(description="")

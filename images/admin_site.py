@@ -64,6 +64,7 @@ class Site(admin.AdminSite):
 
     site_header = site_title = "Bandpics"
     index_title = "Bandpics for operators"
+    enable_nav_sidebar = False  # lists need the width
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

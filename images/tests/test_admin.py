@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -253,7 +254,7 @@ def test_each_column_of_a_photo_is_in_one_section(admin_client, cleo, bucket):
     image = cleo.send_and_process(drawn_pictures.jpeg())
     page = admin_client.get(reverse("admin:images_image_change", args=[image.pk]))
     sections = page.context["adminform"].fieldsets
-    named = [name for _, options in sections for name in options["fields"]]
+    named = flatten_fieldsets(sections)
     columns = {field.name for field in Image._meta.fields}
     assert len(named) == len(set(named))
     assert columns <= set(named)
