@@ -53,7 +53,9 @@ def test_all_tables_are_there():
 def test_each_list_search_and_page_opens(admin_client, cleo, invitation, bucket, ada, model):
     image = cleo.send_and_process(drawn_pictures.jpeg())
     deletions.record(image.pk, ["gone"])
-    TakedownRequest.objects.create(group=image.group, image=image, **image.uploader_key.columns)
+    TakedownRequest.objects.create(
+        group=image.group, image=image, photo_id=image.pk, **image.uploader_key.columns
+    )
     ShortAddress.objects.create(word="hanna40", invitation=invitation)
     TeamInvitation.objects.create(
         team=image.group.team, email="new@example.org", role="member", nonce=b"n", digest="d"
