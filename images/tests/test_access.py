@@ -59,6 +59,9 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-list", "POST"): Decided("201 201 403 201 401 401 401", {"name": "G"}),
     ("group-restore", "POST"): Decided("200 403 403 404 401 401 401"),
     ("home", "GET"): Decided("200 200 200 200 404 404 302"),
+    ("image-bulk", "POST"): Decided(
+        "200 403 403 404 403 404 401", {"ids": ["IMAGE"], "action": "approve"}
+    ),
     ("image-detail", "DELETE"): Decided("204 403 403 404 204 404 401"),
     ("image-detail", "GET"): Decided("200 200 200 404 200 404 401"),
     ("image-detail", "PATCH"): Decided("200 403 403 404 403 404 401", {"description": "D"}),
@@ -170,7 +173,12 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "token": invitation.token,
             "slug": "invalid",
         },
-        "body": {"GROUP": str(group.pk), "TEAM": str(team.pk), "BEN": ben.email},
+        "body": {
+            "GROUP": str(group.pk),
+            "TEAM": str(team.pk),
+            "BEN": ben.email,
+            "IMAGE": str(image.pk),
+        },
     }
 
 
@@ -186,6 +194,8 @@ def client_of(who: Any) -> APIClient:
 def filled_in(body: Any, values: dict[str, str]) -> Any:
     if isinstance(body, dict):
         return {name: filled_in(inner, values) for name, inner in body.items()}
+    if isinstance(body, list):
+        return [filled_in(inner, values) for inner in body]
     return values.get(body, body) if isinstance(body, str) else body
 
 
