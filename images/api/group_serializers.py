@@ -18,7 +18,7 @@ from groups.models import Group, Licence, Membership
 from images.api.change_serializers import DegreesField
 from images.api.image_serializers import ImageSerializer
 from images.api.upload_serializers import AnnouncedFileSerializer, TicketSerializer
-from images.models import Image
+from images.lifecycle import covers
 from images.uploads import announce
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
         group = self.instance
         if value is None:
             return None
-        if group is None or not Image.objects.in_group(group).ready().filter(pk=value).exists():
+        if group is None or not covers.may_be_cover(group, value):
             raise serializers.ValidationError(
                 "The group has no such photo, or it is not ready yet.", code="no-photo"
             )

@@ -50,14 +50,19 @@ DECIDED: dict[tuple[str, str], Decided] = {
     # Ada Ben Vera Dora Cleo Gus nobody
     ("add-photos", "GET"): Decided("200 200 403 404 404 404 302"),
     ("api-root", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("choose-cover", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("delete-group", "GET"): Decided("200 403 403 404 404 404 302"),
     ("docs", "GET"): Decided("200 200 200 200 200 200 200"),
     ("group-detail", "DELETE"): Decided("204 403 403 404 401 401 401"),
     ("group-detail", "GET"): Decided("200 200 200 404 401 401 401"),
     ("group-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"name": "G"}),
     ("group-gallery", "GET"): Decided("200 200 200 404 404 404 302"),
+    ("group-logo", "GET"): Decided("404 404 404 404 404 404 302"),  # it has none
     ("group-list", "GET"): Decided("200 200 200 200 401 401 401"),
     ("group-list", "POST"): Decided("201 201 403 201 401 401 401", {"name": "G"}),
     ("group-restore", "POST"): Decided("200 403 403 404 401 401 401"),
+    ("group-settings", "GET"): Decided("200 403 403 404 404 404 302"),
+    ("guest-logo", "GET"): Decided("404 404 404 404 404 404 404"),
     ("home", "GET"): Decided("200 200 200 200 404 404 302"),
     ("image-bulk", "POST"): Decided(
         "200 403 403 404 403 404 401", {"ids": ["IMAGE"], "action": "approve"}
@@ -90,6 +95,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("login", "GET"): Decided("302 302 302 302 200 200 200"),
     ("login", "POST"): Decided("302 302 302 302 200 200 200", {}),
     ("login", "PUT"): Decided("302 302 302 302 200 200 200"),
+    ("look", "GET"): Decided("200 200 200 200 200 200 200"),
     ("me", "GET"): Decided("200 200 200 200 401 401 401"),
     ("me", "PATCH"): Decided("200 200 200 200 401 401 401", {"name": "New"}),
     ("member-detail", "DELETE"): Decided("204 204 403 404 401 401 401"),
@@ -172,6 +178,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "name": "thumb",
             "token": invitation.token,
             "slug": "invalid",
+            "colour": "1f5f55",
         },
         "body": {
             "GROUP": str(group.pk),

@@ -40,7 +40,10 @@ class Tab:
     counts: str = ""  # a property of the Desk
 
 
-TABS = (Tab("group-gallery", gettext_lazy("Photos")),)
+TABS = (
+    Tab("group-gallery", gettext_lazy("Photos")),
+    Tab("group-settings", gettext_lazy("Settings"), needs=OWNER),
+)
 
 
 @dataclass(frozen=True)

@@ -70,12 +70,14 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
 @page_for_members
 @require_safe
 def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
-    visible = MemberAccess.of(request).images().ready().with_variants()
-    image = get_object_or_404(visible.select_related("group__team"), pk=image_id)
+    access = MemberAccess.of(request)
+    visible = access.images().ready().with_variants()
+    image = get_object_or_404(visible.select_related("group__team", "licence"), pk=image_id)
     siblings = Image.objects.in_group(image.group).ready()
     context = {
         "image": image,
         "group": image.group,
+        "rights": access.rights_on(image),
         "newer": siblings.newer_than(image).first(),
         "older": siblings.older_than(image).first(),
     }

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from csp.decorators import csp_update
 from django import forms
-from django.conf import settings
 from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils.decorators import method_decorator
@@ -20,7 +17,7 @@ from groups.models import Group
 from images.access import GuestAccess
 from images.lifecycle import editing
 from images.models import Image
-from images.views import upload
+from images.views import map_picker, upload
 from images.views.messages import MESSAGES
 from invitations.api import authentication
 from invitations.api.problems import InvitationRevoked, InvitationUnknown
@@ -77,13 +74,8 @@ class PlaceForm(forms.Form):
     longitude = DegreesField(min_value=-180, max_value=180)
 
 
-_MAP = urlsplit(settings.MAP_TILE_URL)
-# Some maps use several hosts: {s} stands for the first letter of each.
-_TILE_ORIGINS = [f"{_MAP.scheme}://{_MAP.netloc}".replace("{s}", "*")] if _MAP.netloc else []
-
-
 # The link is the credential, no cookie adds to it: a forged form would have to know the link.
-@method_decorator([csrf_exempt, never_cache, csp_update({"img-src": _TILE_ORIGINS})], "dispatch")
+@method_decorator([csrf_exempt, never_cache, map_picker.allow_tiles], "dispatch")
 class PlacePage(View):
     """Takes the place from whoever sent the photo, until the group is closed.
 
@@ -134,7 +126,6 @@ class PlacePage(View):
         self, *, status: int, complaint: Any = "", form: PlaceForm | None = None
     ) -> HttpResponse:
         group, image = self.invitation.group, self.image
-        host = urlsplit(settings.MAP_TILE_URL).netloc
         context = {
             "group": group,
             "image": image,
@@ -147,9 +138,7 @@ class PlacePage(View):
             "complaint": complaint,
             "latitude": form.data.get("latitude", "") if form else _shown(image, "latitude"),
             "longitude": form.data.get("longitude", "") if form else _shown(image, "longitude"),
-            "map_tile_url": settings.MAP_TILE_URL,
-            "map_attribution": settings.MAP_ATTRIBUTION,
-            "map_host": host.removeprefix("{s}."),
+            **map_picker.context(),
             "page_messages": PLACE_MESSAGES,
         }
         return render(self.request, "invitations/place.html", context, status=status)

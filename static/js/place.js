@@ -1,20 +1,16 @@
-/* The page where a guest sets the place of a photo. Nothing is requested from the map's host before
-   the guest agrees. */
+/* The page where a guest sets the place of a photo. */
 
+import { makeMapPicker } from "./map_picker.js";
 import { connect } from "./upload/api.js";
 import { deviceSecret, getItem, setItem } from "./upload/local_storage.js";
 import { language, t } from "./upload/messages.js";
-
-const WORLD = { lat: 20, lon: 0 };
 
 const byId = (id) => document.getElementById(id);
 const page = byId("place").dataset;
 const api = connect({ root: page.api, token: page.token, device: deviceSecret() });
 const path = `images/${page.image}/`;
-const consent = `map:${page.mapHost}`;
 const lastPlace = storedPlace();
 let photo = null;
-let map = null;
 
 // --- The photo ------------------------------------------------------------------------------
 
@@ -117,13 +113,13 @@ function write({ lat, lon }) {
 function use(place) {
   write(place);
   complain("");
-  center(place);
+  map.center(place);
 }
 
 for (const id of ["latitude", "longitude"]) {
   byId(id).addEventListener("change", () => {
     const place = typedPlace();
-    if (place) center(place);
+    if (place) map.center(place);
   });
 }
 
@@ -153,77 +149,21 @@ function storedPlace() {
 
 // --- The map --------------------------------------------------------------------------------
 
-function center({ lat, lon }) {
-  map?.setView([lat, lon], Math.max(map.getZoom(), 15), { animate: false });
-}
-
-async function showMap() {
-  try {
-    await loadLeaflet();
-  } catch {
-    complain(t("noMap"));
-    return;
-  }
-  byId("map-question").hidden = true;
-  byId("map-area").hidden = false;
-  const venue = page.latitude && { lat: Number(page.latitude), lon: Number(page.longitude) };
-  const place = typedPlace() ?? (venue || lastPlace);
-  const moves = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const motion = { zoomAnimation: moves, fadeAnimation: moves, inertia: moves };
-  map = L.map("map", { ...motion, worldCopyJump: true });
-  map.attributionControl.setPrefix(false);
-  // The origin alone, because the page's address contains the link.
-  const layer = { attribution: page.attribution, maxZoom: 19, referrerPolicy: "origin" };
-  L.tileLayer(page.tiles, layer).addTo(map);
-  const { lat, lon } = place || WORLD;
-  map.setView([lat, lon], place ? 15 : 2);
-  map.on("click", ({ latlng }) => map.panTo(latlng));
-  // Added last: opening the map does not set a place.
-  map.on("moveend", writeCenter);
-}
-
-/** Writes the map's center into the fields, unless they are more exact than its pixels. */
-function writeCenter() {
-  const { lat, lng } = map.getCenter().wrap();
-  const typed = typedPlace();
-  const middle = map.getSize().divideBy(2);
-  const isSame = typed && map.latLngToContainerPoint([typed.lat, typed.lon]).distanceTo(middle) < 2;
-  if (!isSame) write({ lat, lon: lng });
-}
-
-/** Leaflet is a script that defines `L`. */
-function loadLeaflet() {
-  const sheet = { rel: "stylesheet", href: page.leafletStyle };
-  const style = Object.assign(document.createElement("link"), sheet);
-  const script = Object.assign(document.createElement("script"), { src: page.leaflet });
-  const loaded = (element) =>
-    new Promise((resolve, reject) => Object.assign(element, { onload: resolve, onerror: reject }));
-  const both = Promise.all([loaded(style), globalThis.L ? null : loaded(script)]);
-  document.head.append(style, ...(globalThis.L ? [] : [script]));
-  return both;
-}
-
-if (page.tiles) {
-  byId("map-question").hidden = false;
-  byId("show-map").addEventListener("click", async () => {
-    setItem(consent, "yes");
-    await showMap();
-    if (map) byId("map").focus({ preventScroll: true });
-  });
-  byId("hide-map").addEventListener("click", () => {
-    setItem(consent, "");
-    map?.remove();
-    map = null;
-    byId("map-area").hidden = true;
-    byId("map-question").hidden = false;
-    byId("show-map").focus();
-  });
-}
+const map = makeMapPicker({
+  page,
+  read: typedPlace,
+  write,
+  start() {
+    const venue = page.latitude && { lat: Number(page.latitude), lon: Number(page.longitude) };
+    return venue || lastPlace;
+  },
+  fail: () => complain(t("noMap")),
+});
 
 async function start() {
   try {
     await load();
-    if (page.tiles && getItem(consent) && !byId("form").hidden) await showMap();
+    if (!byId("form").hidden) await map.showIfAllowed();
   } catch (problem) {
     complain(problem.status === 404 ? t("notYours") : problem.message);
   }

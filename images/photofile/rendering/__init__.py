@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from images.photofile.variants import Spec
 
-__all__ = ["BadPicture", "Header", "Rendered", "inspect", "render", "target_size"]
+__all__ = ["TURNS", "BadPicture", "Header", "Rendered", "inspect", "render", "target_size"]
 
-_TURNS: Final = {
+TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -70,8 +70,8 @@ def _upright(loaded: decode.Loaded, orientation: int) -> Image.Image:
         flat.paste(image, mask=image.getchannel("A"))
         image = flat
     image = colour.in_srgb(image, icc=loaded.icc, nclx=loaded.nclx)
-    if orientation in _TURNS:
-        image = image.transpose(_TURNS[orientation])
+    if orientation in TURNS:
+        image = image.transpose(TURNS[orientation])
     # Pillow's writer would write what it finds here, such as a comment.
     image.info = {}
     return image
