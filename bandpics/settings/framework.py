@@ -12,7 +12,6 @@ INSTALLED_APPS = [
     "bandpics.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
@@ -40,6 +39,7 @@ MIDDLEWARE = [
     "bandpics.middleware.body_limit.BodyLimit",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "bandpics.middleware.session_activity.SessionActivity",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -48,6 +48,7 @@ ROOT_URLCONF = "bandpics.urls"
 WSGI_APPLICATION = "bandpics.wsgi.application"
 AUTH_USER_MODEL = "users.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SESSION_ENGINE = "bandpics.users.sessions"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -86,6 +87,9 @@ CSRF_FAILURE_VIEW = "bandpics.error_handlers.csrf_failure"
 LANGUAGE_CODE = "en"
 # `make messages` keeps the catalogues of translations in step.
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 LOCALE_PATHS = [BASE_DIR / "bandpics" / "locale"]
 TIME_ZONE = "UTC"
 

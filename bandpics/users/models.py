@@ -1,4 +1,5 @@
-"""Accounts, API keys, identities of another issuer, and records of idempotent calls."""
+"""Accounts, their sessions and API keys, identities of another issuer, and records of idempotent
+calls."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from rest_framework_api_key.models import AbstractAPIKey
 
 
@@ -70,6 +73,31 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.email = type(self).objects.normalize_email(self.email)
 
     get_full_name = get_short_name = __str__
+
+
+class Session(AbstractBaseSession):
+    """A session of a browser, with what its owner needs to know it by.
+
+    The store, bandpics.users.sessions, fills the columns beside those of Django.
+    """
+
+    # Without a constraint: a request that is still under way may store its session after its user
+    # was deleted. Nobody is signed in by it.
+    user = models.ForeignKey(
+        User, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="sessions"
+    )
+    browser = models.CharField(max_length=20, blank=True)
+    platform = models.CharField(max_length=20, blank=True)
+    signed_in_at = models.DateTimeField(null=True)
+    last_seen_at = models.DateTimeField(null=True)
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False
+
+    @classmethod
+    def get_session_store_class(cls) -> type[Any]:
+        store: type[Any] = import_string("bandpics.users.sessions.SessionStore")
+        return store
 
 
 class Scope(models.TextChoices):

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from bandpics import health
 from bandpics.api import idempotency
+from bandpics.users import sessions
 from groups import trash as group_trash
 from images import deletions
 from images.lifecycle import retention, trash
@@ -51,7 +52,7 @@ def sweep() -> None:
         for phase in [
             *(_enqueue_again, outcomes.fail_crashed, _complete_stalled, _discard_forgotten),
             *(_purge_old_versions, _empty_trash, _drop_originals, _execute_deletions),
-            *(idempotency.forget_expired, removals.forget_old),
+            *(idempotency.forget_expired, removals.forget_old, sessions.SessionStore.clear_expired),
         ]:
             try:
                 phase()
