@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.decorators import login_required
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
+from django.urls import Resolver404, resolve
 from django.views import csrf, defaults
 from rest_framework import exceptions
 
@@ -78,12 +79,21 @@ def page_for_members(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if is_program(request):
-            path = request.path_info if kwargs else "/groups/"
-            detail = f"This is a page for people. For programs there is /api/v1{path}."
+            path = _api_path(request.path_info) if kwargs else "/api/v1/groups/"
+            detail = f"This is a page for people. For programs there is {path}."
             return problem_response(exceptions.NotFound(detail))
         return page(request, *args, **kwargs)
 
     return wrapped
+
+
+def _api_path(path: str) -> str:
+    """Returns the address of the API for what a page shows, or its root."""
+    try:
+        resolve(f"/api/v1{path}")
+    except Resolver404:
+        return "/api/v1/"
+    return f"/api/v1{path}"
 
 
 def problem_response(exc: exceptions.APIException) -> HttpResponse:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from bandpics import health
@@ -15,8 +14,6 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
-    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("problems/<slug:slug>/", api.explain_problem, name="problem"),
     path("api/v1/", api.Root.as_view(), name="api-root"),
     path("api/v1/schema/", api.Schema.as_view(), name="schema"),
@@ -28,6 +25,8 @@ urlpatterns = [
     path("api/v1/", include("groups.api.urls")),
     path("api/v1/", include("invitations.api.urls")),
     path("api/v1/", include("images.api.urls")),
+    path("", include("bandpics.account.urls")),
+    path("", include("invitations.urls")),
     path("", include("images.urls")),
 ]
 

@@ -27,20 +27,26 @@ class Registered:
     api_key: str  # shown once
 
 
-def register(*, email: str, password: str, name: str = "") -> Registered:
-    """Creates an account, a personal team and group, and an API key. Raises EmailTaken.
+def sign_up(*, email: str, password: str, name: str = "") -> tuple[User, Group]:
+    """Creates an account, and a personal team and group. Raises EmailTaken.
 
     The caller has checked the password, and that people may register.
     """
     try:
         with transaction.atomic():
             user = User.objects.create_user(email, password, name=name)
-            group = make_home(user)
-            row, key = api_keys.issue(user, name="First key", scopes=Scope.values)
+            return user, make_home(user)
     except IntegrityError as error:
         if "user_email_once" in str(error) or "users_user_email" in str(error):
             raise EmailTaken from None
         raise
+
+
+@transaction.atomic
+def register(*, email: str, password: str, name: str = "") -> Registered:
+    """Does the same as sign_up(), and issues an API key."""
+    user, group = sign_up(email=email, password=password, name=name)
+    row, key = api_keys.issue(user, name="First key", scopes=Scope.values)
     return Registered(user, group, row, key)
 
 

@@ -24,6 +24,10 @@ class OtherRole(Exception):
     """The user is already in the team, in another role."""
 
 
+class NotOwner(Exception):
+    """The user does not own the team any more."""
+
+
 class TeamNotEmpty(Exception):
     """The team has groups, perhaps in the trash."""
 
@@ -35,11 +39,24 @@ def start(*, name: str, owner: User) -> Team:
     return team
 
 
+def rename(team: Team, *, name: str, expected: str) -> bool:
+    """Returns False if the team is not called `expected` any more."""
+    return bool(Team.objects.filter(pk=team.pk, name=expected).update(name=name))
+
+
+def open_to_others(team: Team, *, name: str) -> bool:
+    """Makes a personal team one that others can join. True if this call did."""
+    rows = Team.objects.filter(pk=team.pk, is_personal=True)
+    return bool(rows.update(is_personal=False, name=name))
+
+
+@transaction.atomic
 def add(team: Team, user: User, *, role: str) -> tuple[Membership, bool]:
     """Returns the user's membership, and whether it is new. Safe to call twice.
 
     Raises PersonalTeam; raises OtherRole instead of changing a role.
     """
+    team = lock(team)
     if team.is_personal:
         raise PersonalTeam("A personal team has no other members.")
     membership, is_new = Membership.objects.get_or_create(
@@ -51,11 +68,37 @@ def add(team: Team, user: User, *, role: str) -> tuple[Membership, bool]:
 
 
 @transaction.atomic
-def change_role(membership: Membership, *, role: str) -> bool:
-    """Returns False if the user has left. Raises LastOwner."""
+def change_role(membership: Membership, *, role: str, expected: str | None = None) -> bool:
+    """Returns False if the user has left, or has not the expected role any more.
+
+    Raises LastOwner.
+    """
     if role != Membership.Role.OWNER:
         _check_another_owner(membership)
-    return bool(Membership.objects.filter(pk=membership.pk).update(role=role))
+    rows = Membership.objects.filter(pk=membership.pk)
+    if expected is not None:
+        rows = rows.filter(role=expected)
+    return bool(rows.update(role=role))
+
+
+@transaction.atomic
+def hand_over(mine: Membership, *, to: Membership, leave: bool) -> bool:
+    """Makes another member an owner, and me a member or none at all.
+
+    Returns False if the other has left. Raises NotOwner.
+    """
+    lock(mine.team)
+    owners = Membership.objects.filter(role=Membership.Role.OWNER)
+    if not owners.filter(pk=mine.pk).exists():
+        raise NotOwner
+    others = Membership.objects.filter(team=mine.team_id).exclude(pk=mine.pk)
+    if not others.filter(pk=to.pk).update(role=Membership.Role.OWNER):
+        return False
+    if leave:
+        Membership.objects.filter(pk=mine.pk).delete()
+    else:
+        Membership.objects.filter(pk=mine.pk).update(role=Membership.Role.MEMBER)
+    return True
 
 
 @transaction.atomic
@@ -65,8 +108,15 @@ def remove(membership: Membership) -> None:
     Membership.objects.filter(pk=membership.pk).delete()
 
 
+def lock(team: Team) -> Team:
+    """Returns the team as it is now, and keeps its members until the transaction ends.
+
+    Owners who leave at the same time wait for each other. Raises Team.DoesNotExist.
+    """
+    return Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+
+
 def _check_another_owner(membership: Membership) -> None:
-    # The lock makes owners who leave at the same time wait for each other.
     Team.objects.select_for_update(no_key=True).filter(pk=membership.team_id).first()
     owners = Membership.objects.filter(team=membership.team_id, role=Membership.Role.OWNER)
     if list(owners.values_list("pk", flat=True)) == [membership.pk]:

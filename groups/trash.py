@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from groups.models import Group
+from groups.models import Group, Membership, Team
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -74,4 +75,12 @@ def purge(group_id: UUID) -> bool:
         if group is None or group.images.exists():
             return False
         group.delete()
+        _delete_abandoned(group.team_id)
         return True
+
+
+def _delete_abandoned(team_id: UUID) -> None:
+    """Deletes the team of a purged group if it has no other group and no member any more."""
+    has_members = Exists(Membership.objects.filter(team=OuterRef("pk")))
+    has_groups = Exists(Group.objects.filter(team=OuterRef("pk")))
+    Team.objects.filter(~has_members, ~has_groups, pk=team_id).delete()

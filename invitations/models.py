@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -17,7 +18,6 @@ from bandpics.ids import new_id
 from bandpics.users.models import Scope
 from groups.models import Group, Membership, Team
 from invitations import tokens
-from invitations.outgoing_mail import OutgoingMail as OutgoingMail
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,8 +25,42 @@ if TYPE_CHECKING:
     from bandpics.users.access import Access
 
 
+# A mail that no server has accepted is given up so long after it was due.
+MAIL_LIFETIME = timedelta(days=2)
+
+
 def default_expiry() -> datetime:
     return timezone.now() + settings.INVITATION_LIFETIME
+
+
+def default_give_up() -> datetime:
+    return timezone.now() + MAIL_LIFETIME
+
+
+class HasToken(models.Model):
+    """The common part of invitations: a link with a secret token, which is not stored itself."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    nonce = models.BinaryField(editable=False, max_length=tokens.NONCE_BYTES)
+    digest = models.CharField(editable=False, max_length=64, unique=True)
+
+    class Meta:
+        abstract = True
+
+    def save(self, **kwargs: object) -> None:
+        if not self.digest:
+            self.new_secret()
+        super().save(**kwargs)  # type: ignore[arg-type]  # Django's own
+
+    def new_secret(self) -> None:
+        """Makes another link, which the next save stores."""
+        self.nonce = secrets.token_bytes(tokens.NONCE_BYTES)
+        self.digest = tokens.digest(tokens.make(self.pk, self.nonce))
+
+    @property
+    def token(self) -> str:
+        """The secret of the link. Raises tokens.TokenLost if its key is lost."""
+        return tokens.recover(self.pk, bytes(self.nonce), expected_digest=self.digest)
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
@@ -56,32 +90,6 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         # Compared as in the unique index.
         return rows.alias(address=Lower("email")).filter(address=Lower(Value(email)))
 
-    def personal_to_any(self, emails: list[str], *, group: Group) -> Self:
-        rows = self.filter(group=group, kind=Invitation.Kind.PERSONAL)
-        addresses = [Lower(Value(email)) for email in emails]
-        return rows.alias(address=Lower("email")).filter(address__in=addresses)
-
-    def managed_by(self, access: Access) -> Self:
-        """Those that the user may change, and whose links they are shown."""
-        owned = Q(group__in=Group.objects.owned_by(access))
-        return self.visible_to(access).filter(owned | Q(created_by=access.user))
-
-    def not_opened(self) -> Self:
-        """Open links whose page nobody has opened."""
-        return self.open().filter(opened_at=None, used_files=0)
-
-    def without_photos(self) -> Self:
-        """Open links by which nothing was sent."""
-        return self.open().filter(used_files=0)
-
-    def ended(self) -> Self:
-        """Links that were revoked or have expired."""
-        return self.filter(Q(revoked_at__isnull=False) | Q(expires_at__lte=timezone.now()))
-
-    def to_remind(self) -> Self:
-        """Personal links whose guests have sent nothing, and did not say that they have nothing."""
-        return self.without_photos().filter(kind=Invitation.Kind.PERSONAL, declined_at=None)
-
     def visible_to(self, access: Access) -> Self:
         """Invitations of groups to which the user may add photos; viewers see none."""
         return self.filter(group__in=Group.objects.writable_by(access))
@@ -108,7 +116,7 @@ def may_be_shown_to_guests(group: Group) -> bool:
     return Invitation.objects.with_gallery_of(group).exists()
 
 
-class Invitation(models.Model):
+class Invitation(HasToken):
     class Kind(models.TextChoices):
         PERSONAL = "personal", "Personal: one person, by e-mail"
         SHARED = "shared", "Shared: everyone who holds the link"
@@ -119,13 +127,10 @@ class Invitation(models.Model):
         EXPIRED = "expired", "Expired: what was started may finish"
         REVOKED = "revoked", "Revoked: it is dead"
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="invitations")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     email = models.EmailField(blank=True)
     name = models.CharField(max_length=120, blank=True)
-    nonce = models.BinaryField(editable=False, max_length=tokens.NONCE_BYTES)
-    digest = models.CharField(editable=False, max_length=64, unique=True)
     expires_at = models.DateTimeField(default=default_expiry)
     revoked_at = models.DateTimeField(null=True, blank=True)
     visibility = models.CharField(
@@ -188,11 +193,6 @@ class Invitation(models.Model):
     def __str__(self) -> str:
         return self.name or self.email or f"{self.kind} link"
 
-    def save(self, **kwargs: object) -> None:
-        if not self.digest:
-            self.new_secret()
-        super().save(**kwargs)  # type: ignore[arg-type]  # Django's own
-
     @property
     def files_left(self) -> int | None:
         """The number of files that it still accepts; None: no limit."""
@@ -210,16 +210,6 @@ class Invitation(models.Model):
             is_new = stored is None or value != getattr(stored, limit)
             if is_new and value is not None and value < used:
                 raise ValidationError({limit: f"{used} are used already; it cannot be less."})
-
-    def new_secret(self) -> None:
-        """Makes another link, which the next save stores."""
-        self.nonce = secrets.token_bytes(tokens.NONCE_BYTES)
-        self.digest = tokens.digest(tokens.make(self.pk, self.nonce))
-
-    @property
-    def token(self) -> str:
-        """The secret of the link. Raises tokens.TokenLost if its key is lost."""
-        return tokens.recover(self.pk, bytes(self.nonce), expected_digest=self.digest)
 
     @property
     def upload_link(self) -> str:
@@ -274,15 +264,22 @@ class ShortAddress(models.Model):
         return self.word
 
 
-class TeamInvitation(models.Model):
+class TeamInvitationQuerySet(models.QuerySet["TeamInvitation"]):
+    def open_of(self, team: Team) -> Self:
+        """Invitations of a team that nobody has accepted; they may have expired."""
+        return self.filter(team=team, accepted_at=None)
+
+    def to_address(self, email: str) -> Self:
+        # Compared as in the unique index.
+        return self.alias(address=Lower("email")).filter(address=Lower(Value(email)))
+
+
+class TeamInvitation(HasToken):
     """Asks somebody by e-mail to join a team in a role."""
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField()
     role = models.CharField(max_length=10, choices=Membership.Role.choices)
-    nonce = models.BinaryField(editable=False, max_length=tokens.NONCE_BYTES)
-    digest = models.CharField(editable=False, max_length=64, unique=True)
     expires_at = models.DateTimeField(default=default_expiry)
     accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.ForeignKey(
@@ -292,6 +289,8 @@ class TeamInvitation(models.Model):
         related_name="team_invitations",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamInvitationQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -309,3 +308,91 @@ class TeamInvitation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.email} to {self.team} ({self.role})"
+
+    @property
+    def join_link(self) -> str:
+        """The link to send to the person, by PUBLIC_URL and not by the Host header."""
+        return f"{settings.PUBLIC_URL}/teams/join/{self.token}/"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()
+
+
+class OutgoingMail(models.Model):
+    """A mail that is to be sent: claimed, leased and swept like other background work.
+
+    It is written when it is sent, so that no link stands in the database.
+    """
+
+    class Kind(models.TextChoices):
+        INVITATION = "invitation", "The upload link"
+        REMINDER = "reminder", "A reminder to send photos"
+        LAST_CALL = "last_call", "The group closes soon"
+        TEAM_INVITATION = "team_invitation", "The invitation to a team"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        SENDING = "sending", "Being sent"
+        SENT = "sent", "A mail server accepted it"
+        FAILED = "failed", "Given up"
+        DISCARDED = "discarded", "Not needed any more"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    invitation = models.ForeignKey(
+        Invitation, null=True, on_delete=models.CASCADE, related_name="mails"
+    )
+    team_invitation = models.ForeignKey(
+        TeamInvitation, null=True, on_delete=models.CASCADE, related_name="mails"
+    )
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    language = models.CharField(max_length=10, default="en")
+    message = models.TextField(max_length=1000, blank=True, help_text="The host's own words.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claim_number = models.PositiveIntegerField(default=0, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(default=timezone.now, help_text="Not before then.")
+    give_up_at = models.DateTimeField(
+        default=default_give_up, help_text="An attempt that fails from then on is the last."
+    )
+    error = models.CharField(max_length=60, blank=True, help_text="Why the last attempt failed.")
+    reply = models.CharField(max_length=200, blank=True, help_text="What the mail server said.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=Q(state__in=["queued", "sending"]), name="mail_sweep"
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(invitation__isnull=False, team_invitation=None)
+                | Q(invitation=None, team_invitation__isnull=False),
+                name="mail_is_about_one_invitation",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="sending") | Q(lease_until__isnull=False),
+                name="mail_being_sent_has_a_lease",
+            ),
+            # Two requests at once send one mail.
+            models.UniqueConstraint(
+                fields=["invitation", "kind"],
+                condition=Q(state__in=["queued", "sending"]),
+                name="mail_waits_once_per_invitation",
+            ),
+            models.UniqueConstraint(
+                fields=["team_invitation", "kind"],
+                condition=Q(state__in=["queued", "sending"]),
+                name="mail_waits_once_per_team_invitation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.state})"

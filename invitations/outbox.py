@@ -18,8 +18,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from invitations import mail
-from invitations.models import Invitation, OutgoingMail, TeamInvitation
-from invitations.outgoing_mail import MAIL_LIFETIME
+from invitations.models import MAIL_LIFETIME, Invitation, OutgoingMail, TeamInvitation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

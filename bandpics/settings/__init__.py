@@ -113,6 +113,7 @@ RATE_LIMITS: dict[str, str] = {
     "account": env.rate("RATE_LIMIT_ACCOUNT", default="100/hour"),
     "mail": env.rate("RATE_LIMIT_MAIL", default="200/hour"),
     "register": env.rate("RATE_LIMIT_REGISTER", default="20/hour"),
+    "reset": env.rate("RATE_LIMIT_RESET", default="5/hour"),
 }
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 
@@ -268,7 +269,7 @@ DEFAULT_FROM_EMAIL = DEFAULT_FROM_EMAIL or f"Bandpics <bandpics@{urlsplit(PUBLIC
 
 if TRUSTED_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _secure
 SECURE_SSL_REDIRECT = _secure
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes use plain HTTP
 SECURE_HSTS_SECONDS = 31_536_000 if _secure else 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import ValidationError
+from django.utils.translation import ngettext
 
 from bandpics import limits
 from bandpics.users.models import User
@@ -19,8 +20,12 @@ class TooManyAttempts(ValidationError):
 
     def __init__(self, seconds: int) -> None:
         minutes = -(-seconds // 60)
-        when = f"{minutes} minutes" if minutes > 1 else "a minute"
-        super().__init__(f"Too many wrong passwords. Try again in {when}.", code="too-many")
+        text = ngettext(
+            "Too many wrong passwords. Try again in a minute.",
+            "Too many wrong passwords. Try again in %(minutes)d minutes.",
+            minutes,
+        )
+        super().__init__(text % {"minutes": minutes}, code="too-many")
         self.seconds = seconds
 
 
