@@ -1,4 +1,4 @@
-"""Lets one process at a time do something, by an advisory lock of Postgres."""
+"""Lets one process at a time do something, by advisory locks of Postgres."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from django.db import connection
 from bandpics import fencing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 
 @contextmanager
 def alone(number: int) -> Iterator[bool]:
     """Holds a Postgres advisory lock of this session, if it is free."""
+    with held([number]) as found:
+        yield bool(found)
+
+
+@contextmanager
+def held(numbers: Collection[int]) -> Iterator[set[int]]:
+    """Holds those of these advisory locks that are free."""
     with fencing.killed_if_frozen(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        row = cursor.fetchone()
-        is_alone = bool(row and row[0])
+        cursor.execute(
+            "SELECT number, pg_try_advisory_lock(number) FROM unnest(%s::bigint[]) number",
+            [sorted(numbers)],
+        )
+        found = {number for number, is_held in cursor.fetchall() if is_held}
         try:
-            yield is_alone
+            yield found
         finally:
-            if is_alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+            if found:
+                unlock = "SELECT pg_advisory_unlock(number) FROM unnest(%s::bigint[]) number"
+                cursor.execute(unlock, [list(found)])

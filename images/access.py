@@ -19,7 +19,7 @@ from images.models import NOBODYS, Image, Upload, UploaderKey, UploaderKind
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -84,6 +84,10 @@ class Rights:
     def may_change(self) -> bool:
         return self.is_host or self.is_own
 
+    def may_restore(self, image: Image) -> bool:
+        """Whether they take the photo out of the trash: owners any, others what they put there."""
+        return self.is_host or (self.is_own and image.trashed_by_uploader)
+
 
 class PhotoAccess(ABC):
     """The common part of a member's and a guest's access."""
@@ -135,7 +139,11 @@ class PhotoAccess(ABC):
     def scope(self) -> VisibilityScope: ...
 
     @abstractmethod
-    def rights_on(self, image: Image) -> Rights: ...
+    def rights_on_all(self, images: Collection[Image]) -> dict[UUID, Rights]:
+        """By the ids of the photos. The number of queries is constant."""
+
+    def rights_on(self, image: Image) -> Rights:
+        return self.rights_on_all([image])[image.pk]
 
     @abstractmethod
     def may_still_change(self) -> Callable[[Upload], bool]:
@@ -201,13 +209,18 @@ class MemberAccess(Access, PhotoAccess):
     def scope(self) -> VisibilityScope:
         return VisibilityScope(trash_of=Group.objects.owned_by(self))
 
-    def rights_on(self, image: Image) -> Rights:
-        group = Group.objects.filter(pk=image.group_id)
-        return Rights(
-            is_host=group.owned_by(self).exists(),
-            # Somebody who only looks by now changes nothing, not even their own.
-            is_own=self.owns(image) and group.writable_by(self).exists(),
-        )
+    def rights_on_all(self, images: Collection[Image]) -> dict[UUID, Rights]:
+        groups = Group.objects.filter(pk__in={image.group_id for image in images})
+        owned = set(groups.owned_by(self).values_list("pk", flat=True))
+        # Somebody who only looks by now changes nothing, not even their own.
+        writable = set(groups.writable_by(self).values_list("pk", flat=True))
+        return {
+            image.pk: Rights(
+                is_host=image.group_id in owned,
+                is_own=self.owns(image) and image.group_id in writable,
+            )
+            for image in images
+        }
 
     def may_still_change(self) -> Callable[[Upload], bool]:
         groups = set(Group.objects.writable_by(self).values_list("pk", flat=True))
@@ -292,8 +305,8 @@ class GuestAccess(PhotoAccess):
         coarse_places = ~own if self.sees_others_roughly else None
         return VisibilityScope(exact_places=own, filenames=own, coarse_places=coarse_places)
 
-    def rights_on(self, image: Image) -> Rights:
-        return Rights(is_host=False, is_own=self.owns(image))
+    def rights_on_all(self, images: Collection[Image]) -> dict[UUID, Rights]:
+        return {image.pk: Rights(is_host=False, is_own=self.owns(image)) for image in images}
 
     def may_still_change(self) -> Callable[[Upload], bool]:
         is_open = not self.invitation.group.is_closed and self.key.is_identified

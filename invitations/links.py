@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from invitations.models import Invitation, default_expiry
 
@@ -16,8 +18,32 @@ if TYPE_CHECKING:
     from bandpics.users.models import User
     from groups.models import Group
 
+# What invite_many() may change of a row that is there.
+RENEWED_FIELDS = [
+    *("nonce", "digest", "revoked_at", "created_by", "trusted", "visibility", "expires_at"),
+    *("name", "updated_at"),
+]
 # Each limit and the column that counts its use.
 USES = {"max_files": "used_files", "max_bytes": "used_bytes"}
+
+
+@dataclass(frozen=True)
+class Person:
+    email: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ManyInvited:
+    """What invite_many() did."""
+
+    new: list[Invitation]
+    extended: list[Invitation]
+    withdrawn: list[Invitation]  # by somebody else, and left so
+
+    @property
+    def open(self) -> list[Invitation]:
+        return self.new + self.extended
 
 
 class NotYours(Exception):
@@ -73,25 +99,95 @@ def invite(
         invitation = rows.get()
         if invitation.pk == new.pk:
             return new, True
-        was_revoked = invitation.is_revoked
-        if not is_owner and invitation.created_by_id != by.pk:
-            if was_revoked:
-                raise Withdrawn
-            if options or expires_at:
-                raise NotYours
-        _check_use(invitation, options)
-        requested = expires_at or default_expiry()
-        if was_revoked:
-            invitation.new_secret()
-            invitation.revoked_at, invitation.created_by = None, by
-            invitation.trusted, invitation.visibility = False, ""
-            invitation.expires_at = requested
-        else:
-            invitation.expires_at = max(invitation.expires_at, requested)
-        for name, value in options.items():
-            setattr(invitation, name, value)
+        is_new_link = _renew(
+            invitation, by=by, is_owner=is_owner, expires_at=expires_at, options=options
+        )
         invitation.save()
-    return invitation, was_revoked
+    return invitation, is_new_link
+
+
+def invite_many(
+    group: Group,
+    people: list[Person],
+    *,
+    by: User,
+    is_owner: bool,
+    expires_at: datetime | None = None,
+    **options: Any,
+) -> ManyInvited:
+    """Creates or extends the personal invitations of many people, as invite() does, in one
+    transaction.
+
+    Each address is there once. What somebody else sent is only extended, without the options, if
+    `by` is no owner; what somebody else sent and revoked stays revoked.
+    """
+    made = [
+        Invitation(
+            group=group,
+            kind=Invitation.Kind.PERSONAL,
+            email=person.email,
+            name=person.name,
+            created_by=by,
+            expires_at=expires_at or default_expiry(),
+            **options,
+        )
+        for person in people
+    ]
+    for invitation in made:
+        invitation.new_secret()
+    outcome = ManyInvited([], [], [])
+    with transaction.atomic():
+        Invitation.objects.bulk_create(made, ignore_conflicts=True)
+        rows = Invitation.objects.personal_to_any([person.email for person in people], group=group)
+        new_ids, names = {each.pk for each in made}, {p.email.lower(): p.name for p in people}
+        # In one order, so that two requests for the same people wait for each other.
+        for invitation in rows.order_by("pk").select_for_update():
+            if invitation.pk in new_ids:
+                outcome.new.append(invitation)
+                continue
+            own: dict[str, Any] = {"expires_at": expires_at, "options": dict(options)}
+            if not (is_owner or invitation.created_by_id == by.pk):
+                own = {"expires_at": None, "options": {}}
+            elif name := names.get(invitation.email.lower()):
+                own["options"]["name"] = name
+            try:
+                _renew(invitation, by=by, is_owner=is_owner, **own)
+            except Withdrawn:
+                outcome.withdrawn.append(invitation)
+            else:
+                outcome.extended.append(invitation)
+        Invitation.objects.bulk_update(outcome.extended, RENEWED_FIELDS, batch_size=500)
+    return outcome
+
+
+def _renew(
+    invitation: Invitation,
+    *,
+    by: User,
+    is_owner: bool,
+    expires_at: datetime | None,
+    options: dict[str, Any],
+) -> bool:
+    """Changes the row that somebody has already, without saving it; True if its link is new."""
+    was_revoked = invitation.is_revoked
+    if not is_owner and invitation.created_by_id != by.pk:
+        if was_revoked:
+            raise Withdrawn
+        if options or expires_at:
+            raise NotYours
+    _check_use(invitation, options)
+    requested = expires_at or default_expiry()
+    if was_revoked:
+        invitation.new_secret()
+        invitation.revoked_at, invitation.created_by = None, by
+        invitation.trusted, invitation.visibility = False, ""
+        invitation.expires_at = requested
+    else:
+        invitation.expires_at = max(invitation.expires_at, requested)
+    for name, value in options.items():
+        setattr(invitation, name, value)
+    invitation.updated_at = timezone.now()
+    return was_revoked
 
 
 def _check_use(invitation: Invitation, options: dict[str, Any]) -> None:

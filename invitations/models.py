@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -18,6 +17,7 @@ from bandpics.ids import new_id
 from bandpics.users.models import Scope
 from groups.models import Group, Membership, Team
 from invitations import tokens
+from invitations.outgoing_mail import OutgoingMail as OutgoingMail
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,16 +25,8 @@ if TYPE_CHECKING:
     from bandpics.users.access import Access
 
 
-# A mail that no server has accepted is given up so long after it was due.
-MAIL_LIFETIME = timedelta(days=2)
-
-
 def default_expiry() -> datetime:
     return timezone.now() + settings.INVITATION_LIFETIME
-
-
-def default_give_up() -> datetime:
-    return timezone.now() + MAIL_LIFETIME
 
 
 class HasToken(models.Model):
@@ -89,6 +81,32 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         rows = self.filter(group=group, kind=Invitation.Kind.PERSONAL)
         # Compared as in the unique index.
         return rows.alias(address=Lower("email")).filter(address=Lower(Value(email)))
+
+    def personal_to_any(self, emails: list[str], *, group: Group) -> Self:
+        rows = self.filter(group=group, kind=Invitation.Kind.PERSONAL)
+        addresses = [Lower(Value(email)) for email in emails]
+        return rows.alias(address=Lower("email")).filter(address__in=addresses)
+
+    def managed_by(self, access: Access) -> Self:
+        """Those that the user may change, and whose links they are shown."""
+        owned = Q(group__in=Group.objects.owned_by(access))
+        return self.visible_to(access).filter(owned | Q(created_by=access.user))
+
+    def not_opened(self) -> Self:
+        """Open links whose page nobody has opened."""
+        return self.open().filter(opened_at=None, used_files=0)
+
+    def without_photos(self) -> Self:
+        """Open links by which nothing was sent."""
+        return self.open().filter(used_files=0)
+
+    def ended(self) -> Self:
+        """Links that were revoked or have expired."""
+        return self.filter(Q(revoked_at__isnull=False) | Q(expires_at__lte=timezone.now()))
+
+    def to_remind(self) -> Self:
+        """Personal links whose guests have sent nothing, and did not say that they have nothing."""
+        return self.without_photos().filter(kind=Invitation.Kind.PERSONAL, declined_at=None)
 
     def visible_to(self, access: Access) -> Self:
         """Invitations of groups to which the user may add photos; viewers see none."""
@@ -317,82 +335,3 @@ class TeamInvitation(HasToken):
     @property
     def is_expired(self) -> bool:
         return self.expires_at <= timezone.now()
-
-
-class OutgoingMail(models.Model):
-    """A mail that is to be sent: claimed, leased and swept like other background work.
-
-    It is written when it is sent, so that no link stands in the database.
-    """
-
-    class Kind(models.TextChoices):
-        INVITATION = "invitation", "The upload link"
-        REMINDER = "reminder", "A reminder to send photos"
-        LAST_CALL = "last_call", "The group closes soon"
-        TEAM_INVITATION = "team_invitation", "The invitation to a team"
-
-    class State(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        SENDING = "sending", "Being sent"
-        SENT = "sent", "A mail server accepted it"
-        FAILED = "failed", "Given up"
-        DISCARDED = "discarded", "Not needed any more"
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    kind = models.CharField(max_length=20, choices=Kind.choices)
-    invitation = models.ForeignKey(
-        Invitation, null=True, on_delete=models.CASCADE, related_name="mails"
-    )
-    team_invitation = models.ForeignKey(
-        TeamInvitation, null=True, on_delete=models.CASCADE, related_name="mails"
-    )
-    sender = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    language = models.CharField(max_length=10, default="en")
-    message = models.TextField(max_length=1000, blank=True, help_text="The host's own words.")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    claim_number = models.PositiveIntegerField(default=0, editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    due_at = models.DateTimeField(default=timezone.now, help_text="Not before then.")
-    give_up_at = models.DateTimeField(
-        default=default_give_up, help_text="An attempt that fails from then on is the last."
-    )
-    error = models.CharField(max_length=60, blank=True, help_text="Why the last attempt failed.")
-    reply = models.CharField(max_length=200, blank=True, help_text="What the mail server said.")
-    created_at = models.DateTimeField(auto_now_add=True)
-    sent_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-created_at"]
-        indexes = [
-            models.Index(
-                fields=["due_at"], condition=Q(state__in=["queued", "sending"]), name="mail_sweep"
-            )
-        ]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(invitation__isnull=False, team_invitation=None)
-                | Q(invitation=None, team_invitation__isnull=False),
-                name="mail_is_about_one_invitation",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state="sending") | Q(lease_until__isnull=False),
-                name="mail_being_sent_has_a_lease",
-            ),
-            # Two requests at once send one mail.
-            models.UniqueConstraint(
-                fields=["invitation", "kind"],
-                condition=Q(state__in=["queued", "sending"]),
-                name="mail_waits_once_per_invitation",
-            ),
-            models.UniqueConstraint(
-                fields=["team_invitation", "kind"],
-                condition=Q(state__in=["queued", "sending"]),
-                name="mail_waits_once_per_team_invitation",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} ({self.state})"

@@ -18,7 +18,8 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from invitations import mail
-from invitations.models import MAIL_LIFETIME, Invitation, OutgoingMail, TeamInvitation
+from invitations.models import Invitation, OutgoingMail, TeamInvitation
+from invitations.outgoing_mail import MAIL_LIFETIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -110,6 +110,11 @@ class Conflict(Problem):
     explanation = "What you asked does not fit the present state of the thing. Read it again."
 
 
+class NotThere(Problem):
+    status_code = status.HTTP_404_NOT_FOUND
+    slug, title, explanation = _BY_STATUS[404]
+
+
 class Forbidden(Problem):
     status_code = status.HTTP_403_FORBIDDEN
     slug, title, explanation = _BY_STATUS[403]
@@ -207,6 +212,14 @@ def problem(exc: exceptions.APIException) -> dict[str, Any]:
     else:
         answer["detail"] = _sayable(str(exc.detail))
     return answer | members
+
+
+def errors_at(found: Mapping[str, tuple[str, _StrOrPromise]]) -> list[dict[str, str]]:
+    """The first of these errors, {pointer: (code, detail)}, as `errors` of a problem."""
+    return _first_of(
+        {"pointer": pointer, "code": code, "detail": _sayable(str(detail))}
+        for pointer, (code, detail) in found.items()
+    )
 
 
 def _first_of(found: Iterator[dict[str, str]]) -> list[dict[str, str]]:

@@ -124,7 +124,7 @@ class PhotoViewSet(ApiViewSet):
         """A trashed photo: owners any, others what they trashed themselves. 404 for all else."""
         image = _found(Image.objects.with_status().trashed().in_kept_groups(), image_id)
         rights = self.access.rights_on(image)
-        if not rights.is_host and not (rights.is_own and image.trashed_by_uploader):
+        if not rights.may_restore(image):
             raise Http404
         if self.access.invitation is not None:
             refuse_if_closed(self.access.invitation)

@@ -18,10 +18,11 @@ from bandpics.users.models import Scope
 from images.access import MemberAccess
 from images.api import change_serializers, etags, file_serializers, image_serializers
 from images.api.access import UploadsOrModerates
+from images.api.bulk import BulkImages, BulkSerializer
 from images.api.image_files import TRASHED, ImageFiles
 from images.api.image_list import ImageList
 from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
-from images.lifecycle import editing, forget_location, moderation, trash
+from images.lifecycle import editing, forget_location, moderation, moving, trash
 from images.models import Image, TakedownRequest, Upload
 from images.uploads import announce, transfer
 
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
 UNREAD = OpenApiResponse(description="Done; what it is now, this credential may not read.")
 
 
-class ImageViewSet(ImageList, ImageFiles):
+class ImageViewSet(ImageList, ImageFiles, BulkImages):
     """Photos of an evening, and what is known of each."""
 
     serializer_class = image_serializers.ImageSerializer
     serializer_classes: ClassVar = {
+        "bulk": BulkSerializer,
         "create": file_serializers.PhotoFormSerializer,
         "file": file_serializers.ReplacementFormSerializer,
         "moderate": change_serializers.ModerationSerializer,
@@ -50,7 +52,7 @@ class ImageViewSet(ImageList, ImageFiles):
     parameters: ClassVar = {**ImageList.parameters, "retrieve": ["trashed"], "variant": ["trashed"]}
 
     def get_permissions(self) -> Any:
-        if self.action in {"partial_update", "destroy", "restore"}:
+        if self.action in {"bulk", "partial_update", "destroy", "restore"}:
             return [UploadsOrModerates()]
         return super().get_permissions()
 
@@ -115,7 +117,7 @@ class ImageViewSet(ImageList, ImageFiles):
         group = None if group_id == image.group_id else self.writable_group(group_id)
         columns = _columns(image, changes)
         if group is not None:
-            editing.move(image, group, columns, expected=state)
+            moving.move(image, group, columns, expected=state)
         elif columns:
             editing.change(image, columns, expected=state)
         return self.detailed(image_id)

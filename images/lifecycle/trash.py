@@ -4,6 +4,7 @@ takes its photos along."""
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from django.db.models.functions import Now
 
 from groups import trash as group_trash
 from images.lifecycle import markers
-from images.lifecycle.editing import once_per_group
+from images.lifecycle.editing import GONE, Refused, once_per_group
 from images.models import NOT_FINAL, UNDER_WAY, Image, TakedownRequest, Upload, locks
 from images.processing import versions
 from images.storage import object_keys
@@ -68,25 +69,29 @@ def put_all(
 def restore(image: Image, *, by: User | None = None, answer: str = "") -> bool:
     """Takes a photo out of the trash. False if it is not in there, or was for too long.
 
-    Raises DuplicateInGroup, StorageUnavailable.
+    Requests for its removal are refused with the `answer`. Raises DuplicateInGroup,
+    StorageUnavailable.
     """
-    return bool(restore_all([image.pk], by=by, answer=answer))
+    with suppress(Refused):
+        return bool(restore_all([image.pk], by=by, answer=answer))
+    return False
 
 
 def restore_all(image_ids: Collection[UUID], *, by: User | None = None, answer: str = "") -> int:
-    """Takes photos out of the trash in one statement. Returns how many could be.
+    """Takes photos out of the trash, all or none. Returns how many were in it.
 
-    Requests for their removal are refused with the `answer`. Raises DuplicateInGroup,
-    StorageUnavailable.
+    Raises Refused if one was there for too long, DuplicateInGroup, StorageUnavailable.
     """
     rows = Image.objects.filter(pk__in=image_ids, trashed_at__gte=Now() - settings.TRASH_LIFETIME)
     if not rows.exists():
+        _refuse_gone(image_ids)
         return 0
     # First: reconcile would trash a photo again that is shown and has a marker.
     markers.unmark_trashed(*image_ids)
     try:
         with once_per_group():
             restored = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
+            _refuse_gone(set(image_ids) - set(restored))
             TakedownRequest.objects.about(restored).refuse(by=by, answer=answer)
             return Image.objects.filter(pk__in=restored).update(
                 trashed_at=None, trashed_by=None, trashed_by_uploader=False, updated_at=Now()
@@ -94,6 +99,13 @@ def restore_all(image_ids: Collection[UUID], *, by: User | None = None, answer: 
     finally:
         # Somebody may have trashed it meanwhile: the row is read once more.
         transaction.on_commit(partial(markers.enqueue_update, image_ids))
+
+
+def _refuse_gone(image_ids: Collection[UUID]) -> None:
+    """Raises Refused for those of these photos that are not shown."""
+    kept = Image.objects.kept().filter(pk__in=image_ids)
+    if gone := set(image_ids) - set(kept.values_list("pk", flat=True)):
+        raise Refused(dict.fromkeys(gone, GONE))
 
 
 def expire(image_ids: Collection[UUID]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bandpics.advisory_lock import alone
+from bandpics.advisory_lock import alone, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,11 @@ class Busy(Exception):
 
 
 @contextmanager
-def objects_of(image_id: UUID) -> Iterator[None]:
-    """Holds the lock of a photo's objects. Raises Busy."""
+def objects_of(*image_ids: UUID) -> Iterator[None]:
+    """Holds the locks of the objects of these photos. Raises Busy if one is held elsewhere."""
     # 63 bits of the id, most of them random.
-    with alone(image_id.int & (2**63 - 1)) as is_alone:
-        if not is_alone:
+    numbers = {image_id.int & (2**63 - 1) for image_id in image_ids}
+    with held(numbers) as found:
+        if found != numbers:
             raise Busy
         yield

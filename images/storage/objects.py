@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - of a dataclass
@@ -19,7 +19,7 @@ from images.storage.multipart import MultipartUploads
 from images.storage.presign import PresignedRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["ObjectMissing", "PhotoStorage", "StorageUnavailable", "StoredObject", "photo_storage"]
@@ -106,6 +106,22 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
         source = {"Bucket": self.bucket_name, "Key": key}
         with self.guarded():
             self.client.copy_object(Bucket=self.bucket_name, Key=target, CopySource=source)
+
+    def copy_all(self, targets: Mapping[str, str]) -> None:
+        """Copies each object to its target, some at once. After one that fails no other is begun.
+
+        Raises ObjectMissing.
+        """
+        started = [self._threads.submit(self.copy, *pair) for pair in targets.items()]
+        try:
+            wait(started, return_when=FIRST_EXCEPTION)
+        finally:
+            for each in started:
+                each.cancel()
+            wait(started)  # whatever ends this: no object is written later
+        for done in started:
+            if not done.cancelled():
+                done.result()
 
     def delete_keys(self, keys: Iterable[str]) -> None:
         """Removes objects; those that are gone already are fine."""

@@ -64,6 +64,9 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-settings", "GET"): Decided("200 403 403 404 404 404 302"),
     ("guest-logo", "GET"): Decided("404 404 404 404 404 404 404"),
     ("home", "GET"): Decided("200 200 200 200 404 404 302"),
+    ("image-bulk", "POST"): Decided(
+        "200 403 403 404 403 404 401", {"ids": ["IMAGE"], "action": "approve"}
+    ),
     ("image-detail", "DELETE"): Decided("204 403 403 404 204 404 401"),
     ("image-detail", "GET"): Decided("200 200 200 404 200 404 401"),
     ("image-detail", "PATCH"): Decided("200 403 403 404 403 404 401", {"description": "D"}),
@@ -206,7 +209,12 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "colour": "1f5f55",
             "uidb64": "MQ",
         },
-        "body": {"GROUP": str(group.pk), "TEAM": str(team.pk), "BEN": ben.email},
+        "body": {
+            "GROUP": str(group.pk),
+            "TEAM": str(team.pk),
+            "BEN": ben.email,
+            "IMAGE": str(image.pk),
+        },
     }
 
 
@@ -222,6 +230,8 @@ def client_of(who: Any) -> APIClient:
 def filled_in(body: Any, values: dict[str, str]) -> Any:
     if isinstance(body, dict):
         return {name: filled_in(inner, values) for name, inner in body.items()}
+    if isinstance(body, list):
+        return [filled_in(inner, values) for inner in body]
     return values.get(body, body) if isinstance(body, str) else body
 
 

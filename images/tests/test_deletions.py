@@ -22,7 +22,7 @@ from bandpics.users.models import User
 from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images import deletions
-from images.lifecycle import editing, sweeper
+from images.lifecycle import moving, sweeper
 from images.models import Image, PendingDeletion, Upload, Variant
 from images.processing import claims, outcomes, work
 from images.storage.objects import ObjectMissing
@@ -252,9 +252,9 @@ def test_a_move_that_dies_half_way_leaves_no_copy(image, elsewhere, bucket, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(editing, "_update_moved", die)
+        patched.setattr(moving, "_update_moved", die)
         patched.setattr(bucket, "delete_keys", die)
-        editing.move(image, elsewhere, {}, expected={})
+        moving.move(image, elsewhere, {}, expected={})
     assert len(kept(bucket)) == 12
     grow_old(timedelta(hours=1))
     sweeper.sweep()
@@ -266,9 +266,9 @@ def test_what_came_back_to_a_group_is_kept(image, group, elsewhere, bucket, sett
     """The store would not remove what it left behind; then it was moved back."""
 
     with refusing(settings, [image.pk]) as refused:
-        editing.move(image, elsewhere, {}, expected={})
+        moving.move(image, elsewhere, {}, expected={})
         moved = Image.objects.get()
-        editing.move(moved, group, {}, expected={})
+        moving.move(moved, group, {}, expected={})
         assert refused
     assert len(kept(bucket)) == 12
     sweeper.sweep()
@@ -376,7 +376,7 @@ def test_no_upload_is_the_duplicate_of_a_photo_that_is_gone(
     existing = cleo.send_and_process(drawn_pictures.jpeg(seed=1))
     photo = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
     again = bulk_rows.upload(photo, status="duplicate", version=2, duplicate_of=existing)
-    editing.move(Image.objects.get(pk=photo.pk), elsewhere, {}, expected={})
+    moving.move(Image.objects.get(pk=photo.pk), elsewhere, {}, expected={})
     if door == "team":
         group.team.groups.exclude(pk=group.pk).update(team=GroupFactory().team)
         group.team.delete()

@@ -14,7 +14,7 @@ from bandpics.users import api_keys
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
 from images import tasks
-from images.lifecycle import editing
+from images.lifecycle import editing, moving
 from images.models import Image, Upload, Variant, locks
 from images.processing import work
 from images.storage import object_keys
@@ -314,7 +314,7 @@ def test_a_collision_seen_only_at_the_end_leaves_nothing_behind(
     other_group, image, bucket, monkeypatch
 ):
     before = {found.key for found in bucket.list_keys("")}
-    copy = editing._copy
+    copy = moving._copy
 
     def copy_then_collide(*args):
         copy(*args)
@@ -330,24 +330,24 @@ def test_a_collision_seen_only_at_the_end_leaves_nothing_behind(
         width=1,
         height=1,
     )
-    monkeypatch.setattr(editing, "_copy", copy_then_collide)
+    monkeypatch.setattr(moving, "_copy", copy_then_collide)
     with pytest.raises(editing.DuplicateInGroup):
-        editing.move(image, other_group, {}, expected={})
+        moving.move(image, other_group, {}, expected={})
     assert {found.key for found in bucket.list_keys("")} == before
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_meanwhile_stops_the_move(other_group, image, bucket, monkeypatch):
     before = {found.key for found in bucket.list_keys("")}
-    copy = editing._copy
+    copy = moving._copy
 
     def copy_then_change(*args):
         copy(*args)
         Image.objects.filter(pk=image.pk).update(updated_at=timezone.now())
 
-    monkeypatch.setattr(editing, "_copy", copy_then_change)
+    monkeypatch.setattr(moving, "_copy", copy_then_change)
     with pytest.raises(editing.ChangedMeanwhile):
-        editing.move(image, other_group, {}, expected={})
+        moving.move(image, other_group, {}, expected={})
     assert {found.key for found in bucket.list_keys("")} == before
 
 

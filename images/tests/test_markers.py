@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from groups.tests.factories import GroupFactory
 from images import deletions, tasks
-from images.lifecycle import editing, forget_location, sweeper, trash
+from images.lifecycle import editing, forget_location, moving, sweeper, trash
 from images.models import Image, PendingDeletion, Upload, Variant
 from images.photofile.metadata import exif
 from images.processing import versions
@@ -301,7 +301,7 @@ def test_moved_after_it_was_forgotten_it_is_relocated_and_forgotten(
     dump = Dump()
     forget_it(cleo, photo)
     photo.refresh_from_db()
-    editing.move(photo, GroupFactory(team=team), {}, expected={})
+    moving.move(photo, GroupFactory(team=team), {}, expected={})
     dump.restore()
     reconcile("--fix")
     assert_nothing_differs()
@@ -341,7 +341,7 @@ def test_with_its_group_the_markers_go(cleo, photo, bucket, host, group):
 def test_a_pending_deletion_of_a_photo_that_stays_removes_no_marker(cleo, photo, bucket, team):
     forget_it(cleo, photo)
     photo.refresh_from_db()
-    editing.move(photo, GroupFactory(team=team), {}, expected={})
+    moving.move(photo, GroupFactory(team=team), {}, expected={})
     Upload.objects.filter(pk=photo.pk).delete()  # its trigger notes everything of it
     deletions.execute([photo.pk])
     assert markers_of(bucket, photo) == {f"forgotten/{photo.pk}"}

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from groups.tests.factories import GroupFactory
-from images.lifecycle import editing
+from images.lifecycle import moving
 from images.models import Image, Upload
 from images.processing import claims, outcomes
 from images.reconcile import repair, restored
@@ -122,7 +122,7 @@ def test_objects_of_a_photo_that_was_moved_back_are_not_taken_away(photo, bucket
     (original,) = listed(bucket, photo.original_key)
     assert repair.relocate(original) is False
     other = GroupFactory(team=team)
-    editing.move(photo, other, {}, expected={})
+    moving.move(photo, other, {}, expected={})
     assert repair.relocate(original) is True  # it was copied to the other group
     assert repair.remove_orphans(listed(bucket, f"{other.pk}/")) == 0
 

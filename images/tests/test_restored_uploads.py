@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from groups.tests.factories import GroupFactory
 from images import deletions, tasks
-from images.lifecycle import editing, sweeper, trash
+from images.lifecycle import moving, sweeper, trash
 from images.models import Image, PendingDeletion, Upload, Variant
 from images.processing import versions, work
 from images.storage.objects import ObjectMissing
@@ -291,7 +291,7 @@ def test_a_photo_that_is_gone_meanwhile_gets_nothing_from_its_duplicate(
 @pytest.mark.parametrize("status", [*STATES, "failed"])
 def test_moved_since_it_is_relocated_and_finished(photo, bucket, team, tmp_path, status):
     other = GroupFactory(team=team)
-    editing.move(photo, other, {}, expected={})
+    moving.move(photo, other, {}, expected={})
     deletions.execute([photo.pk])
     assert not is_there(bucket, photo.original_key)
     as_dumped(photo, status, failure="crashed" if status == "failed" else "")
