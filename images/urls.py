@@ -2,21 +2,33 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.views import add_photos, gallery, group_settings, look, new_group, place, upload
+from images.views import (
+    add_photos,
+    gallery,
+    group_settings,
+    home,
+    look,
+    new_group,
+    place,
+    sharing,
+    upload,
+)
 
 urlpatterns = [
-    path("", gallery.home, name="home"),
+    path("", home.home, name="home"),
     path("i/<str:token>/", upload.upload_page, name="upload-page"),
     path("i/<str:token>/logo.png", look.guest_logo, name="guest-logo"),
     path("i/<str:token>/photos/<uuid:image_id>/place/", place.place_page, name="place-page"),
     path("groups/new/", new_group.new_group, name="new-group"),
     path("groups/<uuid:group_id>/", gallery.group_gallery, name="group-gallery"),
+    path("groups/<uuid:group_id>/visited/", gallery.visited, name="group-visited"),
+    path("groups/<uuid:group_id>/share/", sharing.share, name="group-share"),
     path("groups/<uuid:group_id>/add/", add_photos.add_photos, name="add-photos"),
     path("groups/<uuid:group_id>/settings/", group_settings.group_settings, name="group-settings"),
     path("groups/<uuid:group_id>/delete/", group_settings.delete_group, name="delete-group"),
     path("groups/<uuid:group_id>/logo.png", look.group_logo, name="group-logo"),
     path("groups/<uuid:group_id>/cover/", look.choose_cover, name="choose-cover"),
-    path("groups/<uuid:group_id>/restore/", gallery.restore_group, name="restore-group"),
+    path("groups/<uuid:group_id>/restore/", home.restore_group, name="restore-group"),
     path("look/<str:colour>.css", look.stylesheet, name="look"),
     path("images/<uuid:image_id>/", gallery.photo, name="photo"),
 ]

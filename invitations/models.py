@@ -112,6 +112,13 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         """Invitations of groups to which the user may add photos; viewers see none."""
         return self.filter(group__in=Group.objects.writable_by(access))
 
+    def with_link_for(self, access: Access) -> Self:
+        """Invitations whose `shows_link` would be true, see with_rights_of()."""
+        if Scope.ADMIN not in access.scopes:
+            return self.none()
+        owned = Q(group__in=Group.objects.owned_by(access))
+        return self.filter(owned | Q(created_by=access.user))
+
     def with_rights_of(self, access: Access) -> Self:
         """Adds `may_manage` and `shows_link`.
 

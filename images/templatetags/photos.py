@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from django import template
 from django.utils.formats import date_format, number_format
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from images.photofile.metadata import capture_time
 from images.storage.objects import photo_storage
@@ -67,10 +69,15 @@ def in_words(image: Image) -> str:
     said = image.caption.strip() or image.description.strip()
     if said:
         return Truncator(" ".join(said.split())).chars(LONGEST_ALT)
-    sender = f"Photo by {image.uploader_name}" if image.uploader_name else "Photo"
-    if image.taken_at_local is None:
-        return sender
-    return f"{sender}, {date_format(image.taken_at_local, 'j F Y H:i')}"
+    name, moment = image.uploader_name, ""
+    if image.taken_at_local is not None:
+        format_ = pgettext("date format", "j F Y H:i")
+        moment = date_format(image.taken_at_local, format_)
+    if name and moment:
+        return _("Photo by {name}, {moment}").format(name=name, moment=moment)
+    if name:
+        return _("Photo by {name}").format(name=name)
+    return _("Photo, {moment}").format(moment=moment) if moment else _("Photo")
 
 
 @register.filter

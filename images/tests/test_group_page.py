@@ -43,6 +43,7 @@ def test_one_form_makes_the_group_and_its_photos(ben, team, send, signed_in):
     group = Group.objects.get()
     assert answer.status_code == 302
     assert answer["Location"] == f"/groups/{group.pk}/"
+    assert group.invitations.get().kind == "shared"
     assert (group.team, group.name, group.venue) == (team, "Summer concert", "The old bandstand")
     assert str(group.event_date) == "2026-06-21"
     for upload in Upload.objects.all():
@@ -110,10 +111,10 @@ def test_another_site_cannot_make_one(ben, team):
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        ({"name": ""}, "Name: This field is required."),
-        ({"name": "x" * 121}, "Name: Ensure this value has at most 120 characters"),
-        ({"name": "a\0b"}, "Name: Null characters are not allowed."),
-        ({"event_date": "someday"}, "Date: Enter a valid date."),
+        ({"name": ""}, "This field is required."),
+        ({"name": "x" * 121}, "Ensure this value has at most 120 characters"),
+        ({"name": "a\0b"}, "Null characters are not allowed."),
+        ({"event_date": "someday"}, "Enter a valid date."),
         ({"team": "x"}, "Team"),
     ],
 )

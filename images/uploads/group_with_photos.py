@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from groups import editing
 from groups.models import Group, Team
 from images.uploads import announce, server_upload
+from invitations import sharing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +25,20 @@ class TeamGone(Exception):
 
 
 def create_announced(
-    team: Team, access: MemberAccess, about: dict[str, Any], files: Sequence[Announced] = ()
+    team: Team,
+    access: MemberAccess,
+    about: dict[str, Any],
+    files: Sequence[Announced] = (),
+    *,
+    with_link: bool = False,
 ) -> tuple[Group, list[Ticket]]:
-    """Creates the group, and a ticket for each file to send to the bucket. Raises TeamGone."""
+    """Creates the group, its first shared link if wanted, and a ticket for each file to send to
+    the bucket. Raises TeamGone."""
     try:
         with transaction.atomic():
             group = editing.create(team, about)
+            if with_link:
+                sharing.make(group, access)
             tickets = announce.create_announced(access.uploader(group), files)
     except IntegrityError:
         if Team.objects.filter(pk=team.pk).exists():
@@ -43,9 +52,12 @@ def create_received(
     access: MemberAccess,
     about: dict[str, Any],
     files: Sequence[tuple[BinaryIO, Announced]],
+    *,
+    with_link: bool = False,
 ) -> tuple[Group, list[Upload]]:
-    """Creates the group, and stores its photos. Raises TeamGone, StorageUnavailable."""
-    group, _ = create_announced(team, access, about)
+    """Creates the group, its first shared link if wanted, and stores its photos. Raises TeamGone,
+    StorageUnavailable."""
+    group, _ = create_announced(team, access, about, with_link=with_link)
     uploader = access.uploader(group)
     try:
         # The bucket is slow, so no transaction: if anything fails, the group is deleted, and the

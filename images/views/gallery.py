@@ -2,62 +2,48 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.conf import settings
-from django.db.models import Count, Q
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from bandpics.error_handlers import page_for_members
-from groups import trash
-from groups.models import Group, is_admin
+from groups import visits
 from images.access import MemberAccess
 from images.listing import pagination
-from images.models import Image
+from images.models import Image, Upload
 from images.views.desk import Desk, desk_page
+from images.views.sharing import share_card
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
 
-@page_for_members
-@require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    """Shows the groups of the person's teams."""
-    access = MemberAccess.of(request)
-    groups = access.groups().select_related("team")
-    ready = Q(images__version__gt=0, images__trashed_at=None)
-    groups = groups.annotate(photo_count=Count("images", filter=ready))
-    in_trash = Group.objects.trash_owned_by(access).select_related("team")
-    context = {
-        "groups": groups,
-        "in_trash": in_trash.filter(trashed_at__gte=trash.end_of_lifetime()),
-        "trash_days": settings.TRASH_LIFETIME.days,
-        "is_admin_in_no_team": is_admin(access) and not access.user.teams.exists(),
-    }
-    return render(request, "groups/home.html", context)
-
-
-@page_for_members
-@require_POST
-def restore_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    """Takes a group out of the trash; for its owners."""
-    group = get_object_or_404(Group.objects.trash_owned_by(MemberAccess.of(request)), pk=group_id)
-    trash.restore(group)
-    return redirect("home")
+# A photo is dated when it is finished, and seen when that is committed.
+OVERLAP = timedelta(seconds=5)
 
 
 @desk_page()
 @require_safe
 def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Shows the photos of a group."""
+    looked_at = timezone.now() - OVERLAP
     images = Image.objects.in_group(desk.group)
     waiting = images.kept().filter(version=0, uploads__status__in=["queued", "processing"])
     page = pagination.gallery_page(images.ready().with_variants(), request)
+    seen_at = visits.last_visit(desk.access.user, desk.group)
     context = desk.context(
+        share=share_card(desk),
+        looked_at=looked_at,
+        new_ids=_new_ids(page.rows, since=seen_at),
         photos=page.rows,
         photo_count=images.ready().count(),
         waiting_count=waiting.count(),
@@ -65,6 +51,32 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
         newer_url=page.previous_url,
     )
     return render(request, "images/gallery.html", context)
+
+
+def _new_ids(photos: list[Image], *, since: datetime | None) -> set[UUID]:
+    """Returns which of these photos were not there when the member last looked; on the first visit
+    none, because all are new."""
+    if since is None:
+        return set()
+    # The first upload has the id of its photo.
+    arrived = Upload.objects.filter(pk__in=[photo.pk for photo in photos], finished_at__gt=since)
+    return set(arrived.values_list("pk", flat=True))
+
+
+@desk_page()
+@require_POST
+def visited(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """Remembers that the member has seen the group's photos up to a moment, which the script of the
+    page sends: what arrived since the page was made is still new."""
+    now = timezone.now()
+    try:
+        seen_at = parse_datetime(request.POST.get("seen_at", ""))
+    except ValueError:
+        seen_at = None
+    if seen_at is None or timezone.is_naive(seen_at):
+        return HttpResponseBadRequest(_("Say up to which moment."))
+    visits.record(desk.access.user, desk.group, seen_at=min(seen_at, now))
+    return HttpResponse(status=204)
 
 
 @page_for_members

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.conf import settings
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from bandpics.error_handlers import page_for_members
 from bandpics.middleware import body_limit
+from groups import editing
 from groups.models import Group, Team, is_admin
 from images.access import MemberAccess
 from images.photofile import formats
@@ -18,9 +22,13 @@ from images.uploads import announce, file_check, group_with_photos
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
+    from django.forms import BoundField
     from django.http import HttpRequest, HttpResponse
 
     from bandpics.users.access import Access
+
+
+FIRST_FIELDS = ("team", "name")
 
 
 class ManyFiles(forms.FileInput):
@@ -37,7 +45,8 @@ class PhotosField(forms.FileField):
             super(PhotosField, self).clean(file, initial) for file in data or []
         ]
         if len(files) > announce.BATCH_LIMIT:
-            raise forms.ValidationError(f"Choose up to {announce.BATCH_LIMIT} photos at once.")
+            why = _("Please choose up to {count} photos at once.")
+            raise forms.ValidationError(why.format(count=announce.BATCH_LIMIT))
         for file in files:
             try:
                 file_check.check(
@@ -49,7 +58,9 @@ class PhotosField(forms.FileField):
 
 
 class NewGroupForm(forms.ModelForm[Group]):
-    photos = PhotosField(required=False, label="First photos")
+    photos = PhotosField(required=False, label=gettext_lazy("First photos"))
+    # By a script. What no zone is named is nothing the person could correct.
+    time_zone = forms.CharField(required=False, widget=forms.HiddenInput())
 
     class Meta:
         model = Group
@@ -58,7 +69,15 @@ class NewGroupForm(forms.ModelForm[Group]):
             "event_date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "description": forms.Textarea(attrs={"rows": 3}),
         }
-        labels = {"event_name": "Event", "event_date": "Date"}
+        labels = {
+            "team": gettext_lazy("Team"),
+            "name": gettext_lazy("Name of the group"),
+            "event_name": gettext_lazy("Event"),
+            "event_date": gettext_lazy("Date"),
+            "venue": gettext_lazy("Venue"),
+            "description": gettext_lazy("Description"),
+        }
+        help_texts = {"description": gettext_lazy("Guests read it above the form.")}
 
     def __init__(self, *args: Any, access: Access, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,15 +88,39 @@ class NewGroupForm(forms.ModelForm[Group]):
         if len(teams) == 1:
             team.initial, team.widget = teams[0], forms.HiddenInput()
         self.has_teams = bool(teams)
-        types = ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES))
-        self.fields["photos"].widget.attrs["accept"] = types
+        self.fields["name"].widget.attrs["autofocus"] = True
+        self.fields["event_date"].localize = False
+        photos = self.fields["photos"]
+        photos.widget.attrs["accept"] = ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES))
+        photos.help_text = _(
+            "{formats}. A large pile takes a while: stay on this page until the group opens. You "
+            "can also add them later."
+        ).format(formats=file_check.formats_in_words())
+
+    @property
+    def first_fields(self) -> list[BoundField]:
+        return [field for field in self.visible_fields() if field.name in FIRST_FIELDS]
+
+    @property
+    def more_fields(self) -> list[BoundField]:
+        return [field for field in self.visible_fields() if field.name not in FIRST_FIELDS]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something was typed, or is wrong, in the fields that are folded away."""
+        return any(field.errors or field.value() for field in self.more_fields)
+
+    def clean_time_zone(self) -> str:
+        zone = str(self.cleaned_data["time_zone"])
+        return zone if zone in editing.TIME_ZONES else settings.TIME_ZONE
 
 
 @body_limit.takes(body_limit.form_max_bytes)
 @page_for_members
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_group(request: HttpRequest) -> HttpResponse:
-    """Creates a group and its first photos from one form, with or without JavaScript."""
+    """Creates a group, its first shared link and its first photos from one form, with or without
+    JavaScript."""
     access = MemberAccess.of(request)
     is_post = request.method == "POST"
     sent = (request.POST, request.FILES) if is_post else ()
@@ -87,12 +130,16 @@ def new_group(request: HttpRequest) -> HttpResponse:
         team, files = columns.pop("team"), columns.pop("photos")
         photos = [(file, file_check.described(file)) for file in files]
         try:
-            group, _ = group_with_photos.create_received(team, access, columns, photos)
+            group, _uploads = group_with_photos.create_received(
+                team, access, columns, photos, with_link=True
+            )
         except StorageUnavailable:
-            form.add_error(None, "The photo store does not answer. Please try again soon.")
+            form.add_error(None, _("The photo store does not answer. Please try again soon."))
         except group_with_photos.TeamGone:
-            form.add_error("team", "This team is gone.")
+            form.add_error("team", _("This team is gone."))
         else:
             return redirect(group)
+    if form.errors and request.FILES:  # browsers do not fill in files again
+        form.add_error("photos", _("Please choose the photos again."))
     context = {"form": form, "is_admin": is_admin(access)}
     return render(request, "groups/new.html", context, status=400 if is_post else 200)
