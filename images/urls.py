@@ -8,6 +8,7 @@ from images.views import (
     group_settings,
     home,
     look,
+    moderation,
     new_group,
     place,
     sharing,
@@ -30,5 +31,11 @@ urlpatterns = [
     path("groups/<uuid:group_id>/cover/", look.choose_cover, name="choose-cover"),
     path("groups/<uuid:group_id>/restore/", home.restore_group, name="restore-group"),
     path("look/<str:colour>.css", look.stylesheet, name="look"),
+    path("groups/<uuid:group_id>/moderation/", moderation.moderation, name="moderation"),
+    path(
+        "groups/<uuid:group_id>/removals/<uuid:request_id>/",
+        moderation.decide_takedown,
+        name="decide-takedown",
+    ),
     path("images/<uuid:image_id>/", gallery.photo, name="photo"),
 ]

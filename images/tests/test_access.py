@@ -136,6 +136,9 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("member-list", "POST"): Decided(
         "201 403 403 404 401 401 401", {"email": "dora@example.org", "role": "viewer"}
     ),
+    ("moderation", "GET"): Decided("200 403 403 404 404 404 302"),
+    # Nobody has asked for a removal.
+    ("decide-takedown", "GET"): Decided("405 403 403 404 404 404 302"),
     ("new-group", "GET"): Decided("200 200 200 200 404 404 302"),
     ("photo", "GET"): Decided("200 200 200 404 404 404 302"),
     ("problem", "GET"): Decided("200 200 200 200 200 200 200"),
@@ -211,6 +214,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "slug": "invalid",
             "colour": "1f5f55",
             "uidb64": "MQ",
+            "request_id": image.pk,
         },
         "body": {
             "GROUP": str(group.pk),

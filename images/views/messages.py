@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 
-def _counted(one: str, other: str) -> dict[str, _StrPromise]:
+def counted(one: str, other: str) -> dict[str, _StrPromise]:
     return {"one": ngettext_lazy(one, other, 1), "other": ngettext_lazy(one, other, 2)}
 
 
@@ -44,16 +44,16 @@ MESSAGES: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "notSent": _("It was not sent."),
     "unconfirmed": _("Sent, but nobody confirmed that it arrived."),
     # How far all of them are.
-    "arrived": _counted("{count} of {total} arrived", "{count} of {total} arrived"),
+    "arrived": counted("{count} of {total} arrived", "{count} of {total} arrived"),
     "hereCount": {"one": _("{count} was already here"), "other": _("{count} were already here")},
-    "copyCount": _counted("{count} chosen twice", "{count} chosen twice"),
-    "rejectedCount": _counted("{count} not shown by the hosts", "{count} not shown by the hosts"),
-    "refusedCount": _counted("{count} cannot be sent", "{count} cannot be sent"),
+    "copyCount": counted("{count} chosen twice", "{count} chosen twice"),
+    "rejectedCount": counted("{count} not shown by the hosts", "{count} not shown by the hosts"),
+    "refusedCount": counted("{count} cannot be sent", "{count} cannot be sent"),
     "failedCount": _("{count} failed"),
-    "unconfirmedCount": _counted("{count} not confirmed", "{count} not confirmed"),
-    "cancelledCount": _counted("{count} cancelled", "{count} cancelled"),
-    "deletedCount": _counted("{count} deleted", "{count} deleted"),
-    "interruptedCount": _counted("{count} not finished", "{count} not finished"),
+    "unconfirmedCount": counted("{count} not confirmed", "{count} not confirmed"),
+    "cancelledCount": counted("{count} cancelled", "{count} cancelled"),
+    "deletedCount": counted("{count} deleted", "{count} deleted"),
+    "interruptedCount": counted("{count} not finished", "{count} not finished"),
     "keepOpen": _("Please keep this page open."),
     "thanks": _("Thank you! You can close this page."),
     "rowsSayWhy": _("Each of them says why."),

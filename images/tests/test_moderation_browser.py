@@ -1,0 +1,86 @@
+"""The page of decisions in a real browser: by keys alone, and with a thumb."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from images.tests import browsers
+from images.tests.evening import Evening
+
+pytestmark = pytest.mark.xdist_group("stack")
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def open_page(chromium, running_stack):
+    """Opens a page as the admin of the stack. An error on the console fails the test."""
+    with browsers.opening(chromium, lambda said: said.type == "error") as open_:
+
+        def signed_in(path, **options):
+            page = open_(f"{running_stack['web_url']}/login/?next={path}", **options)
+            page.get_by_label("E-mail").fill(running_stack["admin_email"])
+            page.get_by_label("Password").fill(running_stack["admin_password"])
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url(running_stack["web_url"] + path)
+            return page
+
+        yield signed_in
+
+
+def states(evening, ids):
+    return [evening.photo(image_id)["moderation"] for image_id in ids]
+
+
+def test_keys_alone_decide_and_undo(running_stack, open_page):
+    evening = Evening.begin(running_stack, "Keys")
+    ids = evening.send(5)
+    page = open_page(f"/groups/{evening.group_id}/moderation/")
+    links = page.locator(".pick-photo")
+    expect(links).to_have_count(5)
+    said = page.locator("#bar [data-said]")
+    links.first.focus()
+    page.keyboard.press("a")
+    expect(said).to_have_text("1 photo approved. 4 left on this page.")
+    expect(links.first).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("r")
+    page.get_by_label("Or your own words").fill("Too dark")
+    page.locator("#reason").get_by_role("button", name="Reject").click()
+    expect(said).to_have_text("1 photo rejected. 3 left on this page.")
+    assert sorted(states(evening, ids)) == ["approved", *["pending"] * 3, "rejected"]
+    page.keyboard.press("u")
+    expect(said).to_have_text("Undone: 1 photo is back. 4 left on this page.")
+    page.keyboard.press("u")
+    expect(said).to_have_text("Undone: 1 photo is back. 5 left on this page.")
+    assert set(states(evening, ids)) == {"pending"}
+    # Another host decides meanwhile: that stays, and the others are decided.
+    evening.ask("POST", f"images/{ids[0]}/moderate/", {"decision": "reject"})
+    for _ in range(2):
+        page.get_by_role("button", name="Select all").click()
+    page.get_by_role("button", name="Select all").click()
+    page.get_by_role("button", name="Approve").click()
+    expect(said).to_contain_text("4 photos approved. Somebody else has decided about 1 of them")
+    expect(page.get_by_text("That was the last one on this page.")).to_be_visible()
+    assert states(evening, ids) == ["rejected", *["approved"] * 4]
+
+
+def test_one_thumb_decides_on_a_phone(running_stack, open_page):
+    evening = Evening.begin(running_stack, "Thumb")
+    ids = evening.send(3, first=10)
+    page = open_page(f"/groups/{evening.group_id}/moderation/", viewport=PHONE, has_touch=True)
+    page.locator(".pick-photo").first.tap()
+    large = page.locator("#large")
+    expect(large).to_be_visible()
+    bar = large.locator("#large-bar")
+    for name in ["Approve", "Reject", "Undo"]:
+        box = bar.get_by_role("button", name=name).bounding_box()
+        assert box["height"] >= 44
+        assert box["y"] > PHONE["height"] * 2 / 3  # within reach
+    bar.get_by_role("button", name="Approve").tap()
+    expect(bar.locator("[data-said]")).to_have_text("1 photo approved. 2 left on this page.")
+    bar.get_by_role("button", name="Approve").tap()
+    bar.get_by_role("button", name="Undo").tap()
+    expect(bar.locator("[data-said]")).to_contain_text("Undone")
+    assert sorted(states(evening, ids)) == ["approved", "pending", "pending"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
