@@ -43,6 +43,18 @@ def retry_after(*keys: ThrottleKey) -> int:
     return max((_seconds_to_wait(key, "test") for key in keys), default=0)
 
 
+def forget(key: ThrottleKey) -> None:
+    """Sets one counter to zero."""
+    name, whose = key
+    rate = _parse(settings.RATE_LIMITS[name])
+
+    def clear(limiter: RateLimiter) -> int:
+        limiter.clear(rate, name, whose)
+        return 0
+
+    _with_limiter(clear)
+
+
 def reset() -> None:
     """Sets all counters to zero."""
     global _fallback_until

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from images.views import (
     add_photos,
@@ -10,16 +10,12 @@ from images.views import (
     look,
     moderation,
     new_group,
-    place,
     sharing,
-    upload,
 )
 
 urlpatterns = [
     path("", home.home, name="home"),
-    path("i/<str:token>/", upload.upload_page, name="upload-page"),
-    path("i/<str:token>/logo.png", look.guest_logo, name="guest-logo"),
-    path("i/<str:token>/photos/<uuid:image_id>/place/", place.place_page, name="place-page"),
+    path("", include("images.guest_urls")),
     path("groups/new/", new_group.new_group, name="new-group"),
     path("groups/<uuid:group_id>/", gallery.group_gallery, name="group-gallery"),
     path("groups/<uuid:group_id>/visited/", gallery.visited, name="group-visited"),

@@ -146,14 +146,14 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
 @admin.register(ShortAddress)
 class ShortAddressAdmin(ReadOnlyAdmin):
-    list_display = ["word", "invitation", "group", "created_at"]
-    list_select_related = ["invitation__group"]
+    list_display = ["word", "invitation", "group", "free_at", "created_at"]
+    list_select_related = ["invitation__group", "kept_for"]
     search_fields = ["word", "invitation__group__name"]
     exclude = ["pin_hash"]
 
     @admin.display(ordering="invitation__group")
     def group(self, address: ShortAddress) -> str:
-        return str(address.invitation.group)
+        return str(address.kept_for if address.invitation is None else address.invitation.group)
 
 
 @admin.register(TeamInvitation)

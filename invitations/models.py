@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import BooleanField, Case, F, Q, Value, When
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Replace
 from django.utils import timezone
 
 from bandpics.ids import new_id
@@ -268,7 +268,11 @@ class Invitation(HasToken):
 
 
 class ShortAddress(models.Model):
-    """A word that a host chose for a link, `/j/<word>/`, so that a printed card can be typed."""
+    """A word that a host chose for a link, `/j/<word>/`, so that a printed card can be typed.
+
+    A word that was given up leads nowhere, and is kept for its group until `free_at`: a card that
+    was printed must not suddenly lead to strangers.
+    """
 
     word = models.CharField(
         max_length=40,
@@ -277,13 +281,29 @@ class ShortAddress(models.Model):
         help_text="Small letters, digits and single hyphens.",
     )
     invitation = models.OneToOneField(
-        Invitation, on_delete=models.CASCADE, related_name="short_address"
+        Invitation, null=True, on_delete=models.CASCADE, related_name="short_address"
     )
+    kept_for = models.ForeignKey(
+        Group, null=True, on_delete=models.CASCADE, related_name="+", help_text="Once given up."
+    )
+    free_at = models.DateTimeField(null=True, help_text="When others may take it.")
     pin_hash = models.CharField(max_length=128, blank=True, help_text="Empty: no PIN.")
     created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         verbose_name_plural = "short addresses"
+        constraints = [
+            # People do not hear hyphens: hanna40 and hanna-40 are one word.
+            models.UniqueConstraint(
+                Replace(F("word"), Value("-"), Value("")), name="short_address_sounds_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(invitation__isnull=False, kept_for=None, free_at=None)
+                | Q(invitation=None, kept_for__isnull=False, free_at__isnull=False),
+                name="short_address_leads_somewhere_or_is_kept",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.word

@@ -109,6 +109,12 @@ RATE_LIMITS: dict[str, str] = {
     "invitation": env.rate("RATE_LIMIT_INVITATION", default="6000/minute"),
     "device": env.rate("RATE_LIMIT_DEVICE", default="1200/minute"),
     "guess": env.rate("RATE_LIMIT_GUESS", default="30/minute"),
+    # Wrong short addresses from one address; invitations/pins.py explains those of PINs.
+    "word": env.rate("RATE_LIMIT_WORD", default="60 per 10 minutes"),
+    "pin": env.rate("RATE_LIMIT_PIN", default="5 per 15 minutes"),
+    "pin-word": env.rate("RATE_LIMIT_PIN_WORD", default="100/day"),
+    "pin-slow": "1/minute",
+    "pin-known": "1/day",
     "password": env.rate("RATE_LIMIT_PASSWORD", default="10 per 15 minutes"),
     "account": env.rate("RATE_LIMIT_ACCOUNT", default="100/hour"),
     "mail": env.rate("RATE_LIMIT_MAIL", default="200/hour"),

@@ -25,6 +25,7 @@ from images.listing.filters import UploadFilters
 from images.listing.pagination import DEFAULT_LIMIT, Page
 from images.models import Image, Upload
 from images.uploads import announce, transfer
+from invitations import signs_of_life
 from invitations.api.authentication import refuse_unless_open
 from invitations.api.problems import GroupClosed, InvitationExpired
 
@@ -205,6 +206,7 @@ class UploadViewSet(PhotoViewSet):
             moved = transfer.complete(upload)
         except transfer.NotPending:
             raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
+        signs_of_life.record(self.access.invitation)
         if not moved:
             return Response(_shown(self.my_upload(upload_id), self.access))
         upload.refresh_from_db(fields=["arrived_at"])

@@ -26,6 +26,7 @@ from rest_framework.test import APIClient
 from images.models import Upload
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
+from invitations.models import ShortAddress
 from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
@@ -169,6 +170,19 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ),
     ("upload-page", "GET"): Decided("200 200 200 200 200 200 200"),
     ("upload-page", "POST"): Decided("400 400 400 400 400 400 400"),  # without a photo
+    ("find-word", "GET"): Decided("403 403 403 403 403 403 403"),  # no word was typed
+    ("short-pin", "GET"): Decided("303 303 303 303 303 303 303"),
+    ("link-opened", "POST"): Decided("204 204 204 204 204 204 204"),
+    ("no-photos", "POST"): Decided("303 303 303 303 303 303 303"),
+    ("link-picture", "GET"): Decided("404 404 404 404 404 404 404"),  # nor a cover
+    ("short-link-opened", "POST"): Decided("204 204 204 204 204 204 204"),
+    ("short-no-photos", "POST"): Decided("404 404 404 404 404 404 404"),  # many share that link
+    ("short-link-picture", "GET"): Decided("404 404 404 404 404 404 404"),
+    ("short-guest-logo", "GET"): Decided("404 404 404 404 404 404 404"),
+    ("short-upload-page", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("short-upload-page", "POST"): Decided("400 400 400 400 400 400 400"),
+    ("short-place-page", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("short-place-page", "POST"): Decided("422 422 422 422 422 422 422", {}),
     ("upload-parts", "GET"): Decided("404 404 404 404 409 404 401"),
     ("upload-sign", "POST"): Decided("404 404 404 404 200 404 401", {}),
     ("user-list", "POST"): Decided(
@@ -198,6 +212,8 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
     image = cleo.send_and_process(drawn_pictures.jpeg(lat=48.2, lon=16.4))
     pending = Upload.objects.get(pk=cleo.announce_one(b"not sent yet")["id"])
     gus = Guest(InvitationFactory(name="Gus"))
+    shared = InvitationFactory(group=group, kind="shared", email="")
+    ShortAddress.objects.create(word="summer", invitation=shared)
     key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])
     return {
         "cast": [ada, ben, vera, dora, cleo, gus, None],
@@ -211,6 +227,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "prefix": key.prefix,
             "name": "thumb",
             "token": invitation.token,
+            "word": "summer",
             "slug": "invalid",
             "colour": "1f5f55",
             "uidb64": "MQ",

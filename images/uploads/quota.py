@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Now
 
 from invitations.models import Invitation
 
@@ -25,13 +25,21 @@ class Exhausted(Exception):
 
 
 def reserve(invitation: Invitation, *, files: int, byte_count: int) -> None:
-    """Raises Exhausted, and reserves nothing, if they do not all fit."""
+    """Raises Exhausted, and reserves nothing, if they do not all fit.
+
+    It also records that the guest was there, and has photos after all.
+    """
     # One UPDATE decides: two guests racing for the last place cannot both get it.
     won = Invitation.objects.filter(
         Q(max_files=None) | Q(max_files__gte=F("used_files") + files),
         Q(max_bytes=None) | Q(max_bytes__gte=F("used_bytes") + byte_count),
         pk=invitation.pk,
-    ).update(used_files=F("used_files") + files, used_bytes=F("used_bytes") + byte_count)
+    ).update(
+        used_files=F("used_files") + files,
+        used_bytes=F("used_bytes") + byte_count,
+        last_seen_at=Now(),
+        declined_at=None,
+    )
     if not won:
         raise Exhausted
 

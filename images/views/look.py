@@ -12,13 +12,11 @@ from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from bandpics import limits
 from groups import colours, editing
 from groups.models import GroupLogo
 from images.lifecycle import covers
 from images.views.desk import OWNER, Desk, desk_page
-from invitations.api import authentication
-from invitations.api.problems import InvitationRevoked, InvitationUnknown
+from images.views.guest_page import GuestPage
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -54,19 +52,16 @@ def stylesheet(request: HttpRequest, colour: str) -> HttpResponse:
     return answer
 
 
-@require_safe
-def guest_logo(request: HttpRequest, token: str) -> HttpResponse:
-    """Answers the logo of the group behind a link."""
-    try:
-        invitation = authentication.find(token)
-    except InvitationUnknown:
-        seconds = limits.consume(("guess", limits.address_of(request)))
-        if seconds:
-            return HttpResponse(status=429, headers={"Retry-After": str(seconds)})
-        raise Http404 from None
-    except InvitationRevoked:
-        raise Http404 from None
-    return _logo(request, invitation.group)
+class GuestLogo(GuestPage):
+    """The logo of the group behind a link."""
+
+    http_method_names = ["get", "head", "options"]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return _logo(request, self.invitation.group)
+
+
+guest_logo = GuestLogo.as_view()
 
 
 @desk_page()

@@ -9,25 +9,20 @@ from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
-from django.views import View
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 
 from groups.models import Group
 from images.access import GuestAccess
 from images.lifecycle import editing
 from images.models import Image
-from images.views import map_picker, upload
+from images.views import map_picker
+from images.views.guest_page import GuestPage
 from images.views.messages import MESSAGES
-from invitations.api import authentication
-from invitations.api.problems import InvitationRevoked, InvitationUnknown
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.http import HttpRequest, HttpResponse
-    from django.http.response import HttpResponseBase
 
 PLACE_MESSAGES = {
     "somethingWrong": MESSAGES["somethingWrong"],
@@ -74,29 +69,21 @@ class PlaceForm(forms.Form):
     longitude = DegreesField(min_value=-180, max_value=180)
 
 
-# The link is the credential, no cookie adds to it: a forged form would have to know the link.
-@method_decorator([csrf_exempt, never_cache, map_picker.allow_tiles], "dispatch")
-class PlacePage(View):
+@method_decorator(map_picker.allow_tiles, "dispatch")
+class PlacePage(GuestPage):
     """Takes the place from whoever sent the photo, until the group is closed.
 
     The server cannot tell the guests of a shared link apart without their device's secret, which
     only scripts send: for them the page is the same for every id, and a script fills it in.
     """
 
-    http_method_names = ["get", "head", "post", "options"]
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        try:
-            self.invitation = authentication.find(kwargs["token"])
-        except (InvitationUnknown, InvitationRevoked):
-            return upload.upload_page(request, token=kwargs["token"])  # it says why
+    def refusal(self, **kwargs: Any) -> None:
         self.image = self._own_photo(kwargs["image_id"])
-        return super().dispatch(request, *args, **kwargs)
 
-    def get(self, request: HttpRequest, token: str, image_id: UUID) -> HttpResponse:
+    def get(self, request: HttpRequest, image_id: UUID) -> HttpResponse:
         return self._page(status=403 if self.invitation.group.is_closed else 200)
 
-    def post(self, request: HttpRequest, token: str, image_id: UUID) -> HttpResponse:
+    def post(self, request: HttpRequest, image_id: UUID) -> HttpResponse:
         """Saves the plain form; of personal links only."""
         if self.invitation.group.is_closed:
             return self._page(status=403)
@@ -130,7 +117,8 @@ class PlacePage(View):
             "group": group,
             "image": image,
             "image_id": self.kwargs["image_id"],
-            "token": self.kwargs["token"],
+            "token": self.token,
+            "base_url": self.base_url,
             "is_exif": image is not None and image.gps_source == Image.GpsSource.EXIF,
             "is_coarse": group.gps_policy == Group.GpsPolicy.COARSE
             and self.invitation.may_be_shown_to_guests,

@@ -11,12 +11,7 @@ from django.conf import settings
 from django.core.exceptions import TooManyFilesSent
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
-from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views import View
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 
 from bandpics import limits
 from bandpics.middleware import body_limit
@@ -25,16 +20,14 @@ from images.models import Image, Upload
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
 from images.uploads import file_check, quota, server_upload
-from images.views import in_app_browsers
+from images.views import in_app_browsers, link_pictures
+from images.views.guest_page import GuestPage, dead_link
 from images.views.messages import MESSAGES
 from invitations import contacts
-from invitations.api import authentication
-from invitations.api.problems import InvitationRevoked, InvitationUnknown
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
     from django.http import HttpRequest, HttpResponse
-    from django.http.response import HttpResponseBase
 
     from images.access import Uploader
     from images.models.upload import UploadQuerySet
@@ -61,41 +54,25 @@ class FileOutcome:
     message: str
 
 
-# No CSRF token: the token in the path is the credential, and no cookie adds to it. Whoever forges a
-# form must know the link, and may send anyhow. Django's check would also read the whole body first.
-@method_decorator([csrf_exempt, never_cache], name="dispatch")
-class UploadPage(View):
-    http_method_names = ["get", "head", "post", "options"]
+class UploadPage(GuestPage):
+    def refusal(self, **kwargs: Any) -> HttpResponse | None:
+        if not self.invitation.is_expired:
+            return None
+        host = contacts.contact_of(self.invitation)
+        return dead_link(
+            self.request,
+            "expired",
+            invitation=self.invitation,
+            token=self.token,
+            sent=_sent(self._access()),
+            host=host,
+            ask_url=contacts.mail_address(self.invitation, host),
+        )
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answers a dead link alike for every method."""
-        token: str = kwargs["token"]
-        try:
-            self.invitation = authentication.find(token)
-        except InvitationUnknown:
-            answer = _dead_link(request, "unknown")
-            if seconds := limits.consume(("guess", limits.address_of(request))):
-                answer.status_code, answer["Retry-After"] = 429, str(seconds)
-            return answer
-        except InvitationRevoked:
-            return _dead_link(request, "revoked")
-        if self.invitation.is_expired:
-            host = contacts.contact_of(self.invitation)
-            return _dead_link(
-                request,
-                "expired",
-                invitation=self.invitation,
-                token=token,
-                sent=_sent(self._access()),
-                host=host,
-                ask_url=contacts.mail_address(self.invitation, host),
-            )
-        return super().dispatch(request, *args, **kwargs)
-
-    def get(self, request: HttpRequest, token: str) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         return self._page()
 
-    def post(self, request: HttpRequest, token: str) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Takes the photos of the plain form. Refuses what it can before it reads the body."""
         if seconds := limits.consume(("invitation", f"Invitation {self.invitation.pk}")):
             complaint = _("Too many requests; wait a moment")
@@ -113,14 +90,14 @@ class UploadPage(View):
         device = _device(request) or secrets.token_hex(16)
         uploader = GuestAccess.of(self.invitation, device_secret=device).uploader
         outcomes = [take(uploader, file, uploader_name=name) for file in files]
-        self.invitation.refresh_from_db(fields=["used_files", "used_bytes"])
+        self.invitation.refresh_from_db(fields=["used_files", "used_bytes", "declined_at"])
         status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
         more = {"outcomes": outcomes, "uploader_name": name, "device": device}
         answer = self._page(status=status, **more)
         answer.set_cookie(
             DEVICE_COOKIE,
             device,
-            path=reverse("upload-page", args=[token]),
+            path=self.base_url,
             expires=self.invitation.expires_at,
             secure=request.is_secure(),
             httponly=True,
@@ -132,16 +109,16 @@ class UploadPage(View):
         return GuestAccess.of(self.invitation, device_secret=_device(self.request))
 
     def _page(self, *, status: int = 200, **more: Any) -> HttpResponse:
-        request, token = self.request, self.kwargs["token"]
-        invitation, group = self.invitation, self.invitation.group
+        request, invitation, group = self.request, self.invitation, self.invitation.group
         host = contacts.contact_of(invitation)
         outcomes: list[FileOutcome] = more.get("outcomes", [])
         ends = [moment for moment in (invitation.expires_at, group.closes_at) if moment]
         context = {
             "invitation": invitation,
             "group": group,
-            "token": token,
-            "form_url": reverse("upload-page", args=[token]),
+            "token": self.token,
+            "base_url": self.base_url,
+            "form_url": self.base_url,
             "host": host,
             "host_name": host.name if host else "",
             "ask_url": contacts.mail_address(invitation, host),
@@ -153,7 +130,8 @@ class UploadPage(View):
             "sent": [] if outcomes else _sent(self._access()),
             **sending_context(),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
-            "link": f"{settings.PUBLIC_URL}/i/{token}/",
+            "link": settings.PUBLIC_URL + self.base_url,
+            "picture_url": link_pictures.url_of(invitation, base_url=self.base_url),
             "arrived_count": sum(outcome.has_arrived for outcome in outcomes),
             **more,
         }
@@ -162,11 +140,6 @@ class UploadPage(View):
 
 # It refuses what is too large itself, in the guest's language.
 upload_page = body_limit.takes(body_limit.form_max_bytes, refuses_itself=True)(UploadPage.as_view())
-
-
-def _dead_link(request: HttpRequest, reason: str, **context: object) -> HttpResponse:
-    context |= {"reason": reason, "page_messages": MESSAGES}
-    return render(request, "invitations/dead_link.html", context, status=403)
 
 
 def sending_context() -> dict[str, Any]:

@@ -51,9 +51,14 @@ def find(token: str) -> Invitation:
     invitation = Invitation.objects.with_token(token).select_related("group__team").first()
     if invitation is None:
         raise InvitationUnknown
+    refuse_if_dead(invitation)
+    return invitation
+
+
+def refuse_if_dead(invitation: Invitation) -> None:
+    """Raises InvitationRevoked, also while the group is in the trash."""
     if invitation.is_revoked or invitation.group.trashed_at is not None:
         raise InvitationRevoked
-    return invitation
 
 
 class InvitationAuthentication(BaseAuthentication):

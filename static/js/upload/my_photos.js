@@ -19,7 +19,7 @@ export function makeMyPhotos({ api, token, refresh, notify }) {
     caption.id = `caption-${upload.id}`;
     part("label").htmlFor = caption.id;
     // Members have no page for the place.
-    if (token) part("a").href = `/i/${token}/photos/${upload.image}/place/`;
+    if (token) part("a").href = `photos/${upload.image}/place/`;
     else part("a").remove();
     const path = `images/${upload.image}/`;
 

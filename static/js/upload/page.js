@@ -355,15 +355,15 @@ if (matchMedia("(any-hover: hover)").matches) {
   import("./drop.js").then(({ acceptDrops }) => acceptDrops(byId("chooser"), choose));
 }
 
-for (const name of ["online", "offline"]) {
-  addEventListener(name, () => {
-    queue.items().forEach((item) => changedItems.add(item));
-    drawSoon();
-  });
-}
+window.ononline = window.onoffline = () => {
+  queue.items().forEach((item) => changedItems.add(item));
+  drawSoon();
+};
 
 // Without this module, the plain form sends the photos.
 byId("chooser").classList.add("is-live");
 byId("camera").hidden = false;
 byId("send")?.remove();
 draw();
+// Tells the host that the link was opened; not by GET, which previews in chats do.
+if (page.token) navigator.sendBeacon("opened/");

@@ -1,0 +1,23 @@
+"""The pages of guests, below a link and below its short address."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from images.views import guest_link, look, place, upload
+
+PAGES = [
+    ("", upload.upload_page, "upload-page"),
+    ("opened/", guest_link.opened, "link-opened"),
+    ("no-photos/", guest_link.no_photos, "no-photos"),
+    ("picture/", guest_link.link_picture, "link-picture"),
+    ("logo.png", look.guest_logo, "guest-logo"),
+    ("photos/<uuid:image_id>/place/", place.place_page, "place-page"),
+]
+
+urlpatterns = [
+    path("j/", guest_link.find_word, name="find-word"),
+    path("j/<str:word>/pin/", guest_link.try_pin, name="short-pin"),
+    *[path(f"i/<str:token>/{rest}", view, name=name) for rest, view, name in PAGES],
+    *[path(f"j/<str:word>/{rest}", view, name=f"short-{name}") for rest, view, name in PAGES],
+]
