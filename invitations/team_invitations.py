@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from bandpics.users.models import User
 from groups import teams
 from groups.models import Membership
 from invitations import outbox, tokens
@@ -16,7 +17,6 @@ from invitations.models import OutgoingMail, TeamInvitation, default_expiry
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from bandpics.users.models import User
     from groups.models import Team
 
 OPEN_MAX = 100
@@ -51,7 +51,7 @@ def invite(team: Team, *, email: str, role: str, by: User, language: str) -> Tea
     """
     if teams.lock(team).is_personal:
         raise teams.PersonalTeam("A personal team has no other members.")
-    members = type(by).objects.with_email(email).filter(memberships__team=team)
+    members = User.objects.with_email(email).filter(memberships__team=team)
     if members.exists():
         raise AlreadyMember
     rows = TeamInvitation.objects.open_of(team)
