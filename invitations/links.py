@@ -121,25 +121,14 @@ def invite_many(
     Each address is there once. What somebody else sent is only extended, without the options, if
     `by` is no owner; what somebody else sent and revoked stays revoked.
     """
-    made = [
-        Invitation(
-            group=group,
-            kind=Invitation.Kind.PERSONAL,
-            email=person.email,
-            name=person.name,
-            created_by=by,
-            expires_at=expires_at or default_expiry(),
-            **options,
-        )
-        for person in people
-    ]
-    for invitation in made:
-        invitation.new_secret()
+    until = expires_at or default_expiry()
+    made = [_personal(group, person, by=by, expires_at=until, **options) for person in people]
+    new_ids = {invitation.pk for invitation in made}
+    names = {person.email.lower(): person.name for person in people}
     outcome = ManyInvited([], [], [])
     with transaction.atomic():
         Invitation.objects.bulk_create(made, ignore_conflicts=True)
         rows = Invitation.objects.personal_to_any([person.email for person in people], group=group)
-        new_ids, names = {each.pk for each in made}, {p.email.lower(): p.name for p in people}
         # In one order, so that two requests for the same people wait for each other.
         for invitation in rows.order_by("pk").select_for_update():
             if invitation.pk in new_ids:
@@ -158,6 +147,19 @@ def invite_many(
                 outcome.extended.append(invitation)
         Invitation.objects.bulk_update(outcome.extended, RENEWED_FIELDS, batch_size=500)
     return outcome
+
+
+def _personal(group: Group, person: Person, *, by: User, **options: Any) -> Invitation:
+    invitation = Invitation(
+        group=group,
+        kind=Invitation.Kind.PERSONAL,
+        email=person.email,
+        name=person.name,
+        created_by=by,
+        **options,
+    )
+    invitation.new_secret()
+    return invitation
 
 
 def _renew(

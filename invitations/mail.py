@@ -39,17 +39,25 @@ def compose(mail: OutgoingMail) -> EmailMessage:
 
 
 def preview(mail: OutgoingMail, *, link: str) -> tuple[str, str]:
-    """Returns the subject and text of a mail about photos, with these words instead of its link."""
+    """Returns the subject and text of a mail about photos, with these words instead of its link.
+
+    Unlike rendered HTML it is not safe: pages must escape it.
+    """
     invitation = mail.invitation
     assert invitation is not None, "Only mails about photos have a preview."  # noqa: S101
     with translation.override(mail.language):
         message = _message(mail, _about_photos(invitation, link=link))
-        return str(message.subject), str(message.body)
+        return _unsafe(str(message.subject)), _unsafe(str(message.body))
 
 
 def one_line(text: str) -> str:
     """Replaces line breaks and other control characters, for a header."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _unsafe(text: str) -> str:
+    """Takes away the mark by which templates take what they rendered for HTML."""
+    return text.encode().decode()
 
 
 def _about_photos(invitation: Invitation, *, link: str) -> dict[str, Any]:

@@ -95,6 +95,14 @@ def room(sender: User) -> int:
     return max(0, settings.MAILS_PER_DAY - used)
 
 
+def not_mailed_since(invitations: list[Invitation], moment: datetime) -> list[Invitation]:
+    """Leaves out those about which a mail was sent, or queued, from then on."""
+    mails = OutgoingMail.objects.filter(invitation__in=invitations, created_at__gte=moment)
+    mails = mails.exclude(state__in=[State.FAILED, State.DISCARDED])
+    mailed = set(mails.values_list("invitation", flat=True))
+    return [invitation for invitation in invitations if invitation.pk not in mailed]
+
+
 def waiting() -> QuerySet[OutgoingMail]:
     """Mails that no server has accepted yet, and that are still tried."""
     return OutgoingMail.objects.filter(state__in=[State.QUEUED, State.SENDING])

@@ -59,6 +59,16 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"name": "G"}),
     ("group-gallery", "GET"): Decided("200 200 200 404 404 404 302"),
     ("group-logo", "GET"): Decided("404 404 404 404 404 404 302"),  # it has none
+    ("group-invitations", "GET"): Decided("200 200 403 404 404 404 302"),
+    ("extend-invitation", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("invitation-page", "GET"): Decided("200 200 403 404 404 404 302"),
+    ("invite-many", "GET"): Decided("200 200 403 404 404 404 302"),
+    ("mail-invitation", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("new-invitation", "GET"): Decided("200 200 403 404 404 404 302"),
+    ("remind", "GET"): Decided("200 200 403 404 404 404 302"),
+    ("revoke-invitation", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("rotate-invitation", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("try-mail-now", "GET"): Decided("405 405 403 404 404 404 302"),
     ("group-list", "GET"): Decided("200 200 200 200 401 401 401"),
     ("group-list", "POST"): Decided("201 201 403 201 401 401 401", {"name": "G"}),
     # By POST alone: see test_share_card.py and test_home.py.
