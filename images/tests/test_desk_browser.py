@@ -67,3 +67,57 @@ def test_a_member_sends_photos_by_the_guests_page(signed_in_page, tmp_path):
     page.get_by_role("link", name="Photos of the group").click()
     expect(page.locator(".grid img")).to_have_count(2)
     expect(page.get_by_text(re.compile("2 photos"))).to_be_visible()
+
+
+def test_a_host_holds_the_code_two_clicks_after_home(signed_in_page):
+    page = signed_in_page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    assert_accessible(page)
+    page.get_by_role("link", name="New group").click()
+    assert_accessible(page)
+    page.keyboard.type("Hanna turns 40")  # the field for the name has the focus
+    with page.expect_request("**/visited/") as visit:
+        page.get_by_role("button", name="Make the group").click()
+    assert visit.value.response().status == 204
+    expect(page.get_by_role("img", name="QR code of the upload link")).to_be_in_viewport(ratio=1)
+    assert_accessible(page)
+
+    link = page.get_by_role("textbox", name="Upload link").input_value()
+    page.get_by_role("button", name="Copy the link").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == link
+
+    # The code fills the screen after a tap on it, and goes with another, or with Escape.
+    large = page.get_by_role("dialog")
+    page.get_by_role("img", name="QR code of the upload link").click()
+    assert large.locator("svg").bounding_box()["width"] > 0.9 * PHONE["width"]
+    large.click(position={"x": 5, "y": 5})
+    expect(large).to_be_hidden()
+    page.get_by_role("button", name="Show the code large").press("Enter")
+    page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+    # A guest opens it, and the zone of the host's browser is the group's.
+    page.goto(link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hanna turns 40")
+
+
+def test_groups_are_found_while_one_types(signed_in_page):
+    page = signed_in_page
+    for name in ["Hanna turns 40", "Zoë and Émile", "Summer concert"]:
+        page.goto(page.url.split("/groups/")[0].rstrip("/") + "/groups/new/")
+        page.get_by_label("Name of the group").fill(name)
+        page.get_by_role("button", name="Make the group").click()
+    page.get_by_role("link", name="Groups", exact=True).click()
+    shown = page.locator("#groups > li:visible h2")
+    expect(shown).to_have_count(4)
+    page.get_by_label("Find a group").press_sequentially("emile zoe")
+    expect(shown).to_have_text(["Zoë and Émile"])
+    expect(page.get_by_role("status")).to_have_text("Groups that match: 1")
+    page.get_by_label("Find a group").fill("nobody")
+    expect(page.get_by_text("No group matches.").last).to_be_visible()
+    page.get_by_label("Find a group").fill("Summer")
+    page.keyboard.press("Enter")  # as without the script
+    page.wait_for_url("**/?q=Summer")
+    expect(shown).to_have_text(["Summer concert"])

@@ -126,7 +126,7 @@ def test_pressing_twice_makes_one_link(ada, share, group):
 def test_with_photos_the_card_is_a_line_that_opens(ada, cleo, open_, shared):
     cleo.send_and_process(drawn_pictures.jpeg())
     html = open_(ada)
-    assert '<details class="card share">' in html
+    assert '<details class="card share"' in html
     assert shared.upload_link in html
     assert not is_large(html)
 

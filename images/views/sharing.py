@@ -103,4 +103,4 @@ def share(request: HttpRequest, desk: Desk) -> HttpResponse:
     else:
         sharing.make_unless_open(desk.group, desk.access)
         messages.success(request, _("The link is ready."))
-    return redirect(desk.group)
+    return redirect(f"{desk.group.get_absolute_url()}?share")  # the card stands open
