@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("bandpics", "groups", "images", "invitations")
 # Django's functions: with `p` the first argument is the context, with `n` there are two texts.
-FUNCTIONS = ["_", "_counted"] + [
+FUNCTIONS = ["_", "counted"] + [
     f"{kind}gettext{when}" for kind in ("", "n", "p", "np") for when in ("", "_lazy")
 ]
 
@@ -58,7 +58,7 @@ def extracted() -> Catalog:
         calls = extract(io.BytesIO(source.encode()), FUNCTIONS, ["Translators:"], {})
         for line, function, found, comments in calls:
             texts = list(found) if isinstance(found, tuple) else [found]
-            kind = "n" if function == "_counted" else function.partition("gettext")[0]
+            kind = "n" if function == "counted" else function.partition("gettext")[0]
             context = texts.pop(0) if "p" in kind else None
             words = texts[: 2 if "n" in kind else 1]
             if not all(words):

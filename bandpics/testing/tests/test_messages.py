@@ -29,6 +29,7 @@ def test_sentences_are_found_in_templates_and_in_python():
     found = {message.id for message in messages.extracted() if message.id}
     assert {"Choose photos", "This is not a picture.", "Waiting"} <= found
     assert "%(team)s asks for your photos of" in found
+    assert ("{count} chosen twice", "{count} chosen twice") in found
 
 
 def test_everything_is_translated_and_nothing_guessed(language):
