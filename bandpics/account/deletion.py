@@ -8,12 +8,12 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from bandpics.account.frame import OwnPasswordField, account_page, check_own_password, show
+from bandpics.account.frame import OwnPasswordField, account_page, check_own_password
 from images.lifecycle import account_deletion
 
 if TYPE_CHECKING:
@@ -104,12 +104,5 @@ def delete_account(request: HttpRequest, user: User) -> HttpResponse:
             logout(request)
             messages.success(request, _("Your account is deleted. Goodbye!"))
             return redirect("login")
-    return show(
-        request,
-        "delete",
-        tab="delete-account",
-        form=form,
-        outlook=outlook,
-        trash_days=settings.TRASH_LIFETIME.days,
-        status=400 if is_post else 200,
-    )
+    context = {"form": form, "outlook": outlook}
+    return render(request, "account/delete.html", context, status=400 if is_post else 200)

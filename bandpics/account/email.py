@@ -20,7 +20,6 @@ from bandpics.account.frame import (
     OwnPasswordField,
     account_page,
     check_own_password,
-    show,
     try_again,
 )
 from bandpics.users import email_change, tasks
@@ -72,7 +71,7 @@ def change_email(request: HttpRequest, user: User) -> HttpResponse:
         text = _("A mail is on its way to {email}. Open its link to finish.")
         messages.success(request, text.format(email=form.cleaned_data["email"]))
         return redirect("account")
-    return show(request, "email", tab="account", form=form, status=400 if is_post else 200)
+    return render(request, "account/email.html", {"form": form}, status=400 if is_post else 200)
 
 
 def _send(form: EmailForm, user: User) -> bool:

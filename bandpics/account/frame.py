@@ -1,15 +1,12 @@
-"""What the pages of an account share: their tabs, and what the forms of several of them need."""
+"""What the pages of an account share: who opens them, and parts of their forms."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth import authenticate
-from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -22,21 +19,12 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
-TABS = (
-    ("account", _("Account")),
-    ("change-password", _("Password")),
-    ("sessions", _("Sign-ins")),
-    ("api-keys", _("API keys")),
-    ("delete-account", _("Delete")),
-)
 PASSWORD_LENGTH = 1024
-
-
-@dataclass(frozen=True)
-class Tab:
-    url: str
-    label: str
-    is_open: bool
+# What AUTH_PASSWORD_VALIDATORS ask for, in one sentence.
+GOOD_PASSWORD = _(
+    "At least 8 characters; not only digits, not like your name or address, and none of those that "
+    "many people use."
+)
 
 
 def account_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -50,14 +38,6 @@ def account_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         return view(request, request.user, **kwargs)
 
     return wrapped
-
-
-def show(
-    request: HttpRequest, template: str, *, tab: str, status: int = 200, **context: Any
-) -> HttpResponse:
-    """Renders a page of the account below its tabs."""
-    tabs = [Tab(reverse(name), str(label), name == tab) for name, label in TABS]
-    return render(request, f"account/{template}.html", {"tabs": tabs, **context}, status=status)
 
 
 class OwnPasswordField(forms.CharField):

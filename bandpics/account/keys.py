@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bandpics.account.frame import account_page, show
+from bandpics.account.frame import account_page
 from bandpics.users import api_keys
 from bandpics.users.access import Access
 from bandpics.users.models import Scope
@@ -108,7 +108,9 @@ def api_keys_page(request: HttpRequest, user: User) -> HttpResponse:
         for row in keys
     ]
     status = 400 if is_post and made is None else 200
-    return show(request, "keys", tab="api-keys", form=form, keys=listed, made=made, status=status)
+    return render(
+        request, "account/keys.html", {"form": form, "keys": listed, "made": made}, status=status
+    )
 
 
 def _group_names(user: User, keys: list[ApiKey]) -> dict[Any, str]:

@@ -20,10 +20,10 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from bandpics import limits
 from bandpics.account.frame import (
+    GOOD_PASSWORD,
     PASSWORD_LENGTH,
     account_page,
     check_own_password,
-    show,
     try_again,
 )
 from bandpics.users import tasks
@@ -42,6 +42,7 @@ class ChangePasswordForm(PasswordChangeForm):
         super().__init__(*args, **kwargs)
         self.request, self.label_suffix = request, ""
         self.fields["old_password"].label = _("Your present password")
+        self.fields["new_password1"].help_text = GOOD_PASSWORD
         for field in self.fields.values():
             field.widget.attrs["maxlength"] = PASSWORD_LENGTH
 
@@ -69,7 +70,7 @@ class ForgottenForm(forms.Form):
 def change_password(request: HttpRequest, user: User) -> HttpResponse:
     """Changes the password; other sign-ins and tokens end, this one stays."""
     if not user.has_usable_password():
-        return show(request, "no_password", tab="change-password")
+        return render(request, "account/no_password.html")
     is_post = request.method == "POST"
     form = ChangePasswordForm(user, request.POST if is_post else None, request=request)
     if is_post and form.is_valid():
@@ -79,9 +80,7 @@ def change_password(request: HttpRequest, user: User) -> HttpResponse:
             request, _("Your password is changed. You were signed out everywhere else.")
         )
         return redirect("account")
-    return show(
-        request, "password", tab="change-password", form=form, status=400 if is_post else 200
-    )
+    return render(request, "account/password.html", {"form": form}, status=400 if is_post else 200)
 
 
 @never_cache
@@ -122,6 +121,7 @@ class ResetForm(SetPasswordForm):  # type: ignore[type-arg]  # not at run time
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.label_suffix = ""
+        self.fields["new_password1"].help_text = GOOD_PASSWORD
 
 
 class ResetPassword(PasswordResetConfirmView):

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.i18n import set_language
 
-from bandpics.account.frame import account_page, show
+from bandpics.account.frame import account_page
 from bandpics.users.models import User
 from invitations import mail
 
@@ -50,14 +50,8 @@ def account(request: HttpRequest, user: User) -> HttpResponse:
         messages.success(request, _("Your name is saved."))
         return redirect("account")
     may_change_email = mail.can_send() and user.has_usable_password()
-    return show(
-        request,
-        "profile",
-        tab="account",
-        form=form,
-        may_change_email=may_change_email,
-        status=400 if is_post else 200,
-    )
+    context = {"form": form, "may_change_email": may_change_email}
+    return render(request, "account/profile.html", context, status=400 if is_post else 200)
 
 
 @require_POST

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from bandpics.account.frame import account_page, show
+from bandpics.account.frame import account_page
 from bandpics.users import sessions
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @require_safe
 def sessions_page(request: HttpRequest, user: User) -> HttpResponse:
     found = sessions.of(user, current=request.session.session_key)
-    return show(request, "sessions", tab="sessions", sessions=found, has_others=len(found) > 1)
+    return render(
+        request, "account/sessions.html", {"sessions": found, "has_others": len(found) > 1}
+    )
 
 
 @account_page

@@ -9,10 +9,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
-from django.contrib.auth.password_validation import (
-    password_validators_help_text_html,
-    validate_password,
-)
+from django.contrib.auth.password_validation import validate_password
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from bandpics import limits
-from bandpics.account.frame import PASSWORD_LENGTH, try_again
+from bandpics.account.frame import GOOD_PASSWORD, PASSWORD_LENGTH, try_again
 from bandpics.account.sign_in import next_page
 from bandpics.users.models import User
 from groups import registration
@@ -50,7 +47,7 @@ class SignUpForm(forms.Form):
         label=_("Password"),
         max_length=PASSWORD_LENGTH,
         strip=False,
-        help_text=password_validators_help_text_html,
+        help_text=GOOD_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     link = forms.CharField(
