@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.views import guest_link, look, place, upload
+from images.views import guest_link, look, place, removal, upload
 
 PAGES = [
     ("", upload.upload_page, "upload-page"),
@@ -13,6 +13,7 @@ PAGES = [
     ("picture/", guest_link.link_picture, "link-picture"),
     ("logo.png", look.guest_logo, "guest-logo"),
     ("photos/<uuid:image_id>/place/", place.place_page, "place-page"),
+    ("photos/<uuid:image_id>/removal/", removal.removal_page, "removal-page"),
 ]
 
 urlpatterns = [

@@ -11,6 +11,7 @@ from images.views import (
     look,
     moderation,
     new_group,
+    removal,
     sharing,
 )
 
@@ -36,4 +37,5 @@ urlpatterns = [
         name="decide-takedown",
     ),
     path("images/<uuid:image_id>/", gallery.photo, name="photo"),
+    path("images/<uuid:image_id>/removal/", removal.photo_removal, name="photo-removal"),
 ]

@@ -120,6 +120,7 @@ RATE_LIMITS: dict[str, str] = {
     "mail": env.rate("RATE_LIMIT_MAIL", default="200/hour"),
     "register": env.rate("RATE_LIMIT_REGISTER", default="20/hour"),
     "reset": env.rate("RATE_LIMIT_RESET", default="5/hour"),
+    "takedown": env.rate("RATE_LIMIT_TAKEDOWN", default="30/hour"),
 }
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 

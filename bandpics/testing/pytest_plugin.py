@@ -34,7 +34,7 @@ LIMITS = [
     f"RATE_LIMIT_{whose}"
     for whose in [
         *("ADDRESS", "USER", "KEY", "INVITATION", "DEVICE", "GUESS", "PASSWORD", "ACCOUNT"),
-        *("MAIL", "REGISTER", "RESET"),
+        *("MAIL", "TAKEDOWN", "REGISTER", "RESET"),
     ]
 ]
 START_SECONDS = 90

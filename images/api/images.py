@@ -22,6 +22,7 @@ from images.api.bulk import BulkImages, BulkSerializer
 from images.api.image_files import TRASHED, ImageFiles
 from images.api.image_list import ImageList
 from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
+from images.api.takedowns import TakedownAskedSerializer, Takedowns
 from images.lifecycle import editing, forget_location, moderation, moving, trash
 from images.models import Image, TakedownRequest, Upload
 from images.uploads import announce, transfer
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 UNREAD = OpenApiResponse(description="Done; what it is now, this credential may not read.")
 
 
-class ImageViewSet(ImageList, ImageFiles, BulkImages):
+class ImageViewSet(ImageList, ImageFiles, BulkImages, Takedowns):
     """Photos of an evening, and what is known of each."""
 
     serializer_class = image_serializers.ImageSerializer
@@ -47,6 +48,7 @@ class ImageViewSet(ImageList, ImageFiles, BulkImages):
         "partial_update": change_serializers.ChangeSerializer,
         "restore": Serializer,
         "retry": Serializer,
+        "takedown": TakedownAskedSerializer,
     }
     lookup_url_kwarg = "image_id"
     parameters: ClassVar = {**ImageList.parameters, "retrieve": ["trashed"], "variant": ["trashed"]}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from bandpics import limits
 from images.lifecycle import trash
 from images.models import Image, TakedownRequest
 
@@ -23,6 +24,10 @@ class TooManyOpen(Exception):
     """The asker waits for the answers to many requests."""
 
 
+class RefusedBefore(Exception):
+    """A host has refused this asker's request about this photo: that is the last word."""
+
+
 class PhotoGone(Exception):
     """The photo was trashed meanwhile."""
 
@@ -31,11 +36,19 @@ class DecidedMeanwhile(Exception):
     """Another host has decided about the request, or has restored the photo."""
 
 
+def seconds_to_wait(asker: UploaderKey, *, address: str) -> int:
+    """Counts a request of this asker from this address. 0 if they may ask now."""
+    return limits.consume(("takedown", " ".join(asker)), ("takedown", address))
+
+
 def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -> TakedownRequest:
-    """Moves a photo to the trash until a host decides. Raises TooManyOpen, PhotoGone."""
-    mine = TakedownRequest.objects.asked_by(asker).open()
+    """Moves a photo to the trash until a host decides. Raises TooManyOpen, RefusedBefore,
+    PhotoGone."""
+    mine = TakedownRequest.objects.asked_by(asker)
     with transaction.atomic():
-        if mine.count() >= OPEN_AT_MOST:
+        if mine.filter(photo_id=image.pk, state=TakedownRequest.State.REFUSED).exists():
+            raise RefusedBefore
+        if mine.open().count() >= OPEN_AT_MOST:
             raise TooManyOpen
         row = Image.objects.kept().select_for_update(of=("self",)).filter(pk=image.pk).first()
         if row is None or not trash.put(row):

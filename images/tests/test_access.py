@@ -93,6 +93,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("image-moderate", "POST"): Decided("200 403 403 404 403 404 401", {"decision": "approve"}),
     ("image-restore", "POST"): Decided("200 403 403 404 200 404 401"),
     ("image-retry", "POST"): Decided("409 403 403 404 409 404 401"),
+    ("image-takedown", "GET"): Decided("404 404 404 404 404 404 401"),  # nobody has asked
+    ("image-takedown", "POST"): Decided("409 201 201 404 201 404 401", {"reason": "R"}),
     ("image-variant", "GET"): Decided("302 302 302 404 302 404 401"),
     ("invitation-detail", "GET"): Decided("200 200 404 404 401 401 401"),
     ("invitation-detail", "PATCH"): Decided("200 403 404 404 401 401 401", {"name": "N"}),
@@ -152,6 +154,9 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("decide-takedown", "GET"): Decided("405 403 403 404 404 404 302"),
     ("new-group", "GET"): Decided("200 200 200 200 404 404 302"),
     ("photo", "GET"): Decided("200 200 200 404 404 404 302"),
+    ("photo-removal", "GET"): Decided("302 200 200 404 404 404 302"),
+    ("removal-page", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("removal-page", "POST"): Decided("302 302 302 302 302 302 302"),  # the link is the credential
     ("problem", "GET"): Decided("200 200 200 200 200 200 200"),
     # Nothing is in the trash.
     ("restore-group", "GET"): Decided("405 405 405 405 404 404 302"),
@@ -191,6 +196,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("short-guest-logo", "GET"): Decided("404 404 404 404 404 404 404"),
     ("short-upload-page", "GET"): Decided("200 200 200 200 200 200 200"),
     ("short-upload-page", "POST"): Decided("400 400 400 400 400 400 400"),
+    ("short-removal-page", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("short-removal-page", "POST"): Decided("404 404 404 404 404 404 404"),  # a shared link
     ("short-place-page", "GET"): Decided("200 200 200 200 200 200 200"),
     ("short-place-page", "POST"): Decided("422 422 422 422 422 422 422", {}),
     ("upload-parts", "GET"): Decided("404 404 404 404 409 404 401"),

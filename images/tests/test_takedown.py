@@ -6,11 +6,17 @@ from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
 
+from bandpics.users import api_keys
 from groups.tests.factories import GroupFactory
 from images.lifecycle import sweeper, takedown, trash
 from images.models import Image, TakedownRequest
 from images.tests import drawn_pictures
+from images.tests.guest_client import Guest
+from invitations.tests.factories import InvitationFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
@@ -91,3 +97,130 @@ def test_the_trash_is_not_moved_elsewhere(asked, image, ada, signed_in):
     other = GroupFactory(team=image.group.team)
     body = {"group": str(other.pk)}
     assert signed_in(ada).patch(f"/api/v1/images/{image.pk}/", body).status_code == 404
+
+
+# --- By the API -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def address(image):
+    return f"/api/v1/images/{image.pk}/takedown/"
+
+
+@pytest.fixture
+def emil(group):
+    return Guest(InvitationFactory(group=group, name="Emil", visibility="gallery"))
+
+
+def test_a_guest_asks_about_a_photo_of_the_gallery_and_reads_the_answer(
+    emil, cleo, ada, image, address, signed_in
+):
+    assert emil.client.post(address).status_code == 404  # not approved: not seen
+    Image.objects.update(moderation="approved")
+    answer = emil.client.post(address, {"reason": "My child", "name": "Emil"})
+    assert (answer.status_code, answer.json()["state"]) == (201, "open")
+    assert cleo.client.get(f"/api/v1/images/{image.pk}/").status_code == 404  # hidden at once
+    gone = cleo.client.get("/api/v1/images/?trashed=true&updated_since=2026-01-01").json()
+    assert [row["id"] for row in gone["results"]] == [str(image.pk)]  # mirrors hear of it
+    assert cleo.client.get(address).status_code == 404  # another's request
+    takedown.refuse(TakedownRequest.objects.get(), by=ada, answer="It is a doll")
+    body = emil.client.get(address).json()
+    assert (body["state"], body["answer"]) == ("refused", "It is a doll")
+    again = emil.client.post(address)
+    assert again.json()["type"] == "/problems/takedown-refused/"
+    assert Image.objects.kept().exists()
+
+
+def test_an_owner_needs_no_request(ada, image, address, signed_in):
+    answer = signed_in(ada).post(address)
+    assert answer.json()["type"] == "/problems/remove-it-yourself/"
+
+
+def test_deleting_what_was_asked_for_grants_it(asked, image, ada, signed_in):
+    assert signed_in(ada).delete(f"/api/v1/images/{image.pk}/").status_code == 204
+    asked.refresh_from_db()
+    assert (asked.state, asked.decided_by) == ("granted", ada)
+
+
+def test_bulk_calls_decide_too(asked, image, ada, cleo, signed_in):
+    other = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
+    takedown.ask(other, asker=cleo.key)
+    for photo, action, state in [(image, "trash", "granted"), (other, "restore", "refused")]:
+        body = {"ids": [str(photo.pk)], "action": action}
+        assert signed_in(ada).post("/api/v1/images/bulk/", body).status_code == 200
+        assert TakedownRequest.objects.get(photo_id=photo.pk).state == state
+
+
+def test_asking_is_limited(cleo, image, address, settings):
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "takedown": "1/hour"}
+    other = cleo.send_and_process(drawn_pictures.jpeg(seed=2))
+    assert cleo.client.post(address).status_code == 201
+    answer = cleo.client.post(f"/api/v1/images/{other.pk}/takedown/")
+    assert answer.status_code == 429
+    assert answer["Retry-After"]
+
+
+def test_a_key_to_read_hides_nothing(ben, image, address):
+    _, text = api_keys.issue(ben, name="read", scopes=["read"])
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Api-Key {text}")
+    assert client.post(address).status_code == 403
+
+
+@pytest.mark.parametrize("body", [{"reason": "x" * 1001}, {"name": "x" * 121}, {"why": "x"}])
+def test_bad_input_is_refused(cleo, address, body):
+    assert cleo.client.post(address, body).status_code == 400
+    assert Image.objects.kept().exists()
+
+
+# --- By the pages ---------------------------------------------------------------------------
+
+
+def test_a_guest_asks_on_a_page_and_reads_the_answer_there(client, ada, cleo, image):
+    path = f"/i/{cleo.invitation.token}/photos/{image.pk}/removal/"
+    assert f"tile/{image.pk}-1.jpg" in client.get(path).content.decode()
+    answer = client.post(path, {"reason": "My child", "name": "Cleo"})
+    assert (answer.status_code, answer["Location"]) == (302, path)
+    assert "A host decides" in client.get(path).content.decode()
+    takedown.grant(TakedownRequest.objects.get(), by=ada, answer="Of <course>")
+    html = client.get(path).content.decode()
+    assert "it stays removed" in html
+    assert "Of &lt;course&gt;" in html
+
+
+def test_devices_of_a_shared_link_read_only_their_own_answers(client, group, image, ada):
+    link = InvitationFactory(group=group, kind="shared", email="", name="", visibility="gallery")
+    Image.objects.update(moderation="approved")
+    path = f"/i/{link.token}/photos/{image.pk}/removal/"
+    assert client.post(path, {"device": "0" * 32}).status_code == 302
+    assert "A host decides" in client.get(path).content.decode()
+    other = Client()
+    assert "A host decides" not in other.get(path).content.decode()
+    assert other.post(path, {"reason": "me, too"}).status_code == 404  # hidden already
+    assert TakedownRequest.objects.get().device_hash
+
+
+def test_what_a_guest_typed_is_kept_when_it_is_refused(client, cleo, image):
+    path = f"/i/{cleo.invitation.token}/photos/{image.pk}/removal/"
+    answer = client.post(path, {"reason": "x" * 1001, "name": "Cleo"})
+    assert answer.status_code == 422
+    assert "x" * 1001 in answer.content.decode()
+    assert Image.objects.kept().exists()
+
+
+def test_a_viewer_asks_on_a_page_and_an_owner_is_shown_the_photo(ada, vera, image, signed_in):
+    path = f"/images/{image.pk}/removal/"
+    client = signed_in(vera)
+    client.default_format = "multipart"
+    assert client.get(path).status_code == 200
+    assert client.post(path, {"reason": "Please"})["Location"] == path
+    assert "A host decides" in client.get(path).content.decode()
+    assert Image.objects.trashed().exists()
+    assert signed_in(ada).get(path).status_code == 404
+
+
+def test_a_withdrawn_link_says_so(client, cleo, image):
+    cleo.invitation.revoked_at = timezone.now()
+    cleo.invitation.save()
+    path = f"/i/{cleo.invitation.token}/photos/{image.pk}/removal/"
+    assert client.get(path).status_code == 403

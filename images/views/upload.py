@@ -87,26 +87,18 @@ class UploadPage(GuestPage):
             status, complaint = refusal.args
             return self._page(status=status, complaint=complaint)
         name = request.POST.get("uploader_name", "").strip()[:NAME_LENGTH].replace("\0", "")
-        device = _device(request) or secrets.token_hex(16)
+        device = device_of(request) or secrets.token_hex(16)
         uploader = GuestAccess.of(self.invitation, device_secret=device).uploader
         outcomes = [take(uploader, file, uploader_name=name) for file in files]
         self.invitation.refresh_from_db(fields=["used_files", "used_bytes", "declined_at"])
         status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
         more = {"outcomes": outcomes, "uploader_name": name, "device": device}
         answer = self._page(status=status, **more)
-        answer.set_cookie(
-            DEVICE_COOKIE,
-            device,
-            path=self.base_url,
-            expires=self.invitation.expires_at,
-            secure=request.is_secure(),
-            httponly=True,
-            samesite="Strict",
-        )
+        remember_device(request, answer, device, page=self)
         return answer
 
     def _access(self) -> GuestAccess:
-        return GuestAccess.of(self.invitation, device_secret=_device(self.request))
+        return GuestAccess.of(self.invitation, device_secret=device_of(self.request))
 
     def _page(self, *, status: int = 200, **more: Any) -> HttpResponse:
         request, invitation, group = self.request, self.invitation, self.invitation.group
@@ -126,7 +118,7 @@ class UploadPage(GuestPage):
             "until": min(ends),
             "visibility": invitation.visibility or group.visibility,
             "uploader_name": invitation.name if invitation.kind == invitation.Kind.PERSONAL else "",
-            "device": _device(request),
+            "device": device_of(request),
             "sent": [] if outcomes else _sent(self._access()),
             **sending_context(),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
@@ -181,7 +173,22 @@ def files_of(request: HttpRequest) -> list[UploadedFile[Any]]:
     return files
 
 
-def _device(request: HttpRequest) -> str:
+def remember_device(
+    request: HttpRequest, answer: HttpResponse, device: str, *, page: GuestPage
+) -> None:
+    """Leaves the secret of a device in the browser, for the pages of this link alone."""
+    answer.set_cookie(
+        DEVICE_COOKIE,
+        device,
+        path=page.base_url,
+        expires=page.invitation.expires_at,
+        secure=request.is_secure(),
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def device_of(request: HttpRequest) -> str:
     """The secret that the answer to a plain form left here, or ""."""
     secret = request.COOKIES.get(DEVICE_COOKIE, "")
     return secret if DEVICE_SECRET.match(secret) else ""
