@@ -22,6 +22,14 @@ class LicenceChanged(Exception):
         super().__init__(current)
         self.current = current
 
+    def shown(self) -> dict[str, Any] | None:
+        """Returns the sentence of now as a guest reads it."""
+        current = self.current
+        if current is None or current.group is None:
+            return None
+        text = shown_text(current, current.group.team)
+        return {"number": current.number, "kind": current.kind, "text": text}
+
 
 def standard_text(team: Team) -> str:
     """Returns the standard sentence in the language of the request."""

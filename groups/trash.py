@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from groups.models import Group, Membership, Team
+from groups.models import Group, Licence, Membership, Team
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -76,6 +76,8 @@ def purge(group_id: UUID) -> bool:
             return False
         group.delete()
         _delete_abandoned(group.team_id)
+        # Photos that were moved to other groups keep what was agreed to for them.
+        Licence.objects.filter(group=None, images=None).delete()
         return True
 
 

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from images.models import ImageQuerySet
 
 
+# What is read of a photo beside its row.
+RELATED = ("group", "invitation", "licence")
+
+
 class PhotoViewSet(ApiViewSet):
     """Open to guests with an invitation and to members, whatever they sign in with."""
 
@@ -117,7 +121,7 @@ class PhotoViewSet(ApiViewSet):
         if not isinstance(self.access, GuestAccess):
             return None
         rows = self.access.own_images().with_status().with_variants()
-        found: Image | None = rows.select_related("group", "invitation").filter(pk=image_id).first()
+        found: Image | None = rows.select_related(*RELATED).filter(pk=image_id).first()
         return found
 
     def image_to_restore(self, image_id: UUID) -> tuple[Image, Rights]:
@@ -152,5 +156,5 @@ class UploadsOrModerates(HasScope):
 
 
 def _found(rows: ImageQuerySet, image_id: UUID) -> Image:
-    found: Image = get_object_or_404(rows.select_related("group", "invitation"), pk=image_id)
+    found: Image = get_object_or_404(rows.select_related(*RELATED), pk=image_id)
     return found

@@ -229,7 +229,8 @@ class GroupViewSet(MemberViewSet):
     def retrieve(self, request: Request, group_id: UUID) -> Response:
         """A group, with its newest photos."""
         group = self.visible_group(group_id)
-        images = self.access.visible_images().filter(group=group).with_variants().defer("exif")
+        images = self.access.visible_images().filter(group=group).select_related("licence")
+        images = images.with_variants().defer("exif")
         context = {
             **self.get_serializer_context(),
             "access": self.access,

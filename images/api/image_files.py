@@ -19,6 +19,7 @@ from bandpics.api.idempotency import idempotent
 from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Forbidden
 from bandpics.middleware import body_limit
+from groups import licences
 from images.api import file_serializers
 from images.api.access import PhotoViewSet
 from images.api.problems import NoPicture, NotReady, OriginalDropped, OriginalLost, PhotoFailed
@@ -118,7 +119,11 @@ class ImageFiles(PhotoViewSet):
         with contextlib.closing(file):
             uploader = self.uploader_in(body.validated_data.get("group"))
             upload = server_upload.take(
-                uploader, file, described, uploader_name=body.validated_data["uploader_name"]
+                uploader,
+                file,
+                described,
+                uploader_name=body.validated_data["uploader_name"],
+                licence=licences.agreed(uploader.group, body.validated_data.get("licence")),
             )
         return Response(
             file_serializers.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED

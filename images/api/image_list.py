@@ -145,6 +145,11 @@ PARAMETERS = [
     ),
     _parameter("has_gps", _BOOLEAN, "Whether you see where it was taken."),
     _parameter(
+        "may_be_published",
+        _BOOLEAN,
+        "Whether its sender agreed to a sentence of the hosts; of photos you see all of.",
+    ),
+    _parameter(
         "bbox",
         {"type": "string", "pattern": r"^[-+.\deE]+(,[-+.\deE]+){3}$"},
         "Taken inside minLon,minLat,maxLon,maxLat (degrees), as far as you see where. A minLon "

@@ -90,6 +90,14 @@ class IsFinal(serializers.BooleanField):
         return is_final(value)
 
 
+class AgreedLicenceSerializer(serializers.Serializer[Any]):
+    """The sentence to which whoever sent a photo agreed, in the words of then."""
+
+    number = serializers.IntegerField(help_text="Counts the versions of the group's sentence.")
+    text = serializers.CharField()
+    agreed_at = serializers.DateTimeField()
+
+
 class ExifSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
 
@@ -159,6 +167,9 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
         help_text="Where the position is from; `removed`: it was forgotten on request."
     )
     moderation_reason = serializers.SerializerMethodField()
+    licence = serializers.SerializerMethodField(
+        help_text="What its sender agreed to. Null: to nothing; and for guests, of other people's."
+    )
 
     class Meta:
         model = Image
@@ -173,7 +184,7 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
                 "width",
                 "height",
             ),
-            *("description", "caption", "moderation", "moderation_reason"),
+            *("description", "caption", "moderation", "moderation_reason", "licence"),
             *(
                 "taken_at",
                 "taken_at_local",
@@ -209,6 +220,14 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_moderation_reason(self, image: Image) -> str | None:
         return (image.moderation_reason or None) if self.access.sees_all_of(image) else None
+
+    @extend_schema_field(AgreedLicenceSerializer(allow_null=True))
+    def get_licence(self, image: Image) -> dict[str, Any] | None:
+        agreed, agreed_at = image.licence, image.licence_agreed_at
+        if agreed is None or agreed_at is None or not self.access.sees_all_of(image):
+            return None
+        moment = serializers.DateTimeField().to_representation(agreed_at)
+        return {"number": agreed.number, "text": agreed.text, "agreed_at": moment}
 
     @extend_schema_field(VariantsSerializer())
     def get_variants(self, image: Image) -> dict[str, Any]:

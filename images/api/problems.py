@@ -8,6 +8,7 @@ from rest_framework.exceptions import NotFound
 
 from bandpics.api import problems
 from bandpics.api.problems import Conflict, Problem, Unavailable
+from groups import licences
 from images.lifecycle import editing, forget_location
 from images.models import locks
 from images.processing import versions
@@ -66,6 +67,16 @@ class TooLarge(Problem):
     slug = "too-large"
     title = "This is larger than what is taken here"
     explanation = "`limit` says how many bytes are taken. Large photos go by `/api/v1/uploads/`."
+
+
+class LicenceChanged(Conflict):
+    slug = "licence-changed"
+    title = _("The sentence to agree to has changed")
+    default_detail = _("Please read it again. Nothing was sent.")
+    explanation = (
+        "The number is not that of the group's sentence of now. `licence` is that sentence, or "
+        "null if guests are asked no longer. Send its number if they agree to it, or none."
+    )
 
 
 # --- Photos ---------------------------------------------------------------------------------
@@ -138,6 +149,10 @@ class CannotRetry(Conflict):
     )
 
 
+def _licence_changed(error: licences.LicenceChanged) -> LicenceChanged:
+    return LicenceChanged(licence=error.shown())
+
+
 def _not_arrived(error: transfer.NotArrived) -> NotArrived:
     missing = error.missing_parts
     return NotArrived(missing_parts=missing) if missing else NotArrived()
@@ -153,6 +168,7 @@ problems.answer(
         editing.DuplicateInGroup: lambda _error: DuplicateInGroup(),
         forget_location.Gone: lambda _error: NotFound(),
         group_with_photos.TeamGone: lambda _error: NotFound(),
+        licences.LicenceChanged: _licence_changed,
         locks.Busy: lambda _error: PhotoBusy(),
         quota.Exhausted: lambda _error: InvitationExhausted(),
         transfer.NoSuchPart: lambda error: NotMultipart(str(error)),

@@ -82,6 +82,13 @@ class NewPhotosSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         required=False, help_text="Needed by members; an invitation has its own."
     )
     uploader_name = serializers.CharField(max_length=120, default="", allow_blank=True)
+    licence = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="The `number` of the group's sentence that whoever sends them agrees to.",
+    )
 
 
 class AnnouncementSerializer(NewPhotosSerializer):

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from bandpics.api.idempotency import idempotent
+from groups import licences
 from images.api import upload_serializers
 from images.api.access import PhotoViewSet
 from images.api.browsing import FilterPanel, Neighbours
@@ -145,6 +146,7 @@ class UploadViewSet(PhotoViewSet):
                 body.announced(),
                 uploader_name=body.validated_data["uploader_name"],
                 takes_new=refusal is None,
+                licence=licences.agreed(uploader.group, body.validated_data.get("licence")),
             )
         except announce.TakesNothingNew:
             raise cast("Forbidden", refusal) from None

@@ -213,6 +213,7 @@ class ImageFilters(CheckedFilters):
     uploaded_before = MomentFilter(field_name="created_at", lookup_expr="lt")
     updated_since = MomentFilter(method="left_to_the_plan")
     has_gps = TrueOrFalseFilter(method="with_place")
+    may_be_published = TrueOrFalseFilter(method="with_licence")
     bbox = BoxFilter(method="inside")
     ids = EachOfFilter(field_name="id", lookup_expr="in", one=one_id, at_most=MAX_IDS)
 
@@ -299,6 +300,11 @@ class ImageFilters(CheckedFilters):
             seen |= self.scope.coarse_places
         has_place = seen & Q(latitude__isnull=False)
         return rows.filter(has_place) if wanted else rows.exclude(has_place)
+
+    def with_licence(self, rows: ImageQuerySet, _name: str, wanted: bool) -> ImageQuerySet:
+        # Who may not know the filename may not know this either.
+        agreed = Q(licence__isnull=False) & self.scope.filenames
+        return rows.filter(agreed) if wanted else rows.exclude(agreed)
 
     def inside(self, rows: ImageQuerySet, _name: str, box: Box) -> ImageQuerySet:
         found = self.scope.exact_places & box.around("latitude", "longitude")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
+from groups.models import Licence
 from images.models import UPLOADER_COLUMNS, Image, Upload, Variant, is_final
 from images.photofile.metadata import exif_fields
 from images.photofile.metadata.capture_time import offset_text
@@ -34,14 +35,15 @@ COLUMNS = (
     *("taken_at", "taken_at_local", "utc_offset_minutes"),
     *("gps_source", "latitude", "longitude", "altitude", "direction", "gps_at"),
     *exif_fields.NAMES,
-    *("created_at", "updated_at", "original_dropped_at", "trashed_at"),
+    *("created_at", "updated_at", "original_dropped_at", "trashed_at", "licence_agreed_at"),
 )
 _MOMENTS = (
     *("taken_at", "taken_at_local", "gps_at", "created_at", "updated_at"),
-    *("original_dropped_at", "trashed_at"),
+    *("original_dropped_at", "trashed_at", "licence_agreed_at"),
 )
 _EXIF = slice(COLUMNS.index(exif_fields.NAMES[0]), COLUMNS.index(exif_fields.NAMES[-1]) + 1)
 _OF_UPLOAD = ("status", "failure", "processing_ms", "finished_at")
+_OF_LICENCE = ("licence_number", "licence_text")
 
 
 def _moment(column: str) -> str:
@@ -61,6 +63,7 @@ def _select(column: str) -> str:
 _SQL = f"""
     SELECT {", ".join(map(_select, COLUMNS))},
         upload.status, upload.failure, upload.processing_ms, {_moment("upload.finished_at")},
+        licence.number, licence.text,
         (
             SELECT json_agg(json_build_array(name, key, content_type, width, height) ORDER BY width)
             FROM {Variant._meta.db_table} variant
@@ -75,11 +78,12 @@ _SQL = f"""
         ORDER BY version DESC
         LIMIT 1
     ) upload ON true
+    LEFT JOIN {Licence._meta.db_table} licence ON licence.id = image.licence_id
     WHERE image.id = ANY(%s)
 """  # noqa: S608 - all of it is ours
 
 
-Row: Any = namedtuple("Row", [*COLUMNS, *_OF_UPLOAD, "variants"])  # type: ignore[misc]
+Row: Any = namedtuple("Row", [*COLUMNS, *_OF_UPLOAD, *_OF_LICENCE, "variants"])  # type: ignore[misc]
 
 
 def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]:
@@ -97,6 +101,16 @@ def _variants_json(row: Any, prepare: Callable[..., Prepared]) -> dict[str, Any]
     return {
         name: {"url": prepare(content_type=content_type).url(key), "width": width, "height": height}
         for name, key, content_type, width, height in json.loads(row.variants or "[]")
+    }
+
+
+def _licence_json(row: Any) -> dict[str, Any] | None:
+    if row.licence_agreed_at is None:
+        return None
+    return {
+        "number": row.licence_number,
+        "text": row.licence_text,
+        "agreed_at": _trimmed(row.licence_agreed_at),
     }
 
 
@@ -123,6 +137,7 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
         "caption": row.caption,
         "moderation": row.moderation,
         "moderation_reason": (row.moderation_reason or None) if sees_all else None,
+        "licence": _licence_json(row) if sees_all else None,
         "taken_at": _trimmed(row.taken_at),
         "taken_at_local": taken_at_local,
         "utc_offset": offset,

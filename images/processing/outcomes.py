@@ -17,7 +17,7 @@ from images.models import KEEP_BYTES, ONCE_PER_GROUP, Image, Upload, Variant, lo
 from images.processing import claims, columns, versions
 from images.storage import lookup
 from images.storage.objects import StorageUnavailable, photo_storage
-from images.uploads import queue, quota
+from images.uploads import agreement, queue, quota
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +119,7 @@ def end_as_duplicate(claim: claims.Claim, sha256: str, *, source: Path | None = 
             if image.uploads.filter(status=Status.DONE).exists():
                 duplicates = duplicates.filter(sha256=sha256)  # the others are of what it shows
             duplicates.update(duplicate_of=existing)
+            agreement.pass_on(image, existing.pk)
     if is_ended:
         _remove_stored(claim.upload)
     return True

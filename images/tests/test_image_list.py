@@ -230,6 +230,10 @@ def test_every_column_an_image_has_was_thought_of():
     left_out = {
         "exif": "for one photo alone",
         "invitation_id": "nobody's business",
+        "licence_id": "its number and text are shown",
+        "moderated_at": "the hosts' own",
+        "moderated_by_id": "the hosts' own",
+        "trashed_by_id": "the hosts' own",
         "taken_source": "not shown",
         "place_forgotten_at": "not shown",
         "trashed_by_uploader": "not shown",

@@ -11,12 +11,16 @@ import pytest
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 
+from groups import editing, logos
+from images.photofile import logo
+
 if TYPE_CHECKING:
     from images.tests.guest_client import Guest
 
 pytestmark = pytest.mark.django_db
 
 BUDGET_BYTES = 20 * 1024
+MORE_BYTES = 1024
 IMPORTS = re.compile(rb'from\s*"([^"]+)"|import\s*"([^"]+)"')
 
 
@@ -35,6 +39,25 @@ def files(html) -> dict[str, bytes]:
 
 def test_it_is_light(files):
     assert sum(len(gzip.compress(data, 9)) for data in files.values()) <= BUDGET_BYTES
+
+
+def test_the_look_and_the_licence_of_a_group_add_little(client, cleo, files):
+    """They are files of their own, so that groups without them do not pay."""
+    group = cleo.invitation.group
+    own = {"kind": "own", "text": "You may print my photos."}
+    editing.change(group, {"accent_colour": "#aa3300", "licence": own})
+    logos.replace(group, logo.Logo(b"a small PNG", 320, 160))
+    page = client.get(urlsplit(cleo.invitation.upload_link).path).content.decode()
+    named = set(re.findall(r'(?:href|src)="(/(?:static|look)/[^"]+\.(?:js|css))"', page))
+    assert "/look/aa3300.css" in named
+    more = [
+        client.get(url).content
+        if url.startswith("/look/")
+        else (settings.STATIC_ROOT / url.removeprefix(settings.STATIC_URL)).read_bytes()
+        for url in named - files.keys()
+    ]
+    assert len(more) == 4
+    assert sum(len(gzip.compress(data, 9)) for data in more) <= MORE_BYTES
 
 
 def test_nothing_is_fetched_that_the_page_does_not_name(files):

@@ -14,11 +14,12 @@ from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from images.models import Image, Upload
-from images.uploads import quota
+from images.uploads import agreement, quota
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from groups.models import Licence
     from images.access import Uploader
     from images.models import UploaderKey
 
@@ -82,11 +83,12 @@ def create_announced(
     uploader_name: str = "",
     takes_new: bool = True,
     bytes_are_here: bool = False,
+    licence: Licence | None = None,
 ) -> list[Ticket]:
     """Creates an upload for each file, or finds the one announced before. All of them, or none.
 
     A file is known again by its client_id, or by a declared SHA-256 among the uploader's *own*
-    uploads; announcing it again changes nothing.
+    uploads; announcing it again changes nothing but the `licence` that its sender agrees to.
 
     Raises quota.Exhausted, TooManyPending unless `bytes_are_here`, ClientIdTaken for one that
     names a replacement, and TakesNothingNew unless it `takes_new` ones.
@@ -95,7 +97,7 @@ def create_announced(
         # Strangers share this key: the client_id of one says nothing about the file of another.
         files = [with_changes(file, client_id=None) for file in files]
     options = {"takes_new": takes_new, "bytes_are_here": bytes_are_here}
-    announce = partial(_announce, uploader, files, uploader_name, **options)
+    announce = partial(_announce, uploader, files, uploader_name, licence, **options)
     try:
         with transaction.atomic():
             return announce()
@@ -109,6 +111,7 @@ def _announce(
     uploader: Uploader,
     files: Sequence[Announced],
     uploader_name: str,
+    licence: Licence | None,
     *,
     takes_new: bool,
     bytes_are_here: bool,
@@ -122,7 +125,7 @@ def _announce(
             continue
         if not takes_new:
             raise TakesNothingNew
-        upload = _new_upload(uploader, file, uploader_name=uploader_name)
+        upload = _new_upload(uploader, file, uploader_name=uploader_name, licence=licence)
         known.add(upload)  # the same file twice in one announcement is one upload
         tickets.append(Ticket(upload))
     new = [ticket.upload for ticket in tickets if not ticket.was_known]
@@ -136,6 +139,7 @@ def _announce(
         quota.reserve(uploader.invitation, files=len(new), byte_count=byte_count)
     Image.objects.bulk_create([upload.image for upload in new])
     Upload.objects.bulk_create(new)
+    agreement.add(uploader, [ticket.upload for ticket in tickets if ticket.was_known], licence)
     return tickets
 
 
@@ -188,7 +192,9 @@ def _shows_its_bytes() -> Q:
     )
 
 
-def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> Upload:
+def _new_upload(
+    uploader: Uploader, file: Announced, *, uploader_name: str, licence: Licence | None
+) -> Upload:
     is_trusted = uploader.invitation is None or uploader.invitation.trusted
     waits = uploader.group.needs_approval and not is_trusted
     image = Image(
@@ -200,6 +206,7 @@ def _new_upload(uploader: Uploader, file: Announced, *, uploader_name: str) -> U
         original_filename=file.filename,
         description=file.description,
         moderation=Image.Moderation.PENDING if waits else Image.Moderation.APPROVED,
+        **agreement.columns(licence),
     )
     return Upload(
         id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once

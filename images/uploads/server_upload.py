@@ -13,13 +13,19 @@ from images.storage.objects import StorageUnavailable, photo_storage
 from images.uploads import announce, transfer
 
 if TYPE_CHECKING:
+    from groups.models import Licence
     from images.access import Uploader
     from images.models import Image, UploaderKey
     from images.uploads.announce import Announced, Ticket
 
 
 def take(
-    uploader: Uploader, file: BinaryIO, described: Announced, *, uploader_name: str = ""
+    uploader: Uploader,
+    file: BinaryIO,
+    described: Announced,
+    *,
+    uploader_name: str = "",
+    licence: Licence | None = None,
 ) -> Upload:
     """Creates a queued upload from the rest of a seekable file. The same bytes from the same
     uploader are the same upload.
@@ -28,7 +34,11 @@ def take(
     """
     described = _hashed(file, described)
     (ticket,) = announce.create_announced(
-        uploader, [described], uploader_name=uploader_name, bytes_are_here=True
+        uploader,
+        [described],
+        uploader_name=uploader_name,
+        bytes_are_here=True,
+        licence=licence,
     )
     return _send(ticket, file)
 

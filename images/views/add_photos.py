@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from bandpics.middleware import body_limit
+from groups import licences
 from images.views import upload
 from images.views.desk import MEMBER, Desk, desk_page
 from invitations.models import may_be_shown_to_guests
@@ -42,8 +43,13 @@ def add_photos(request: HttpRequest, desk: Desk) -> HttpResponse:
 @csrf_protect
 def _take(request: HttpRequest, desk: Desk, files: list[UploadedFile[Any]]) -> HttpResponse:
     uploader = desk.access.uploader(desk.group)
+    try:
+        licence = upload.agreed_licence(request, desk.group)
+    except licences.LicenceChanged:
+        return _page(request, desk, status=409, complaint=upload.LICENCE_CHANGED)
     name = request.POST.get("uploader_name", "").strip()[: upload.NAME_LENGTH].replace("\0", "")
-    outcomes = [upload.take(uploader, file, uploader_name=name) for file in files]
+    about: Any = {"uploader_name": name, "licence": licence}
+    outcomes = [upload.take(uploader, file, **about) for file in files]
     status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
     return _page(request, desk, status=status, outcomes=outcomes, uploader_name=name)
 
@@ -58,6 +64,7 @@ def _page(request: HttpRequest, desk: Desk, *, status: int = 200, **more: Any) -
             "uploader_name": uploader.name,
             "sent": [] if outcomes else upload.receipt_of(uploader.uploads()),
             "arrived_count": sum(outcome.has_arrived for outcome in outcomes),
+            "licence": upload.licence_context(request, desk.group),
             **upload.sending_context(),
             **more,
         }

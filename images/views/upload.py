@@ -12,15 +12,17 @@ from django.core.exceptions import TooManyFilesSent
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from bandpics import limits
 from bandpics.middleware import body_limit
+from groups import licences
 from images.access import GuestAccess
 from images.models import Image, Upload
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
 from images.uploads import file_check, quota, server_upload
-from images.views import in_app_browsers, link_pictures
+from images.views import in_app_browsers, link_pictures, look
 from images.views.guest_page import GuestPage, dead_link
 from images.views.messages import MESSAGES
 from invitations import contacts
@@ -29,10 +31,16 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
     from django.http import HttpRequest, HttpResponse
 
+    from groups.models import Group, Licence
     from images.access import Uploader
     from images.models.upload import UploadQuerySet
 
 NAME_LENGTH = 120
+LICENCE_NUMBER = re.compile(r"[0-9]{1,9}\Z")
+LICENCE_CHANGED = gettext_lazy(
+    "The sentence to agree to has changed meanwhile, so that nothing was sent. Please read it "
+    "again, and choose the photos once more."
+)
 SENT_LIMIT = 200
 # The device of a browser without JavaScript, for the pages of this link alone.
 DEVICE_COOKIE = "bandpics-device"
@@ -64,6 +72,8 @@ class UploadPage(GuestPage):
             "expired",
             invitation=self.invitation,
             token=self.token,
+            base_url=self.base_url,
+            **look.context(self.invitation.group),
             sent=_sent(self._access()),
             host=host,
             ask_url=contacts.mail_address(self.invitation, host),
@@ -86,10 +96,15 @@ class UploadPage(GuestPage):
         except FormRefused as refusal:
             status, complaint = refusal.args
             return self._page(status=status, complaint=complaint)
+        try:
+            licence = agreed_licence(request, self.invitation.group)
+        except licences.LicenceChanged:
+            return self._page(status=409, complaint=LICENCE_CHANGED)
         name = request.POST.get("uploader_name", "").strip()[:NAME_LENGTH].replace("\0", "")
         device = device_of(request) or secrets.token_hex(16)
         uploader = GuestAccess.of(self.invitation, device_secret=device).uploader
-        outcomes = [take(uploader, file, uploader_name=name) for file in files]
+        about: Any = {"uploader_name": name, "licence": licence}
+        outcomes = [take(uploader, file, **about) for file in files]
         self.invitation.refresh_from_db(fields=["used_files", "used_bytes", "declined_at"])
         status = 200 if any(outcome.has_arrived for outcome in outcomes) else 422
         more = {"outcomes": outcomes, "uploader_name": name, "device": device}
@@ -120,6 +135,8 @@ class UploadPage(GuestPage):
             "uploader_name": invitation.name if invitation.kind == invitation.Kind.PERSONAL else "",
             "device": device_of(request),
             "sent": [] if outcomes else _sent(self._access()),
+            "licence": licence_context(request, group),
+            **look.context(group),
             **sending_context(),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
             "link": settings.PUBLIC_URL + self.base_url,
@@ -145,6 +162,23 @@ def sending_context() -> dict[str, Any]:
         "stall_seconds": settings.UPLOAD_STALL_SECONDS,
         "page_messages": MESSAGES,
     }
+
+
+def licence_context(request: HttpRequest, group: Group) -> dict[str, Any] | None:
+    """Returns the sentence to which the page asks to agree; ticked if the form was sent so."""
+    if group.licence is None:
+        return None
+    number = str(group.licence.number)
+    text = licences.shown_text(group.licence, group.team)
+    is_ticked = request.method == "POST" and request.POST.get("licence") == number
+    return {"number": number, "text": text, "is_ticked": is_ticked}
+
+
+def agreed_licence(request: HttpRequest, group: Group) -> Licence | None:
+    """Returns the sentence whose box was ticked in the form. Raises licences.LicenceChanged."""
+    text = request.POST.get("licence", "")
+    number = int(text) if LICENCE_NUMBER.match(text) else 0
+    return licences.agreed(group, number if text else None)
 
 
 class FormRefused(Exception):
@@ -221,7 +255,9 @@ def outcome_of(upload: Upload) -> FileOutcome:
     return FileOutcome(image.original_filename, has_arrived, text)
 
 
-def take(uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> FileOutcome:
+def take(
+    uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str, licence: Licence | None
+) -> FileOutcome:
     """Puts one file into quarantine. A file that is refused does not stop the others."""
     described = file_check.described(file, unnamed=_("Photo"))
 
@@ -230,7 +266,13 @@ def take(uploader: Uploader, file: UploadedFile[Any], *, uploader_name: str) -> 
 
     try:
         file_check.check(byte_size=described.byte_size, file=file)  # its first bytes decide
-        upload = server_upload.take(uploader, file, described, uploader_name=uploader_name)  # type: ignore[arg-type]
+        upload = server_upload.take(
+            uploader,
+            file,  # type: ignore[arg-type]  # it reads
+            described,
+            uploader_name=uploader_name,
+            licence=licence,
+        )
     except file_check.Unacceptable as refusal:
         return refused(refusal)
     except quota.Exhausted:

@@ -31,7 +31,7 @@ const ids = (results) => results.map(({ ticket, problem }) => ticket?.id ?? prob
 
 test("each item gets its own ticket", async () => {
   const api = server();
-  const results = await announce({ api, items: [item("a"), item("b")], uploaderName: "" });
+  const results = await announce({ api, items: [item("a"), item("b")], about: { uploader_name: "" } });
   assert.deepEqual(ids(results), ["id of a", "id of b"]);
   assert.equal(api.asked.length, 1);
 });
@@ -44,7 +44,7 @@ test("a file is described by what the browser knows", async () => {
       return { uploads: [{}] };
     },
   };
-  await announce({ api, items: [{ ...item("a", "11"), hash: "ab" }], uploaderName: "Cleo" });
+  await announce({ api, items: [{ ...item("a", "11"), hash: "ab" }], about: { uploader_name: "Cleo" } });
   assert.deepEqual(body, {
     uploader_name: "Cleo",
     files: [
@@ -67,7 +67,7 @@ test("a refused file does not keep the others back", async () => {
     return bad < 0 ? null : problem(400, "invalid", { errors });
   };
   const items = [item("a"), item("bad"), item("b")];
-  const results = await announce({ api: server(refuse), items, uploaderName: "" });
+  const results = await announce({ api: server(refuse), items, about: { uploader_name: "" } });
   assert.deepEqual(ids(results).sort(), ["Too big.", "id of a", "id of b"]);
 });
 
@@ -80,7 +80,7 @@ test("a link with room for two takes the first two", async () => {
   };
   const api = server(refuse);
   const items = ["a", "b", "c", "d"].map((name) => item(name));
-  const results = await announce({ api, items, uploaderName: "" });
+  const results = await announce({ api, items, about: { uploader_name: "" } });
   const full = "invitation-exhausted.";
   assert.deepEqual(ids(results), ["id of a", "id of b", full, full]);
   assert.deepEqual(api.asked.at(-1), ["c"]); // after a refusal nobody asks again
@@ -96,7 +96,7 @@ for (const [told, crash] of [
     const onWait = () => queueMicrotask(() => globalThis.window.dispatchEvent(new Event("online")));
     const api = server((files) => (files.some(({ filename }) => filename === "bad") ? crash() : null));
     const items = [item("a"), item("bad"), item("b")];
-    const results = await announce({ api, items, uploaderName: "", retryOptions: { onWait } });
+    const results = await announce({ api, items, about: { uploader_name: "" }, retryOptions: { onWait } });
     delete globalThis.window;
     assert.ok(results.every(({ problem }) => problem.isTemporary));
     assert.deepEqual(api.asked, Array(3).fill(["a", "bad", "b"]));
@@ -116,7 +116,7 @@ test("an answer about other files is none", async () => {
   };
   const retryOptions = { onWait: () => queueMicrotask(() => globalThis.window.dispatchEvent(new Event("online"))) };
   globalThis.window = new EventTarget();
-  const [result] = await announce({ api, items: [item("a")], uploaderName: "", retryOptions });
+  const [result] = await announce({ api, items: [item("a")], about: { uploader_name: "" }, retryOptions });
   delete globalThis.window;
   assert.deepEqual([tries, result.ticket.id], [2, 1]);
 });

@@ -62,7 +62,7 @@ export function makeTab(api, options = {}) {
     timeouts: { stallMs: 15_000, signatureMs: 900_000 },
     refusal: () => null,
     previousUpload: () => undefined,
-    uploaderName: () => "Cleo",
+    about: () => ({ uploader_name: "Cleo" }),
     onChange() {},
     onStored: () => (told.stored += 1),
     onRepeat: () => (told.repeats += 1),

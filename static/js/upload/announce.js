@@ -18,9 +18,9 @@ export async function sha256(file) {
  * Files that the server refuses do not keep the others from being announced. Where it crashes over
  * one, all share the problem: the caller announces each alone. Safe to call twice.
  */
-export async function announce({ api, items, uploaderName, retryOptions }) {
+export async function announce({ api, items, about, retryOptions }) {
   const group = api.group && { group: api.group };
-  const body = { ...group, uploader_name: uploaderName, files: items.map(describe) };
+  const body = { ...group, ...about, files: items.map(describe) };
   try {
     const tickets = await retry(() => postUploads(api, body), retryOptions);
     const receivedAt = performance.now();
@@ -28,7 +28,7 @@ export async function announce({ api, items, uploaderName, retryOptions }) {
   } catch (problem) {
     const all = items.map((item) => ({ item, problem }));
     if (!(problem instanceof Problem) || problem.isTemporary || items.length === 1) return all;
-    const again = (some) => announce({ api, items: some, uploaderName, retryOptions });
+    const again = (some) => announce({ api, items: some, about, retryOptions });
     const refused = refusals(problem, items);
     if (refused.length) {
       const rest = items.filter((item) => !refused.some((refusal) => refusal.item === item));

@@ -60,7 +60,10 @@ let progress = null;
 const queue = new UploadQueue({
   api,
   timeouts,
-  uploaderName: () => nameField.value.trim(),
+  about: () => ({
+    uploader_name: nameField.value.trim(),
+    licence: document.querySelector("#licence:checked")?.value,
+  }),
   refusal(file) {
     const detail = refusalMessage(file, limits);
     if (detail) return { detail };
@@ -78,8 +81,10 @@ const queue = new UploadQueue({
     repeats += 1;
     drawSoon();
   },
-  onClose({ title, message }) {
+  onClose({ title, message, body }) {
     closed = `${title}. ${message}`;
+    // licence.js shows the sentence of now.
+    dispatchEvent(new CustomEvent("licence", { detail: body.licence }));
     drawSoon();
   },
 });
@@ -337,18 +342,7 @@ input.addEventListener("change", () => {
   choose([...input.files]);
   input.value = ""; // so that the same photo can be chosen again
 });
-let isForCamera = false;
-byId("camera").addEventListener("click", () => {
-  isForCamera = true;
-  input.click();
-});
-input.addEventListener("click", () => {
-  // The browser reads these attributes after this event.
-  if (isForCamera) input.setAttribute("capture", "environment");
-  else input.removeAttribute("capture");
-  input.multiple = !isForCamera;
-  isForCamera = false;
-});
+import("./camera.js").then(({ useCamera }) => useCamera(input), () => {});
 byId("chooser").addEventListener("submit", (event) => event.preventDefault());
 // Phones have no files to drag, and none to paste.
 if (matchMedia("(any-hover: hover)").matches) {
@@ -362,7 +356,6 @@ window.ononline = window.onoffline = () => {
 
 // Without this module, the plain form sends the photos.
 byId("chooser").classList.add("is-live");
-byId("camera").hidden = false;
 byId("send")?.remove();
 draw();
 // Tells the host that the link was opened; not by GET, which previews in chats do.

@@ -21,13 +21,15 @@ const PERMANENT_FAILURES = new Set(["not-an-image", "unsupported-format", "too-m
 const ON_ITS_WAY = new Set(["pending", "queued", "processing"]);
 const LINK_WITHDRAWN = new Set(["invitation-revoked", "invitation-unknown"]);
 const TAKES_NOTHING_NEW = ["invitation-expired", "invitation-exhausted", "group-closed"];
-const LINK_CLOSED = new Set([...LINK_WITHDRAWN, ...TAKES_NOTHING_NEW]);
+const LINK_CLOSED = new Set([...LINK_WITHDRAWN, ...TAKES_NOTHING_NEW, "licence-changed"]);
 
 /**
  * `refusal(file)` says why a file cannot be sent, as {detail, canRetry}, or is null.
  * `previousUpload(file, hash)` finds the upload of the same file in the receipt.
+ * `about()` returns what is announced of all photos: {uploader_name, licence}.
  * Callbacks: onChange(item), onStored() when a photo has just arrived, onRepeat() for a file that
- * is in the list already, onClose(problem) when the link takes nothing more.
+ * is in the list already, onClose(problem) when the link takes nothing more, or not before the
+ * guest has read another sentence of licence.
  */
 export class UploadQueue {
   itemsByKey = new Map();
@@ -159,8 +161,8 @@ export class UploadQueue {
         for (const { item } of requests.filter(isCurrent)) this.apply(item, "paused", { pauseReason });
       };
       const retryOptions = { signal, onWait };
-      const uploaderName = this.uploaderName();
-      this.receiveTickets(await announce({ api: this.api, items: requests, uploaderName, retryOptions }));
+      const about = this.about();
+      this.receiveTickets(await announce({ api: this.api, items: requests, about, retryOptions }));
       await this.restAfterCrash(requests[0].item, signal);
     }
     this.isAnnouncing = false;
