@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from images.views import (
     add_photos,
+    cards,
     gallery,
     group_settings,
     home,
@@ -13,6 +14,7 @@ from images.views import (
     new_group,
     removal,
     sharing,
+    short_address,
 )
 
 urlpatterns = [
@@ -24,6 +26,13 @@ urlpatterns = [
     path("groups/<uuid:group_id>/share/", sharing.share, name="group-share"),
     path("groups/<uuid:group_id>/add/", add_photos.add_photos, name="add-photos"),
     *link_urls.urlpatterns,
+    path("groups/<uuid:group_id>/cards/", cards.cards, name="group-cards"),
+    path(
+        "groups/<uuid:group_id>/short-address/", short_address.short_address, name="short-address"
+    ),
+    path(
+        "groups/<uuid:group_id>/short-address/check/", short_address.check_word, name="check-word"
+    ),
     path("groups/<uuid:group_id>/settings/", group_settings.group_settings, name="group-settings"),
     path("groups/<uuid:group_id>/delete/", group_settings.delete_group, name="delete-group"),
     path("groups/<uuid:group_id>/logo.png", look.group_logo, name="group-logo"),

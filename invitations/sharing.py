@@ -29,8 +29,14 @@ def link_of(group: Group, access: Access) -> Invitation | None:
     An open one with a short address is preferred, then the oldest open one, because it may be
     printed already. Without an open one, it is one that has expired. Members see their own.
     """
-    rows = _shared(group).with_link_for(access).select_related("short_address")
-    return min(rows.order_by("created_at")[:LOOKED_AT], key=_rank, default=None)
+    rows = links_of(group, access).order_by("created_at")
+    return min(rows[:LOOKED_AT], key=_rank, default=None)
+
+
+def links_of(group: Group, access: Access) -> InvitationQuerySet:
+    """Returns the shared links of the group that this member may hand out, expired ones too."""
+    rows = _shared(group).with_link_for(access)
+    return rows.select_related("short_address", "group")
 
 
 def has_others(group: Group) -> bool:

@@ -54,6 +54,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("choose-cover", "GET"): Decided("405 403 403 404 404 404 302"),
     ("delete-group", "GET"): Decided("200 403 403 404 404 404 302"),
     ("docs", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("check-word", "GET"): Decided("200 403 403 404 404 404 302"),
+    ("group-cards", "GET"): Decided("200 200 403 404 404 404 302"),
     ("group-detail", "DELETE"): Decided("204 403 403 404 401 401 401"),
     ("group-detail", "GET"): Decided("200 200 200 404 401 401 401"),
     ("group-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"name": "G"}),
@@ -193,6 +195,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("short-link-opened", "POST"): Decided("204 204 204 204 204 204 204"),
     ("short-no-photos", "POST"): Decided("404 404 404 404 404 404 404"),  # many share that link
     ("short-link-picture", "GET"): Decided("404 404 404 404 404 404 404"),
+    ("short-address", "GET"): Decided("200 403 403 404 404 404 302"),
     ("short-guest-logo", "GET"): Decided("404 404 404 404 404 404 404"),
     ("short-upload-page", "GET"): Decided("200 200 200 200 200 200 200"),
     ("short-upload-page", "POST"): Decided("400 400 400 400 400 400 400"),
