@@ -74,6 +74,8 @@ def delete(user: User, *, keep_name: bool, at_once: bool) -> None:
     mine = Team.objects.filter(Exists(Membership.objects.filter(team=OuterRef("pk"), user=user)))
     # Nobody joins or leaves these teams until the end. In one order, or two of us would deadlock.
     list(mine.order_by("pk").select_for_update(no_key=True))
+    # Nothing new refers to the user from here on: that would fail the deletion.
+    User.objects.select_for_update().filter(pk=user.pk).first()
     if teams := list(_teams_without_another_owner(user)):
         raise MustHandOver(teams)
     if _is_last_admin(user):

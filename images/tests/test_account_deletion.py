@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import urlsplit
 
 import pytest
+from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
@@ -218,3 +220,26 @@ def test_at_once_leaves_nothing_after_the_next_sweep(hanna, bucket):
     assert not Group.objects.exists()
     assert not Team.objects.exists()
     assert list(bucket.list_keys("")) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_last_owners_who_go_at_once_one_stays(ada, ben, vera, team):
+    team.memberships.filter(user=ben).update(role=Membership.Role.OWNER)
+    outcomes, barrier = [], threading.Barrier(2)
+
+    def go(user):
+        barrier.wait()
+        try:
+            account_deletion.delete(user, keep_name=True, at_once=False)
+            outcomes.append("gone")
+        except account_deletion.MustHandOver:
+            outcomes.append("stays")
+        connection.close()
+
+    threads = [threading.Thread(target=go, args=[user]) for user in (ada, ben)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["gone", "stays"]
+    assert team.memberships.filter(role=Membership.Role.OWNER).count() == 1
