@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
-from django.utils import translation
+from django.utils import timezone, translation
 
 from invitations import tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bandpics.users.models import User
     from invitations.models import Invitation, OutgoingMail, TeamInvitation
 
@@ -29,7 +33,7 @@ def can_send() -> bool:
 def compose(mail: OutgoingMail) -> EmailMessage:
     """Writes a mail with its link, in the language of its row. Raises TokenLost."""
     invitation, team_invitation = mail.invitation, mail.team_invitation
-    with translation.override(mail.language):
+    with _written_in(mail.language):
         if invitation is not None:
             context = _about_photos(invitation, link=invitation.upload_link)
         else:
@@ -45,7 +49,7 @@ def preview(mail: OutgoingMail, *, link: str) -> tuple[str, str]:
     """
     invitation = mail.invitation
     assert invitation is not None, "Only mails about photos have a preview."  # noqa: S101
-    with translation.override(mail.language):
+    with _written_in(mail.language):
         message = _message(mail, _about_photos(invitation, link=link))
         return _unsafe(str(message.subject)), _unsafe(str(message.body))
 
@@ -53,6 +57,13 @@ def preview(mail: OutgoingMail, *, link: str) -> tuple[str, str]:
 def one_line(text: str) -> str:
     """Replaces line breaks and other control characters, for a header."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+@contextmanager
+def _written_in(language: str) -> Iterator[None]:
+    """Writes texts in this language, and times in UTC, as they say, whatever page asks for them."""
+    with translation.override(language), timezone.override(UTC):
+        yield
 
 
 def _unsafe(text: str) -> str:

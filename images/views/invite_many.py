@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from bandpics.middleware import body_limit
 from images.views.link_forms import MailForm, OptionsForm, current_language, known_language
-from images.views.links import links_page, too_many
+from images.views.links import context_of, links_page, too_many
 from invitations import address_list, guest_list, links, mail, outbox
 from invitations.guest_list import Guest, Outcome
 from invitations.models import Invitation, OutgoingMail, default_expiry
@@ -164,7 +164,8 @@ def _preview(
     wrong = [guest for guest in guests if guest.outcome == Outcome.WRONG]
     invited = [guest for guest in guests if guest.is_invited]
     has_acted = request.POST.get("act") in {"mail", "invite"}
-    context = desk.context(
+    context = context_of(
+        desk,
         form=form if has_acted else _as_typed(form),
         guests=guests,
         invited_count=len(invited),
@@ -173,7 +174,6 @@ def _preview(
         has_many_wrong=len(wrong) > FIELDS_FOR_WRONG_LINES,
         was_edited=was_edited,
         text=guest_list.as_text(guests),
-        can_send=mail.can_send(),
         sample=_sample(desk, form, invited),
     )
     status = 422 if has_acted else 200
@@ -217,11 +217,11 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     text = "\n".join([request.POST.get("text", ""), *request.POST.getlist("line")]).strip("\n")
-    context = desk.context(
+    context = context_of(
+        desk,
         form=form,
         complaint=complaint,
         text=text,
         limit=address_list.MAX_LINES,
-        can_send=mail.can_send(),
     )
     return render(request, "invitations/links/many.html", context, status=status)

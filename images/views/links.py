@@ -78,14 +78,14 @@ def all_links(request: HttpRequest, desk: Desk) -> HttpResponse:
         rows = rows.filter(Q(name__icontains=words) | Q(email__icontains=words))
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     waiting = _waiting(desk)
-    context = desk.context(
+    context = context_of(
+        desk,
         page=page,
         rows=rows_of(page.object_list),
         shown=shown if shown in FILTERS else "",
         words=words,
         waiting_count=waiting.count(),
         waiting_why=_why(waiting),
-        can_send=mail.can_send(),
     )
     return render(request, "invitations/links/all.html", context)
 
@@ -132,7 +132,7 @@ def new_link(request: HttpRequest, desk: Desk) -> HttpResponse:
         invitation = _make(request, desk, form)
         if invitation is not None:
             return redirect("invitation-page", desk.group.pk, invitation.pk)
-    context = desk.context(form=form, is_personal=is_personal, can_send=mail.can_send())
+    context = context_of(desk, form=form, is_personal=is_personal)
     return render(
         request, "invitations/links/new.html", context, status=422 if form.errors else 200
     )
@@ -200,6 +200,11 @@ def try_mail_now(request: HttpRequest, desk: Desk) -> HttpResponse:
     return redirect("group-invitations", desk.group.pk)
 
 
+def context_of(desk: Desk, **more: Any) -> dict[str, Any]:
+    """Returns what every page of links shows, and `more`."""
+    return desk.context(section="group-invitations", can_send=mail.can_send(), **more)
+
+
 def visible(desk: Desk) -> InvitationQuerySet:
     rows = Invitation.objects.visible_to(desk.access).filter(group=desk.group)
     return rows.with_rights_of(desk.access).select_related("group__team", "created_by")
@@ -253,13 +258,13 @@ def _page_of(
 ) -> HttpResponse:
     (row,) = rows_of([invitation])
     mails = invitation.mails.order_by("-created_at")[:10]
-    context = desk.context(
+    context = context_of(
+        desk,
         row=row,
         invitation=invitation,
         form=form,
         mails=[MailRow(each) for each in mails],
         mail_program=row.mail_program(desk.access.user) if row.link else "",
-        can_send=mail.can_send(),
     )
     return render(request, "invitations/links/one.html", context, status=status)
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods
 from images.views.invite_many import MAILED_JUST_NOW
 from images.views.link_forms import MailForm, current_language, known_language
 from images.views.link_rows import LinkRow, rows_of
-from images.views.links import links_page, managed, too_many, visible
+from images.views.links import context_of, links_page, managed, too_many, visible
 from invitations import mail, outbox
 from invitations.models import OutgoingMail
 
@@ -107,15 +107,14 @@ def _page(
         )
         for row in rows
     ]
-    can_send = mail.can_send()
-    context = desk.context(
+    context = context_of(
+        desk,
         form=form,
         guests=guests,
         total=mine.count(),
         ticked=sum(is_ticked for _row, _mailed, is_ticked in guests),
         sample=_sample(desk, form, rows),
-        programs=[] if can_send else _programs(desk, rows),
-        can_send=can_send,
+        programs=[] if mail.can_send() else _programs(desk, rows),
     )
     status = 422 if form.is_bound and form.errors else 200
     return render(request, "invitations/links/remind.html", context, status=status)
