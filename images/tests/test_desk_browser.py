@@ -40,6 +40,20 @@ def pictures(tmp_path, *names):
     return paths
 
 
+def test_photos_wait_for_somebody_whose_session_has_ended(signed_in_page, tmp_path):
+    page = signed_in_page
+    page.get_by_role("link", name="My photos").click()
+    page.get_by_role("link", name="Add photos").click()
+    kept = page.context.cookies()
+    page.context.clear_cookies()
+    page.locator("input[type=file]").set_input_files(pictures(tmp_path, "a.jpg"))
+    row = page.locator("#now-list .photo")
+    expect(row).to_contain_text("Please sign in")
+    page.context.add_cookies(kept)  # as another tab does, by signing in
+    row.get_by_role("button", name="Try again").click()
+    expect(row).to_have_attribute("data-state", "ready", timeout=30_000)
+
+
 def test_a_member_sends_photos_by_the_guests_page(signed_in_page, tmp_path):
     page = signed_in_page
     page.get_by_role("link", name="My photos").click()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from html import unescape
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from groups.models import Group
+from images.access import MemberAccess
 from images.tests import drawn_pictures
 from invitations import sharing, tokens
 from invitations.models import Invitation, ShortAddress
@@ -143,11 +147,27 @@ def test_a_short_address_comes_first_and_is_what_is_scanned(ada, open_, shared, 
     assert shared.token not in html
 
 
-def test_a_link_with_a_pin_is_scanned_without_it(ada, open_, shared):
+def test_a_short_address_with_a_pin_says_so(ada, open_, shared):
     ShortAddress.objects.create(word="hanna40", invitation=shared, pin_hash="x")
     html = open_(ada)
-    assert f'value="{shared.upload_link}"' in html
+    assert shared.token not in html  # which would lead past the PIN
     assert "It asks for your PIN" in html
+
+
+def test_a_short_address_outlives_the_secret_of_its_link(ada, open_, shared):
+    ShortAddress.objects.create(word="hanna40", invitation=shared)
+    Invitation.objects.update(nonce=b"x" * tokens.NONCE_BYTES)
+    html = open_(ada)
+    assert "/j/hanna40/" in html
+    assert "cannot be read any more" not in html
+
+
+def test_owners_are_led_to_the_page_of_the_short_address(ada, ben, open_, share, shared, group):
+    share(ben)
+    page = f'href="/groups/{group.pk}/short-address/"'
+    assert page in open_(ada)
+    assert page not in open_(ben)
+    assert f'href="/groups/{group.pk}/cards/"' in open_(ben)
 
 
 def test_an_expired_link_opens_again_and_keeps_its_secret(ada, open_, share, shared):
@@ -173,7 +193,7 @@ def test_what_somebody_else_did_meanwhile_stays(ada, share, shared):
     assert Invitation.objects.filter(revoked_at=None).count() == 1
 
 
-def test_a_link_whose_secret_is_lost_can_be_renewed(ada, open_, share, shared, monkeypatch):
+def test_a_link_whose_secret_is_lost_can_be_renewed(ada, open_, share, shared):
     Invitation.objects.update(nonce=b"x" * tokens.NONCE_BYTES)
     assert "cannot be read any more" in open_(ada)
     assert share(ada, "renew").status_code == 302
@@ -194,3 +214,20 @@ def test_the_mail_says_what_it_is_about(ada, open_, shared, group):
     mail = re.search(r'href="(mailto:[^"]+)"', open_(ada))[1]
     assert "Hanna%20%26%20S%C3%B6hne" in mail
     assert shared.token in mail
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_make_one_link(ada, group):
+    access = MemberAccess(ada)
+    both = threading.Barrier(2, timeout=10)
+
+    def make():
+        both.wait()
+        try:
+            return sharing.make_unless_open(group, access).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        made = [future.result() for future in [pool.submit(make) for _ in range(2)]]
+    assert made == [Invitation.objects.get().pk] * 2

@@ -30,7 +30,7 @@ class ShareCard:
 
     group: Group
     invitation: Invitation | None
-    address: str = ""  # to copy and to scan: the short one, unless it asks for a PIN
+    address: str = ""  # to copy and to scan: the short one, if there is one
     short_address: str = ""  # without https://, to read aloud
     has_pin: bool = False
     is_lost: bool = False
@@ -73,19 +73,19 @@ def share_card(desk: Desk) -> ShareCard | None:
     if invitation.is_expired:
         return ShareCard(desk.group, invitation)
     chosen = sharing.short_address_of(invitation)
-    short = sharing.short_link(chosen.word) if chosen else ""
-    has_pin = bool(chosen and chosen.pin_hash)
+    if chosen is not None:  # alone, as on printed cards: it outlives the secret of the link
+        short = sharing.short_link(chosen.word)
+        return ShareCard(
+            desk.group,
+            invitation,
+            address=short,
+            short_address=short.partition("://")[2].rstrip("/"),
+            has_pin=bool(chosen.pin_hash),
+        )
     try:
-        link = invitation.upload_link
+        return ShareCard(desk.group, invitation, address=invitation.upload_link)
     except TokenLost:
         return ShareCard(desk.group, invitation, is_lost=True)
-    return ShareCard(
-        desk.group,
-        invitation,
-        address=link if has_pin else short or link,
-        short_address=short.partition("://")[2].rstrip("/"),
-        has_pin=has_pin,
-    )
 
 
 @desk_page(needs=MEMBER)
