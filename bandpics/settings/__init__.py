@@ -343,6 +343,7 @@ CELERY_TASK_ROUTES = {
     "images.tasks.clean_quarantine": {"queue": "sweep"},
     "images.tasks.update_trashed_marker": {"queue": "sweep"},
     "invitations.tasks.send_mail": {"queue": "mail"},
+    "bandpics.users.tasks.*": {"queue": "mail"},
 }
 # The limits of one photo; the sweeper's tasks set their own. C code notices the hard limit only.
 CELERY_TASK_SOFT_TIME_LIMIT = PHOTO_MAX_SECONDS

@@ -20,11 +20,11 @@ from bandpics.users import email_change
 from bandpics.users.models import User
 
 logger = logging.getLogger(__name__)
-RETRY_SECONDS = 30
+# After 30, 60, 120, … seconds.
+mail_task = shared_task(autoretry_for=(OSError, SMTPException), max_retries=5, retry_backoff=30)
 
 
-@shared_task(ignore_result=True, autoretry_for=(OSError, SMTPException), max_retries=5,
-             retry_backoff=RETRY_SECONDS)  # fmt: skip
+@mail_task
 def mail_password_link(email: str, language: str) -> None:
     """Mails a link for a new password to an account with a password, if there is one."""
     user = User.objects.with_email(email).filter(is_active=True).first()
@@ -36,16 +36,23 @@ def mail_password_link(email: str, language: str) -> None:
     _send("password", to=user.email, language=language, person=user, link=_absolute(path))
 
 
-@shared_task(ignore_result=True, autoretry_for=(OSError, SMTPException), max_retries=5,
-             retry_backoff=RETRY_SECONDS)  # fmt: skip
+@mail_task
 def mail_email_link(user_id: int, new: str, language: str) -> None:
-    """Mails a link to the new address, and word of it to the old one."""
+    """Mails a link to the new address; once that is accepted, word of it to the old one."""
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
         return
     path = reverse("confirm-email", kwargs={"token": email_change.token_of(user, new=new)})
     _send("new_address", to=new, language=language, person=user, link=_absolute(path))
-    _send("old_address", to=user.email, language=language, person=user, new=new)
+    mail_email_notice.delay(user.pk, new, language)
+
+
+@mail_task
+def mail_email_notice(user_id: int, new: str, language: str) -> None:
+    """Tells the old address that it is about to be replaced."""
+    user = User.objects.filter(pk=user_id).exclude(email=new).first()
+    if user is not None:
+        _send("old_address", to=user.email, language=language, person=user, new=new)
 
 
 def _absolute(path: str) -> str:
