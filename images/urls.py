@@ -15,6 +15,7 @@ from images.views import (
     removal,
     sharing,
     short_address,
+    trash,
 )
 
 urlpatterns = [
@@ -45,6 +46,10 @@ urlpatterns = [
         moderation.decide_takedown,
         name="decide-takedown",
     ),
+    path("groups/<uuid:group_id>/trash/", trash.trash_page, name="trash"),
+    path("groups/<uuid:group_id>/remove-photos/", trash.remove_photos, name="remove-photos"),
+    path("groups/<uuid:group_id>/restore-photos/", trash.restore_photos, name="restore-photos"),
+    path("groups/<uuid:group_id>/purge/", trash.purge_group, name="purge-group"),
     path("images/<uuid:image_id>/", gallery.photo, name="photo"),
     path("images/<uuid:image_id>/removal/", removal.photo_removal, name="photo-removal"),
 ]

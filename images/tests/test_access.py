@@ -151,6 +151,10 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("member-list", "POST"): Decided(
         "201 403 403 404 401 401 401", {"email": "dora@example.org", "role": "viewer"}
     ),
+    ("trash", "GET"): Decided("200 403 403 404 404 404 302"),
+    ("remove-photos", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("restore-photos", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("purge-group", "GET"): Decided("404 404 404 404 404 404 302"),  # nothing is in the trash
     ("moderation", "GET"): Decided("200 403 403 404 404 404 302"),
     # Nobody has asked for a removal.
     ("decide-takedown", "GET"): Decided("405 403 403 404 404 404 302"),

@@ -17,6 +17,7 @@ from groups import visits
 from images.access import MemberAccess
 from images.listing import pagination
 from images.models import Image, Upload
+from images.views import trash
 from images.views.desk import Desk, desk_page
 from images.views.sharing import share_card
 
@@ -49,8 +50,17 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
         waiting_count=waiting.count(),
         older_url=page.next_url,
         newer_url=page.previous_url,
+        removable=_removable(page.rows, desk),
+        selects="select" in request.GET,
+        removed=trash.removed_just_now(request),
     )
     return render(request, "images/gallery.html", context)
+
+
+def _removable(photos: list[Image], desk: Desk) -> set[UUID]:
+    """Returns which of these photos the member may remove."""
+    access = desk.access
+    return {photo.pk for photo in photos if desk.is_owner or (desk.may_add and access.owns(photo))}
 
 
 def _new_ids(photos: list[Image], *, since: datetime | None) -> set[UUID]:
