@@ -13,6 +13,7 @@ from bandpics.celery import app as celery_app
 from bandpics.users import tasks
 from bandpics.users.models import User
 from bandpics.users.tests.factories import PASSWORD, UserFactory
+from invitations.tests.mail_server import MailServer
 
 pytestmark = pytest.mark.django_db
 CHANGE, FORGOTTEN, LOGIN = "/account/password/", "/account/password/forgotten/", "/login/"
@@ -179,3 +180,26 @@ def test_an_address_that_fits_in_no_header_fails_no_task(ada, mailoutbox):
     User.objects.filter(pk=ada.pk).update(email="a\nb@example.org")
     tasks.mail_password_link("a\nb@example.org", "en")
     assert mailoutbox == []
+
+
+class Moody(MailServer):
+    """Refuses the first mail for now, and takes the second."""
+
+    async def handle_DATA(self, server, session, envelope):
+        self.to_data = "451 later" if self.connections == 1 else "250 OK"
+        return await super().handle_DATA(server, session, envelope)
+
+
+def test_a_mail_server_that_refuses_for_now_is_asked_again(ask, ada, settings):
+    server = Moody()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    celery_app.conf.task_eager_propagates = False  # as with a worker, nobody waits for it
+    server.start()
+    try:
+        assert "on its way" in text(ask("ada@example.org"))
+    finally:
+        server.stop()
+    assert server.connections == 2
+    assert server.recipients == ["ada@example.org"]
+    assert "/account/password/reset/" in server.mails[0].get_content()
