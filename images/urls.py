@@ -5,6 +5,7 @@ from django.urls import include, path
 from images.views import (
     add_photos,
     cards,
+    close_group,
     gallery,
     group_settings,
     home,
@@ -35,6 +36,7 @@ urlpatterns = [
         "groups/<uuid:group_id>/short-address/check/", short_address.check_word, name="check-word"
     ),
     path("groups/<uuid:group_id>/settings/", group_settings.group_settings, name="group-settings"),
+    path("groups/<uuid:group_id>/close/", close_group.close_group, name="close-group"),
     path("groups/<uuid:group_id>/delete/", group_settings.delete_group, name="delete-group"),
     path("groups/<uuid:group_id>/logo.png", look.group_logo, name="group-logo"),
     path("groups/<uuid:group_id>/cover/", look.choose_cover, name="choose-cover"),

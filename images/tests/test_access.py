@@ -52,6 +52,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("add-photos", "GET"): Decided("200 200 403 404 404 404 302"),
     ("api-root", "GET"): Decided("200 200 200 200 200 200 200"),
     ("choose-cover", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("close-group", "GET"): Decided("200 403 403 404 404 404 302"),
     ("delete-group", "GET"): Decided("200 403 403 404 404 404 302"),
     ("docs", "GET"): Decided("200 200 200 200 200 200 200"),
     ("check-word", "GET"): Decided("200 403 403 404 404 404 302"),

@@ -24,6 +24,7 @@ from groups.models import Group, Licence
 from images.lifecycle import covers
 from images.photofile import logo
 from images.views import settings_choices
+from images.views.link_forms import zone_of
 from images.views.place import DegreesField
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class LogoField(forms.FileField):
 
 def values_of(group: Group, *, time_zone: str = "") -> dict[str, str]:
     """Returns what the fields show of a group, with times in this time zone or its own."""
-    zone = ZoneInfo(time_zone or group.time_zone)
+    zone = ZoneInfo(time_zone) if time_zone in TIME_ZONES else zone_of(group)
     licence = group.licence
     values = {name: str(getattr(group, name)) for name in COLUMNS_AS_THEY_ARE}
     for name in TIMES:
@@ -326,7 +327,7 @@ class SettingsForm(forms.Form):
 
     def conflicts(self) -> dict[str, str]:
         """{field: what it says now} of fields that this host and somebody else changed."""
-        now = values_of(self.group, time_zone=_zone_or(self.seen["time_zone"], self.group))
+        now = values_of(self.group, time_zone=self.seen["time_zone"])
         theirs = {name for name in NAMES if plain(now[name]) != plain(self.seen[name])}
         both = self.mine & theirs
         if "time_zone" in theirs:  # what was typed was meant in the other one
@@ -369,7 +370,3 @@ class SettingsForm(forms.Form):
         return _(
             "Somebody else changed this meanwhile. It now says: {value}. Save again to use yours."
         ).format(value=shown)
-
-
-def _zone_or(name: str, group: Group) -> str:
-    return name if name in TIME_ZONES else group.time_zone
