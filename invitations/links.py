@@ -126,10 +126,11 @@ def invite_many(
     new_ids = {invitation.pk for invitation in made}
     names = {person.email.lower(): person.name for person in people}
     outcome = ManyInvited([], [], [])
+    # In one order, here and below, so that two requests for the same people wait for each other.
+    made.sort(key=lambda invitation: invitation.email.lower())
     with transaction.atomic():
         Invitation.objects.bulk_create(made, ignore_conflicts=True)
         rows = Invitation.objects.personal_to_any([person.email for person in people], group=group)
-        # In one order, so that two requests for the same people wait for each other.
         for invitation in rows.order_by("pk").select_for_update():
             if invitation.pk in new_ids:
                 outcome.new.append(invitation)

@@ -84,6 +84,8 @@ def enqueue(
     left = room(sender)
     if len(rows) > left:
         raise TooMany(left)
+    # In one order, so that two requests at once wait for each other.
+    rows.sort(key=lambda row: str(row.invitation_id or row.team_invitation_id))
     OutgoingMail.objects.bulk_create(rows, ignore_conflicts=True)
     return OutgoingMail.objects.filter(pk__in=[row.pk for row in rows]).count()
 

@@ -11,9 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from images.tests import drawn_pictures
-from invitations import links
+from invitations import delivery, links
 from invitations.models import Invitation, OutgoingMail
 from invitations.tests.factories import InvitationFactory
+from invitations.tests.mail_server import MailServer
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +67,14 @@ def invitation(group, ada):
 
 
 @pytest.fixture
+def smtp(settings):
+    server = MailServer()
+    server.start(settings)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def adas(ada, group):
     return Host(ada, group)
 
@@ -102,6 +111,20 @@ def test_mails_are_told_with_what_became_of_them(adas, invitation, ada):
     assert "mail waits" not in says
     assert "Cleo" in adas.says("?show=not-mailed")
     OutgoingMail.objects.filter(pk=mail.pk).update(state="sent", sent_at=timezone.now())
+    assert "Invitation: mailed on" in adas.says()
+
+
+def test_a_mail_server_that_is_down_is_said_and_the_mail_arrives_when_it_is_back(
+    smtp, adas, invitation
+):
+    smtp.stop()
+    adas.post(f"{invitation.pk}/mail/")
+    delivery.send_due()
+    assert "1 mail waits to be sent. The mail server cannot be reached." in adas.says()
+    smtp.start()
+    adas.post("mail/")
+    delivery.send_due()
+    assert smtp.recipients == ["cleo@example.org"]
     assert "Invitation: mailed on" in adas.says()
 
 

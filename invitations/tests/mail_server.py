@@ -24,7 +24,12 @@ class MailServer:
         self.to_data = "250 OK"
         self._controller: Controller | None = None
 
-    def start(self) -> None:
+    def start(self, settings: Any = None) -> None:
+        """Starts to answer; `settings` of a test are told to send here."""
+        if settings is not None:
+            settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+            settings.EMAIL_HOST, settings.EMAIL_PORT = addresses.LOOPBACK, self.port
+            settings.EMAIL_TIMEOUT = 2
         self._controller = Controller(self, hostname=addresses.LOOPBACK, port=self.port)
         self._controller.start()
 

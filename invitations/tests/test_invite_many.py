@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from invitations import links
@@ -49,6 +51,33 @@ def test_who_was_revoked_gets_another_link_from_an_owner(group, ada, invitation)
     assert invitation.name == "Cleopatra"
     assert not invitation.is_revoked
     assert invitation.upload_link != old
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_hosts_who_invite_the_same_people_at_once_wait_for_each_other(group, ada):
+    """In opposite order, which would be a deadlock if they were inserted as they come."""
+    people, barrier, failures = many(150), threading.Barrier(2), []
+
+    def invite(these):
+        barrier.wait()
+        try:
+            links.invite_many(group, these, by=ada, is_owner=True)
+        except OperationalError as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    for _ in range(2):
+        Invitation.objects.all().delete()
+        threads = [
+            threading.Thread(target=invite, args=[order]) for order in (people, people[::-1])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert Invitation.objects.count() == 150
 
 
 def test_a_member_only_extends_what_somebody_else_sent(group, ben, invitation):

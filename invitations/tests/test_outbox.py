@@ -23,9 +23,7 @@ Kind, State = OutgoingMail.Kind, OutgoingMail.State
 @pytest.fixture
 def smtp(settings):
     server = MailServer()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 2
-    server.start()
+    server.start(settings)
     yield server
     server.stop()
 
