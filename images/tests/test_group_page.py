@@ -149,3 +149,13 @@ def test_a_file_that_is_no_photo_is_said_and_nothing_is_made(ben, send, settings
 def test_a_name_is_text_and_not_markup(ben, send):
     answer = send(ben, name="<script>x</script>", event_date="someday")
     assert "<script>x" not in answer.content.decode()
+
+
+def test_too_much_at_once_is_said_on_the_page_itself(ben, send, settings):
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 1
+    many = send(ben, photo(), photo(name="b.jpg"))
+    assert (many.status_code, "up to 1 photos" in many.content.decode()) == (400, True)
+    settings.FORM_MAX_BYTES = 100
+    large = send(ben, photo())
+    assert (large.status_code, "too much for one go" in large.content.decode()) == (413, True)
+    assert not Group.objects.exists()

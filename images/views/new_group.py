@@ -9,6 +9,7 @@ from django.conf import settings
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from bandpics.error_handlers import page_for_members
@@ -19,6 +20,7 @@ from images.access import MemberAccess
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
 from images.uploads import announce, file_check, group_with_photos
+from images.views import upload
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
@@ -91,6 +93,12 @@ class NewGroupForm(forms.ModelForm[Group]):
         self.fields["name"].widget.attrs["autofocus"] = True
         self.fields["event_date"].localize = False
         photos = self.fields["photos"]
+        photos.widget.attrs |= {  # read by new_group.js, which says it before anything is sent
+            "data-max-bytes": settings.FORM_MAX_BYTES,
+            "data-too-much": upload.too_much_in_words(),
+            "data-max-files": announce.BATCH_LIMIT,
+            "data-too-many": upload.too_many_in_words(),
+        }
         photos.widget.attrs["accept"] = ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES))
         photos.help_text = _(
             "{formats}. A large pile takes a while: stay on this page until the group opens. You "
@@ -115,17 +123,31 @@ class NewGroupForm(forms.ModelForm[Group]):
         return zone if zone in editing.TIME_ZONES else settings.TIME_ZONE
 
 
-@body_limit.takes(body_limit.form_max_bytes)
+# As in add_photos.py: the form is looked at before its CSRF token, and nothing is done before the
+# token was checked.
+@body_limit.takes(body_limit.form_max_bytes, refuses_itself=True)
+@csrf_exempt
 @page_for_members
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_group(request: HttpRequest) -> HttpResponse:
     """Creates a group, its first shared link and its first photos from one form, with or without
     JavaScript."""
+    if request.method != "POST":
+        return _page(request, NewGroupForm(access=MemberAccess.of(request)))
+    try:
+        upload.files_sent(request, "photos")
+    except upload.FormRefused as refusal:
+        status, complaint = refusal.args
+        form = NewGroupForm(access=MemberAccess.of(request))  # what was typed was not read
+        return _page(request, form, status=status, complaint=complaint)
+    return _create(request)
+
+
+@csrf_protect
+def _create(request: HttpRequest) -> HttpResponse:
     access = MemberAccess.of(request)
-    is_post = request.method == "POST"
-    sent = (request.POST, request.FILES) if is_post else ()
-    form = NewGroupForm(*sent, access=access)
-    if is_post and form.is_valid():
+    form = NewGroupForm(request.POST, request.FILES, access=access)
+    if form.is_valid():
         columns = dict(form.cleaned_data)
         team, files = columns.pop("team"), columns.pop("photos")
         photos = [(file, file_check.described(file)) for file in files]
@@ -139,7 +161,14 @@ def new_group(request: HttpRequest) -> HttpResponse:
             form.add_error("team", _("This team is gone."))
         else:
             return redirect(group)
-    if form.errors and request.FILES:  # browsers do not fill in files again
+    if request.FILES:  # browsers do not fill in files again
         form.add_error("photos", _("Please choose the photos again."))
-    context = {"form": form, "is_admin": is_admin(access)}
-    return render(request, "groups/new.html", context, status=400 if is_post else 200)
+    return _page(request, form, status=400)
+
+
+def _page(
+    request: HttpRequest, form: NewGroupForm, *, status: int = 200, complaint: str = ""
+) -> HttpResponse:
+    is_an_admin = is_admin(MemberAccess.of(request))
+    context = {"form": form, "is_admin": is_an_admin, "complaint": complaint}
+    return render(request, "groups/new.html", context, status=status)

@@ -185,26 +185,40 @@ class FormRefused(Exception):
     """The plain form holds no photos, or too many: the status of the answer, and what it says."""
 
 
+def too_much_in_words() -> str:
+    """Returns what is said of a form that is larger than FORM_MAX_BYTES."""
+    complaint = _(
+        "That is too much for one go: together the photos may have up to {size}. Please "
+        "send fewer at once."
+    )
+    return complaint.format(size=file_check.size_in_words(settings.FORM_MAX_BYTES))
+
+
+def too_many_in_words() -> str:
+    complaint = _("Please send up to {count} photos at once.")
+    return complaint.format(count=settings.DATA_UPLOAD_MAX_NUMBER_FILES)
+
+
 def files_of(request: HttpRequest) -> list[UploadedFile[Any]]:
-    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.FORM_MAX_BYTES:
-        complaint = _(
-            "That is too much for one go: together the photos may have up to {size}. Please "
-            "send fewer at once."
-        )
-        size = file_check.size_in_words(settings.FORM_MAX_BYTES)
-        raise FormRefused(413, complaint.format(size=size))
-    try:
-        files = request.FILES.getlist("files")
-    except TooManyFilesSent:
-        complaint = _("Please send up to {count} photos at once.")
-        count = settings.DATA_UPLOAD_MAX_NUMBER_FILES
-        raise FormRefused(400, complaint.format(count=count)) from None
-    except MultiPartParserError:
-        complaint = _("The photos did not arrive whole. Please send them again.")
-        raise FormRefused(400, complaint) from None
+    """Returns the photos of the plain form, at least one. Raises FormRefused."""
+    files = files_sent(request, "files")
     if not files:
         raise FormRefused(400, _("Please choose at least one photo first."))
     return files
+
+
+def files_sent(request: HttpRequest, name: str) -> list[UploadedFile[Any]]:
+    """Returns the files of a field, or none. Raises FormRefused before it reads what is too
+    large."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.FORM_MAX_BYTES:
+        raise FormRefused(413, too_much_in_words())
+    try:
+        return request.FILES.getlist(name)
+    except TooManyFilesSent:
+        raise FormRefused(400, too_many_in_words()) from None
+    except MultiPartParserError:
+        complaint = _("The photos did not arrive whole. Please send them again.")
+        raise FormRefused(400, complaint) from None
 
 
 def remember_device(
