@@ -69,10 +69,13 @@ def assert_accessible(page):
 
 
 def too_small(page):
-    """What can be pressed and is smaller than 44 by 44 px, links in running text left out."""
+    """What can be pressed and is smaller than 44 by 44 px, links in running text left out. Of a
+    check box it is the label that counts."""
     return page.evaluate(
         """() => [...document.querySelectorAll("a, button, input, label.button, summary")]
           .filter((one) => one.checkVisibility() && !one.closest(".skip"))
+          .filter((one) => ![...(one.labels ?? [])].some((label) => one.type === "checkbox"
+            && label.getBoundingClientRect().height >= 44))
           .filter((one) => one.type !== "hidden" && getComputedStyle(one).display !== "inline")
           .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
           .filter(([, { width, height }]) => Math.min(width, height) < 44)

@@ -35,16 +35,16 @@ class CardsForm(forms.Form):
     kind = forms.ChoiceField(
         label=_("For whom"),
         choices=[
-            ("shared", _("For everybody: the shared link")),
-            ("personal", _("For invited people: a card for each")),
+            ("shared", _("Everybody, by the shared link")),
+            ("personal", _("Each invited person")),
         ],
         initial="shared",
     )
     size = forms.ChoiceField(
         label=_("Size"),
         choices=[
-            ("a6", _("Large cards, four on a sheet (A6)")),
-            ("a7", _("Small cards, eight on a sheet (A7)")),
+            ("a6", _("4 large cards (A6)")),
+            ("a7", _("8 small cards (A7)")),
             ("poster", _("A poster")),
         ],
         initial="a6",
