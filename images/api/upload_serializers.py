@@ -181,6 +181,7 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
     thumb = serializers.SerializerMethodField()
     photo = serializers.SerializerMethodField()
     rejection = serializers.SerializerMethodField()
+    gallery = serializers.SerializerMethodField()
 
     class Meta:
         model = Upload
@@ -196,7 +197,7 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
                 "duplicate_of",
             ),
             *("filename", "content_type", "size", "sha256", "last_modified"),
-            *("created_at", "arrived_at", "finished_at", "thumb", "photo", "rejection"),
+            *("created_at", "arrived_at", "finished_at", "thumb", "photo", "rejection", "gallery"),
         ]
 
     @extend_schema_field(FAILURE)
@@ -241,6 +242,28 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
         if upload.status != Upload.Status.DONE or not is_rejected or not self.access.owns(image):
             return None
         return {"reason": image.moderation_reason or None}
+
+    @extend_schema_field(
+        serializers.ChoiceField(choices=["unapproved", "approved"], allow_null=True)
+    )
+    def get_gallery(self, upload: Upload) -> str | None:
+        """Whether a host has approved that other guests see the photo. Null where guests are shown
+        no photos of others, and for a rejected one."""
+        image, invitation = upload.image, self.access.invitation
+        if invitation is None or upload.status != Upload.Status.DONE:
+            return None
+        is_elsewhere = image.group_id != invitation.group_id or image.trashed_at is not None
+        if is_elsewhere or not self.access.owns(image):
+            return None
+        if "is_shown" not in self.context:  # asked once for a list
+            self.context["is_shown"] = invitation.may_be_shown_to_guests
+        return GALLERY.get(image.moderation) if self.context["is_shown"] else None
+
+
+GALLERY: dict[str, str] = {
+    Image.Moderation.PENDING: "unapproved",
+    Image.Moderation.APPROVED: "approved",
+}
 
 
 class RoomSerializer(serializers.Serializer[Any]):

@@ -116,3 +116,18 @@ def test_whoever_only_knows_its_id_is_not(group):
     image = nobody.send_and_process(drawn_pictures.jpeg())
     moderation.moderate([image.pk], moderation.REJECT, by=None, reason="Between us")
     assert nobody.client.get(f"/api/v1/uploads/{image.pk}/").json()["rejection"] is None
+
+
+def test_guests_are_told_whether_a_photo_waits_where_others_would_see_it(cleo, group):
+    image = cleo.send_and_process(drawn_pictures.jpeg())
+    assert cleo.receipt()[0]["gallery"] is None  # guests see only their own
+    group.visibility = "gallery"
+    group.save()
+    assert cleo.receipt()[0]["gallery"] == "unapproved"
+    moderation.moderate([image.pk], moderation.APPROVE, by=None)
+    assert cleo.receipt()[0]["gallery"] == "approved"
+    moderation.moderate([image.pk], moderation.REJECT, by=None)
+    assert (cleo.receipt()[0]["gallery"], cleo.receipt()[0]["rejection"]) == (
+        None,
+        {"reason": None},
+    )

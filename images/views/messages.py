@@ -36,6 +36,8 @@ MESSAGES: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "stored": _("Arrived, being processed"),
     "arrivedOnly": _("Arrived"),
     "ready": _("Arrived and ready"),
+    "unapproved": _("Arrived. Other guests see it once a host has approved it."),
+    "approved": _("Arrived and accepted: other guests may see it."),
     "rejected": _("The hosts do not show it to other guests."),
     "rejectedBecause": _("The hosts do not show it to other guests: {reason}"),
     "here": _("Already here"),

@@ -244,17 +244,20 @@ def device_of(request: HttpRequest) -> str:
 
 def _sent(access: GuestAccess) -> list[FileOutcome]:
     """The receipt for browsers without JavaScript, newest first."""
-    return receipt_of(access.uploads()) if access.key.is_identified else []
+    if not access.key.is_identified:
+        return []
+    return receipt_of(access.uploads(), is_shown=access.invitation.may_be_shown_to_guests)
 
 
-def receipt_of(uploads: UploadQuerySet) -> list[FileOutcome]:
+def receipt_of(uploads: UploadQuerySet, *, is_shown: bool = False) -> list[FileOutcome]:
     """Returns what became of the newest of these uploads."""
     rows = uploads.exclude(status=Upload.Status.DISCARDED)
     rows = rows.select_related("image").order_by("-created_at", "-id")
-    return [outcome_of(upload) for upload in rows[:SENT_LIMIT]]
+    return [outcome_of(upload, is_shown=is_shown) for upload in rows[:SENT_LIMIT]]
 
 
-def outcome_of(upload: Upload) -> FileOutcome:
+def outcome_of(upload: Upload, *, is_shown: bool = False) -> FileOutcome:
+    """What became of one file. `is_shown`: other guests may see approved photos of the group."""
     image, status = upload.image, Upload.Status(upload.status)
     message = MESSAGE_BY_STATUS.get(status, "interrupted")
     is_done = status == Upload.Status.DONE
@@ -262,6 +265,9 @@ def outcome_of(upload: Upload) -> FileOutcome:
         message = "deleted"
     elif is_done and image.moderation == Image.Moderation.REJECTED:
         message = "rejectedBecause" if image.moderation_reason else "rejected"
+    elif is_done and is_shown:
+        is_waiting = image.moderation == Image.Moderation.PENDING
+        message = "unapproved" if is_waiting else "approved"
     text = str(MESSAGES[message]).replace("{reason}", image.moderation_reason)
     if upload.failure:
         text = str(upload.get_failure_display())

@@ -32,7 +32,8 @@ export function makeRow({ name, size, file, actions = {} }) {
     const { detail, pauseReason, bytes = 0, canRetry, thumb } = item;
     const state = displayed(item.state);
     if (element.dataset.state !== state) element.dataset.state = state;
-    setText(part(".photo-state"), stateMessage({ state, detail, pauseReason, bytes, size }));
+    const said = upload?.gallery ?? state; // once it is ready
+    setText(part(".photo-state"), stateMessage({ state: said, detail, pauseReason, bytes, size }));
     const isChecking = state === "sending" && bytes >= size;
     const bar = part("progress");
     bar.hidden = (state !== "sending" && state !== "paused") || isChecking;
