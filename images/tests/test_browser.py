@@ -131,9 +131,11 @@ def test_a_phone_of_two_pixels_to_the_point_loads_tiles(
     page = open_page(running_stack["upload_link"])
     page.locator("input[type=file]").set_input_files(write(tmp_path, "wide.jpg", data))
     expect(page.locator("#now-list .photo")).to_contain_text(READY, timeout=30_000)
+    home = sign_in(viewport=PHONE)
+    gallery = home.get_by_role("link", name="Summer concert").first.get_attribute("href")
     for density, size in {1: "thumb", 2: "tile", 3: "tile"}.items():
-        phone = sign_in(viewport=PHONE, device_scale_factor=density)
-        phone.get_by_role("link", name="Summer concert").first.click()
+        # Not by way of home, whose cover is a tile: a browser that has it takes it again.
+        phone = sign_in(gallery, viewport=PHONE, device_scale_factor=density)
         picture = phone.get_by_role("img", name="20 June 2026 20:14")
         picture.scroll_into_view_if_needed()
         expect(picture).to_have_js_property("complete", True)
