@@ -87,7 +87,9 @@ def _licence_kinds(group: Group) -> list[tuple[str, Any]]:
     name = "licence_kind"
     return [
         _choice(name, "", _("They only send photos.")),
-        _choice(name, "show", f"“{licences.standard_text(group.team)}”"),
+        _choice(
+            name, "show", _("“{sentence}”").format(sentence=licences.standard_text(group.team))
+        ),
         _choice(name, "own", _("It stands beside the box that they may tick.")),
     ]
 
