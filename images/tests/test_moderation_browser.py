@@ -89,3 +89,26 @@ def test_one_thumb_decides_on_a_phone(running_stack, open_page):
     expect(bar.locator("[data-said]")).to_contain_text("Undone")
     assert sorted(states(evening, ids)) == ["approved", "pending", "pending"]
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_the_guest_is_told_where_other_guests_would_see_the_photo(running_stack, open_page):
+    evening = Evening.begin(running_stack, "Told", visibility="gallery")
+    first, _second = evening.send(2, first=20)
+    evening.ask("POST", f"images/{first}/moderate/", {"decision": "approve"})
+    page = open_page("/")
+    page.goto(evening.link)
+    expect(page.get_by_text("Other guests see it once a host has approved it.")).to_have_count(1)
+    expect(page.get_by_text("Arrived and accepted: other guests may see it.")).to_have_count(1)
+
+
+def test_a_photo_is_removed_and_brought_back_by_a_click_each(running_stack, open_page):
+    evening = Evening.begin(running_stack, "Click")
+    (image_id,) = evening.send(1, first=30)
+    page = open_page(f"/groups/{evening.group_id}/")
+    page.locator(".grid li").hover()
+    page.get_by_role("button", name="Remove: ").click()
+    expect(page.get_by_text("1 photo is in the trash now.")).to_be_visible()
+    assert evening.photo(image_id)["trashed_at"]
+    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_text("1 photo is back.")).to_be_visible()
+    expect(page.locator(".grid li")).to_have_count(1)
