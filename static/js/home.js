@@ -13,7 +13,7 @@ function plain(text) {
 
 function show() {
   const words = plain(field.value).split(/\s+/);
-  let names = [];
+  const names = [];
   for (const card of list.children) {
     const text = plain(card.dataset.words);
     card.hidden = !words.every((word) => text.includes(word));
