@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXTENSION = timedelta(days=7)
 SHOWN_LETTERS = 8
+KEY_LOST = "The key of this link is lost. Rotate it for a new one."
 
 
 @admin.register(Invitation)
@@ -69,7 +70,7 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
         try:
             return format_html('<a href="{0}">{0}</a>', invitation.upload_link)
         except TokenLost:
-            return "The key of this link is lost. Rotate it for a new one."
+            return KEY_LOST
 
     @admin.display(description="Upload link")
     def short_link(self, invitation: Invitation) -> str:
@@ -77,7 +78,7 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
         try:
             link = invitation.upload_link
         except TokenLost:
-            return "Lost: rotate it"
+            return KEY_LOST
         return format_html(
             '<a href="{}" title="{}">/i/{}…</a>', link, link, invitation.token[:SHOWN_LETTERS]
         )
