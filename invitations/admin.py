@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import get_language
 
-from invitations import links, qr
+from bandpics.users.models import User
+from invitations import links, mail, outbox, qr
 from invitations.models import Invitation, OutgoingMail, ShortAddress, TeamInvitation
 from invitations.tokens import TokenLost
 
@@ -61,7 +63,7 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
             },
         ),
     ]
-    actions = ["extend", "revoke", "rotate"]
+    actions = ["extend", "resend", "revoke", "rotate"]
 
     @admin.display(description="Upload link")
     def link(self, invitation: Invitation) -> str:
@@ -107,6 +109,24 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
                 )
                 extended += 1
         self.message_user(request, f"{extended} links extended.", messages.SUCCESS)
+
+    @admin.action(description="Mail the selected links again", permissions=["change"])
+    def resend(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        assert isinstance(request.user, User)  # noqa: S101 - for the type checker
+        mailed = list(queryset.exclude(email="").filter(revoked_at=None))
+        try:
+            count = outbox.enqueue(
+                OutgoingMail.Kind.INVITATION, mailed, sender=request.user, language=get_language()
+            )
+        except outbox.TooMany as refusal:
+            self.message_user(
+                request, f"You may send {refusal.left} more mails today.", messages.ERROR
+            )
+            return
+        if not mail.can_send():
+            self.message_user(request, "This server sends no mail: see EMAIL_URL.", messages.ERROR)
+            return
+        self.message_user(request, f"Mails on their way: {count}.", messages.SUCCESS)
 
     @admin.action(description="Revoke the selected links at once")
     def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:

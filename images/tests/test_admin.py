@@ -17,6 +17,7 @@ from images import deletions
 from images.models import Image, TakedownRequest, Upload
 from images.tests import drawn_pictures
 from invitations.models import Invitation, OutgoingMail, ShortAddress, TeamInvitation
+from invitations.tests.factories import InvitationFactory
 
 OURS = {"users", "groups", "invitations", "images"}
 MODELS = [model for model in admin.site._registry if model._meta.app_label in OURS]
@@ -225,6 +226,13 @@ def test_links_are_extended_by_a_week(admin_client, invitation):
     assert "1 links extended" in act(admin_client, "invitations_invitation", "extend", [invitation])
     invitation.refresh_from_db()
     assert invitation.expires_at == before + timedelta(days=7)
+
+
+def test_links_are_mailed_again_by_the_queue(admin_client, invitation, group):
+    shared = InvitationFactory(group=group, kind="shared", email="")
+    html = act(admin_client, "invitations_invitation", "resend", [invitation, shared])
+    assert "Mails on their way: 1." in html
+    assert OutgoingMail.objects.get().invitation == invitation
 
 
 @pytest.mark.django_db(transaction=True)
