@@ -255,6 +255,13 @@ def test_a_pin_is_not_kept_as_it_is(with_pin):
     assert PIN not in with_pin.pin_hash
 
 
+def test_forms_below_a_short_address_need_no_cookie(address):
+    client = Client(enforce_csrf_checks=True)
+    place = "/j/hanna-40/photos/00000000-0000-0000-0000-000000000000/place/"
+    for path, status in [(place, 422), ("/j/hanna-40/opened/", 204), ("/j/hanna-40/", 400)]:
+        assert client.post(path, {}).status_code == status
+
+
 def test_pages_below_a_short_address_lead_back_to_it(client, address, group):
     html = client.get(
         "/j/hanna-40/photos/00000000-0000-0000-0000-000000000000/place/"
