@@ -191,14 +191,19 @@ class ImageAdmin(ReadOnly, admin.ModelAdmin[Image]):
 
     @admin.action(description="Move to the trash", permissions=["change"])
     def put_in_trash(self, request: HttpRequest, images: QuerySet[Image]) -> None:
-        moved = sum(trash.put(image) for image in images)
+        assert isinstance(request.user, User)  # noqa: S101 - for the type checker
+        ids = list(images.order_by().values_list("pk", flat=True))
+        moved = trash.put_all(ids, by=request.user)
         self.message_user(request, f"Moved to the trash: {moved}.", messages.SUCCESS)
 
     @admin.action(description="Take out of the trash", permissions=["change"])
     def take_out_of_trash(self, request: HttpRequest, images: QuerySet[Image]) -> None:
+        assert isinstance(request.user, User)  # noqa: S101 - for the type checker
+        user = request.user
+
         def restore(image: Image) -> bool:
             with suppress(DuplicateInGroup):
-                return trash.restore(image)
+                return trash.restore(image, by=user)
             return False
 
         self._each(request, images, restore, done="Taken out of the trash")

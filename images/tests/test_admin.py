@@ -245,6 +245,7 @@ def test_photos_are_decided_about_trashed_and_restored(admin_client, cleo, bucke
     assert "trash: 1" in act(admin_client, "images_image", "put_in_trash", [image])
     image.refresh_from_db()
     assert image.trashed_at is not None
+    assert image.trashed_by.email == "root@example.org"
     html = act(admin_client, "images_image", "take_out_of_trash", [image])
     assert "Taken out of the trash: 1." in html
     image.refresh_from_db()
