@@ -48,13 +48,19 @@ def test_the_chosen_language_stays_whatever_the_browser_says(browser_of, ada):
     browser = browser_of(ada, **{"Accept-Language": "fr"})
     answer = browser.post("/language/", {"language": "de", "next": ACCOUNT})
     assert answer["Location"] == ACCOUNT
-    assert '<html lang="de">' in text(browser.get(ACCOUNT))
+    html = text(browser.get(ACCOUNT))
+    assert '<html lang="de">' in html
+    assert "English" in html, "each language is named as its own speakers name it"
+    assert "Englisch" not in html
     cookie = answer.cookies["django_language"]
     assert cookie["httponly"]
     assert cookie["max-age"] > 300 * 24 * 3600
     browser.post("/language/", {"language": "xx"})
     assert browser.post("/language/", {"next": "https://evil.example/"})["Location"] == "/"
-    assert '<html lang="de">' in text(browser.get(ACCOUNT))
+    html = text(browser.get(ACCOUNT))
+    assert '<html lang="de">' in html
+    assert "English" in html, "each language is named as its own speakers name it"
+    assert "Englisch" not in html
 
 
 def test_programs_are_told_where_the_api_is(ada):
