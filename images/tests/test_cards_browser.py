@@ -89,7 +89,7 @@ def test_from_a_new_group_to_its_link_on_paper(group_page):
 
 def test_a_chosen_word_is_printed_and_typed(group_page, chromium, running_stack, tmp_path):
     page = group_page
-    page.get_by_role("link", name="Short address").click()
+    page.get_by_role("link", name="Choose a short address").click()
     assert_accessible(page)
     word = page.get_by_label("Short address")
     expect(word).to_have_value(re.compile("^hanna"))
