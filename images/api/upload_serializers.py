@@ -212,11 +212,9 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
         """Names the duplicate if it is the uploader's own; others learn only that the photo was
         here already."""
         duplicate = upload.duplicate_of
-        return (
-            str(duplicate.pk)
-            if duplicate is not None and duplicate.uploader_key == upload.uploader_key
-            else None
-        )
+        if duplicate is None or duplicate.uploader_key != upload.uploader_key:
+            return None
+        return str(duplicate.pk)
 
     @extend_schema_field(SizeSerializer(allow_null=True))
     def get_thumb(self, upload: Upload) -> dict[str, Any] | None:
