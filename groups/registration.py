@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from bandpics.users import api_keys
 from bandpics.users.models import Scope, User
@@ -52,7 +53,9 @@ def register(*, email: str, password: str, name: str = "") -> Registered:
 
 @transaction.atomic
 def make_home(user: User) -> Group:
-    """Creates a personal team and a group in it."""
-    team = Team.objects.create(name=f"{user}'s photos"[:120], is_personal=True)
+    """Creates a personal team and a group in it, named in the language of the request."""
+    # The host's guests read it: "The members of Hanna's team".
+    name = _("{name}'s team").format(name=user)
+    team = Team.objects.create(name=name[:120], is_personal=True)
     Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
-    return Group.objects.create(team=team, name="My photos")
+    return Group.objects.create(team=team, name=_("My photos"))
