@@ -18,7 +18,7 @@ from rest_framework.serializers import Serializer
 
 from bandpics.api.idempotency import idempotent
 from groups import licences
-from images.api import upload_serializers
+from images.api import upload_examples, upload_serializers
 from images.api.access import PhotoViewSet
 from images.api.browsing import FilterPanel, Neighbours
 from images.api.problems import NotMultipart, NotPending
@@ -126,7 +126,7 @@ class UploadViewSet(PhotoViewSet):
 
     @extend_schema(
         responses={201: upload_serializers.TicketsSerializer},
-        examples=upload_serializers.ANNOUNCEMENT_EXAMPLES,
+        examples=upload_examples.ANNOUNCEMENT_EXAMPLES,
     )
     @idempotent(remember=_ids, again=_signed_again)
     def create(self, request: Request) -> Response:
