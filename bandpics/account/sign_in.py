@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 class SignInForm(AuthenticationForm):
     """Django's form with our labels."""
 
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": _(
+            "This e-mail address and this password do not belong together. Please check both."
+        ),
+    }
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.label_suffix = ""

@@ -12,6 +12,7 @@ INSTALLED_APPS = [
     "bandpics.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",  # how long ago something was, in words
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",

@@ -8,6 +8,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from groups.models import Group
@@ -139,3 +140,19 @@ def test_an_invitation_is_written_in_the_language_of_whoever_sends_it(
     assert message.subject == "Deine Fotos von Summer concert?"
     assert message.body.startswith("Hallo Neo,")
     assert f"{group.event_date.day}. " in message.body
+
+
+def test_signing_in_speaks_german_and_names_each_language_in_itself(client, ada):
+    typed = {"username": ada.email, "password": "wrong"}
+    html = client.post(reverse("login"), typed, headers=GERMAN).content.decode()
+    assert "Diese E-Mail-Adresse und dieses Passwort gehören nicht zusammen." in html
+    assert [name in html for name in ("English", "Deutsch", "Français")] == [True] * 3
+    assert "Englisch" not in html
+
+
+def test_how_long_ago_a_link_was_used_is_said_as_germans_say_it(client, ada, invitation):
+    Invitation.objects.update(last_seen_at=timezone.now() - timedelta(hours=3))
+    client.force_login(ada)
+    page_of_links = reverse("group-invitations", args=[invitation.group_id])
+    html = client.get(page_of_links, headers=GERMAN).content.decode()
+    assert "Zuletzt da: vor 3 Stunden" in html

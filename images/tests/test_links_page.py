@@ -91,7 +91,7 @@ def test_the_list_says_what_came_of_each_link(adas, cleo, invitation):
     Invitation.objects.update(last_seen_at=timezone.now() - timedelta(hours=3), max_files=20)
     says = adas.says()
     assert "Cleo cleo@example.org Works until" in says
-    assert "1 photo Last seen 3\xa0hours ago".replace("\xa0", " ") in says
+    assert "1 photo Last seen 3 hours ago" in says
     assert "1 of 20 photos used" in says
     Invitation.objects.update(declined_at=timezone.now())
     assert "Said: no photos" in adas.says()
