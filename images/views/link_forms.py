@@ -77,7 +77,7 @@ class OptionsForm(forms.Form):
 
     def __init__(self, *args: Any, desk: Desk, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.desk = desk
+        self.label_suffix, self.desk = "", desk
         if not desk.is_owner:
             for name in OF_OWNERS:
                 self.fields.pop(name, None)
@@ -264,6 +264,10 @@ class MailForm(forms.Form):
     language = forms.ChoiceField(
         label=gettext_lazy("Language of the mail"), choices=settings.LANGUAGES, required=False
     )
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.label_suffix = ""
 
     def clean_language(self) -> str:
         return known_language(self.cleaned_data["language"])
