@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from bandpics.moments import YEARS
 from groups.models import Group
 from invitations import links
 from invitations.models import Invitation, InvitationQuerySet, ShortAddress
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Longer than other links: whoever makes a group prints its link for an evening to come.
 LIFETIME = timedelta(days=30)
+# Pages show it in any time zone, and with more days added to it.
+LATEST = datetime(YEARS.stop - 1, 1, 1, tzinfo=UTC)
 LOOKED_AT = 100  # of one group, the oldest; nobody hands out more shared links
 IN_ORDER = [Invitation.State.OPEN, Invitation.State.EXHAUSTED, Invitation.State.EXPIRED]
 
@@ -57,7 +60,7 @@ def until(group: Group) -> datetime:
     if group.event_date is not None:
         begins.append(datetime.combine(group.event_date, time.max, UTC))
     latest = max(moment for moment in begins if moment is not None)
-    return min(latest, datetime.max.replace(tzinfo=UTC) - LIFETIME) + LIFETIME
+    return min(latest, LATEST - LIFETIME) + LIFETIME
 
 
 def make(group: Group, access: Access) -> Invitation:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
+
+from bandpics.moments import YEARS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def in_our_time(value: datetime | None) -> None:
+    """Refuses a moment that no calendar of another time zone could show, such as the last of the
+    year 9999: pages would fail on it."""
+    if value is not None and value.year not in YEARS:
+        raise serializers.ValidationError(
+            f"Give a year from {YEARS.start} to {YEARS.stop - 1}.", code="year"
+        )
 
 
 class ListField(serializers.ListField):

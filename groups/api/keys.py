@@ -13,7 +13,7 @@ from rest_framework import serializers, status
 from rest_framework.response import Response
 
 from bandpics.api.base import MemberViewSet
-from bandpics.api.fields import ListField
+from bandpics.api.fields import ListField, in_our_time
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
 from bandpics.api.problems import Forbidden, wrong
@@ -83,7 +83,10 @@ class NewKeySerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         child=serializers.UUIDField(), required=False, max_length=100, help_text="Empty: all mine."
     )
     expires_at = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="Null: never."
+        required=False,
+        allow_null=True,
+        validators=[in_our_time],
+        help_text="Null: never.",
     )
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from bandpics.api.fields import ListField
+from bandpics.api.fields import ListField, in_our_time
 from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from groups import colours
@@ -117,7 +117,7 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
         # The browsable form preselects it; without, it would be the first choice.
         extra_kwargs = {
             name: {"initial": getattr(Group(), name)} for name in ("visibility", "gps_policy")
-        }
+        } | {name: {"validators": [in_our_time]} for name in ("reveal_at", "closes_at")}
 
     @extend_schema_field(serializers.URLField())
     def get_images_url(self, group: Group) -> str:

@@ -218,7 +218,7 @@ class ChangeForm(OptionsForm):
             self.data, self.files, self.add_initial_prefix(name)
         )
         try:
-            return field.to_python(raw)
+            return field.clean(raw)
         except forms.ValidationError:
             return None
 

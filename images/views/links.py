@@ -312,8 +312,9 @@ def _why(waiting: Any) -> str:
 
 
 def _moment(text: str | None) -> datetime | None:
-    with suppress(ValueError, TypeError):
-        return datetime.fromisoformat(str(text))
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(str(text))
+        return moment if timezone.is_aware(moment) else None
     return None
 
 

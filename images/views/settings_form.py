@@ -18,6 +18,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from bandpics.moments import YEARS
 from groups import colours
 from groups.editing import LONGEST_RETENTION_DAYS, TIME_ZONES
 from groups.models import Group, Licence
@@ -43,7 +44,6 @@ NAMES = (
     "retain_originals_days",
 )
 LONGEST_SEEN = 32 * 1024
-YEARS = range(1970, 2200)
 
 
 class LocalTimeField(forms.Field):
@@ -253,7 +253,7 @@ class SettingsForm(forms.Form):
         text = (data or {}).get("seen", "")
         try:
             found = json.loads(text) if len(text) <= LONGEST_SEEN else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {}
         said = found if isinstance(found, dict) else {}
         return self.now | {name: str(said[name]) for name in NAMES if name in said}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from bandpics.api.fields import in_our_time
 from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from groups.models import Group
@@ -86,7 +87,7 @@ class InvitationOptionsSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     max_bytes = serializers.IntegerField(
         min_value=1, max_value=MAX_BYTES, required=False, allow_null=True
     )
-    expires_at = serializers.DateTimeField(required=False)
+    expires_at = serializers.DateTimeField(required=False, validators=[in_our_time])
     visibility = serializers.ChoiceField(
         choices=Group.Visibility.choices,
         required=False,

@@ -121,7 +121,7 @@ def change(request: HttpRequest, access: Access, team: Team, user_id: int) -> Ht
         if action == "remove":
             teams.remove(membership)
             text = _("{name} is not in the team any more.").format(name=name)
-        elif role not in dict(ROLES):
+        elif role not in dict(ROLES) or was not in dict(ROLES):
             messages.error(request, _("Choose one of the roles."))
             return redirect("team", team.pk)
         elif teams.change_role(membership, role=role, expected=was):
