@@ -16,6 +16,7 @@ from images.storage.objects import photo_storage
 from images.tests import bad_network, browsers
 from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
+from invitations.tests.mail_server import MailServer
 
 __all__ = ["ada", "ben", "dora", "group", "signed_in", "team", "vera"]
 
@@ -36,6 +37,24 @@ def impatient_stack(tmp_path_factory):
         "UPLOAD_PART_BYTES": str(bad_network.PART_BYTES),
     }
     with started_stack(tmp_path_factory.mktemp("impatient"), **settings) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def smtp():
+    """The mail server of mail_stack."""
+    server = MailServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mail_stack(tmp_path_factory, smtp):
+    """As running_stack, but it sends its mails to `smtp`, and anybody may sign up. Mark tests that
+    use it with `@pytest.mark.xdist_group("mail")`."""
+    settings = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp.port}", "REGISTRATION": "open"}
+    with started_stack(tmp_path_factory.mktemp("mail"), **settings) as stack:
         yield stack
 
 

@@ -8,37 +8,16 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from bandpics.testing.pytest_plugin import started_stack
 from images.tests import browsers, drawn_pictures
-from invitations.tests.mail_server import MailServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("evening")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("mail")]
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 PASSWORD = "grey horses on the lake"
-GUESTS = [f"Guest {number} <guest{number}@example.org>" for number in range(1, 31)]
+GUESTS = [f"Guest {number} <guest{number}@evening.example.org>" for number in range(1, 31)]
 BOX = re.compile(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]")  # points, as a PDF says them
 LINK = re.compile(r"https?://\S+")
-
-
-@pytest.fixture(scope="module")
-def mail_server():
-    server = MailServer()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def stack(mail_server, tmp_path_factory):
-    """A Bandpics that sends its mails to the mail server, and lets anybody sign up."""
-    settings = {
-        "EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}",
-        "REGISTRATION": "open",
-    }
-    with started_stack(tmp_path_factory.mktemp("evening"), **settings) as known:
-        yield known
 
 
 class Person:
@@ -61,11 +40,11 @@ class Person:
 
 
 @pytest.fixture
-def person(chromium, stack):
+def person(chromium, mail_stack):
     """Opens an address of the stack in a browser of its own, which may complain about nothing."""
     with browsers.opening(chromium, lambda said: said.type == "error") as open_:
         yield lambda path, **options: Person(
-            open_(path if "://" in path else stack["web_url"] + path, **options)
+            open_(path if "://" in path else mail_stack["web_url"] + path, **options)
         )
 
 
@@ -87,18 +66,23 @@ def links_in(mails, recipient):
     return LINK.findall("\n".join(texts))
 
 
-def wait_for_mails(mail_server, count, *, seconds=60):
+def mails_of_the_evening(smtp):
+    """Mails of this test; others use the mail server, too."""
+    return [mail for mail in smtp.mails if str(mail["To"]).endswith("@evening.example.org")]
+
+
+def wait_for_mails(smtp, count, *, seconds=60):
     end = time.monotonic() + seconds
-    while len(mail_server.mails) < count and time.monotonic() < end:
+    while len(mails_of_the_evening(smtp)) < count and time.monotonic() < end:
         time.sleep(0.1)
-    assert len(mail_server.mails) == count
+    assert len(mails_of_the_evening(smtp)) == count
 
 
-def test_a_host_runs_an_evening(stack, mail_server, person, tmp_path):
+def test_a_host_runs_an_evening(mail_stack, smtp, person, tmp_path):
     # Signs up, and holds a QR code three clicks later.
     host = person("/signup/", viewport=DESKTOP)
     host.fill("Your name", "Hanna")
-    host.fill("E-mail", "hanna@example.org")
+    host.fill("E-mail", "hanna@evening.example.org")
     host.fill("Password", PASSWORD)
     host.click("Make the account")
     before = host.clicks
@@ -131,11 +115,11 @@ def test_a_host_runs_an_evening(stack, mail_server, person, tmp_path):
     host.click("Invite 30 and mail them")
     expect(host.page.get_by_role("status").first).to_be_visible()
     assert host.clicks_since(before) <= 4
-    wait_for_mails(mail_server, 30)
-    assert len({str(mail["To"]) for mail in mail_server.mails}) == 30
+    wait_for_mails(smtp, 30)
+    assert len({str(mail["To"]) for mail in mails_of_the_evening(smtp)}) == 30
 
     # Three guests send: by the mail, by the typed address, by the code on the wall.
-    first = person(links_in(mail_server.mails, "guest1@")[0], viewport=PHONE)
+    first = person(links_in(smtp.mails, "guest1@evening")[0], viewport=PHONE)
     send_photos(first, tmp_path, first=100, count=3)
     second = person("/j/hanna40/", viewport=PHONE)
     send_photos(second, tmp_path, first=110, count=2, name="Otto")
@@ -144,18 +128,18 @@ def test_a_host_runs_an_evening(stack, mail_server, person, tmp_path):
     assert "/i/" not in second.page.url
 
     # A bandmate is invited by mail, joins, and is not shown what only owners do.
-    host.page.goto(stack["web_url"])
+    host.page.goto(mail_stack["web_url"])
     host.click("Team", role="link", exact=True)
     host.fill("Name of the team", "The Grey Horses")
     host.click("Make it a team")
     expect(host.page.get_by_role("heading", name="The Grey Horses")).to_be_visible()
-    host.fill("E-mail", "ben@example.org")
+    host.fill("E-mail", "ben@evening.example.org")
     host.click("Invite")
-    wait_for_mails(mail_server, 31)
-    ben = person(links_in(mail_server.mails, "ben@")[0], viewport=PHONE)
+    wait_for_mails(smtp, 31)
+    ben = person(links_in(smtp.mails, "ben@evening")[0], viewport=PHONE)
     ben.click("Make an account", role="link")
     ben.fill("Your name", "Ben")
-    ben.fill("E-mail", "ben@example.org")
+    ben.fill("E-mail", "ben@evening.example.org")
     ben.fill("Password", PASSWORD)
     ben.click("Make the account")
     ben.click("Join")
