@@ -71,14 +71,17 @@ def add(team: Team, user: User, *, role: str) -> tuple[Membership, bool]:
 def change_role(membership: Membership, *, role: str, expected: str | None = None) -> bool:
     """Returns False if the user has left, or has not the expected role any more.
 
-    Raises LastOwner.
+    Links by which somebody who is no owner now has asked people to join end. Raises LastOwner.
     """
     if role != Membership.Role.OWNER:
         _check_another_owner(membership)
     rows = Membership.objects.filter(pk=membership.pk)
     if expected is not None:
         rows = rows.filter(role=expected)
-    return bool(rows.update(role=role))
+    is_changed = bool(rows.update(role=role))
+    if is_changed and role != Membership.Role.OWNER:
+        _end_invitations_of(membership)
+    return is_changed
 
 
 @transaction.atomic
@@ -103,9 +106,11 @@ def hand_over(mine: Membership, *, to: Membership, leave: bool) -> bool:
 
 @transaction.atomic
 def remove(membership: Membership) -> None:
-    """Removes a member. Safe to call twice. Raises LastOwner."""
+    """Removes a member, and the open links by which they have asked people to join. Safe to call
+    twice. Raises LastOwner."""
     _check_another_owner(membership)
     Membership.objects.filter(pk=membership.pk).delete()
+    _end_invitations_of(membership)
 
 
 def lock(team: Team) -> Team:
@@ -114,6 +119,12 @@ def lock(team: Team) -> Team:
     Owners who leave at the same time wait for each other. Raises Team.DoesNotExist.
     """
     return Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+
+
+def _end_invitations_of(membership: Membership) -> None:
+    """Otherwise whoever was sent away could come back, as an owner, by a link of their own."""
+    made = membership.team.invitations.filter(created_by=membership.user_id, accepted_at=None)
+    made.delete()
 
 
 def _check_another_owner(membership: Membership) -> None:

@@ -51,6 +51,7 @@ def send_due() -> None:
     with alone(SEND_LOCK) as is_alone:
         if is_alone:
             outbox.release_crashed()
+            outbox.forget_withdrawn()
             _send_for(RUN_SECONDS)
 
 

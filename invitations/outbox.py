@@ -162,6 +162,13 @@ def release_crashed() -> None:
     dead.update(**_tried_in_vain("crashed", ""), due_at=Now() + pause)
 
 
+def forget_withdrawn() -> None:
+    """Deletes mails about what is gone, once they count no more (see room())."""
+    day = timezone.now() - timedelta(days=1)
+    gone = OutgoingMail.objects.filter(invitation=None, team_invitation=None)
+    gone.filter(created_at__lt=day).delete()
+
+
 def server_is_back() -> None:
     """Makes those due that wait only because the server was away."""
     waits = OutgoingMail.objects.filter(state=State.QUEUED, error__in=SERVER_ERRORS)

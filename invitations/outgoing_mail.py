@@ -26,7 +26,8 @@ def default_give_up() -> datetime:
 class OutgoingMail(models.Model):
     """A mail that is to be sent: claimed, leased and swept like other background work.
 
-    It is written when it is sent, so that no link stands in the database.
+    It is written when it is sent, so that no link stands in the database. It outlives what it is
+    about: mails of an invitation that was withdrawn count among those that its sender may send.
     """
 
     class Kind(models.TextChoices):
@@ -45,10 +46,10 @@ class OutgoingMail(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     invitation = models.ForeignKey(
-        "Invitation", null=True, on_delete=models.CASCADE, related_name="mails"
+        "Invitation", null=True, on_delete=models.SET_NULL, related_name="mails"
     )
     team_invitation = models.ForeignKey(
-        "TeamInvitation", null=True, on_delete=models.CASCADE, related_name="mails"
+        "TeamInvitation", null=True, on_delete=models.SET_NULL, related_name="mails"
     )
     sender = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -77,9 +78,8 @@ class OutgoingMail(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(invitation__isnull=False, team_invitation=None)
-                | Q(invitation=None, team_invitation__isnull=False),
-                name="mail_is_about_one_invitation",
+                condition=Q(invitation=None) | Q(team_invitation=None),
+                name="mail_is_about_one_invitation_at_most",
             ),
             models.CheckConstraint(
                 condition=~Q(state="sending") | Q(lease_until__isnull=False),

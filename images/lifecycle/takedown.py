@@ -8,7 +8,7 @@ from django.db import transaction
 
 from bandpics import limits
 from images.lifecycle import trash
-from images.models import Image, TakedownRequest
+from images.models import Image, TakedownRequest, UploaderKind
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Of one asker: somebody who means harm hides no more photos than a host restores in a minute.
 OPEN_AT_MOST = 20
+# By a shared link: whoever was refused needs only another browser to ask again.
+REFUSED_AT_MOST = 3
 
 
 class TooManyOpen(Exception):
@@ -25,7 +27,8 @@ class TooManyOpen(Exception):
 
 
 class RefusedBefore(Exception):
-    """A host has refused this asker's request about this photo: that is the last word."""
+    """A host has refused this asker's request about this photo, or those of several devices that
+    hold the same link: that is the last word."""
 
 
 class PhotoGone(Exception):
@@ -46,7 +49,7 @@ def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -
     PhotoGone."""
     mine = TakedownRequest.objects.asked_by(asker)
     with transaction.atomic():
-        if mine.filter(photo_id=image.pk, state=TakedownRequest.State.REFUSED).exists():
+        if _is_refused(image.pk, asker):
             raise RefusedBefore
         if mine.open().count() >= OPEN_AT_MOST:
             raise TooManyOpen
@@ -61,6 +64,16 @@ def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -
             reason=reason,
             **asker.columns,
         )
+
+
+def _is_refused(image_id: UUID, asker: UploaderKey) -> bool:
+    refused = TakedownRequest.objects.filter(photo_id=image_id, state=TakedownRequest.State.REFUSED)
+    if refused.asked_by(asker).exists():
+        return True
+    if asker.kind != UploaderKind.SHARED:
+        return False
+    by_link = refused.filter(uploader_kind=asker.kind, uploader_id=asker.id)
+    return by_link.count() >= REFUSED_AT_MOST
 
 
 def request_of(image_id: UUID, *, asker: UploaderKey) -> TakedownRequest | None:

@@ -60,6 +60,17 @@ def test_a_refusal_shows_the_photo_again(asked, image, ada):
     assert Image.objects.kept().get() == image
 
 
+def test_another_browser_does_not_make_a_refused_request_anew_for_ever(group, image, ada):
+    shared = InvitationFactory(group=group, kind="shared", email="")
+    for number in range(takedown.REFUSED_AT_MOST):
+        one = takedown.ask(image, asker=Guest(shared, device=f"{number:032x}").key)
+        takedown.refuse(one, by=ada)
+    with pytest.raises(takedown.RefusedBefore):
+        takedown.ask(image, asker=Guest(shared, device="f" * 32).key)
+    # Whoever holds another link is another person.
+    assert takedown.ask(image, asker=Guest(InvitationFactory(group=group)).key)
+
+
 def test_restoring_the_photo_refuses_the_request(asked, image, ada):
     assert trash.restore(image, by=ada)
     asked.refresh_from_db()

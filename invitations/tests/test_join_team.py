@@ -13,6 +13,7 @@ from django.utils import timezone
 from bandpics.users.tests.factories import UserFactory
 from groups import teams
 from groups.models import Membership, Team
+from groups.tests.factories import MembershipFactory
 from invitations import team_invitations
 from invitations.models import TeamInvitation
 
@@ -148,3 +149,18 @@ def test_joining_a_personal_team_is_refused_by_the_lower_room(eve, team):
     Team.objects.update(is_personal=True)
     with pytest.raises(teams.PersonalTeam):  # the row says so, not the object in hand
         teams.add(team, eve, role="member")
+
+
+@pytest.mark.parametrize("act", ["remove", "demote"])
+def test_an_owner_who_was_sent_away_does_not_come_back_by_a_link_of_their_own(team, ada, act):
+    bea = MembershipFactory(team=team, role="owner")
+    about = {"role": "owner", "language": "en"}
+    own = team_invitations.invite(team, email="bea2@example.org", by=bea.user, **about)
+    other = team_invitations.invite(team, email="carl@example.org", by=ada, **about)
+    if act == "remove":
+        teams.remove(bea)
+    else:
+        teams.change_role(bea, role="viewer")
+    with pytest.raises(team_invitations.Unusable):
+        team_invitations.find(own.token)
+    assert team_invitations.find(other.token) == other

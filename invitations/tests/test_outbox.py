@@ -9,7 +9,7 @@ import pytest
 from django.db import connection as database
 from django.utils import timezone
 
-from invitations import delivery, links, outbox
+from invitations import delivery, links, outbox, team_invitations
 from invitations.models import Invitation, OutgoingMail, TeamInvitation
 from invitations.tests.factories import InvitationFactory
 from invitations.tests.mail_server import MailServer
@@ -279,3 +279,19 @@ def test_a_mail_that_the_api_could_not_send_waits_in_the_queue(smtp, ada, group,
     assert answer.json()["email_sent"] is True
     assert smtp.recipients == ["cleo@example.org"]
     assert only().state == State.SENT
+
+
+def test_who_withdraws_invitations_may_send_no_more_mails_for_it(smtp, settings, team, ada):
+    settings.MAILS_PER_DAY = 2
+    about = {"role": "member", "by": ada, "language": "en"}
+    for email in ("one@example.org", "two@example.org"):
+        invited = team_invitations.invite(team, email=email, **about)
+        assert team_invitations.withdraw(team, invited.pk)
+    with pytest.raises(outbox.TooMany):
+        team_invitations.invite(team, email="three@example.org", **about)
+    delivery.send_due()
+    assert smtp.mails == []
+    assert {mail.state for mail in OutgoingMail.objects.all()} == {State.DISCARDED}
+    OutgoingMail.objects.update(created_at=timezone.now() - timedelta(days=2))
+    delivery.send_due()
+    assert not OutgoingMail.objects.exists()
