@@ -64,8 +64,8 @@ def try_again(seconds: int) -> str:
     """Says that a limit is reached, and for how long."""
     minutes = -(-seconds // 60)
     text = ngettext(
-        "That were too many attempts. Try again in a minute.",
-        "That were too many attempts. Try again in %(minutes)d minutes.",
+        "Those were too many attempts. Try again in a minute.",
+        "Those were too many attempts. Try again in %(minutes)d minutes.",
         minutes,
     )
     return text % {"minutes": minutes}
