@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
+from bandpics.users.models import User
 from invitations import mail
 from invitations.models import Invitation, OutgoingMail, TeamInvitation
 from invitations.outgoing_mail import MAIL_LIFETIME
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django.db.models import QuerySet
-
-    from bandpics.users.models import User
 
 State = OutgoingMail.State
 # After this long the sender of a mail is taken for dead. Longer than the time limit of its task.
@@ -81,12 +80,15 @@ def enqueue(
     ]
     if not rows or not mail.can_send():
         return 0
-    left = room(sender)
-    if len(rows) > left:
-        raise TooMany(left)
     # In one order, so that two requests at once wait for each other.
     rows.sort(key=lambda row: str(row.invitation_id or row.team_invitation_id))
-    OutgoingMail.objects.bulk_create(rows, ignore_conflicts=True)
+    with transaction.atomic():
+        # Requests of one sender wait for each other, or each would find the whole room.
+        User.objects.select_for_update(no_key=True).filter(pk=sender.pk).first()
+        left = room(sender)
+        if len(rows) > left:
+            raise TooMany(left)
+        OutgoingMail.objects.bulk_create(rows, ignore_conflicts=True)
     return OutgoingMail.objects.filter(pk__in=[row.pk for row in rows]).count()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from bandpics import limits
+from groups.models import Group
 from images.lifecycle import trash
 from images.models import Image, TakedownRequest, UploaderKind
 
@@ -49,6 +50,8 @@ def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -
     PhotoGone."""
     mine = TakedownRequest.objects.asked_by(asker)
     with transaction.atomic():
+        # Requests about one group wait for each other, so that twenty at once are counted.
+        Group.objects.select_for_update(no_key=True).filter(pk=image.group_id).first()
         if _is_refused(image.pk, asker):
             raise RefusedBefore
         if mine.open().count() >= OPEN_AT_MOST:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
@@ -51,6 +54,25 @@ def test_who_waits_for_many_answers_asks_no_more(image, cleo, monkeypatch):
     with pytest.raises(takedown.TooManyOpen):
         takedown.ask(other, asker=cleo.key)
     assert Image.objects.kept().get() == other
+
+
+def test_of_many_requests_at_once_no_more_are_open(cleo, monkeypatch):
+    monkeypatch.setattr(takedown, "OPEN_AT_MOST", 1)
+    photos = [cleo.send_and_process(drawn_pictures.jpeg(seed=seed)) for seed in range(4)]
+    barrier = threading.Barrier(4)
+
+    def ask(photo):
+        barrier.wait()
+        with suppress(takedown.TooManyOpen):
+            takedown.ask(photo, asker=cleo.key)
+        connection.close()
+
+    threads = [threading.Thread(target=ask, args=[photo]) for photo in photos]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert TakedownRequest.objects.open().count() == 1
 
 
 def test_a_refusal_shows_the_photo_again(asked, image, ada):

@@ -295,3 +295,25 @@ def test_who_withdraws_invitations_may_send_no_more_mails_for_it(smtp, settings,
     OutgoingMail.objects.update(created_at=timezone.now() - timedelta(days=2))
     delivery.send_due()
     assert not OutgoingMail.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_requests_at_once_find_the_room_of_one(smtp, settings, ada):
+    settings.MAILS_PER_DAY = 30
+    piles = [InvitationFactory.create_batch(20, created_by=ada) for _ in range(4)]
+    barrier, outcomes = threading.Barrier(4), []
+
+    def enqueue_all(pile):
+        barrier.wait()
+        try:
+            outcomes.append(outbox.enqueue(Kind.INVITATION, pile, sender=ada, language="en"))
+        except outbox.TooMany as refusal:
+            outcomes.append(refusal.left)
+        database.close()
+
+    threads = [threading.Thread(target=enqueue_all, args=[pile]) for pile in piles]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [10, 10, 10, 20]
