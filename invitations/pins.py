@@ -1,10 +1,11 @@
 """PINs of short addresses: asked for once per browser, and slow to guess.
 
-A network may try five wrong ones in a quarter of an hour for each word; a right one sets its count
-back, so that the many guests behind one Wi-Fi are never in each other's way. Once a word has seen
-a hundred wrong ones within a day, from wherever, one a minute may be tried by all networks that
-have never known the PIN. So nobody can lock a party out: those at the place go on as before, and
-others wait for minutes at most. Six digits then stand for more than a year of guessing.
+A network may try five wrong ones in a quarter of an hour for each word, or twenty if it has sent
+the right one that day; a right one sets its count back, so that the many guests behind one Wi-Fi
+are hardly in each other's way. Once a word has seen a hundred wrong ones within a day, from
+wherever, one a minute may be tried by all networks that have never known the PIN. So nobody locks
+a party out from afar: those at the place go on as before, and others wait for minutes at most. Six
+digits then stand for more than a year of guessing.
 """
 
 from __future__ import annotations
@@ -53,25 +54,24 @@ def hashed(pin: str) -> str:
 def is_right(address: ShortAddress, typed: str, *, network: str) -> bool:
     """Tries a PIN. Raises TooManyTries, before it looks at it."""
     here = f"{address.pk} {network}"
+    knows = limits.retry_after(("pin-known", here)) > 0  # used up: it sent the right one before
     # Counted before it is checked: a hundred sent at once are not a hundred tries.
-    seconds = limits.consume(("pin", here)) or _wait_of_all(address, here)
-    if seconds:
+    tried = ("pin-there" if knows else "pin", here)
+    if seconds := limits.consume(tried) or (0 if knows else _wait_of_all(address)):
         raise TooManyTries(seconds)
     if not check_password(digits_of(typed), address.pin_hash):
         limits.consume(("pin-word", str(address.pk)))
         return False
-    limits.forget(("pin", here))
+    limits.forget(tried)
     limits.forget(("pin-slow", str(address.pk)))
     limits.consume(("pin-known", here))
     return True
 
 
-def _wait_of_all(address: ShortAddress, here: str) -> int:
+def _wait_of_all(address: ShortAddress) -> int:
     """Returns how long a network waits that has not known the PIN, or counts its try."""
     everywhere = str(address.pk)
     if not limits.retry_after(("pin-word", everywhere)):
-        return 0
-    if limits.retry_after(("pin-known", here)):  # used up: it sent the right one before
         return 0
     return limits.consume(("pin-slow", everywhere))
 

@@ -114,6 +114,9 @@ RATE_LIMITS: dict[str, str] = {
     "pin": env.rate("RATE_LIMIT_PIN", default="5 per 15 minutes"),
     "pin-word": env.rate("RATE_LIMIT_PIN_WORD", default="100/day"),
     "pin-slow": "1/minute",
+    "pin-there": "20 per 15 minutes",
+    # Used up by an address that opened the word, or sent the right PIN, today.
+    "word-known": "1/day",
     "pin-known": "1/day",
     "password": env.rate("RATE_LIMIT_PASSWORD", default="10 per 15 minutes"),
     "account": env.rate("RATE_LIMIT_ACCOUNT", default="100/hour"),

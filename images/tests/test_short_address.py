@@ -199,6 +199,15 @@ def test_a_forged_cookie_opens_nothing(client, with_pin):
         assert "Summer concert" not in text_of(client.get("/j/hanna-40/"))
 
 
+def test_a_guest_who_tries_many_words_does_not_lock_out_their_wifi(client, address, slowly):
+    slowly(word="3 per 10 minutes")
+    assert client.get("/j/hanna-40/").status_code == 200
+    for word in ("one", "two", "three", "four"):
+        client.get(f"/j/{word}/")
+    assert client.get("/j/hanna-40/").status_code == 200
+    assert client.get("/j/hanna-40/", REMOTE_ADDR="10.1.2.3").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
@@ -234,6 +243,15 @@ def test_guests_behind_one_wifi_do_not_shut_each_other_out(with_pin, slowly):
         for _ in range(4):
             assert send_pin(Client(), "000000").status_code == 422
         assert send_pin(Client(), PIN).status_code == 303
+
+
+def test_a_wifi_where_the_pin_is_known_has_more_tries(with_pin, slowly):
+    slowly(pin="5 per 15 minutes")
+    assert send_pin(Client(), PIN).status_code == 303
+    wrong = [send_pin(Client(), "000000").status_code for _ in range(19)]
+    assert wrong == [422] * 19
+    assert send_pin(Client(), PIN).status_code == 303
+    assert [send_pin(Client(), "000000").status_code for _ in range(21)] == [422] * 20 + [429]
 
 
 def test_many_networks_together_guess_slowly_and_the_party_goes_on(with_pin, slowly):

@@ -93,16 +93,22 @@ def by_word(request: HttpRequest, typed: str) -> tuple[ShortAddress, Invitation]
     """Returns the short address and its invitation, whatever its PIN. Raises Refused.
 
     Words are short enough to be guessed. Whoever tried too many that nobody has is not told about
-    the next one either, right or wrong.
+    the next one either, right or wrong. A word that was opened from there before stays open: one
+    guest who guesses does not lock out all who share their Wi-Fi.
     """
-    key = ("word", limits.address_of(request))
-    if seconds := limits.retry_after(key):
-        raise Refused(too_many(request, seconds))
+    network = limits.address_of(request)
+    seconds = limits.retry_after(("word", network))
     try:
         address = short_addresses.find(typed)
     except short_addresses.Unknown:
-        limits.consume(key)
+        if seconds:
+            raise Refused(too_many(request, seconds)) from None
+        limits.consume(("word", network))
         raise Refused(dead_link(request, "unknown-word", typed=typed[:80])) from None
+    known = ("word-known", f"{address.pk} {network}")
+    if seconds and not limits.retry_after(known):
+        raise Refused(too_many(request, seconds))
+    limits.consume(known)
     if typed != address.word:  # so that forms and cookies know one address only
         raise Refused(HttpResponseRedirect(base_url_of(address)))
     invitation = address.invitation
