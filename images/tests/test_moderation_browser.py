@@ -54,8 +54,15 @@ def test_keys_alone_decide_and_undo(running_stack, open_page):
     page.locator("#reason").get_by_role("button", name="Reject").click()
     expect(said).to_have_text("1 photo rejected. 3 left on this page.")
     assert sorted(states(evening, ids)) == ["approved", *["pending"] * 3, "rejected"]
+    # The tab and the filters count along.
+    tab = page.locator(".tabs [aria-current] .badge")
+    counts = page.locator(".filters .badge")
+    expect(tab).to_have_text("3")
+    expect(counts).to_have_text(["3", "1", "1"])
     page.keyboard.press("u")
     expect(said).to_have_text("Undone: 1 photo is back. 4 left on this page.")
+    expect(tab).to_have_text("4")
+    expect(counts).to_have_text(["4", "0", "1"])
     page.keyboard.press("u")
     expect(said).to_have_text("Undone: 1 photo is back. 5 left on this page.")
     assert set(states(evening, ids)) == {"pending"}

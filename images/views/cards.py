@@ -110,7 +110,7 @@ def cards(request: HttpRequest, page: Desk) -> HttpResponse:
     if is_valid and ready:
         context["sheets"] = sheets_of(ready, chosen)
     context |= {"has_link": bool(ready), "is_lost": len(ready) < len(found), "max": MAX_PEOPLE}
-    context["accent"] = page.group.accent_colour
+    context |= {"accent": page.group.accent_colour, "section": "group-invitations"}
     status = 200 if is_valid else 400
     return render(request, "groups/cards.html", page.context(**context), status=status)
 

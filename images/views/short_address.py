@@ -133,7 +133,7 @@ def short_address(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Shows and changes the short address of one shared link of the group."""
     invitation = _link(request, desk)
     if invitation is None:
-        return render(request, "groups/short_address.html", desk.context())
+        return render(request, "groups/short_address.html", desk.context(section="group-invitations"))
     if request.method != "POST":
         return _page(request, desk, _form(invitation))
     if request.POST.get("act") == "remove":
@@ -237,6 +237,7 @@ def _page(
     current = sharing.short_address_of(form.invitation)
     others = sharing.links_of(desk.group, desk.access).exclude(pk=form.invitation.pk)
     context = desk.context(
+        section="group-invitations",
         form=form,
         invitation=form.invitation,
         current=current,

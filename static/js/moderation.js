@@ -1,5 +1,6 @@
 /* The page on which a host decides about photos: by keys, by ticking many, or one by one, large. */
 
+import { makeCounts } from "./desk/counts.js";
 import { Decisions } from "./desk/decisions.js";
 import { moveByArrows } from "./desk/grid_keys.js";
 import { makeSelection } from "./desk/selection.js";
@@ -25,6 +26,7 @@ function start() {
   const selection = makeSelection(form, (count) => {
     if (count) show(t("selected", { count }));
   });
+  const showCounts = makeCounts();
   let shown = null; // in the large view
 
   // --- Deciding -----------------------------------------------------------------------------
@@ -118,11 +120,8 @@ function start() {
     for (const button of document.querySelectorAll("[data-do=undo]")) {
       button.disabled = !decisions.done.length;
     }
-    const badge = document.querySelector(".filters [aria-current] .badge");
-    badge.textContent = total - (order.length - items().length);
+    showCounts({ gone: order.length - items().length, done: decisions.done });
   }
-
-  const total = Number(document.querySelector(".filters [aria-current] .badge").textContent);
 
   // --- The large view -----------------------------------------------------------------------
 
