@@ -248,6 +248,14 @@ def test_a_time_meant_in_another_zone_is_asked_about(visit, group):
     assert set(answer.context["form"].errors) >= {"closes_at"}
 
 
+def test_who_chose_a_logo_meanwhile_is_told_to_choose_it_again(visit, group):
+    editing.change(group, {"name": "Theirs"})
+    logo = SimpleUploadedFile("logo.jpg", drawn_pictures.jpeg())
+    page = visit.save(name="Mine", logo=logo).content.decode()
+    assert "please choose the logo again" in page
+    assert not GroupLogo.objects.exists()
+
+
 def test_a_group_that_was_deleted_meanwhile_is_gone(visit, group):
     Group.objects.update(trashed_at=timezone.now())
     assert visit.save(name="Mine").status_code == 404

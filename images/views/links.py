@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import TruncMinute
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -69,10 +70,11 @@ def links_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
 @links_page
 @require_safe
 def all_links(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """Lists the links of a group, newest first."""
+    """Lists the links of a group, newest first; those made together by name."""
     shown, words = request.GET.get("show", ""), request.GET.get("q", "").replace("\0", "")
     words = words.strip()[:SEARCH_LENGTH]
-    everything = visible(desk).order_by("-created_at", "-pk")
+    made = TruncMinute("created_at").desc()
+    everything = visible(desk).order_by(made, "name", "email", "pk")
     rows = FILTERS[shown](everything) if shown in FILTERS else everything
     if words:
         rows = rows.filter(Q(name__icontains=words) | Q(email__icontains=words))

@@ -133,7 +133,8 @@ def short_address(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Shows and changes the short address of one shared link of the group."""
     invitation = _link(request, desk)
     if invitation is None:
-        return render(request, "groups/short_address.html", desk.context(section="group-invitations"))
+        context = desk.context(section="group-invitations")
+        return render(request, "groups/short_address.html", context)
     if request.method != "POST":
         return _page(request, desk, _form(invitation))
     if request.POST.get("act") == "remove":
