@@ -218,6 +218,13 @@ def test_without_a_mail_server_people_are_invited_all_the_same(adas, settings):
     assert Invitation.objects.count() == 30
 
 
+def test_who_was_invited_together_is_listed_by_name(adas):
+    lines = "Zoe <a@example.org>\nAnna <c@example.org>\nBen <b@example.org>"
+    adas.post("many/", {**fields(check(adas, lines)), "act": "invite"})
+    said = text_of(adas.get())
+    assert said.index("Anna") < said.index("Ben") < said.index("Zoe")
+
+
 def test_names_in_any_script_and_with_any_sign_come_back_as_they_were(group, ada):
     names = ["Zoë", "花子", "עדה", 'Ada "A" B', "Weber, Hanna", "a;b", "<b>", "O'Brien"]
     entries = [
