@@ -20,6 +20,7 @@ from invitations.mail import one_line
 
 MAX_LINES = 1000
 MAX_BYTES = 1024 * 1024
+MAX_COLUMNS = 500  # of the largest address books: 100
 LINE_LENGTH, NAME_LENGTH, EMAIL_LENGTH = 1000, 120, 254
 
 IN_BRACKETS = re.compile(r"(?P<name>.*)<(?P<email>[^<>]*)>\s*\Z")
@@ -82,14 +83,20 @@ def read(text: str) -> list[Entry]:
         )
     if lines and (table := _table(lines)) is not None:
         return table
+    # Half a million in one line are counted, and not looked at closely.
+    _refuse_too_many(sum("@" in cell for line in lines for cell in _cells(line, SEPARATORS)) // 2)
     found = [entry for line in lines for entry in _entries(line.strip())]
-    if len(found) > MAX_LINES:
+    _refuse_too_many(len(found))
+    return found
+
+
+def _refuse_too_many(count: int) -> None:
+    if count > MAX_LINES:
         raise Unreadable(
             _("The list names {count} people. Up to {limit} are read at once.").format(
-                count=len(found), limit=MAX_LINES
+                count=count, limit=MAX_LINES
             )
         )
-    return found
 
 
 def _table(lines: list[str]) -> list[Entry] | None:
@@ -98,7 +105,7 @@ def _table(lines: list[str]) -> list[Entry] | None:
     if "@" in first:
         return None
     delimiter = max(SEPARATORS, key=first.count)
-    headings = [cell.strip("\"' ") for cell in _cells(first, delimiter)]
+    headings = [cell.strip("\"' ") for cell in _cells(first, delimiter)[:MAX_COLUMNS]]
     emails = [
         number
         for number, heading in enumerate(headings)

@@ -124,6 +124,14 @@ def test_a_megabyte_in_one_line_is_read_quickly():
     assert time.monotonic() - started < 4
 
 
+def test_a_megabyte_of_people_or_columns_is_read_quickly():
+    started = time.monotonic()
+    with pytest.raises(Unreadable, match="people"):
+        read("@;" * 500_000)
+    assert len(read("mail," * 200_000 + "\nx" * 900)) == 900
+    assert time.monotonic() - started < 4
+
+
 @pytest.mark.parametrize(
     "data",
     [
