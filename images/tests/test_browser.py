@@ -198,14 +198,6 @@ def test_a_dead_link_says_whom_to_ask(running_stack, chromium):
     page.close()
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_no_page_is_wider_than_its_window(running_stack, open_page, sign_in, viewport):
-    pages = [open_page(running_stack["upload_link"], viewport=viewport), sign_in(viewport=viewport)]
-    for page in pages:
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= viewport["width"]
-
-
 def test_swagger_opens_without_a_blocked_resource(running_stack, open_page):
     page = open_page(f"{running_stack['web_url']}/api/v1/docs/", viewport=DESKTOP)
     expect(page.get_by_text("/api/v1/uploads/").first).to_be_visible()

@@ -151,6 +151,7 @@ def refused_at_once(client, method, address, body, told):
     assert peak < MAX_MEMORY, (told, peak)
 
 
+@pytest.mark.long
 def test_each_field_of_the_description_refuses_it_at_once(addresses, clients):
     special, one_of_ours = clients
     found = list(described_fields(SchemaGenerator().get_schema(request=None, public=True)))

@@ -47,6 +47,7 @@ def mails_to_guests(smtp):
     return [address for address in smtp.recipients if address.endswith("@example.org")]
 
 
+@pytest.mark.long  # test_whole_evening.py does the same once
 def test_thirty_people_are_invited_and_mailed_in_four_clicks(mail_stack, smtp, open_page):
     page = sign_in(open_page, mail_stack)
     page.goto(group_of(mail_stack))

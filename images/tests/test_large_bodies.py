@@ -93,7 +93,13 @@ def test_a_form_where_none_is_taken_is_no_way_around(sessions, address):
     refused(send(sessions, address, 2 * MIB + 1))
 
 
-@pytest.mark.parametrize("address", ["/login/", "/admin/login/", NEW_GROUP])
+def test_the_page_of_a_new_group_says_itself_what_is_too_much(sessions):
+    answer = send(sessions, NEW_GROUP, 600 * MIB)
+    assert answer.status_code == 413
+    assert b"Make the group" in answer.content
+
+
+@pytest.mark.parametrize("address", ["/login/", "/admin/login/"])
 def test_pages_refuse_with_a_page(sessions, address):
     answer = send(sessions, address, 600 * MIB)
     assert answer.status_code == 413
