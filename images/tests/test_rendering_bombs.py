@@ -413,8 +413,8 @@ def test_a_decoder_that_asks_for_more_than_a_photo_needs_gets_nothing(tmp_path: 
     }
     # Less than any of them needs to decode: what is refused later, at resizing, ends the process.
     told = outcomes(files, tmp_path, growth=150 * 1024 * 1024)
-    assert told["png"][0] == told["heic"][0] == "too-many-pixels"
-    assert told["webp"][0] in {"damaged", "too-many-pixels"}
+    assert told["png"][0] == "too-many-pixels"
+    assert {told["webp"][0], told["heic"][0]} <= {"damaged", "too-many-pixels"}
     assert max(told["png"][2], told["webp"][2], told["heic"][2]) < 210
     assert told["photo"][0] == told["next photo"][0] == "900x600"
 
