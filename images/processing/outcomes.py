@@ -119,7 +119,7 @@ def end_as_duplicate(claim: claims.Claim, sha256: str, *, source: Path | None = 
             if image.uploads.filter(status=Status.DONE).exists():
                 duplicates = duplicates.filter(sha256=sha256)  # the others are of what it shows
             duplicates.update(duplicate_of=existing)
-            agreement.pass_on(image, existing.pk)
+            agreement.copy_to_existing(image, existing.pk)
     if is_ended:
         _remove_stored(claim.upload)
     return True

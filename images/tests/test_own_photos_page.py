@@ -1,32 +1,26 @@
 """What a guest sees and does of what they send, in a real browser: cancelling, the limits of the
-link, their words, taking back, the place."""
+link, their words, taking back."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import urllib3
-from PIL import Image as Picture
 from playwright.sync_api import expect
 
-from bandpics.local import addresses
 from images.tests import browsers, drawn_pictures
 from images.tests.test_upload_page_browser import assert_accessible
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 
 PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
 VIENNA = {"lat": 48.2082, "lon": 16.3738}
 SLOW_BYTES = 20_000  # a second
-_seeds = itertools.count(7000)
+seeds = itertools.count(7000)
 
 
 @pytest.fixture
@@ -55,16 +49,16 @@ def invited(api):
     """A personal link of its own, to a group of its own."""
 
     def invite(**limits: Any) -> Any:
-        name = f"Evening {next(_seeds)}"
+        name = f"Evening {next(seeds)}"
         group = api("POST", "groups/", {"name": name, **limits.pop("group", {})})
-        email = f"guest{next(_seeds)}@example.org"
+        email = f"guest{next(seeds)}@example.org"
         return api("POST", "invitations/", {"group": group["id"], "email": email, **limits})
 
     return invite
 
 
 def picture(name: str, size: int = 0, **more: Any) -> dict[str, Any]:
-    data = drawn_pictures.jpeg(seed=next(_seeds), width=320, height=240, **more)
+    data = drawn_pictures.jpeg(seed=next(seeds), width=320, height=240, **more)
     return {"name": name, "mimeType": "image/jpeg", "buffer": data + bytes(size)}
 
 
@@ -85,6 +79,14 @@ def wait_for(page: Any, name: str, state: str) -> Any:
 def ask_where(shot: Any) -> None:
     shot.get_by_role("button", name="Edit").click()
     shot.get_by_role("link", name="Where it was").click()
+
+
+def save_vienna(page: Any) -> None:
+    """As typed where commas part what is whole from what is not."""
+    page.get_by_label("Latitude").fill("48,2082")
+    page.get_by_label("Longitude").fill("16.3738")
+    page.get_by_role("button", name="Save this place").click()
+    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
 
 
 def slow_down(page: Any, bytes_per_second: int = SLOW_BYTES) -> Any:
@@ -215,7 +217,7 @@ def test_in_a_closed_group_what_broke_off_is_finished_and_nothing_new_taken(
 def test_a_photo_of_a_format_the_browser_cannot_show_has_a_placeholder(open_page, invited):
     page = open_page(invited()["upload_link"])
     session = slow_down(page)
-    data = drawn_pictures.heic(seed=next(_seeds), width=640, height=480, quality=95) + bytes(30_000)
+    data = drawn_pictures.heic(seed=next(seeds), width=640, height=480, quality=95) + bytes(30_000)
     choose(page, {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": data})
     shot = wait_for(page, "IMG_1", "sending")
     frame = shot.locator(".photo-preview")
@@ -279,7 +281,7 @@ def test_while_photos_leave_the_screen_stays_on_and_the_tab_asks_before_it_close
 
 
 def test_the_name_is_the_links_until_i_say_another_and_that_is_remembered(open_page, invited, api):
-    name = f"named{next(_seeds)}"
+    name = f"named{next(seeds)}"
     page = open_page(invited(name="Cleo")["upload_link"])
     field = page.get_by_label("Your name")
     expect(field).to_have_value("Cleo")
@@ -385,7 +387,7 @@ def test_the_way_of_a_deleted_photo_back_is_to_choose_it_again(open_page, invite
 
 
 def test_a_photo_the_host_threw_away_can_be_sent_again(open_page, invited, api):
-    name = f"thrown{next(_seeds)}"
+    name = f"thrown{next(seeds)}"
     page = open_page(invited()["upload_link"])
     file = picture(f"{name}.jpg")
     choose(page, file)
@@ -400,193 +402,6 @@ def test_a_photo_the_host_threw_away_can_be_sent_again(open_page, invited, api):
     )
     (second,) = api("GET", f"images/?q={name}")["results"]
     assert second["id"] != first["id"]
-
-
-# --- The place ------------------------------------------------------------------------------
-
-
-class Tiles:
-    """A map's server, which writes down who asks for what."""
-
-    def __init__(self, port: int) -> None:
-        self.asked: list[dict[str, str]] = []
-        asked = self.asked
-        tile = io.BytesIO()
-        Picture.new("RGB", (256, 256), "#cfe0cf").save(tile, "PNG")
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append(dict(self.headers) | {"path": self.path})
-                self.send_response(200)
-                self.send_header("Content-Type", "image/png")
-                self.end_headers()
-                self.wfile.write(tile.getvalue())
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer((addresses.LOOPBACK, port), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture
-def tiles(running_stack):
-    tiles = Tiles(running_stack["tile_port"])
-    yield tiles
-    tiles.server.shutdown()
-    tiles.server.server_close()
-
-
-def save_vienna(page: Any) -> None:
-    """As typed where commas part what is whole from what is not."""
-    page.get_by_label("Latitude").fill("48,2082")
-    page.get_by_label("Longitude").fill("16.3738")
-    page.get_by_role("button", name="Save this place").click()
-    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
-
-
-def assert_in_vienna(api: Any, name: str) -> None:
-    gps, source = place_of(api, name)
-    assert (gps["lat"], gps["lon"], source) == (VIENNA["lat"], VIENNA["lon"], "person")
-
-
-def place_of(api: Any, name: str) -> Any:
-    found = api("GET", "images/?q=" + name)["results"]
-    return found[0]["exif"]["gps"], found[0]["gps_source"]
-
-
-def test_a_place_is_pinned_on_a_shared_link_and_the_map_asked_only_then(
-    running_stack, open_page, api, tiles
-):
-    group = api("POST", "groups/", {"name": "Evening on the wall"})
-    link = api("POST", "invitations/", {"group": group["id"], "kind": "shared"})
-    page, token = open_page(link["upload_link"]), link["token"]
-    name = f"bandstand{next(_seeds)}"
-    choose(page, picture(f"{name}.jpg"))
-    shot = wait_for(page, name, "ready")
-    expect(page.locator("#no-place")).to_be_visible()
-    ask_where(shot)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Where was this photo taken?")
-    expect(page.locator("#photo-name")).to_have_text(f"{name}.jpg")
-    expect(page.get_by_role("button", name="Show the map")).to_be_visible()
-    page.wait_for_timeout(300)
-    assert tiles.asked == []
-
-    page.get_by_role("button", name="Show the map").click()
-    expect(page.locator(".leaflet-tile-loaded").first).to_be_visible()
-    assert tiles.asked
-    # The map learns where the page is from, and not the link in its address.
-    assert {each.get("Referer") for each in tiles.asked} == {running_stack["web_url"] + "/"}
-    assert not any(token in str(each) for each in tiles.asked)
-
-    # Opening it says nothing; moving it does, by keyboard too.
-    expect(page.get_by_label("Latitude")).to_have_value("")
-    expect(page.locator("#map")).to_be_focused()
-    assert_accessible(page)
-    page.keyboard.press("ArrowUp")
-    expect(page.get_by_label("Latitude")).not_to_have_value("")
-
-    # What is typed is kept to the digit, whatever a map can show.
-    save_vienna(page)
-    assert_in_vienna(api, name)
-
-    # Agreed to until it is taken back.
-    tiles.asked.clear()
-    page.reload()
-    expect(page.locator(".leaflet-tile-loaded").first).to_be_visible()
-    page.get_by_role("button", name="Do not load the map any more").click()
-    tiles.asked.clear()
-    page.reload()
-    expect(page.get_by_role("button", name="Show the map")).to_be_visible()
-    assert tiles.asked == []
-
-    page.get_by_role("button", name="Remove the place").click()
-    expect(page.get_by_role("status")).to_have_text("The place was removed.")
-    assert place_of(api, name) == (None, "person")
-
-
-def test_the_place_is_where_the_device_says_it_is(open_page, invited, api):
-    here = {"latitude": -33.8568, "longitude": 151.2153}
-    name = f"opera{next(_seeds)}"
-    page = open_page(
-        invited()["upload_link"],
-        viewport=DESKTOP,
-        geolocation=here,
-        permissions=["geolocation"],
-    )
-    choose(page, picture(f"{name}.jpg"))
-    shot = wait_for(page, name, "ready")
-    ask_where(shot)
-    expect(page.get_by_label("Latitude")).to_have_value("")  # nothing before the click
-    page.get_by_role("button", name="Where I am now").click()
-    expect(page.get_by_label("Latitude")).to_have_value("-33.856800")
-    page.get_by_role("button", name="Save this place").click()
-    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
-    assert place_of(api, name)[0]["lon"] == here["longitude"]
-
-
-def test_a_last_place_that_is_none_does_not_keep_the_page_from_starting(open_page, invited):
-    page = open_page(invited()["upload_link"])
-    choose(page, picture("kept.jpg"))
-    ask_where(wait_for(page, "kept", "ready"))
-    for kept in ['{"lat": "48", "lon": 16}', '{"lat": 4']:
-        page.evaluate("kept => localStorage.setItem('bandpics.place', kept)", kept)
-        page.reload()
-        expect(page.locator("#photo-name")).to_have_text("kept.jpg")
-        expect(page.locator("#use-last")).to_be_hidden()
-    page.get_by_label("Latitude").fill("48")
-    page.get_by_label("Longitude").fill("16")
-    page.get_by_role("button", name="Save this place").click()
-    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
-
-
-def test_nonsense_is_refused_and_stays_to_be_corrected(open_page, invited):
-    page = open_page(invited()["upload_link"])
-    choose(page, picture("nonsense.jpg"))
-    shot = wait_for(page, "nonsense", "ready")
-    ask_where(shot)
-    page.get_by_label("Latitude").fill("48")
-    page.get_by_label("Longitude").fill("500")
-    page.get_by_role("button", name="Save this place").click()
-    expect(page.get_by_role("alert")).to_contain_text("longitude from -180 to 180")
-    expect(page.get_by_label("Longitude")).to_be_focused()
-    expect(page.get_by_label("Longitude")).to_have_value("500")
-
-
-def test_a_photo_that_knows_its_place_can_forget_it(open_page, invited, api):
-    page = open_page(invited()["upload_link"])
-    name = f"knows{next(_seeds)}"
-    choose(page, picture(f"{name}.jpg", lat=48.2, lon=16.4))
-    shot = wait_for(page, name, "ready")
-    expect(page.locator("#no-place")).to_be_hidden()
-    ask_where(shot)
-    expect(page.locator("#form")).to_be_hidden()
-    page.get_by_role("button", name="Forget where it was taken").click()
-    expect(page.get_by_role("status")).to_have_text(
-        "The place was removed. Taken out of the file that is kept: the position."
-    )
-    assert place_of(api, name) == (None, "removed")
-    # Their own wish: nobody asks them to add it.
-    page.get_by_role("link", name="Back to your photos").click()
-    wait_for(page, name, "ready")
-    expect(page.locator("#no-place")).to_be_hidden()
-
-
-def test_without_javascript_a_personal_link_takes_the_two_numbers(open_page, invited, api):
-    link = invited()
-    page = open_page(link["upload_link"])
-    name = f"plain{next(_seeds)}"
-    choose(page, picture(f"{name}.jpg"))
-    shot = wait_for(page, name, "ready")
-    shot.get_by_role("button", name="Edit").click()
-    address = shot.get_by_role("link", name="Where it was").evaluate("link => link.href")
-    plain = open_page(address, java_script_enabled=False)
-    plain.get_by_label("Latitude").fill("99")
-    plain.get_by_role("button", name="Save this place").click()
-    expect(plain.get_by_role("alert")).to_contain_text("Give both numbers")
-    expect(plain.get_by_label("Latitude")).to_have_value("99")
-    save_vienna(plain)
-    assert_in_vienna(api, name)
 
 
 # --- Small points ---------------------------------------------------------------------------

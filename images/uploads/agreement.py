@@ -36,8 +36,8 @@ def add(uploader: Uploader, uploads: Sequence[Upload], licence: Licence | None) 
     mine.exclude(licence=licence).update(licence=licence, licence_agreed_at=Now(), updated_at=Now())
 
 
-def pass_on(duplicate: Image, existing_id: UUID) -> None:
-    """Records the agreement of a duplicate for the photo that is shown, if the same uploader sent
+def copy_to_existing(duplicate: Image, existing_id: UUID) -> None:
+    """Copies the agreement of a duplicate to the photo that is shown, if the same uploader sent
     both: they agreed when they sent it again."""
     if duplicate.licence_id is None or not duplicate.uploader_key.is_identified:
         return
