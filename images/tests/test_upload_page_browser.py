@@ -273,6 +273,7 @@ def test_who_wants_less_motion_gets_none(open_page, files):
 def test_the_camera_takes_one_photo(open_page, files):
     page = open_page()
     button = page.get_by_role("button", name="Take a photo")
+    expect(button).to_be_visible()  # camera.js listens, so the page's own listener comes after it
     page.evaluate(
         "document.querySelector('#files').addEventListener('click', ({ target }) =>"
         " (window.asked = [target.getAttribute('capture'), target.multiple]))"
@@ -288,6 +289,18 @@ def test_the_camera_takes_one_photo(open_page, files):
         page.locator("label[for=files]").click()
     assert chosen.value.is_multiple()
     assert page.evaluate("window.asked") == [None, True]
+
+
+def test_photos_chosen_before_the_script_runs_are_sent(open_page, files):
+    page = open_page()
+    held = []
+    page.route("**/upload/page*.js", lambda route: held.append(route))
+    page.reload(wait_until="commit")
+    page.locator("input[type=file]").set_input_files(files("early.jpg"))
+    while not held:
+        page.wait_for_timeout(20)
+    held.pop().continue_()
+    expect(page.locator("#now-list .photo")).to_have_attribute("data-state", ARRIVED)
 
 
 @pytest.mark.parametrize("means", ["drop", "paste"])

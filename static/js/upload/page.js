@@ -338,10 +338,12 @@ function warn(text) {
 
 // --- Choosing -------------------------------------------------------------------------------
 
-input.addEventListener("change", () => {
+function chooseFiles() {
   choose([...input.files]);
   input.value = ""; // so that the same photo can be chosen again
-});
+}
+
+input.addEventListener("change", chooseFiles);
 import("./camera.js").then(({ useCamera }) => useCamera(input), () => {});
 byId("chooser").addEventListener("submit", (event) => event.preventDefault());
 // Phones have no files to drag, and none to paste.
@@ -358,5 +360,6 @@ window.ononline = window.onoffline = () => {
 byId("chooser").classList.add("is-live");
 byId("send")?.remove();
 draw();
+chooseFiles(); // what was chosen while this script was on its way
 // Tells the host that the link was opened; not by GET, which previews in chats do.
 if (page.token) navigator.sendBeacon("opened/");
