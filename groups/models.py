@@ -337,3 +337,23 @@ class GroupVisit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.group}"
+
+
+class GroupSubscription(models.Model):
+    """A member who wants a mail when photos arrive in a group."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="group_subscriptions"
+    )
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="subscriptions")
+    told_until = models.DateTimeField(help_text="Photos that were ready by then were told.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "group"], name="group_subscription_once_per_user"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} hears of {self.group}"

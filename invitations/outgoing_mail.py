@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from bandpics.ids import new_id
+from groups.models import Group
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +36,8 @@ class OutgoingMail(models.Model):
         REMINDER = "reminder", "A reminder to send photos"
         LAST_CALL = "last_call", "The group closes soon"
         TEAM_INVITATION = "team_invitation", "The invitation to a team"
+        NEW_PHOTOS = "new_photos", "Photos that arrived"
+        ARCHIVE = "archive", "A ZIP that is ready"
 
     class State(models.TextChoices):
         QUEUED = "queued", "Waiting"
@@ -51,6 +54,12 @@ class OutgoingMail(models.Model):
     team_invitation = models.ForeignKey(
         "TeamInvitation", null=True, on_delete=models.SET_NULL, related_name="mails"
     )
+    # Of mails to a member about a group; those about an invitation go to its address.
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
+    details = models.JSONField(default=dict, blank=True, help_text="What its text tells.")
     sender = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

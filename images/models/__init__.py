@@ -1,11 +1,15 @@
 """Photos, the uploads that bring them, the sizes of each, and what is left of deleted ones."""
 
+from images.models.archive import Archive, ArchiveEntry, ArchiveOrder
+from images.models.clock_correction import ClockCorrection
 from images.models.deletion import PendingDeletion, Tombstone
 from images.models.image import BEFORE_ALL_TIME, ONCE_PER_GROUP, Image, ImageQuerySet
+from images.models.photo_change import PhotoChange
 from images.models.takedown import TakedownRequest
 from images.models.upload import KEEP_BYTES, NOT_FINAL, UNDER_WAY, Upload, UploadQuerySet, is_final
 from images.models.uploader import NOBODYS, RECOVERED, UPLOADER_COLUMNS, UploaderKey, UploaderKind
 from images.models.variant import Variant
+from images.models.wall import Wall
 
 __all__ = [
     "BEFORE_ALL_TIME",
@@ -16,9 +20,14 @@ __all__ = [
     "RECOVERED",
     "UNDER_WAY",
     "UPLOADER_COLUMNS",
+    "Archive",
+    "ArchiveEntry",
+    "ArchiveOrder",
+    "ClockCorrection",
     "Image",
     "ImageQuerySet",
     "PendingDeletion",
+    "PhotoChange",
     "TakedownRequest",
     "Tombstone",
     "Upload",
@@ -26,5 +35,6 @@ __all__ = [
     "UploaderKey",
     "UploaderKind",
     "Variant",
+    "Wall",
     "is_final",
 ]

@@ -183,6 +183,27 @@ class Image(HasUploader):
     exif_version = models.CharField(max_length=10, blank=True)
     exif = models.JSONField(default=dict, blank=True, help_text="All tags as read, cleaned.")
 
+    # Of the pixels: made by the worker from a small variant.
+    placeholder = models.BinaryField(
+        default=b"",
+        blank=True,
+        max_length=300,
+        help_text="A picture of a few bytes: see rendering.",
+    )
+    perceptual_hash = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text="64 bits; near in bits means alike."
+    )
+    focus = models.FloatField(
+        null=True, blank=True, editable=False, help_text="Variance of the Laplacian: sharpness."
+    )
+    stack_id = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="The same for photos that look alike."
+    )
+    first_on_wall_at = models.DateTimeField(null=True, blank=True, editable=False)
+    clock_shift_minutes = models.IntegerField(
+        default=0, editable=False, help_text="Already added to when it was taken."
+    )
+
     description = models.TextField(blank=True, max_length=4000)
     caption = models.TextField(blank=True, max_length=2000, help_text="The uploader's own words.")
     moderation = models.CharField(
@@ -266,6 +287,11 @@ class Image(HasUploader):
                 fields=["group", "-sort_at", "-id"],
                 condition=Q(moderation="pending", trashed_at=None, version__gt=0),
                 name="image_waiting_for_approval",
+            ),
+            models.Index(
+                fields=["group", "stack_id"],
+                condition=Q(stack_id__isnull=False),
+                name="image_stack",
             ),
             # Counting reads this alone, not the rows, which are wide.
             models.Index(
