@@ -5,6 +5,11 @@ RUN python -m venv /opt/venv
 COPY requirements.txt .
 RUN /opt/venv/bin/pip install --require-hashes -r requirements.txt
 
+FROM node:24-slim AS node
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -16,6 +21,7 @@ RUN useradd --system --uid 10001 --create-home bandpics
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY . .
+COPY --from=node /app/node_modules node_modules
 # Hashed file names are made once, here; the values only let the settings be read.
 RUN SECRET_KEY=only-for-collectstatic-0123456789abcdef \
     INVITATION_TOKEN_KEY=only-for-collectstatic-0123456789abcdef \

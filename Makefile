@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# npm writes it last, so that it is newer than the lockfile once all packages are there.
+NODE_PACKAGES := node_modules/.package-lock.json
 
 .PHONY: setup requirements run test test-long chaos lint format messages bench clean
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ help:
 	@echo "make requirements  pin what requirements*.in name, and all that it needs, with hashes"
 	@echo "make bench    measure, as ratios against a baseline of the same run"
 
-setup: $(VENV)/.installed
+setup: $(VENV)/.installed $(NODE_PACKAGES)
 
 # `make run` installs the services only; all else installs the tools of the developers as well.
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r
@@ -31,7 +33,7 @@ $(VENV)/bin/python:
 		{ echo "Could not make a virtualenv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/.services: requirements-local.txt | $(VENV)/bin/python
-	@echo "Installing Bandpics and its services into $(VENV) (about 0.4 GB). This takes a minute or two."
+	@echo "Installing Bandpics and its services into $(VENV) (about 0.5 GB). This takes a minute or two."
 	$(INSTALL) requirements-local.txt
 	@touch $@
 
@@ -39,6 +41,9 @@ $(VENV)/.installed: $(VENV)/.services requirements-dev.txt
 	@echo "Installing the tools for tests into $(VENV) (about 1.2 GB in all). This takes a minute or two."
 	$(INSTALL) requirements-dev.txt
 	@touch $@
+
+$(NODE_PACKAGES): package.json package-lock.json | $(VENV)/.services
+	@$(BIN)/python -m bandpics.local.npm
 
 # After a change of an .in file. What it pulls in stays as pinned, but for ARGS="--upgrade".
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS)
@@ -50,7 +55,7 @@ requirements: setup
 	$(COMPILE) --constraints requirements.txt --output-file requirements-local.txt requirements-local.in
 	$(COMPILE) --constraints requirements-local.txt --output-file requirements-dev.txt requirements-dev.in
 
-run: $(VENV)/.services
+run: $(VENV)/.services $(NODE_PACKAGES)
 	@exec $(BIN)/python manage.py up $(ARGS)
 
 test: setup
@@ -82,4 +87,4 @@ bench: setup
 	@exec $(BIN)/python -m bandpics.benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) .local staticfiles
+	rm -rf $(VENV) .local staticfiles node_modules

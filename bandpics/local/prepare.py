@@ -31,6 +31,7 @@ def main(*words: str) -> None:
 
 def collect_static_files() -> None:
     """Runs collectstatic if a static file was added, changed or removed."""
+    call_command("check", tags=["staticfiles"])  # says if npm packages are missing
     stamp, current = Path(settings.STATIC_ROOT) / ".collected", _fingerprint()
     if not stamp.exists() or stamp.read_text() != current:
         stamp.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import django_stubs_ext
+from csp.constants import NONCE
 from django.core.exceptions import ImproperlyConfigured
 from environs import EnvValidationError, FileAwareEnv, validate
 
@@ -296,7 +297,7 @@ if S3_ADDRESSING_STYLE == "virtual":
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
-        "script-src": ["'self'"],
+        "script-src": ["'self'", NONCE],  # for the import map, on pages that have one
         "style-src": ["'self'"],
         "font-src": ["'self'"],
         "img-src": ["'self'", "blob:", "data:", _s3_origin],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xstatic.pkg import leaflet  # type: ignore[import-untyped]
-
 BASE_DIR = Path(__file__).resolve().parents[2]
 
 INSTALLED_APPS = [
@@ -95,7 +93,12 @@ LOCALE_PATHS = [BASE_DIR / "bandpics" / "locale"]
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static", ("leaflet", leaflet.BASE_DIR)]
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "bandpics.node_packages.NodePackageFinder",
+]
 WHITENOISE_KEEP_ONLY_HASHED_FILES = False
 
 REST_FRAMEWORK = {

@@ -70,6 +70,20 @@ def assert_in_vienna(api: Any, name: str) -> None:
     assert (gps["lat"], gps["lon"], source) == (VIENNA["lat"], VIENNA["lon"], "person")
 
 
+def loads_all_node_packages(page: Any) -> bool:
+    """Minified as they are, they still are modules that this browser runs."""
+    imported = page.evaluate(
+        """async () => {
+          const { imports } = JSON.parse(document.querySelector("[type=importmap]").textContent);
+          const modules = await Promise.all(Object.keys(imports).map((name) => import(name)));
+          const { Map } = await import("leaflet");
+          const named = modules.filter((one) => typeof one.default === "function");
+          return [modules.length, named.length, typeof Map];
+        }"""
+    )
+    return bool(imported == [6, 5, "function"])
+
+
 def place_of(api: Any, name: str) -> Any:
     found = api("GET", "images/?q=" + name)["results"]
     return found[0]["exif"]["gps"], found[0]["gps_source"]
@@ -91,6 +105,7 @@ def test_a_place_is_pinned_on_a_shared_link_and_the_map_asked_only_then(
     expect(page.get_by_role("button", name="Show the map")).to_be_visible()
     page.wait_for_timeout(300)
     assert tiles.asked == []
+    assert loads_all_node_packages(page)
 
     page.get_by_role("button", name="Show the map").click()
     expect(page.locator(".leaflet-tile-loaded").first).to_be_visible()

@@ -23,6 +23,7 @@ def image(tmp_path):
     for pattern in IGNORED:
         for path in list(tmp_path.glob(pattern)):
             shutil.rmtree(path)
+    (tmp_path / "node_modules").symlink_to(environment.PROJECT / "node_modules")
     return tmp_path
 
 

@@ -8,7 +8,7 @@ const WORLD = { lat: 20, lon: 0 };
 const byId = (id) => document.getElementById(id);
 
 /**
- * `page` has the data of the element around the map: tiles, mapHost, attribution, leaflet and
+ * `page` has the data of the element around the map: tiles, mapHost, attribution and
  * leafletStyle. `read()` returns the place in the fields or null, `write(place)` fills them in,
  * `start()` returns where the map opens if they are empty, and `fail()` says that there is no map.
  */
@@ -17,8 +17,9 @@ export function makeMapPicker({ page, read, write, start, fail }) {
   let map = null;
 
   async function show() {
+    let L;
     try {
-      await loadLeaflet(page);
+      [L] = await Promise.all([import("leaflet"), loadStyle(page.leafletStyle)]);
     } catch {
       fail();
       return;
@@ -76,14 +77,11 @@ export function makeMapPicker({ page, read, write, start, fail }) {
   };
 }
 
-/** Leaflet is a script that defines `L`. */
-function loadLeaflet(page) {
-  const sheet = { rel: "stylesheet", href: page.leafletStyle };
-  const style = Object.assign(document.createElement("link"), sheet);
-  const script = Object.assign(document.createElement("script"), { src: page.leaflet });
-  const loaded = (element) =>
-    new Promise((resolve, reject) => Object.assign(element, { onload: resolve, onerror: reject }));
-  const both = Promise.all([loaded(style), globalThis.L ? null : loaded(script)]);
-  document.head.append(style, ...(globalThis.L ? [] : [script]));
-  return both;
+/** Resolves when the style sheet at `href` is there. */
+function loadStyle(href) {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+  return new Promise((resolve, reject) => {
+    Object.assign(link, { onload: resolve, onerror: reject });
+    document.head.append(link);
+  });
 }
