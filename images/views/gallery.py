@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -17,8 +18,9 @@ from groups import visits
 from images.access import MemberAccess
 from images.listing import pagination
 from images.models import Image, Upload
-from images.views import trash
+from images.views import grid, trash
 from images.views.desk import Desk, desk_page
+from images.views.gallery_messages import GALLERY_MESSAGES
 from images.views.sharing import share_card
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
+REJECTED = Image.Moderation.REJECTED
 # A photo is dated when it is finished, and seen when that is committed.
 OVERLAP = timedelta(seconds=5)
 
@@ -39,28 +42,50 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
     looked_at = timezone.now() - OVERLAP
     images = Image.objects.in_group(desk.group)
     waiting = images.kept().filter(version=0, uploads__status__in=["queued", "processing"])
-    page = pagination.gallery_page(images.ready().with_variants(), request)
-    seen_at = visits.last_visit(desk.access.user, desk.group)
+    ready = images.ready().with_variants().defer("exif", "search_vector")
+    page = pagination.gallery_page(ready, request)
+    new_ids = _new_ids(page.rows, since=visits.last_visit(desk.access.user, desk.group))
+    offers = _offers(desk)
+    photos = grid.prepare(page.rows, offers, new_ids=new_ids)
     context = desk.context(
         share=share_card(desk),
         looked_at=looked_at,
-        new_ids=_new_ids(page.rows, since=seen_at),
-        photos=page.rows,
+        page_messages=GALLERY_MESSAGES,
+        photos=photos,
         photo_count=images.ready().count(),
         waiting_count=waiting.count(),
         older_url=page.next_url,
         newer_url=page.previous_url,
-        removable=_removable(page.rows, desk),
+        may_select=any(map(offers.may_change, photos)),
         selects="select" in request.GET,
         removed=trash.removed_just_now(request),
     )
     return render(request, "images/gallery.html", context)
 
 
-def _removable(photos: list[Image], desk: Desk) -> set[UUID]:
-    """Returns which of these photos the member may remove."""
+def _offers(desk: Desk) -> grid.Offers:
+    """Returns what members may do with a photo from the grid: owners remove any, others their own,
+    and who may not remove it may ask for that."""
     access = desk.access
-    return {photo.pk for photo in photos if desk.is_owner or (desk.may_add and access.owns(photo))}
+
+    def may_change(photo: Image) -> bool:
+        return desk.is_owner or (desk.may_add and access.owns(photo))
+
+    return grid.Offers(
+        page_url=lambda photo: reverse("photo", args=[photo.pk]),
+        download_url=_download_url,
+        removal_url=lambda photo: (
+            "" if may_change(photo) else reverse("photo-removal", args=[photo.pk])
+        ),
+        may_change=may_change,
+        mark=lambda photo: _("Rejected") if photo.moderation == REJECTED else "",
+    )
+
+
+def _download_url(photo: Image) -> str:
+    """The original, or else the largest size there is."""
+    name = grid.LARGEST if photo.original_dropped_at else "original"
+    return reverse("image-variant", args=[photo.pk, name])
 
 
 def _new_ids(photos: list[Image], *, since: datetime | None) -> set[UUID]:

@@ -1,0 +1,36 @@
+"""The messages of the scripts of a gallery, in the language of the request; see messages.py."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from images.views.messages import MESSAGES, counted
+
+# Of the lightbox, which members and guests see.
+LIGHTBOX_MESSAGES = {
+    "lightbox": _("Photo, large"),
+    "close": _("Close"),
+    "zoom": _("Zoom"),
+    "newer": _("Previous photo"),
+    "older": _("Next photo"),
+    "notLoaded": _("This photo cannot be shown now."),
+    "page": _("About this photo"),
+    "download": _("Download"),
+    "removal": _("Ask for the removal of this photo"),
+    "by": _("by {name}"),
+    "photoOf": _("{place} of {total}"),
+}
+
+# What arrives while the page is open.
+NEWS_MESSAGES = {
+    "newPhotos": counted("{count} new photo", "{count} new photos"),
+    "manyNew": _("More than {count} new photos"),
+}
+
+GUEST_GALLERY_MESSAGES = {**LIGHTBOX_MESSAGES, **NEWS_MESSAGES}
+
+GALLERY_MESSAGES = {
+    **GUEST_GALLERY_MESSAGES,
+    "noAnswer": MESSAGES["noAnswer"],
+    "somethingWrong": MESSAGES["somethingWrong"],
+}
