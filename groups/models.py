@@ -346,6 +346,7 @@ class GroupSubscription(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="group_subscriptions"
     )
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="subscriptions")
+    language = models.CharField(max_length=10, default="en")
     told_until = models.DateTimeField(help_text="Photos that were ready by then were told.")
 
     class Meta:

@@ -9,7 +9,7 @@ from celery import Task, shared_task
 from django.db import InterfaceError, OperationalError
 
 from bandpics.connections import KeepsConnection
-from images.lifecycle import markers, sweeper
+from images.lifecycle import markers, news, sweeper
 from images.models import Upload
 from images.processing import claims, work
 from images.reconcile import compare
@@ -52,3 +52,8 @@ def sweep() -> None:
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def clean_quarantine() -> None:
     compare.clean_quarantine()
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def tell_subscribers() -> None:
+    news.tell_subscribers()

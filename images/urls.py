@@ -16,6 +16,7 @@ from images.views import (
     removal,
     sharing,
     short_address,
+    subscription,
     trash,
 )
 
@@ -26,6 +27,7 @@ urlpatterns = [
     path("groups/<uuid:group_id>/", gallery.group_gallery, name="group-gallery"),
     path("groups/<uuid:group_id>/visited/", gallery.visited, name="group-visited"),
     path("groups/<uuid:group_id>/share/", sharing.share, name="group-share"),
+    path("groups/<uuid:group_id>/mails/", subscription.subscription, name="group-subscription"),
     path("groups/<uuid:group_id>/add/", add_photos.add_photos, name="add-photos"),
     *link_urls.urlpatterns,
     path("groups/<uuid:group_id>/cards/", cards.cards, name="group-cards"),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.mail import get_connection
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from bandpics.advisory_lock import alone
 from invitations import mail, outbox
@@ -79,6 +80,8 @@ def is_moot(claimed: OutgoingMail) -> bool:
     if claimed.team_invitation is not None:
         invited = claimed.team_invitation
         return invited.accepted_at is not None or invited.expires_at <= timezone.now()
+    if claimed.recipient is not None:
+        return _is_moot_to_member(claimed, claimed.recipient)
     invitation = claimed.invitation
     if invitation is None or invitation.is_revoked or invitation.is_expired:
         return True
@@ -88,6 +91,19 @@ def is_moot(claimed: OutgoingMail) -> bool:
         return False
     has_answered = invitation.declined_at is not None or invitation.used_files > 0
     return has_answered or invitation.group.is_closed
+
+
+def _is_moot_to_member(claimed: OutgoingMail, recipient: User) -> bool:
+    """Whether they may not see the group any more, or what the mail is about has ended."""
+    group = claimed.group
+    if group is None or group.trashed_at is not None or not recipient.is_active:
+        return True
+    ends_at = parse_datetime(claimed.details.get("expires_at", ""))
+    if ends_at is not None and ends_at <= timezone.now():
+        return True
+    if claimed.kind == Kind.NEW_PHOTOS and not recipient.group_subscriptions.filter(group=group):
+        return True
+    return not recipient.memberships.filter(team=group.team_id).exists()
 
 
 def _send_for(seconds: float) -> None:

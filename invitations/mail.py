@@ -1,4 +1,4 @@
-"""Writes mails: the link, reminders, last calls, invitations to a team."""
+"""Writes mails: the link, reminders, last calls, invitations to a team, news to members."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 
 from invitations import tokens
 
@@ -36,6 +38,8 @@ def compose(mail: OutgoingMail) -> EmailMessage:
     with _written_in(mail.language):
         if invitation is not None:
             context = _about_photos(invitation, link=invitation.upload_link)
+        elif mail.recipient is not None:
+            context = _to_member(mail, mail.recipient)
         else:
             assert team_invitation is not None, "A constraint of the table."  # noqa: S101
             context = _about_team(team_invitation)
@@ -90,6 +94,21 @@ def _about_team(invitation: TeamInvitation) -> dict[str, Any]:
         "team": invitation.team,
         "link": f"{settings.PUBLIC_URL}/teams/join/{token}/",
         "to": invitation.email,
+    }
+
+
+def _to_member(mail: OutgoingMail, recipient: User) -> dict[str, Any]:
+    group = mail.group
+    assert group is not None, "A constraint of the table."  # noqa: S101
+    uploaders = mail.details.get("uploaders", [])
+    return {
+        **mail.details,
+        "uploaders": [{**each, "name": each["name"] or _("Somebody")} for each in uploaders],
+        "ends_at": parse_datetime(mail.details.get("expires_at", "")),
+        "group": group,
+        "team": group.team,
+        "link": f"{settings.PUBLIC_URL}{mail.details['path']}",
+        "to": recipient.email,
     }
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from groups.models import Group
+
 State = OutgoingMail.State
 # After this long the sender of a mail is taken for dead. Longer than the time limit of its task.
 LEASE = timedelta(minutes=5)
@@ -35,6 +37,8 @@ LEASE = timedelta(minutes=5)
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 4 * 60, 12 * 60)]
 # A server that was away may be back at any minute.
 LONGEST_PAUSE_OF_SERVER = timedelta(minutes=15)
+# How long a mail to a member is kept that was sent, failed or discarded.
+KEPT_TO_MEMBERS = timedelta(days=30)
 # Errors of the whole server: other mails would meet them as well.
 SERVER_ERRORS = ("server-away", "server-refuses")
 
@@ -92,6 +96,21 @@ def enqueue(
     return OutgoingMail.objects.filter(pk__in=[row.pk for row in rows]).count()
 
 
+def enqueue_to_member(
+    kind: str, recipient: User, group: Group, *, language: str, details: dict[str, Any]
+) -> OutgoingMail | None:
+    """Queues a mail to a member about a group; None on a server that sends no mail.
+
+    `details` are what its text tells (see templates/invitations/email/), and `path`, the page that
+    it leads to. Call it in the transaction of what the mail is about.
+    """
+    if not mail.can_send():
+        return None
+    return OutgoingMail.objects.create(
+        kind=kind, recipient=recipient, group=group, language=language, details=details
+    )
+
+
 def room(sender: User) -> int:
     """Returns how many mails this person may still queue, of MAILS_PER_DAY in 24 hours."""
     day = timezone.now() - timedelta(days=1)
@@ -130,7 +149,8 @@ def claim(mails: QuerySet[OutgoingMail]) -> OutgoingMail | None:
             claim_number=F("claim_number") + 1,
             attempts=F("attempts") + 1,
         )
-    related = ("sender", "invitation__group__team", "team_invitation__team")
+    invited = ("sender", "invitation__group__team", "team_invitation__team")
+    related = (*invited, "recipient", "group__team")
     return OutgoingMail.objects.select_related(*related).get(pk=pk)
 
 
@@ -165,9 +185,14 @@ def release_crashed() -> None:
 
 
 def forget_withdrawn() -> None:
-    """Deletes mails about what is gone, once they count no more (see room())."""
+    """Deletes mails about what is gone, once they count no more (see room()), and old mails to
+    members."""
     day = timezone.now() - timedelta(days=1)
-    gone = OutgoingMail.objects.filter(invitation=None, team_invitation=None)
+    to_members = OutgoingMail.objects.filter(recipient__isnull=False)
+    to_members.exclude(state__in=[State.QUEUED, State.SENDING]).filter(
+        created_at__lt=timezone.now() - KEPT_TO_MEMBERS
+    ).delete()
+    gone = OutgoingMail.objects.filter(invitation=None, team_invitation=None, recipient=None)
     gone.filter(created_at__lt=day).delete()
 
 

@@ -91,6 +91,11 @@ class OutgoingMail(models.Model):
                 name="mail_is_about_one_invitation_at_most",
             ),
             models.CheckConstraint(
+                condition=Q(recipient=None)
+                | Q(invitation=None, team_invitation=None, group__isnull=False),
+                name="mail_to_a_member_is_about_a_group",
+            ),
+            models.CheckConstraint(
                 condition=~Q(state="sending") | Q(lease_until__isnull=False),
                 name="mail_being_sent_has_a_lease",
             ),

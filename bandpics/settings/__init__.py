@@ -346,6 +346,7 @@ CELERY_TASK_ROUTES = {
     "images.tasks.sweep": {"queue": "sweep"},
     "images.tasks.clean_quarantine": {"queue": "sweep"},
     "images.tasks.update_trashed_marker": {"queue": "sweep"},
+    "images.tasks.tell_subscribers": {"queue": "sweep"},
     "invitations.tasks.send_mail": {"queue": "mail"},
     "bandpics.users.tasks.*": {"queue": "mail"},
 }
@@ -362,6 +363,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "invitations.tasks.send_mail",
         "schedule": 10.0,
         "options": {"expires": 10},
+    },
+    "tell-subscribers": {
+        "task": "images.tasks.tell_subscribers",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "clean-quarantine": {"task": "images.tasks.clean_quarantine", "schedule": 900.0},
 }

@@ -66,7 +66,9 @@ _UPLOAD = {"processing_ms", "finished_at", "arrived_at", "uploaded_at"}
 
 def upload(image: Image, *, status: str, version: int = 1, **columns: Any) -> Upload:
     uploaded_at = columns.pop("uploaded_at", None)
+    first = {"id": image.pk} if version == 1 else {}  # the first upload has the id of its photo
     row = Upload.objects.create(
+        **first,
         image=image,
         version=version,
         **image.uploader_key.columns,

@@ -76,6 +76,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-list", "POST"): Decided("201 201 403 201 401 401 401", {"name": "G"}),
     # By POST alone: see test_share_card.py and test_home.py.
     ("group-share", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("group-subscription", "GET"): Decided("405 405 405 404 404 404 302"),
     ("group-visited", "GET"): Decided("405 405 405 404 404 404 302"),
     ("group-restore", "POST"): Decided("200 403 403 404 401 401 401"),
     ("group-settings", "GET"): Decided("200 403 403 404 404 404 302"),

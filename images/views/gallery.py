@@ -18,7 +18,7 @@ from groups import visits
 from images.access import MemberAccess
 from images.listing import pagination
 from images.models import Image, Upload
-from images.views import grid, trash
+from images.views import grid, subscription, trash
 from images.views.desk import Desk, desk_page
 from images.views.gallery_messages import GALLERY_MESSAGES
 from images.views.sharing import share_card
@@ -59,6 +59,7 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
         may_select=any(map(offers.may_change, photos)),
         selects="select" in request.GET,
         removed=trash.removed_just_now(request),
+        **subscription.context(desk),
     )
     return render(request, "images/gallery.html", context)
 
