@@ -12,6 +12,7 @@ from django.utils.html import format_html
 
 from bandpics.users.models import User
 from groups.models import Group
+from images import history
 from images.lifecycle import moderation, trash
 from images.lifecycle.editing import DuplicateInGroup
 from images.models import Image, PendingDeletion, TakedownRequest, Upload, Variant
@@ -160,6 +161,13 @@ class ImageAdmin(ReadOnly, admin.ModelAdmin[Image]):
         named = set(flatten_fieldsets(shown))
         internals = [field.name for field in Image._meta.fields if field.name not in named]
         return [*shown, ("Internals", {"fields": internals, "classes": ["collapse"]})]
+
+    def save_model(self, request: HttpRequest, obj: Image, form: Any, change: Any) -> None:
+        assert isinstance(request.user, User)  # noqa: S101 - for the type checker
+        columns = {name: getattr(obj, name) for name in form.changed_data}
+        before = Image.objects.only("uploader_name", *columns).get(pk=obj.pk)
+        super().save_model(request, obj, form, change)
+        history.record_edit(before, columns, by=request.user)
 
     @admin.display(description="")
     def thumbnail(self, image: Image) -> str:

@@ -66,6 +66,11 @@ class PhotoViewSet(ApiViewSet):
         assert isinstance(self.access, MemberAccess)  # noqa: S101 - for the type checker
         return self.access
 
+    @property
+    def user(self) -> User | None:
+        """The account that asks; None for a guest."""
+        return None if self.access.is_guest else self.member.user
+
     def uploader_in(self, group_id: UUID | None) -> Uploader:
         """Returns the uploader for a group. Raises Http404 for a group the member does not see."""
         if isinstance(self.access, GuestAccess):

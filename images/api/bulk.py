@@ -123,10 +123,10 @@ class BulkImages(PhotoViewSet):
         asked = self.sent()
         ids, what = asked["ids"], asked["action"]
         rights = self._rights(ids, what)
-        by = None if self.access.is_guest else self.member.user
+        by = self.user
         try:
             if what == MOVE:
-                moving.move_all(ids, self.writable_group(asked["group"]))
+                moving.move_all(ids, self.writable_group(asked["group"]), by=by)
             elif what == RESTORE:
                 bulk.restore(ids, by=by)
             elif what == TRASH:

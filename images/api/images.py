@@ -13,12 +13,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from bandpics.api.etags import IF_MATCH, PreconditionFailed, expected
+from bandpics.api.pagination import Pages
 from bandpics.api.problems import Forbidden
 from bandpics.users.models import Scope
 from images.access import MemberAccess
 from images.api import change_serializers, etags, file_serializers, image_serializers
 from images.api.access import UploadsOrModerates
 from images.api.bulk import BulkImages, BulkSerializer
+from images.api.changes import Changes
 from images.api.image_files import TRASHED, ImageFiles
 from images.api.image_list import ImageList
 from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 UNREAD = OpenApiResponse(description="Done; what it is now, this credential may not read.")
 
 
-class ImageViewSet(ImageList, ImageFiles, BulkImages, Takedowns):
+class ImageViewSet(ImageList, ImageFiles, BulkImages, Changes, Takedowns):
     """Photos of an evening, and what is known of each."""
 
     serializer_class = image_serializers.ImageSerializer
@@ -51,7 +53,12 @@ class ImageViewSet(ImageList, ImageFiles, BulkImages, Takedowns):
         "takedown": TakedownAskedSerializer,
     }
     lookup_url_kwarg = "image_id"
-    parameters: ClassVar = {**ImageList.parameters, "retrieve": ["trashed"], "variant": ["trashed"]}
+    parameters: ClassVar = {
+        **ImageList.parameters,
+        "changes": Pages.parameters,
+        "retrieve": ["trashed"],
+        "variant": ["trashed"],
+    }
 
     def get_permissions(self) -> Any:
         if self.action in {"bulk", "partial_update", "destroy", "restore"}:
@@ -119,9 +126,10 @@ class ImageViewSet(ImageList, ImageFiles, BulkImages, Takedowns):
         group = None if group_id == image.group_id else self.writable_group(group_id)
         columns = _columns(image, changes)
         if group is not None:
-            moving.move(image, group, columns, expected=state)
+            moving.move(image, group, columns, expected=state, by=self.user)
         elif columns:
-            editing.change(image, columns, expected=state)
+            by_uploader = self.access.is_guest
+            editing.change(image, columns, expected=state, by=self.user, by_uploader=by_uploader)
         return self.detailed(image_id)
 
     @extend_schema(parameters=[IF_MATCH])
@@ -137,8 +145,9 @@ class ImageViewSet(ImageList, ImageFiles, BulkImages, Takedowns):
         image, rights = self.image_to_change(image_id)
         self.need_scope_for(rights)
         state = expected(request, image)
-        by = None if self.access.is_guest else self.member.user
-        if not trash.put(image, by=by, by_uploader=rights.is_own, expected=state) and state:
+        by_uploader = rights.is_own
+        moved = trash.put(image, by=self.user, by_uploader=by_uploader, expected=state)
+        if not moved and state:
             raise PreconditionFailed
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -163,7 +172,8 @@ class ImageViewSet(ImageList, ImageFiles, BulkImages, Takedowns):
         coordinates ends in `photo.jpg` or the like.
         """
         image, _rights = self.image_to_change(image_id, even_when_closed=True)
-        outcome = forget_location.forget(image.pk)
+        by_uploader = self.access.is_guest
+        outcome = forget_location.forget(image.pk, by=self.user, by_uploader=by_uploader)
         return Response({"original": outcome.original.value, "removed": outcome.removed})
 
     @extend_schema(responses={200: image_serializers.ImageDetailSerializer, 204: UNREAD})
@@ -175,8 +185,8 @@ class ImageViewSet(ImageList, ImageFiles, BulkImages, Takedowns):
             return self.detailed(image_id)
         image, rights = self.image_to_restore(image_id)
         self.need_scope_for(rights)
-        by = None if self.access.is_guest else self.member.user
-        if not trash.restore(image, by=by) and Image.objects.trashed().filter(pk=image_id).exists():
+        is_restored = trash.restore(image, by=self.user)
+        if not is_restored and Image.objects.trashed().filter(pk=image_id).exists():
             raise Http404  # its time is over
         return self.detailed(image_id)
 

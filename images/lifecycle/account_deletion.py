@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from bandpics.users.models import User
 from groups import trash as group_trash
 from groups.models import Group, Membership, Team
+from images import history
 from images.models import Image, UploaderKey, UploaderKind
 from invitations.models import TeamInvitation
 
@@ -97,6 +98,7 @@ def _leave_photos(user: User, alone: TeamQuerySet, *, keep_name: bool) -> None:
     else:
         # Without a name of their own, photos were credited to the address.
         photos.filter(uploader_name=user.email).update(uploader_name=user.name, updated_at=Now())
+        history.keep_name(user)
 
 
 def _trash_groups(groups: GroupQuerySet, *, at_once: bool) -> None:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from images import history
 from images.models import ONCE_PER_GROUP, Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
+
+    from bandpics.users.models import User
 
 
 class ChangedMeanwhile(Exception):
@@ -87,8 +90,19 @@ def place_columns(place: tuple[float, float] | None) -> dict[str, Any]:
     }
 
 
-def change(image: Image, columns: dict[str, Any], *, expected: dict[str, Any]) -> None:
+@transaction.atomic
+def change(
+    image: Image,
+    columns: dict[str, Any],
+    *,
+    expected: dict[str, Any],
+    by: User | None = None,
+    by_uploader: bool = False,
+) -> None:
     """Updates the row if it still says what is expected. Raises ChangedMeanwhile."""
     rows = Image.objects.kept().filter(pk=image.pk, **expected)
-    if not rows.update(**columns, updated_at=Now()):
+    found = rows.select_for_update().only("uploader_name", *columns).first()
+    if found is None:
         raise ChangedMeanwhile
+    Image.objects.filter(pk=found.pk).update(**columns, updated_at=Now())
+    history.record_edit(found, columns, by=by, by_uploader=by_uploader)

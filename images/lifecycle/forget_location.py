@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models.functions import Now
 
-from images import deletions
+from images import deletions, history
 from images.lifecycle import editing, markers
-from images.models import Image, Upload, locks
+from images.models import Image, PhotoChange, Upload, locks
 from images.photofile import location
 from images.processing import versions
 from images.storage import object_keys
@@ -21,6 +22,8 @@ from images.storage.objects import ObjectMissing, photo_storage
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from bandpics.users.models import User
 
 TRIES = 5
 
@@ -49,7 +52,7 @@ class Gone(Exception):
     """The photo was removed meanwhile."""
 
 
-def forget(image_id: UUID) -> Outcome:
+def forget(image_id: UUID, *, by: User | None = None, by_uploader: bool = False) -> Outcome:
     """Forgets the position for good: reading the file again, or another file, brings none back.
 
     `sha256` stays that of the bytes that arrived, by which duplicates are known. Safe to call
@@ -60,7 +63,7 @@ def forget(image_id: UUID) -> Outcome:
         raise Gone
     with locks.objects_of(image.pk):
         for _ in range(TRIES):
-            image = _forget_in_row(image)
+            image = _forget_in_row(image, by=by, by_uploader=by_uploader)
             markers.mark_forgotten(image.pk)
             has_original = image.version and not image.original_dropped_at
             outcome = _edit_original(image) if has_original else Outcome(Original.NONE)
@@ -69,7 +72,7 @@ def forget(image_id: UUID) -> Outcome:
         raise locks.Busy
 
 
-def _forget_in_row(image: Image) -> Image:
+def _forget_in_row(image: Image, *, by: User | None, by_uploader: bool) -> Image:
     for _ in range(TRIES):
         found = Image.objects.filter(pk=image.pk).first()
         if found is None:
@@ -79,8 +82,13 @@ def _forget_in_row(image: Image) -> Image:
         rows = Image.objects.filter(pk=found.pk, updated_at=found.updated_at)
         columns = editing.place_columns(None) | {"gps_source": Image.GpsSource.REMOVED}
         exif = location.dump_without_location(found.exif)
-        if rows.update(**columns, place_forgotten_at=Now(), exif=exif, updated_at=Now()):
-            return found
+        with transaction.atomic():
+            if not rows.update(**columns, place_forgotten_at=Now(), exif=exif, updated_at=Now()):
+                continue
+            if found.place_forgotten_at is None or found.latitude is not None:
+                kind = PhotoChange.Kind.PLACE_FORGOTTEN
+                history.record([found], kind, by=by, by_uploader=by_uploader)
+        return found
     raise locks.Busy
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
-from images import deletions
+from images import deletions, history
 from images.lifecycle import editing
 from images.lifecycle.editing import ChangedMeanwhile, DuplicateInGroup, Refused, once_per_group
-from images.models import UNDER_WAY, Image, Upload, Variant, locks
+from images.models import UNDER_WAY, Image, PhotoChange, Upload, Variant, locks
 from images.processing import versions
 from images.storage import object_keys
 from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
+    from bandpics.users.models import User
     from groups.models import Group
 
 Copies = dict[str, str]  # {key: key in the other group}
 
 
-def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[str, Any]) -> None:
+def move(
+    image: Image,
+    group: Group,
+    columns: dict[str, Any],
+    *,
+    expected: dict[str, Any],
+    by: User | None = None,
+) -> None:
     """Changes the photo and its group. Its objects are copied first, and those of the former
     group removed after the one UPDATE that decides. Its duplicates there inherit its bytes.
 
@@ -38,10 +46,10 @@ def move(image: Image, group: Group, columns: dict[str, Any], *, expected: dict[
             raise ChangedMeanwhile if is_settled else versions.InProcess
         if Image.objects.in_group(group).ready().filter(sha256=found.sha256).exists():
             raise DuplicateInGroup
-        _move([found], group, columns)
+        _move([found], group, columns, by=by)
 
 
-def move_all(image_ids: Collection[UUID], group: Group) -> None:
+def move_all(image_ids: Collection[UUID], group: Group, *, by: User | None = None) -> None:
     """Moves these photos, or none of them: all objects are copied before one transaction moves
     the rows. Those that are in the group already stay there.
 
@@ -56,7 +64,7 @@ def move_all(image_ids: Collection[UUID], group: Group) -> None:
         found = list(_settled().filter(pk__in=leaving.values("pk")).order_by("pk"))
         if why := _reasons_against(found, rows=list(rows), group=group):
             raise Refused(why)
-        _move(found, group, {})
+        _move(found, group, {}, by=by)
 
 
 def _settled() -> Any:
@@ -84,7 +92,9 @@ def _reasons_against(
     return why
 
 
-def _move(images: Sequence[Image], group: Group, columns: dict[str, Any]) -> None:
+def _move(
+    images: Sequence[Image], group: Group, columns: dict[str, Any], *, by: User | None
+) -> None:
     """Needs the locks of the photos' objects."""
     copies = {image.pk: _copies(image, group) for image in images}
     # If this process dies before the UPDATE, the sweeper removes the copies.
@@ -98,6 +108,8 @@ def _move(images: Sequence[Image], group: Group, columns: dict[str, Any]) -> Non
         with once_per_group():
             for image in images:
                 _update_moved(image, group, columns, copies[image.pk])
+                history.record_edit(image, columns, by=by)
+            history.record(images, PhotoChange.Kind.MOVED, by=by)
     except _ChangedOne as error:
         if len(images) == 1:
             raise ChangedMeanwhile from error

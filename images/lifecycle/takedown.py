@@ -9,7 +9,7 @@ from django.db import transaction
 from bandpics import limits
 from groups.models import Group
 from images.lifecycle import trash
-from images.models import Image, TakedownRequest, UploaderKind
+from images.models import Image, PhotoChange, TakedownRequest, UploaderKind
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -57,7 +57,8 @@ def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -
         if mine.open().count() >= OPEN_AT_MOST:
             raise TooManyOpen
         row = Image.objects.kept().select_for_update(of=("self",)).filter(pk=image.pk).first()
-        if row is None or not trash.put(row):
+        # Who asked is for the hosts: their request says it, the history does not.
+        if row is None or not trash.put(row, kind=PhotoChange.Kind.REMOVAL_ASKED):
             raise PhotoGone
         return TakedownRequest.objects.create(
             group_id=row.group_id,

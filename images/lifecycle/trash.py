@@ -14,9 +14,18 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from groups import trash as group_trash
+from images import history
 from images.lifecycle import markers
 from images.lifecycle.editing import GONE, Refused, once_per_group
-from images.models import NOT_FINAL, UNDER_WAY, Image, TakedownRequest, Upload, locks
+from images.models import (
+    NOT_FINAL,
+    UNDER_WAY,
+    Image,
+    PhotoChange,
+    TakedownRequest,
+    Upload,
+    locks,
+)
 from images.processing import versions
 from images.storage import object_keys
 from images.storage.objects import photo_storage
@@ -38,13 +47,14 @@ def put(
     by: User | None = None,
     by_uploader: bool = False,
     expected: dict[str, Any] | None = None,
+    kind: PhotoChange.Kind = PhotoChange.Kind.TRASHED,
 ) -> bool:
     """Moves a photo to the trash. True if this call made the move.
 
     Whoever sent the photo may undo it if it was done `by_uploader`; `expected` is what the row
-    must still say.
+    must still say, and `kind` how the history calls it.
     """
-    moved = put_all([image.pk], by=by, by_uploader=by_uploader, expected=expected)
+    moved = put_all([image.pk], by=by, by_uploader=by_uploader, expected=expected, kind=kind)
     return bool(moved)
 
 
@@ -54,16 +64,20 @@ def put_all(
     by: User | None = None,
     by_uploader: bool = False,
     expected: dict[str, Any] | None = None,
+    kind: PhotoChange.Kind = PhotoChange.Kind.TRASHED,
 ) -> int:
-    """Moves photos to the trash in one statement. Returns how many were not in it yet."""
+    """Moves photos to the trash. Returns how many were not in it yet."""
     rows = Image.objects.kept().filter(pk__in=image_ids, **(expected or {}))
     with transaction.atomic():
-        moved = rows.update(
+        found = list(rows.order_by("pk").select_for_update().only("uploader_name"))
+        if not found:
+            return 0
+        Image.objects.filter(pk__in=[image.pk for image in found]).update(
             trashed_at=Now(), trashed_by=by, trashed_by_uploader=by_uploader, updated_at=Now()
         )
-        if moved:
-            transaction.on_commit(partial(markers.enqueue_update, image_ids))
-    return moved
+        history.record(found, kind, by=by, by_uploader=by_uploader)
+        transaction.on_commit(partial(markers.enqueue_update, image_ids))
+    return len(found)
 
 
 def restore(image: Image, *, by: User | None = None, answer: str = "") -> bool:
@@ -90,15 +104,24 @@ def restore_all(image_ids: Collection[UUID], *, by: User | None = None, answer: 
     markers.unmark_trashed(*image_ids)
     try:
         with once_per_group():
-            restored = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
-            _refuse_gone(set(image_ids) - set(restored))
-            TakedownRequest.objects.about(restored).refuse(by=by, answer=answer)
-            return Image.objects.filter(pk__in=restored).update(
+            found = rows.order_by("pk").select_for_update()
+            restored = list(found.only("uploader_name", "trashed_by_uploader"))
+            restored_ids = [image.pk for image in restored]
+            _refuse_gone(set(image_ids) - set(restored_ids))
+            TakedownRequest.objects.about(restored_ids).refuse(by=by, answer=answer)
+            _record_restored(restored, by=by)
+            return Image.objects.filter(pk__in=restored_ids).update(
                 trashed_at=None, trashed_by=None, trashed_by_uploader=False, updated_at=Now()
             )
     finally:
         # Somebody may have trashed it meanwhile: the row is read once more.
         transaction.on_commit(partial(markers.enqueue_update, image_ids))
+
+
+def _record_restored(images: Collection[Image], *, by: User | None) -> None:
+    # Guests take back only what they put there themselves.
+    by_uploader = by is None and all(image.trashed_by_uploader for image in images)
+    history.record(images, PhotoChange.Kind.RESTORED, by=by, by_uploader=by_uploader)
 
 
 def _refuse_gone(image_ids: Collection[UUID]) -> None:

@@ -27,6 +27,7 @@ class PhotoChange(models.Model):
         RESTORED = "restored", "Restored it"
         APPROVED = "approved", "Approved it"
         REJECTED = "rejected", "Rejected it"
+        UNDECIDED = "undecided", "Made it wait for approval again"
         REMOVAL_ASKED = "removal_asked", "Asked for its removal"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from images import deletions
+from images import deletions, history
 from images.models import KEEP_BYTES, ONCE_PER_GROUP, Image, Upload, Variant, locks
 from images.processing import claims, columns, versions
 from images.storage import lookup
@@ -142,6 +142,8 @@ def finish(claim: claims.Claim, finished: columns.Finished) -> None:
                 raise claims.ClaimLost
             if image.version:
                 quota.give_back(upload.image.uploads.get(version=image.version))
+            if 0 < image.version < upload.version:
+                history.record_replacement(image, upload)
             Image.objects.filter(pk=image.pk).update(
                 **columns.columns_of(finished, upload, image),
                 version=upload.version,

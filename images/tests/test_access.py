@@ -85,6 +85,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("image-bulk", "POST"): Decided(
         "200 403 403 404 403 404 401", {"ids": ["IMAGE"], "action": "approve"}
     ),
+    ("image-changes", "GET"): Decided("200 200 200 404 403 404 401"),
     ("image-detail", "DELETE"): Decided("204 403 403 404 204 404 401"),
     ("image-detail", "GET"): Decided("200 200 200 404 200 404 401"),
     ("image-detail", "PATCH"): Decided("200 403 403 404 403 404 401", {"description": "D"}),

@@ -96,7 +96,10 @@ class PlacePage(GuestPage):
             return self._page(status=409, complaint=PLACE_MESSAGES["placeOfPhoto"])
         try:
             editing.change(
-                self.image, editing.place_columns(place), expected={"gps_source": source}
+                self.image,
+                editing.place_columns(place),
+                expected={"gps_source": source},
+                by_uploader=True,
             )
         except editing.ChangedMeanwhile:
             return self._page(status=409, complaint=PLACE_MESSAGES["changedElsewhere"], form=form)

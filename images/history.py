@@ -1,0 +1,96 @@
+"""The history of photos: records who changed what, in the transaction that changes it.
+
+It holds no place and no text: what is forgotten or written anew must not be found here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Exists, OuterRef
+
+from bandpics.users.models import User
+from groups.models import Membership
+from images.models import PhotoChange, UploaderKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from django.db.models import QuerySet
+
+    from images.models import Image, Upload
+
+BATCH = 1000
+Kind = PhotoChange.Kind
+# What a person edits: the kind of change, and the columns that show whether there is one.
+EDITS = {
+    Kind.DESCRIPTION: ("description",),
+    Kind.CAPTION: ("caption",),
+    Kind.DATE: ("taken_at_local", "utc_offset_minutes"),
+    Kind.PLACE: ("latitude", "longitude"),
+}
+
+
+def record(
+    images: Iterable[Image],
+    kind: PhotoChange.Kind,
+    *,
+    by: User | None = None,
+    by_uploader: bool = False,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Records one change of each of these photos, of which `pk` and `uploader_name` are read.
+
+    Without an account it was whoever sent the photo, if it was done `by_uploader`, or somebody
+    whose name the history does not tell.
+    """
+    rows = (
+        PhotoChange(
+            image_id=image.pk,
+            kind=kind,
+            changed_by=by,
+            name=image.uploader_name if by is None and by_uploader else "",
+            details=details or {},
+        )
+        for image in images
+    )
+    PhotoChange.objects.bulk_create(rows, batch_size=BATCH)
+
+
+def record_edit(
+    before: Image, columns: Mapping[str, Any], *, by: User | None = None, by_uploader: bool = False
+) -> None:
+    """Records which of these columns say something else than the photo did before."""
+    for kind, names in EDITS.items():
+        if any(name in columns and columns[name] != getattr(before, name) for name in names):
+            record([before], kind, by=by, by_uploader=by_uploader)
+
+
+def record_replacement(image: Image, upload: Upload) -> None:
+    """Records that the file of an upload took the place of another one."""
+    is_member = upload.uploader_kind == UploaderKind.MEMBER
+    sender = User.objects.filter(pk=upload.uploader_id).first() if is_member else None
+    record([image], Kind.REPLACED, by=sender)
+
+
+def keep_name(user: User) -> None:
+    """Writes the name of a user whose account is about to be deleted to what they changed."""
+    PhotoChange.objects.filter(changed_by=user).update(name=user.name[:120])
+
+
+# --- Reading --------------------------------------------------------------------------------
+
+
+def of(image: Image) -> QuerySet[PhotoChange]:
+    """Returns the changes of a photo with who made them, latest first; for name_of()."""
+    team = Membership.objects.filter(team=image.group.team_id, user=OuterRef("changed_by"))
+    return image.changes.select_related("changed_by").annotate(is_of_team=Exists(team))
+
+
+def name_of(change: PhotoChange) -> str:
+    """Returns the name of whoever made a change. Their address is shown within their team alone:
+    photos are moved to the groups of others."""
+    user = change.changed_by
+    if user is None:
+        return change.name
+    return user.name or (user.email if getattr(change, "is_of_team", False) else "")
