@@ -91,8 +91,8 @@ def utc_offset(image: Image) -> str:
 def exposure(seconds: float) -> str:
     """`1/125 s`, as photographers write it; `2.5 s` from a third of a second up."""
     if 0 < seconds < 0.3:
-        return f"1/{round(1 / seconds)} s"
-    return f"{seconds:.3g} s"
+        return f"1/{round(1 / seconds)}{NBSP}s"
+    return f"{short(seconds)}{NBSP}s"
 
 
 @register.filter
