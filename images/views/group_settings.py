@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 SAVE_TRIES = 3
+MEANWHILE = gettext_lazy(
+    "Somebody else saved this group while you wrote. Nothing of yours is saved yet, and nothing is"
+    " lost: look at the marked fields, and save again."
+)
 # The other fields of the form, and what separates them.
 ROOM_FOR_THE_REST = 256 * 1024
 
@@ -45,7 +49,7 @@ def group_settings(request: HttpRequest, desk: Desk) -> HttpResponse:
         return _page(request, desk, form, status=400)
     approved = _save(form, desk)
     if approved is None:
-        return _page(request, desk, form.merged(), status=409)
+        return _page(request, desk, form.merged(MEANWHILE), status=409)
     messages.success(request, _("Your changes are saved."))
     if approved:
         text = ngettext("{count} photo was approved.", "{count} photos were approved.", approved)

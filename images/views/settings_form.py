@@ -1,12 +1,10 @@
 """The form of a group's settings, and how it is merged with what another host saved meanwhile.
 
-The form sends back what the page showed (`seen`). So it is known which fields this host changed,
-and of those, which somebody else has changed, too.
+See images/views/seen_form.py.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -27,29 +25,26 @@ from images.photofile import logo
 from images.views import settings_choices
 from images.views.link_forms import zone_of
 from images.views.place import DegreesField
+from images.views.seen_form import SeenForm, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from django.http import QueryDict
     from django.utils.safestring import SafeString
 
 COLUMNS_AS_THEY_ARE = ("name", "description", "event_name", "venue", "visibility", "gps_policy")
 TIMES = ("reveal_at", "closes_at")
-# Fields that make sense together only.
-UNITS = ({"latitude", "longitude"}, {"licence_kind", "licence_text"})
 NAMES = (
     *(*COLUMNS_AS_THEY_ARE, *TIMES, "event_date", "latitude", "longitude", "time_zone"),
     *("needs_approval", "accent_colour", "cover", "licence_kind", "licence_text"),
     "retain_originals_days",
 )
-LONGEST_SEEN = 32 * 1024
 
 
 class LocalTimeField(forms.Field):
     """A time of day in the group's time zone, as browsers send it."""
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+    years = YEARS
 
     def to_python(self, value: Any) -> datetime | None:
         if not value:
@@ -58,7 +53,7 @@ class LocalTimeField(forms.Field):
             found = datetime.fromisoformat(str(value))
         except ValueError:
             found = None
-        if found is None or found.tzinfo is not None or found.year not in YEARS:
+        if found is None or found.tzinfo is not None or found.year not in self.years:
             raise forms.ValidationError(_("Give a date and a time, such as 2026-06-21 22:00."))
         return found
 
@@ -144,13 +139,11 @@ def values_of(group: Group, *, time_zone: str = "") -> dict[str, str]:
     }
 
 
-def plain(text: str) -> str:
-    """Returns text as the server keeps it: browsers send line breaks as CRLF."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
-
-
-class SettingsForm(forms.Form):
+class SettingsForm(SeenForm):
     """What a group says, and what its guests may do."""
+
+    names = NAMES
+    units = ({"latitude", "longitude"}, {"licence_kind", "licence_text"})
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     description = forms.CharField(
@@ -243,33 +236,10 @@ class SettingsForm(forms.Form):
     def __init__(self, group: Group, data: QueryDict | None = None, **kwargs: Any) -> None:
         self.group, self.now = group, values_of(group)
         super().__init__(data, initial=self.now, label_suffix="", **kwargs)
-        self.seen = self._seen(data)
+        self.read_seen()
         for name, offered in settings_choices.of(group).items():
             field: Any = self.fields[name]
             field.choices = offered
-
-    def _seen(self, data: Mapping[str, str] | None) -> dict[str, str]:
-        """Returns what the page showed when it was opened; what is there now if it does not say."""
-        text = (data or {}).get("seen", "")
-        try:
-            found = json.loads(text) if len(text) <= LONGEST_SEEN else {}
-        except (ValueError, RecursionError):
-            found = {}
-        said = found if isinstance(found, dict) else {}
-        return self.now | {name: str(said[name]) for name in NAMES if name in said}
-
-    @property
-    def seen_json(self) -> str:
-        return json.dumps(self.seen)
-
-    def typed(self, name: str) -> str:
-        return plain(self.data.get(name, ""))
-
-    @property
-    def mine(self) -> set[str]:
-        """The fields that this host changed."""
-        names = {name for name in NAMES if self.typed(name) != plain(self.seen[name])}
-        return names.union(*(unit for unit in UNITS if unit & names))
 
     # --- What is wrong ----------------------------------------------------------------------
 
@@ -325,48 +295,29 @@ class SettingsForm(forms.Form):
             changes["licence"] = {"kind": kind, "text": text} if kind else None
         return changes
 
-    def conflicts(self) -> dict[str, str]:
-        """{field: what it says now} of fields that this host and somebody else changed."""
-        now = values_of(self.group, time_zone=self.seen["time_zone"])
-        theirs = {name for name in NAMES if plain(now[name]) != plain(self.seen[name])}
-        both = self.mine & theirs
-        if "time_zone" in theirs:  # what was typed was meant in the other one
+    def now_as_seen(self) -> dict[str, str]:
+        return values_of(self.group, time_zone=self.seen["time_zone"])
+
+    def both(self) -> set[str]:
+        both = super().both()
+        if "time_zone" in self.theirs:  # what was typed was meant in the other one
             both |= self.mine & set(TIMES)
-        return {name: self.now[name] for name in both if plain(now[name]) != self.typed(name)}
+        return both
 
     def read_again(self, group: Group) -> None:
         """Takes over the row as it is after another request changed it."""
         self.group, self.now = group, values_of(group)
 
-    def merged(self) -> SettingsForm:
-        """Returns the form with what this host changed, and all else as it is now. It says at each
-        conflict what somebody else wrote, and a second save then keeps what this host wrote."""
-        sent: Any = self.data  # a QueryDict
-        data = sent.copy()
-        for name in set(NAMES) - self.mine:
-            data[name] = self.now[name]
-        data["seen"] = json.dumps(self.now)
-        form = SettingsForm(self.group, data, files=self.files)
-        form.add_error(
-            None,
-            _(
-                "Somebody else saved this group while you wrote. Nothing of yours is saved yet, and"
-                " nothing is lost: look at the marked fields, and save again."
-            ),
-        )
-        for name, value in self.conflicts().items():
-            form.add_error(name, self._said_by_others(name, value))
-        return form
+    def again(self, data: QueryDict) -> SettingsForm:
+        return SettingsForm(self.group, data, files=self.files)
 
-    def _said_by_others(self, name: str, value: str) -> str:
-        choices = dict(getattr(self.fields[name], "choices", ()))
-        shown = settings_choices.SHORT.get((name, value)) or choices.get(value) or value
-        if name in TIMES and value:
-            shown = value.replace("T", " ")
+    def said_by_others(self, name: str, value: str) -> str:
         if name == "cover":
             return _("Somebody else chose another cover meanwhile. Save again to use yours.")
-        if not shown:
-            return _("Somebody else emptied this meanwhile. Save again to use what you wrote.")
-        return _(
-            "Somebody else changed this meanwhile. It now says: {value}. Save again to use yours."
-        ).format(value=shown)
+        return super().said_by_others(name, value)
+
+    def in_words(self, name: str, value: str) -> str:
+        short = settings_choices.SHORT.get((name, value))
+        if name in TIMES:
+            return value.replace("T", " ")
+        return str(short) if short else super().in_words(name, value)
