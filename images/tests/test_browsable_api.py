@@ -133,7 +133,7 @@ def test_a_photo_is_sent_and_described_by_forms(api, tmp_path):
     expect(wrong.locator(".help-block").first).to_contain_text("This kind of file cannot be sent")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_no_page_is_wider_than_its_screen(api, scheme, size):
     page = api(viewport=size, color_scheme=scheme)

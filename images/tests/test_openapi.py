@@ -49,7 +49,7 @@ def schemathesis(stack, folder, *options: str, seconds: int) -> None:
 
 def test_a_short_run_finds_nothing(running_stack, tmp_path):
     schemathesis(
-        running_stack, tmp_path, "--phases", "examples,coverage", "--seed", "20260621", seconds=25
+        running_stack, tmp_path, "--phases", "examples,coverage", "--seed", "20260621", seconds=10
     )
 
 

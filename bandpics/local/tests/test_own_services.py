@@ -15,6 +15,7 @@ from bandpics.local.tests.conftest import healthz
 pytestmark = pytest.mark.xdist_group("up")
 
 
+@pytest.mark.long
 def test_all_three_may_be_somebody_elses(up):
     """The stores of this test run, which `up` must not start or stop."""
     theirs = urlsplit(os.environ["DATABASE_URL"])

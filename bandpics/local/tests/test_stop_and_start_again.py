@@ -30,7 +30,7 @@ def _lives(process):
     return False
 
 
-def test_after_it_was_stopped_or_killed_everything_is_there(up):
+def test_after_it_was_stopped_everything_is_there(up):
     first = up.start()
     descendants = up.descendants()
     assert len(descendants) > 6
@@ -56,6 +56,11 @@ def test_after_it_was_stopped_or_killed_everything_is_there(up):
     with psycopg.connect(first["database_url"]) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
 
+
+@pytest.mark.long
+def test_after_everything_was_killed_at_once_it_starts_again(up):
+    first = up.start()
+    s3_client(first).put_object(Bucket=first["s3_bucket"], Key="kept.jpg", Body=b"bytes")
     everything = [psutil.Process(up.process.pid), *up.descendants()]
     for one in everything:
         with contextlib.suppress(psutil.NoSuchProcess):  # it ended with its parent
@@ -63,6 +68,8 @@ def test_after_it_was_stopped_or_killed_everything_is_there(up):
     psutil.wait_procs(everything, timeout=5)
     assert up.start() == first
     assert healthz(first["web_url"]) == 200
+    answer = s3_client(first).get_object(Bucket=first["s3_bucket"], Key="kept.jpg")
+    assert answer["Body"].read() == b"bytes"
 
 
 @pytest.mark.long
