@@ -25,6 +25,7 @@ from PIL import Image
 
 from images.photofile import rendering, variants
 from images.photofile.metadata import exif
+from images.photofile.rendering import appearance
 from images.tests import drawn_pictures, drawn_profiles
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def render(path: Path, into: Path) -> None:
     """Does what the worker does with a photo between download and upload."""
     header = rendering.inspect(path)
     exif.read(path)
-    rendering.render(path, header=header, into=into)
+    rendered = rendering.render(path, header=header, into=into)
+    appearance.read({variant.name: variant.path for variant in rendered})
 
 
 def yardstick(data: bytes) -> Callable[[], None]:

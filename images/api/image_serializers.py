@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from images.access import PhotoAccess, Place
 from images.models import Image, Upload, Variant, is_final
-from images.photofile import variants
+from images.photofile import placeholder, variants
 from images.photofile.metadata import capture_time, exif_fields
 from images.storage.objects import photo_storage
 
@@ -159,6 +159,10 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     taken_at_local = serializers.SerializerMethodField()
     utc_offset = serializers.SerializerMethodField()
     exif = ExifSerializer(source="*")
+    placeholder = serializers.SerializerMethodField(
+        help_text="A blurred picture of a few bytes, to be shown until a variant has loaded: the "
+        "`data:` address of a WebP without metadata. Null before the photo is done."
+    )
     variants = serializers.SerializerMethodField()
     uploaded_at = serializers.DateTimeField(source="created_at")
     processed_at = serializers.DateTimeField(allow_null=True)
@@ -192,6 +196,7 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
                 "uploader",
                 "gps_source",
                 "exif",
+                "placeholder",
                 "variants",
             ),
             *("created_at", "updated_at", "uploaded_at", "processed_at", "processing_ms"),
@@ -228,6 +233,9 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
             return None
         moment = serializers.DateTimeField().to_representation(agreed_at)
         return {"number": agreed.number, "text": agreed.text, "agreed_at": moment}
+
+    def get_placeholder(self, image: Image) -> str | None:
+        return placeholder.data_uri(image.placeholder) or None
 
     @extend_schema_field(VariantsSerializer())
     def get_variants(self, image: Image) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from django.db import connection
 
 from groups.models import Licence
 from images.models import UPLOADER_COLUMNS, Image, Upload, Variant, is_final
+from images.photofile import placeholder
 from images.photofile.metadata import exif_fields
 from images.photofile.metadata.capture_time import offset_text
 from images.storage.objects import photo_storage
@@ -36,6 +37,7 @@ COLUMNS = (
     *("gps_source", "latitude", "longitude", "altitude", "direction", "gps_at"),
     *exif_fields.NAMES,
     *("created_at", "updated_at", "original_dropped_at", "trashed_at", "licence_agreed_at"),
+    "placeholder",
 )
 _MOMENTS = (
     *("taken_at", "taken_at_local", "gps_at", "created_at", "updated_at"),
@@ -149,6 +151,7 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
             **dict(zip(exif_fields.NAMES, row[_EXIF], strict=True)),
             "gps": None if place is None else _place_json(place),
         },
+        "placeholder": placeholder.data_uri(row.placeholder) or None,
         "variants": variants,
         "created_at": uploaded_at,
         "updated_at": _trimmed(row.updated_at),

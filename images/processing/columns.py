@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from images.models import Image, Upload, Variant
 from images.photofile import location
 from images.photofile.metadata import exif_fields
+from images.photofile.rendering.appearance import Appearance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,7 @@ class Finished:
     metadata: Exif
     renderings: list[Rendered]
     original: Path | None  # None where it cannot be kept
+    looks: Appearance = field(default_factory=Appearance)
 
 
 def columns_of(finished: Finished, upload: Upload, image: Image) -> dict[str, Any]:
@@ -78,6 +80,7 @@ def exif_columns(finished: Finished, *, uploaded_at: datetime) -> dict[str, Any]
         **{name: getattr(read, name) for name in exif_fields.NAMES},
         **{name: getattr(read, name) or "" for name in exif_fields.TEXT_NAMES},
         "exif": read.raw,
+        **asdict(finished.looks),
         "updated_at": Now(),
     }
 

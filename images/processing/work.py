@@ -20,7 +20,7 @@ from images import deletions
 from images.models import Image, Upload, locks
 from images.photofile import location, rendering, variants
 from images.photofile.metadata import exif
-from images.photofile.rendering import BadPicture
+from images.photofile.rendering import BadPicture, appearance
 from images.processing import claims, outcomes, versions
 from images.processing.columns import Finished
 from images.storage import lookup
@@ -100,12 +100,13 @@ def _make_photo(claim: claims.Claim) -> None:
         into = folder / "variants"
         into.mkdir()
         renderings = rendering.render(source, header=header, into=into)
+        looks = appearance.read({rendered.name: rendered.path for rendered in renderings})
         original: Path | None = source
         if key == upload.version_keys.variant(variants.FULLSIZE.name):
             original = None  # a restored photo whose original was dropped
         elif upload.image.is_place_removed:
             original = _without_location(upload, source, folder / "original")
-        finished = Finished(header, sha256, byte_size, metadata, renderings, original)
+        finished = Finished(header, sha256, byte_size, metadata, renderings, original, looks)
         _store(claim, finished)
         outcomes.finish(claim, finished)
     photo_storage().delete_keys([upload.incoming_key])

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from images.photofile.metadata import capture_time
+from images.photofile.placeholder import data_uri
 from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ def shown_sizes(variant: Variant) -> str:
     """Returns `sizes`: the width a photo gets in the gallery's rows, which its ratio decides."""
     ratio = variant.width / variant.height
     return f"(min-width: 40rem) {14 * ratio:.1f}rem, {8 * ratio:.1f}rem"
+
+
+@register.filter
+def placeholder(image: Image) -> str:
+    """Returns the address of the picture of a few bytes that is shown until the photo has loaded:
+    a `data:` address, or nothing where there is none."""
+    return data_uri(image.placeholder)
 
 
 @register.filter

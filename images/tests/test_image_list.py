@@ -247,6 +247,11 @@ def test_every_column_an_image_has_was_thought_of():
         "search_vector": "made of others",
         "last_checked_at": "the sweeper's own",
         "original_lost_at": "shown where the original is asked for",
+        "perceptual_hash": "compared within the house",
+        "focus": "compared within the house",
+        "first_on_wall_at": "told to its uploader",
+        "clock_shift_minutes": "already in when it was taken",
+        "stack_id": "of the gallery alone",
     }
     columns = {field.attname for field in Image._meta.concrete_fields}
     assert columns - set(image_rows.COLUMNS) == set(left_out)
