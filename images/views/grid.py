@@ -15,7 +15,7 @@ from django.utils.text import Truncator
 from django.utils.translation import pgettext
 
 from images.storage.objects import photo_storage
-from images.templatetags.photos import in_words, ratio_class, shown_sizes
+from images.templatetags.photos import in_words, placeholder, ratio_class, shown_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -110,7 +110,7 @@ def _tile(image: Image, offers: Offers, sign: Sign, *, is_new: bool) -> Tile | N
         credit=image.uploader_name,
         taken=_taken(image),
         caption=Truncator(image.caption.strip()).chars(LONGEST_CAPTION),
-        placeholder="",
+        placeholder=placeholder(image),
         mark=offers.mark(image),
         is_new=is_new,
         may_change=offers.may_change(image),
