@@ -9,7 +9,6 @@ from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -21,6 +20,7 @@ from images.models import Image, Upload
 from images.views import grid, subscription, trash
 from images.views.desk import Desk, desk_page
 from images.views.gallery_messages import GALLERY_MESSAGES
+from images.views.news import moment_in
 from images.views.sharing import share_card
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
-REJECTED = Image.Moderation.REJECTED
+APPROVED, REJECTED = Image.Moderation.APPROVED, Image.Moderation.REJECTED
 # A photo is dated when it is finished, and seen when that is committed.
 OVERLAP = timedelta(seconds=5)
 
@@ -79,6 +79,9 @@ def _offers(desk: Desk) -> grid.Offers:
             "" if may_change(photo) else reverse("photo-removal", args=[photo.pk])
         ),
         may_change=may_change,
+        moderation=lambda photo: (
+            photo.moderation if desk.is_owner and photo.moderation != APPROVED else ""
+        ),
         mark=lambda photo: _("Rejected") if photo.moderation == REJECTED else "",
     )
 
@@ -104,12 +107,8 @@ def _new_ids(photos: list[Image], *, since: datetime | None) -> set[UUID]:
 def visited(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Remembers that the member has seen the group's photos up to a moment, which the script of the
     page sends: what arrived since the page was made is still new."""
-    now = timezone.now()
-    try:
-        seen_at = parse_datetime(request.POST.get("seen_at", ""))
-    except ValueError:
-        seen_at = None
-    if seen_at is None or timezone.is_naive(seen_at):
+    now, seen_at = timezone.now(), moment_in(request.POST.get("seen_at", ""))
+    if seen_at is None:
         return HttpResponseBadRequest(_("Say up to which moment."))
     visits.record(desk.access.user, desk.group, seen_at=min(seen_at, now))
     return HttpResponse(status=204)

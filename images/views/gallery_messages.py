@@ -33,4 +33,28 @@ GALLERY_MESSAGES = {
     **GUEST_GALLERY_MESSAGES,
     "noAnswer": MESSAGES["noAnswer"],
     "somethingWrong": MESSAGES["somethingWrong"],
+    # Selecting, and what is done with what is selected.
+    "select": _("Select: {photo}"),
+    "selected": counted("{count} selected", "{count} selected"),
+    "do:approve": _("Approve"),
+    "do:trash": _("Remove"),
+    "do:undo": _("Undo"),
+    "done:approve": counted("{count} photo approved.", "{count} photos approved."),
+    "done:reject": counted("{count} photo rejected.", "{count} photos rejected."),
+    "done:trash": counted(
+        "{count} photo is in the trash now.", "{count} photos are in the trash now."
+    ),
+    "done:move": counted(
+        "{count} photo is in “{group}” now.", "{count} photos are in “{group}” now."
+    ),
+    "gone:trash": _("In the trash"),
+    "gone:move": _("In another group"),
+    "rejected": _("Rejected"),
+    "undone": counted("{count} photo is back.", "{count} photos are back."),
+    "stayAway": counted("{count} photo cannot come back.", "{count} photos cannot come back."),
+    "changedMeanwhile": counted(
+        "{count} stays as it is: somebody else has changed it meanwhile.",
+        "{count} stay as they are: somebody else has changed them meanwhile.",
+    ),
+    "notDone": _("That did not work: {why}"),
 }

@@ -48,6 +48,7 @@ class Offers:
     download_url: Callable[[Image], str] = _nothing
     removal_url: Callable[[Image], str] = _nothing  # on which its removal is asked for
     may_change: Callable[[Image], bool] = _never
+    moderation: Callable[[Image], str] = _nothing  # for hosts, unless the photo is approved
     mark: Callable[[Image], str] = _nothing  # a word or two on the tile
 
 
@@ -60,6 +61,7 @@ class Tile:
     taken: str
     caption: str
     placeholder: str
+    moderation: str
     mark: str
     is_new: bool
     may_change: bool
@@ -111,6 +113,7 @@ def _tile(image: Image, offers: Offers, sign: Sign, *, is_new: bool) -> Tile | N
         taken=_taken(image),
         caption=Truncator(image.caption.strip()).chars(LONGEST_CAPTION),
         placeholder=placeholder(image),
+        moderation=offers.moderation(image),
         mark=offers.mark(image),
         is_new=is_new,
         may_change=offers.may_change(image),

@@ -1,5 +1,7 @@
 /* Decisions about photos, sent one after the other, and taken back in the opposite order. */
 
+import { changeMany } from "./bulk.js";
+
 const OF = { approve: "approved", reject: "rejected", wait: "pending" };
 const BACK = { approved: "approve", rejected: "reject", pending: "wait" };
 
@@ -15,7 +17,7 @@ export class Decisions {
   /** Decides. Returns the ids about which somebody else has; those stay as they are. */
   decide(ids, action, reason = "") {
     return this.next(async () => {
-      const others = await this.send({ ids, action, reason, expected: this.state });
+      const others = await changeMany(this.api, { ids, action, reason, expected: this.state });
       const mine = ids.filter((id) => !others.includes(id));
       if (mine.length) this.done.push({ ids: mine, action });
       return others;
@@ -30,7 +32,7 @@ export class Decisions {
       const others = [];
       const action = BACK[this.state];
       for (const [reason, ids] of byReason(last.ids, action === "reject" ? this.reasonOf : () => "")) {
-        others.push(...(await this.send({ ids, action, reason, expected: OF[last.action] })));
+        others.push(...(await changeMany(this.api, { ids, action, reason, expected: OF[last.action] })));
       }
       this.done.pop();
       return { ids: last.ids.filter((id) => !others.includes(id)), others };
@@ -42,31 +44,6 @@ export class Decisions {
     this.queue = result.catch(() => {});
     return result;
   }
-
-  /** Leaves out those that are refused, and sends the rest. */
-  async send(body) {
-    const others = [];
-    let { ids } = body;
-    while (ids.length) {
-      try {
-        await this.api.post("images/bulk/", { ...body, ids });
-        break;
-      } catch (problem) {
-        const refused = refusedPlaces(problem);
-        if (!refused.size) throw problem;
-        others.push(...ids.filter((_, place) => refused.has(place)));
-        ids = ids.filter((_, place) => !refused.has(place));
-      }
-    }
-    return others;
-  }
-}
-
-/** The places in `ids` that an answer names; the first twenty at most. */
-function refusedPlaces({ status, body }) {
-  if (status !== 409 && status !== 404) return new Set();
-  const places = (body?.errors ?? []).map(({ pointer }) => /^#\/ids\/(\d+)$/.exec(pointer)?.[1]);
-  return new Set(places.filter(Boolean).map(Number));
 }
 
 function byReason(ids, reasonOf) {

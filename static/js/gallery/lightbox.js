@@ -3,6 +3,7 @@
 import { t } from "../upload/messages.js";
 import { icon } from "./icons.js";
 import { freshAddresses } from "./refresh.js";
+import { linkOf, pictureOf, tilesOf } from "./tiles.js";
 
 const HASH = /^#photo=([\da-f-]{36})$/;
 const linked = () => HASH.exec(location.hash)?.[1];
@@ -16,7 +17,7 @@ const linked = () => HASH.exec(location.hash)?.[1];
 export function makeLightbox(grid, { buttons = [] } = {}) {
   let pswp = null;
   const lightbox = { update: () => {}, next: () => pswp?.next() };
-  const tiles = () => [...grid.querySelectorAll("li[data-id]")].filter((tile) => !tile.hidden);
+  const tiles = () => tilesOf(grid);
   const tileOf = (id) => tiles().find((tile) => tile.dataset.id === id);
 
   async function open(tile, { isNew, at } = {}) {
@@ -76,7 +77,6 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
   return lightbox;
 }
 
-const linkOf = (tile) => tile.querySelector(":scope > a");
 const hashOf = (tile) => `#photo=${tile.dataset.id}`;
 
 function options() {
@@ -98,7 +98,7 @@ function options() {
 }
 
 function slide(tile) {
-  const picture = linkOf(tile).querySelector("img:not(.placeholder)");
+  const picture = pictureOf(tile);
   const { full, width, height } = tile.dataset;
   const medium = picture.srcset.split(", ").at(-1);
   return {
@@ -151,7 +151,7 @@ function registerParts(pswp, { buttons, lightbox }) {
   pswp.on("change", lightbox.update);
 }
 
-function showCaption(element, { dataset: { caption, credit, taken, said } }) {
+function showCaption(element, { dataset: { caption, credit, taken, gone } }) {
   const paragraph = (text, name) => {
     const made = document.createElement("p");
     made.className = name;
@@ -161,7 +161,7 @@ function showCaption(element, { dataset: { caption, credit, taken, said } }) {
   };
   const about = [credit && t("by", { name: credit }), taken].filter(Boolean).join(" · ");
   const lines = [
-    said && paragraph(said, "lightbox-said"),
+    gone && paragraph(t(`gone:${gone}`), "lightbox-said"),
     caption && paragraph(caption, "lightbox-words"),
     about && paragraph(about, "lightbox-about"),
   ];

@@ -1,5 +1,7 @@
 /* Asks for the page again, for addresses that are good for another hour, or for what is new. */
 
+import { pictureOf } from "./tiles.js";
+
 const ATTRIBUTES = ["full", "download"];
 const MINUTE = 60_000;
 let asked = null;
@@ -35,6 +37,6 @@ async function replaceAddresses() {
 
 function replace(tile, fresh) {
   for (const name of ATTRIBUTES) if (fresh.dataset[name]) tile.dataset[name] = fresh.dataset[name];
-  const [old, now] = [tile, fresh].map((each) => each.querySelector("a > img:not(.placeholder)"));
+  const [old, now] = [tile, fresh].map(pictureOf);
   if (old.srcset !== now.srcset) Object.assign(old, { srcset: now.srcset, src: now.src });
 }
