@@ -260,13 +260,23 @@ class GuestAccess(PhotoAccess):
 
     @property
     def sees_own(self) -> bool:
-        return self.key.is_identified and self._visibility != Group.Visibility.DROP
+        return self.key.is_identified and self.shows_own
 
     @property
     def sees_gallery(self) -> bool:
         """Whether they are shown what was approved of the group."""
+        return self.awaits_gallery and self.invitation.group.is_revealed
+
+    @property
+    def awaits_gallery(self) -> bool:
+        """Whether they are shown what was approved of the group, now or once it is revealed."""
         is_gallery = self._visibility == Group.Visibility.GALLERY
-        return is_gallery and self.invitation.group.is_revealed and not self.invitation.is_expired
+        return is_gallery and not self.invitation.is_expired
+
+    @property
+    def shows_own(self) -> bool:
+        """Whether the link shows guests what they sent, if it is known who they are."""
+        return self._visibility != Group.Visibility.DROP
 
     @property
     def _visibility(self) -> str:
@@ -284,10 +294,17 @@ class GuestAccess(PhotoAccess):
 
     def shown(self) -> Q:
         shown = self.key.condition() if self.sees_own else NOBODYS
-        if self.sees_gallery:
-            approved = Image.Moderation.APPROVED
-            shown |= Q(group=self.invitation.group_id, version__gt=0, moderation=approved)
-        return shown
+        return shown | self._in_gallery if self.sees_gallery else shown
+
+    @property
+    def _in_gallery(self) -> Q:
+        approved = Image.Moderation.APPROVED
+        return Q(group=self.invitation.group_id, version__gt=0, moderation=approved)
+
+    def gallery_images(self) -> ImageQuerySet:
+        """Returns the photos that all guests of the group are shown."""
+        rows = Image.objects.filter(self._in_gallery) if self.sees_gallery else Image.objects.none()
+        return rows.kept().in_kept_groups()
 
     def images(self) -> ImageQuerySet:
         return Image.objects.filter(self.shown()).in_kept_groups()

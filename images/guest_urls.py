@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from images.views import guest_link, look, place, removal, upload
+from images.views import (
+    guest_gallery,
+    guest_link,
+    guest_photo,
+    look,
+    place,
+    removal,
+    upload,
+)
 
 PAGES = [
     ("", upload.upload_page, "upload-page"),
@@ -12,6 +20,11 @@ PAGES = [
     ("no-photos/", guest_link.no_photos, "no-photos"),
     ("picture/", guest_link.link_picture, "link-picture"),
     ("logo.png", look.guest_logo, "guest-logo"),
+    ("photos/", guest_gallery.guest_gallery, "guest-gallery"),
+    ("photos/own/", guest_gallery.own_part, "guest-own-photos"),
+    ("photos/newest/", guest_gallery.newest_part, "guest-newest-photos"),
+    ("photos/<uuid:image_id>/", guest_photo.guest_photo, "guest-photo"),
+    ("photos/<uuid:image_id>/file/", guest_photo.guest_file, "guest-file"),
     ("photos/<uuid:image_id>/place/", place.place_page, "place-page"),
     ("photos/<uuid:image_id>/removal/", removal.removal_page, "removal-page"),
 ]

@@ -21,7 +21,9 @@ class CompressionMiddleware(GZipMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        # With an ETag neither: Django would make it weak, and a weak one never matches If-Match.
-        if request.method not in {"GET", "HEAD"} or response.has_header("ETag"):
+        # With a strong ETag neither: Django would make it weak, and a weak one never matches
+        # If-Match.
+        is_strong = response.get("ETag", "").startswith('"')
+        if request.method not in {"GET", "HEAD"} or is_strong:
             return response
         return super().process_response(request, response)

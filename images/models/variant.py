@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.db.models import Q
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Variant(models.Model):
@@ -18,6 +23,8 @@ class Variant(models.Model):
     byte_size = models.PositiveIntegerField()
     content_type = models.CharField(max_length=40)
     created_at = models.DateTimeField(auto_now_add=True)
+    # When the credential of whoever is shown it ends, if it does: no signed address outlives it.
+    signed_until: datetime | None = None
 
     class Meta:
         ordering = ["width"]

@@ -31,7 +31,9 @@ NBSP = "\N{NO-BREAK SPACE}"
 def signed_url(variant: Variant) -> str:
     """Returns the signed address of a variant. It stays the same for a whole hour, so that browsers
     cache it."""
-    return photo_storage().presign_get(variant.key, content_type=variant.content_type)
+    return photo_storage().presign_get(
+        variant.key, content_type=variant.content_type, until=variant.signed_until
+    )
 
 
 @register.filter

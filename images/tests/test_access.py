@@ -197,6 +197,17 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("upload-page", "POST"): Decided("400 400 400 400 400 400 400"),  # without a photo
     ("find-word", "GET"): Decided("403 403 403 403 403 403 403"),  # no word was typed
     ("short-pin", "GET"): Decided("303 303 303 303 303 303 303"),
+    # Photos: by a link that shows what its guest sent, and by a shared one without a device.
+    ("guest-gallery", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("guest-own-photos", "POST"): Decided("200 200 200 200 200 200 200"),
+    ("guest-newest-photos", "GET"): Decided("204 204 204 204 204 204 204"),
+    ("guest-photo", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("guest-file", "GET"): Decided("302 302 302 302 302 302 302"),
+    ("short-guest-gallery", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("short-guest-own-photos", "POST"): Decided("404 404 404 404 404 404 404"),
+    ("short-guest-newest-photos", "GET"): Decided("204 204 204 204 204 204 204"),
+    ("short-guest-photo", "GET"): Decided("404 404 404 404 404 404 404"),
+    ("short-guest-file", "GET"): Decided("404 404 404 404 404 404 404"),
     ("link-opened", "POST"): Decided("204 204 204 204 204 204 204"),
     ("no-photos", "POST"): Decided("303 303 303 303 303 303 303"),
     ("link-picture", "GET"): Decided("404 404 404 404 404 404 404"),  # nor a cover

@@ -35,7 +35,8 @@ WIDE = {"width": 1280, "height": 900}
 # What no reader of pages opens: JSON, its description, styles, pictures.
 NO_PAGES = {
     *("schema", "docs", "api-root", "look", "group-logo", "guest-logo", "short-guest-logo"),
-    *("link-picture", "short-link-picture", "check-word"),
+    *("link-picture", "short-link-picture", "check-word", "guest-file", "short-guest-file"),
+    *("guest-newest-photos", "short-guest-newest-photos"),  # parts of pages
 }
 # Pages that need more than the address: a word that was typed, something in the trash, a dead link.
 ELSEWHERE = {
@@ -43,6 +44,7 @@ ELSEWHERE = {
     "find-word": "/j/?word={word}",
     "join-team": "/teams/join/no-such-link/",
     "purge-group": "/groups/{trashed_group_id}/purge/",
+    "short-guest-photo": "/j/{word}/photos/{image_id}/",
     "short-pin": "/j/{pin_word}/",
     "teams": "/teams/",
 }
@@ -56,6 +58,7 @@ MORE = {
     "rejected": "/groups/{group_id}/moderation/?show=rejected",
     "select": "/groups/{group_id}/?select",
     "shared-link": "/groups/{group_id}/invitations/{shared_id}/",
+    "own-photos-of-a-guest": "/i/{token}/photos/?mine",
 }
 FACTS = """() => ({
     headings: document.querySelectorAll("h1").length,
@@ -174,7 +177,7 @@ def made_by_api(url: str, host: dict[str, str]) -> dict[str, Any]:
     )
     cleo = {"group": group, "email": "cleo@example.org", "name": "Cleo"}
     personal = api("POST", "invitations/", cleo)
-    bar = {"group": group, "kind": "shared"}
+    bar = {"group": group, "kind": "shared", "visibility": "gallery"}
     shared, pinned = (api("POST", "invitations/", {**bar, "name": name}) for name in ["Bar", "Pin"])
     token = urlsplit(personal["upload_link"]).path.split("/")[-2]
     guest = {"Authorization": f"Invitation {token}"}

@@ -104,8 +104,10 @@ def test_the_guest_is_told_where_other_guests_would_see_the_photo(running_stack,
     evening.ask("POST", f"images/{first}/moderate/", {"decision": "approve"})
     page = open_page("/")
     page.goto(evening.link)
-    expect(page.get_by_text("Other guests see it once a host has approved it.")).to_have_count(1)
-    expect(page.get_by_text("Arrived and accepted: other guests may see it.")).to_have_count(1)
+    expect(
+        page.get_by_text("Other guests do not see it before a host has approved it.")
+    ).to_have_count(1)
+    expect(page.get_by_text("Arrived and accepted for the gallery.")).to_have_count(1)
 
 
 def test_a_photo_is_removed_and_brought_back_by_a_click_each(running_stack, open_page):

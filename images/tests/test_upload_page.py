@@ -80,41 +80,34 @@ def test_it_says_until_when_whichever_comes_first(opened, group, invitation, clo
     [
         ("drop", False, False, "Only the members of The Band."),
         ("own", False, False, "The members of The Band. Of the other guests, nobody."),
-        ("gallery", False, True, "Everyone with a link to this event may be shown them, too."),
-        (
-            "gallery",
-            False,
-            False,
-            "Those they approve may be shown to everyone with a link",
-        ),
-        (
-            "gallery",
-            True,
-            False,
-            "everyone with a link to this event from:",
-        ),
+        ("gallery", False, True, "Other guests of this event are shown them, too."),
+        ("gallery", False, False, "guests of this event are shown those that they approve, too."),
+        ("gallery", True, False, "guests of this event are shown those that they approve from:"),
+        ("gallery", True, True, "Other guests of this event are shown them from:"),
     ],
 )
 def test_it_says_who_will_see_the_photos(
     opened, group, invitation, visibility, reveals, trusted, says
 ):
     reveal_at = timezone.now() + timedelta(days=3) if reveals else None
-    set_group(group, visibility=visibility, reveal_at=reveal_at)
+    set_group(group, visibility=visibility, reveal_at=reveal_at, needs_approval=True)
     Invitation.objects.filter(pk=invitation.pk).update(trusted=trusted)
     text = opened()
     assert says in text
     assert not reveals or f'datetime="{reveal_at.isoformat()}"' in text
+    set_group(group, needs_approval=False)
+    assert "those that they approve" not in opened()
 
 
 def test_what_other_links_show_counts_not_what_this_one_does(opened, group, invitation):
     """Others see Cleo's photos by their links: hers may say what it likes."""
     set_group(group, visibility="gallery")
     Invitation.objects.filter(pk=invitation.pk).update(visibility="drop")
-    assert "may be shown to everyone with a link" in opened()
+    assert "guests of this event are shown those" in opened()
     set_group(group, visibility="drop")
     assert "Only the members of The Band." in opened()
     other = InvitationFactory(group=group, visibility="gallery")
-    assert "may be shown to everyone with a link" in opened()
+    assert "guests of this event are shown those" in opened()
     Invitation.objects.filter(pk=other.pk).update(revoked_at=timezone.now())
     assert "Only the members of The Band." in opened()
 

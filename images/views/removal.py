@@ -19,7 +19,7 @@ from bandpics.error_handlers import page_for_members
 from images.access import GuestAccess, MemberAccess
 from images.lifecycle import takedown
 from images.models import Image, UploaderKind
-from images.views import upload
+from images.views import guest_grid, upload
 from images.views.guest_page import GuestPage
 
 if TYPE_CHECKING:
@@ -131,7 +131,11 @@ class RemovalPage(GuestPage):
         """The photo, if the guest sees it, or has sent it."""
         own, image_id = access.own_images().values("pk"), self.kwargs["image_id"]
         visible = Q(pk__in=access.images().values("pk")) | Q(pk__in=own)
-        return Image.objects.ready().with_variants().filter(visible, pk=image_id).first()
+        rows = Image.objects.ready().with_variants().filter(visible, pk=image_id)
+        photo = rows.first()
+        if photo is not None:
+            guest_grid.sign_until([photo], self.invitation.expires_at)
+        return photo
 
     def _page(self, access: GuestAccess, form: RemovalForm, *, status: int = 200) -> HttpResponse:
         image = self._photo(access)

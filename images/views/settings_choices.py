@@ -62,7 +62,7 @@ def _visibilities() -> list[tuple[str, Any]]:
         _choice(
             name,
             "gallery",
-            _("Their own, and those of others that you approved, in programs that use our API."),
+            _("The page behind their link also shows all photos that you approved."),
         ),
     ]
 

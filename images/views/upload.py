@@ -64,20 +64,7 @@ class FileOutcome:
 
 class UploadPage(GuestPage):
     def refusal(self, **kwargs: Any) -> HttpResponse | None:
-        if not self.invitation.is_expired:
-            return None
-        host = contacts.contact_of(self.invitation)
-        return dead_link(
-            self.request,
-            "expired",
-            invitation=self.invitation,
-            token=self.token,
-            base_url=self.base_url,
-            **look.context(self.invitation.group),
-            sent=_sent(self._access()),
-            host=host,
-            ask_url=contacts.mail_address(self.invitation, host),
-        )
+        return expired_page(self) if self.invitation.is_expired else None
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return self._page()
@@ -132,6 +119,7 @@ class UploadPage(GuestPage):
             "takes_photos": not (group.is_closed or invitation.is_exhausted),
             "until": min(ends),
             "visibility": invitation.visibility or group.visibility,
+            "photos_are_of": self._photos_are_of(),
             "uploader_name": invitation.name if invitation.kind == invitation.Kind.PERSONAL else "",
             "device": device_of(request),
             "sent": [] if outcomes else _sent(self._access()),
@@ -146,9 +134,34 @@ class UploadPage(GuestPage):
         }
         return render(request, "invitations/upload.html", context, status=status)
 
+    def _photos_are_of(self) -> str:
+        """Returns whose photos the link shows: of `all` guests, the guest's `own`, or of nobody."""
+        access = GuestAccess.of(self.invitation)
+        if access.sees_gallery:
+            return "all"
+        return "own" if access.shows_own and self.invitation.used_files else ""
+
 
 # It refuses what is too large itself, in the guest's language.
 upload_page = body_limit.takes(body_limit.form_max_bytes, refuses_itself=True)(UploadPage.as_view())
+
+
+def expired_page(page: GuestPage) -> HttpResponse:
+    """Says that the link has expired, whom to ask, and what was sent by it."""
+    invitation = page.invitation
+    host = contacts.contact_of(invitation)
+    access = GuestAccess.of(invitation, device_secret=device_of(page.request))
+    return dead_link(
+        page.request,
+        "expired",
+        invitation=invitation,
+        token=page.token,
+        base_url=page.base_url,
+        **look.context(invitation.group),
+        sent=_sent(access),
+        host=host,
+        ask_url=contacts.mail_address(invitation, host),
+    )
 
 
 def sending_context() -> dict[str, Any]:

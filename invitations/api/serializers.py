@@ -92,8 +92,7 @@ class InvitationOptionsSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
         choices=Group.Visibility.choices,
         required=False,
         allow_blank=True,
-        help_text="What this guest may see, by the API: there is no page for it yet. Empty: as the "
-        "group says.",
+        help_text="What this guest may see. Empty: as the group says.",
     )
     trusted = serializers.BooleanField(required=False, help_text="Photos need no approval.")
 

@@ -1,4 +1,5 @@
-/* What guests can change of their own photos: the caption, deleting a photo and restoring it. */
+/* What guests can change of their own photos: the caption, deleting a photo and restoring it.
+   With the first of them, the photos of the evening are worth a look, too. */
 
 import { t } from "./messages.js";
 
@@ -8,6 +9,11 @@ import { t } from "./messages.js";
  */
 export function makeMyPhotos({ api, token, refresh, notify }) {
   const template = document.getElementById("photo-edit").content.firstElementChild;
+  const evening = document.getElementById("evening"); // if the link shows the photos of all guests
+  if (evening) {
+    const meaning = document.getElementById("summary-meaning");
+    import("./evening.js").then((module) => module.showAfterThanks(evening, meaning), () => {});
+  }
 
   function edit({ element, button }, upload) {
     const open = element.querySelector(".photo-edit");

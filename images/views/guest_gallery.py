@@ -1,0 +1,183 @@
+"""The photos behind a guest's link: the gallery of the group, and what the guest sent."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext_lazy
+
+from images.access import GuestAccess
+from images.listing import pagination
+from images.models import Image, Upload
+from images.views import grid, guest_grid, look, upload
+from images.views.gallery_messages import GUEST_GALLERY_MESSAGES
+from images.views.guest_page import GuestPage
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+
+
+NEWEST_AT_MOST = 8
+MARKS: dict[str, Any] = {
+    Image.Moderation.PENDING: gettext_lazy("Waiting for approval"),
+    Image.Moderation.REJECTED: gettext_lazy("Not shown to others"),
+}
+UNDER_WAY = [Upload.Status.QUEUED, Upload.Status.PROCESSING]
+
+
+class PhotosPage(GuestPage):
+    """A page that shows photos: to links that show any, until they expire."""
+
+    http_method_names = ["get", "head", "options"]
+    access: GuestAccess
+
+    def refusal(self, **kwargs: Any) -> HttpResponse | None:
+        if self.invitation.is_expired:
+            return upload.expired_page(self)
+        self.access = GuestAccess.of(self.invitation, device_secret=self.device)
+        if not (self.access.awaits_gallery or self.access.shows_own):
+            raise Http404
+        return None
+
+    @property
+    def device(self) -> str:
+        """The secret of the guest's device, as far as the browser has left it here."""
+        return upload.device_of(self.request)
+
+    def page(self, template: str, context: dict[str, Any]) -> HttpResponseBase:
+        """Answers a page, or that the browser has it already: it may keep it, and asks each time
+        whether it is still so, because a photo or the link may be withdrawn."""
+        group = self.invitation.group
+        context |= {
+            "group": group,
+            "base_url": self.base_url,
+            "access": self.access,
+            "takes_photos": not (group.is_closed or self.invitation.is_exhausted),
+            **look.context(group),
+        }
+        answer = render(self.request, template, context)
+        answer["Cache-Control"] = "private, no-cache"
+        # The nonce is another one each time. Weak: the answer is compressed on its way.
+        content = answer.content.replace(str(getattr(self.request, "csp_nonce", "")).encode(), b"")
+        answer["ETag"] = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+        kept = get_conditional_response(self.request, etag=answer["ETag"], response=answer)
+        if kept is not None and kept.status_code == HTTPStatus.NOT_MODIFIED:
+            # The page that the browser keeps has its nonce, and goes on with the policy of then.
+            kept._csp_exempt = True  # type: ignore[attr-defined]  # of django-csp
+        return kept or answer
+
+
+class GuestGallery(PhotosPage):
+    """Approved photos of the group, the same for all its guests; or the guest's own.
+
+    The server knows the guests of a shared link only by the secret of their device. Where their
+    browser has not left it here, a script sends it, see OwnPhotos.
+    """
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        access, until = self.access, self.invitation.expires_at
+        is_mine = "mine" in request.GET or not access.sees_gallery
+        context: dict[str, Any] = {
+            "is_mine": is_mine,
+            "knows_guest": access.key.is_identified,
+            "page_messages": GUEST_GALLERY_MESSAGES,
+        }
+        if is_mine:
+            context |= own_photos(self)
+        else:
+            rows = pagination.gallery_page(guest_grid.listed(access.gallery_images()), request)
+            context |= {
+                "has_photos": bool(rows.rows),
+                "grid": guest_grid.rendered("images/_grid.html", rows.rows, until=until),
+                "older_url": rows.next_url,
+                "newer_url": rows.previous_url,
+            }
+        if access.sees_gallery and access.key.is_identified:
+            context["own_count"] = own_count(access)
+        return self.page("invitations/photos.html", context)
+
+
+class OwnPhotos(PhotosPage):
+    """A part of the gallery's page for one device of a shared link, whose script sends its secret.
+
+    The secret stays in the browser as a cookie of this link's pages, so that the server knows the
+    device when it opens the next one.
+    """
+
+    http_method_names = ["post", "options"]
+
+    @property
+    def device(self) -> str:
+        sent = self.request.POST.get("device", "")
+        return sent if upload.DEVICE_SECRET.match(sent) else ""
+
+    def post(self, request: HttpRequest) -> HttpResponseBase:
+        if not self.access.key.is_identified:
+            raise Http404
+        if request.POST.get("part") == "grid":
+            context = own_photos(self) | {"access": self.access}
+            answer = render(request, "invitations/_own_photos.html", context)
+        else:
+            context = {"own_count": own_count(self.access)}
+            answer = render(request, "invitations/_own_chip.html", context)
+        upload.remember_device(request, answer, self.device, page=self)
+        return answer
+
+
+class NewestPhotos(PhotosPage):
+    """The newest photos of the gallery, for the upload page once everything has been sent."""
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        newest = guest_grid.listed(self.access.gallery_images().newest_first())[:NEWEST_AT_MOST]
+        rows, until = list(newest), self.invitation.expires_at
+        if not rows:
+            return HttpResponse(status=204)
+        return HttpResponse(guest_grid.rendered("invitations/_newest.html", rows, until=until))
+
+
+def own_photos(page: PhotosPage) -> dict[str, Any]:
+    """Returns a page of the guest's own photos, in whatever state, newest first."""
+    access = page.access
+    images = access.own_images() if access.shows_own else access.own_images().none()
+    ready = images.ready().with_variants().defer("exif", "search_vector")
+    filled = pagination.gallery_page(ready, page.request)
+    marks = marks_of(access, filled.rows)
+    offers = grid.Offers(
+        page_url=lambda photo: f"{photo.pk}/?mine",
+        download_url=lambda photo: f"{photo.pk}/file/",
+        mark=lambda photo: MARKS.get(marks.get(photo.pk, ""), ""),
+    )
+    waiting = images.filter(version=0, uploads__status__in=UNDER_WAY)
+    return {
+        "photos": grid.prepare(filled.rows, offers, until=page.invitation.expires_at),
+        "has_photos": bool(filled.rows),
+        "waiting_count": waiting.count(),
+        "older_url": filled.next_url,
+        "newer_url": filled.previous_url,
+        "knows_guest": access.key.is_identified,
+    }
+
+
+def own_count(access: GuestAccess) -> int:
+    return access.own_images().ready().count()
+
+
+def marks_of(access: GuestAccess, photos: list[Image]) -> dict[UUID, str]:
+    """Returns by id which of a guest's own photos other guests do not see, and why: `pending` or
+    `rejected`. Nothing where guests see no photos of others at all."""
+    if not access.invitation.may_be_shown_to_guests:
+        return {}
+    return {photo.pk: photo.moderation for photo in photos if photo.moderation in MARKS}
+
+
+guest_gallery = GuestGallery.as_view()
+own_part = OwnPhotos.as_view()
+newest_part = NewestPhotos.as_view()

@@ -1,0 +1,89 @@
+"""Renders photos of the guests' gallery once for all guests of a group.
+
+A whole wedding opens the gallery at once. Each page asks anew which photos it shows; how they look
+is kept for as long as none of them changes and their signed addresses stay the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import get_language
+
+from images.models import Image
+from images.views import grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.utils.safestring import SafeString
+
+    from images.models import ImageQuerySet
+
+GALLERY = grid.Offers(
+    page_url=lambda photo: f"{photo.pk}/",
+    download_url=lambda photo: f"{photo.pk}/file/",
+    removal_url=lambda photo: f"{photo.pk}/removal/",
+)
+FOLDER = "photos/"  # of the gallery, as seen from the upload page
+# Fragments of up to some hundred kilobytes, in each web process.
+KEPT_AT_MOST = 40
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a fragment depends on. Whoever changes a photo sets its `updated_at`."""
+
+    template: str
+    photos: tuple[tuple[UUID, int, datetime], ...]
+    language: str | None
+    signed_at: datetime
+    signed_until: datetime | None
+
+
+def listed(images: ImageQuerySet) -> Any:
+    """Returns rows with what rendered() and the paging need of each photo."""
+    return images.values_list("id", "sort_at", "version", "updated_at", named=True)
+
+
+def rendered(template: str, rows: Iterable[Any], *, until: datetime) -> SafeString:
+    """Returns the photos of these rows in a template, which gets `photos` with a tile each.
+
+    No signed address outlives `until`, when the link of the guest ends.
+    """
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    ends_soon = until < hour + 2 * settings.DOWNLOAD_URL_LIFETIME
+    return _rendered(
+        _Look(
+            template,
+            tuple((row.id, row.version, row.updated_at) for row in rows),
+            get_language(),
+            hour,
+            until if ends_soon else None,
+        )
+    )
+
+
+@lru_cache(maxsize=KEPT_AT_MOST)
+def _rendered(look: _Look) -> SafeString:
+    ids = [image_id for image_id, _version, _changed in look.photos]
+    found = Image.objects.ready().filter(pk__in=ids).defer("exif", "search_vector")
+    by_id = {photo.pk: photo for photo in found.with_variants()}
+    photos = [by_id[image_id] for image_id in ids if image_id in by_id]
+    tiles = grid.prepare(photos, GALLERY, until=look.signed_until)
+    return render_to_string(look.template, {"photos": tiles, "folder": FOLDER})
+
+
+def sign_until(photos: Sequence[Image], moment: datetime | None) -> None:
+    """Lets no signed address of these photos, which are fetched with_variants(), outlive a
+    credential that ends then."""
+    for photo in photos:
+        for variant in photo.variant_by_name.values():
+            variant.signed_until = moment

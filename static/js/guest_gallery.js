@@ -1,0 +1,30 @@
+/* The gallery behind a guest's link: its lightbox, and what only the device of the guest is shown. */
+
+import "./local_time.js";
+import { makeLightbox } from "./gallery/lightbox.js";
+import { getItem } from "./upload/local_storage.js";
+
+const TIMEOUT_MS = 20_000;
+
+function start() {
+  const grid = document.getElementById("grid");
+  if (grid) makeLightbox(grid);
+}
+
+/** Fills the part of the page that the server left empty, because it does not know the device. */
+async function showOwn(part, device) {
+  const answer = await fetch("own/", {
+    method: "POST",
+    body: new URLSearchParams({ device, part: part.dataset.own }),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  if (!answer.ok) return;
+  part.innerHTML = await answer.text();
+  if (part.dataset.own === "grid") start();
+}
+
+const part = document.querySelector("[data-own]");
+const device = getItem("device");
+start();
+// Without an answer the page stays as it is: what all guests see is there.
+if (part && device) showOwn(part, device).catch(() => {});
