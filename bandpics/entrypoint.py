@@ -1,7 +1,7 @@
 """Starts the role of a container: `python -m bandpics.entrypoint ROLE`.
 
-Roles: web, worker, sweeper, beat, migrate, events. `probe` checks the web server of this container.
-Anything else runs as a `manage.py` command.
+Roles: web, worker, sweeper, archives, beat, migrate, events. `probe` checks the web server of this
+container. Anything else runs as a `manage.py` command.
 """
 
 from __future__ import annotations
@@ -41,6 +41,12 @@ SWEEPER = [
     *("celery", "-A", "bandpics", "worker", "-Q", "sweep,mail", "--hostname", "sweeper@%h"),
     *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
+# ZIPs take minutes, and photos must not wait for them. One at a time: each reads and writes as fast
+# as the bucket allows.
+ARCHIVES = [
+    *("celery", "-A", "bandpics", "worker", "-Q", "archives", "--hostname", "archives@%h"),
+    *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
+]
 BEAT = [
     *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),  # noqa: S108 - of the container
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
@@ -49,6 +55,7 @@ ROLES = {
     "web": WEB,
     "worker": WORKER,
     "sweeper": SWEEPER,
+    "archives": ARCHIVES,
     "beat": BEAT,
     "migrate": ["python", "manage.py", "migrate", "--no-input"],
     "events": ["python", "manage.py", "consume_storage_events"],

@@ -15,7 +15,16 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images.models import KEEP_BYTES, UNDER_WAY, Image, PendingDeletion, Upload, Variant, locks
+from images.models import (
+    KEEP_BYTES,
+    UNDER_WAY,
+    Archive,
+    Image,
+    PendingDeletion,
+    Upload,
+    Variant,
+    locks,
+)
 from images.storage import object_keys
 from images.storage.objects import StorageUnavailable, photo_storage
 
@@ -53,6 +62,17 @@ def record_parts(upload: Upload) -> PendingDeletion:
     """Records the parts of a multipart upload."""
     return PendingDeletion.objects.create(
         image_id=upload.image_id, upload_id=upload.pk, multipart_id=upload.multipart_id or ""
+    )
+
+
+def record_archive(archive: Archive) -> PendingDeletion:
+    """Records the object of an archive, under the archive's id; triggers do so where a photo leaves
+    it, or its row is deleted."""
+    return PendingDeletion.objects.create(
+        image_id=archive.pk,
+        keys=[archive.key],
+        multipart_id=archive.multipart_id,
+        may_be_written=archive.state != archive.State.READY,
     )
 
 
@@ -111,10 +131,9 @@ def execute(image_ids: Sequence[UUID]) -> None:
 
 def _execute(rows: Sequence[PendingDeletion], *, in_use: set[str]) -> None:
     for row in rows:
-        if row.multipart_id and row.upload_id is not None:
-            photo_storage().abort_multipart(
-                object_keys.incoming(row.upload_id), multipart_id=row.multipart_id
-            )
+        if row.multipart_id:
+            key = object_keys.incoming(row.upload_id) if row.upload_id else row.keys[0]
+            photo_storage().abort_multipart(key, multipart_id=row.multipart_id)
     photo_storage().delete_keys(sorted({key for row in rows for key in keys_of(row)} - in_use))
     PendingDeletion.objects.filter(
         Q(may_be_written=False) | Q(recorded_at__lt=Now() - MAY_STILL_BE_WRITTEN),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from uuid import UUID
 
 from celery import Task, shared_task
 from django.db import InterfaceError, OperationalError
 
 from bandpics.connections import KeepsConnection
+from images.archives import building
+from images.archives import queue as archive_queue
 from images.lifecycle import markers, news, sweeper
 from images.models import Upload
 from images.processing import claims, work
@@ -42,6 +45,17 @@ def update_trashed_marker(self: Task, image_id: str) -> None:  # type: ignore[ty
 
 # Limits of tasks that go through many photos. Below the broker's visibility_timeout.
 SOFT_LIMIT_SECONDS, LIMIT_SECONDS = 240, 300
+# No part of an archive is begun later than that.
+BUILDING_SECONDS = 120.0
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def build_archive(archive_id: str) -> None:
+    """Builds on for a while; a large archive takes several tasks, so that others have their turn.
+    Where bucket or database are away, the sweeper queues it again."""
+    with suppress(*claims.TRANSIENT_ERRORS):
+        if not building.build(UUID(archive_id), seconds=BUILDING_SECONDS):
+            archive_queue.enqueue(UUID(archive_id))
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)

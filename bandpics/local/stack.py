@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bandpics.local.data_dir import DataDir
 
-WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
+WEB, WORKER, SWEEPER, ARCHIVES, BEAT = "web", "worker", "sweeper", "archives", "beat"
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # Variables by which somebody brings stores or settings of their own.
 OWN = (
@@ -106,13 +106,18 @@ class Stack:
         self._supervisor.start(self._python(WEB, "-m", *command, extra=extra))
 
     def start_workers(self, *, concurrency: int, application: str = "bandpics") -> None:
-        """Starts worker, sweeper and beat of a Celery application, named by its module."""
-        for name, queue, processes in [(WORKER, "images", concurrency), (SWEEPER, "sweep,mail", 2)]:
+        """Starts the workers and beat of a Celery application, named by its module."""
+        for name, queue, processes in [
+            (WORKER, "images", str(concurrency)),
+            (SWEEPER, "sweep,mail", "2"),
+            # Without a child process, to save memory.
+            (ARCHIVES, "archives", "1 --pool solo"),
+        ]:
             self._supervisor.start(
                 self._python(
                     name,
                     *("-m", "celery", "-A", application, "worker", "-Q", queue),
-                    *("--hostname", f"{name}@%h", "--concurrency", str(processes)),
+                    *("--hostname", f"{name}@%h", "--concurrency", *processes.split()),
                     *("--without-gossip", "--without-mingle", "-l", "warning"),
                 )
             )
@@ -132,7 +137,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stops the programs before the stores, so that they can finish what they do."""
-        self._supervisor.stop(WEB, WORKER, SWEEPER, BEAT)
+        self._supervisor.stop(WEB, WORKER, SWEEPER, ARCHIVES, BEAT)
         self._supervisor.stop(*STORES)
 
     def _set_variables(self) -> None:

@@ -74,6 +74,11 @@ UPLOAD_URL_SECONDS = env.int(
 # The upload page takes a connection for dead after so many seconds without a byte.
 UPLOAD_STALL_SECONDS = env.int("UPLOAD_STALL_SECONDS", default=15, validate=between(2, 600))
 UPLOAD_PENDING_LIFETIME = timedelta(hours=24)
+# What the ZIP archives of one team may take up in the bucket, until they expire.
+ARCHIVE_MAX_BYTES_PER_TEAM = env.int(
+    "ARCHIVE_MAX_BYTES_PER_TEAM", default=50 * 1024 * MIB, validate=at_least(1)
+)
+ARCHIVE_LIFETIME = timedelta(days=7)
 # S3 refuses parts below 5 MiB except the last one; tests use other stores and smaller parts.
 MULTIPART_PART_BYTES = env.int("UPLOAD_PART_BYTES", default=8 * MIB, validate=at_least(MIB // 4))
 MULTIPART_THRESHOLD_BYTES = 2 * MULTIPART_PART_BYTES
@@ -347,6 +352,7 @@ CELERY_TASK_ROUTES = {
     "images.tasks.clean_quarantine": {"queue": "sweep"},
     "images.tasks.update_trashed_marker": {"queue": "sweep"},
     "images.tasks.tell_subscribers": {"queue": "sweep"},
+    "images.tasks.build_archive": {"queue": "archives"},
     "invitations.tasks.send_mail": {"queue": "mail"},
     "bandpics.users.tasks.*": {"queue": "mail"},
 }

@@ -12,6 +12,7 @@ from django.utils import timezone
 from bandpics.ids import new_id
 from groups.models import Group
 from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
+from images.storage import object_keys
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,6 +26,14 @@ class ArchiveQuerySet(models.QuerySet["Archive"]):
     def holding(self, image_id: UUID) -> Self:
         """Archives that a photo is in."""
         return self.filter(entries__image_id=image_id)
+
+    def on_disk(self) -> Self:
+        """Archives that take up room in the bucket, or will."""
+        return self.exclude(state=Archive.State.FAILED).filter(removed_at=None)
+
+    def ended(self) -> Self:
+        """Archives whose time is over, and whose objects are yet to be removed."""
+        return self.filter(expires_at__lte=timezone.now(), removed_at=None)
 
 
 class Archive(models.Model):
@@ -52,6 +61,9 @@ class Archive(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     failure = models.CharField(max_length=60, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    build_number = models.PositiveIntegerField(
+        default=1, editable=False, help_text="Part of its key: counts the times it began anew."
+    )
     claim_number = models.PositiveIntegerField(default=0, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True)
     multipart_id = models.CharField(max_length=1024, blank=True, editable=False)
@@ -61,6 +73,9 @@ class Archive(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
+    removed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Its object is left to the outbox."
+    )
     last_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = ArchiveQuerySet.as_manager()
@@ -95,6 +110,25 @@ class Archive(models.Model):
     def __str__(self) -> str:
         return f"ZIP of {self.group} ({self.state})"
 
+    @property
+    def key(self) -> str:
+        return object_keys.archive(self.group_id, self.pk, self.build_number)
+
+    @property
+    def is_live(self) -> bool:
+        return self.state != self.State.FAILED and self.expires_at > timezone.now()
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state == self.State.READY and self.is_live
+
+    @property
+    def progress(self) -> float:
+        """The share that is written, from 0 to 1."""
+        if self.state == self.State.READY:
+            return 1.0
+        return min(self.written_bytes / self.total_bytes, 1.0) if self.total_bytes else 0.0
+
 
 class ArchiveEntry(models.Model):
     """One file of an archive, as it was when the archive was ordered.
@@ -106,10 +140,17 @@ class ArchiveEntry(models.Model):
     position = models.PositiveIntegerField()
     image_id = models.UUIDField(db_index=True)
     version = models.PositiveIntegerField()
-    key = models.CharField(max_length=200)
+    key = models.CharField(
+        max_length=200, blank=True, help_text="Empty: the store has nothing of it."
+    )
     name = models.CharField(max_length=255, help_text="The path within the ZIP.")
     byte_size = models.PositiveBigIntegerField()
     crc32 = models.BigIntegerField(null=True, blank=True, help_text="Once it is written.")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Known, or once it is written.")
+    modified = models.DateTimeField(help_text="As a clock on the wall showed it.")
+    row = models.JSONField(
+        default=list, help_text="Its line of the manifest, but for path and SHA-256."
+    )
 
     class Meta:
         ordering = ["position"]

@@ -10,14 +10,15 @@ from images.models.uploader import UPLOADER_COLUMNS, HasUploader
 
 
 class PendingDeletion(models.Model):
-    """The objects that a deleted upload or variant left in the bucket, until they are removed.
+    """The objects that a deleted upload, variant or archive left in the bucket, until they are
+    removed.
 
     Triggers write it in the transaction of the deletion; images.deletions reads it. It has
     no foreign keys: what it names is gone.
     """
 
     id = models.BigAutoField(primary_key=True)
-    image_id = models.UUIDField(db_index=True)
+    image_id = models.UUIDField(db_index=True)  # of the photo, or of the archive
     # Of an upload: enough to know every key it may have written to.
     group_id = models.UUIDField(null=True, blank=True)
     version = models.PositiveIntegerField(null=True, blank=True)

@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F, Q
@@ -56,6 +56,15 @@ class Superseded(Exception):
 TRANSIENT_ERRORS = (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError)
 
 
+class Leased(Protocol):
+    """A claim of any kind: `rows()` are what it holds, for as long as it is the latest."""
+
+    def rows(self) -> Any: ...
+
+    @property
+    def name(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Claim:
     """The right to work on one upload until the lease runs out."""
@@ -69,6 +78,10 @@ class Claim:
         return Upload.objects.filter(
             pk=self.upload.pk, status=Upload.Status.PROCESSING, claim_number=self.number
         )
+
+    @property
+    def name(self) -> str:
+        return f"upload {self.upload.pk}"
 
     @property
     def elapsed_ms(self) -> int:
@@ -138,7 +151,7 @@ def release_with_retries(claim: Claim) -> None:
 
 
 @contextlib.contextmanager
-def renewed_lease(claim: Claim) -> Iterator[None]:
+def renewed_lease(claim: Leased) -> Iterator[None]:
     """Renews the lease from a thread of its own while the block runs."""
     done = threading.Event()
 
@@ -147,11 +160,11 @@ def renewed_lease(claim: Claim) -> Iterator[None]:
             try:
                 claim.rows().update(lease_until=Now() + LEASE)
             except DatabaseError as error:
-                logger.warning("Lease of upload %s not renewed: %s", claim.upload.pk, error)
+                logger.warning("Lease of %s not renewed: %s", claim.name, error)
             finally:
                 connection.close()  # this thread's own; most photos never need one
 
-    thread = threading.Thread(target=renew, name=f"lease-{claim.upload.pk}", daemon=True)
+    thread = threading.Thread(target=renew, name=f"lease of {claim.name}", daemon=True)
     thread.start()
     try:
         yield

@@ -65,6 +65,10 @@ class ObjectMissing(Exception):
     """There is no object under this key."""
 
 
+class ObjectChanged(Exception):
+    """The object has another size than it was said to have."""
+
+
 class BucketClient(S3Storage):  # type: ignore[misc]
     """django-storages' S3 backend with our timeouts, retries, errors and circuit breaker."""
 
@@ -149,7 +153,8 @@ class BucketClient(S3Storage):  # type: ignore[misc]
         key: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: Callable[[], Iterable[bytes]] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: Callable[[], Iterable[bytes | bytearray | memoryview]] | None = None,
         is_streamed: bool = False,
     ) -> Any:
         """Returns botocore's AWSResponse to a request for one object; if streamed, its body is
@@ -165,6 +170,7 @@ class BucketClient(S3Storage):  # type: ignore[misc]
                 credentials=self.credentials(),
                 signed_at=datetime.now(UTC),
                 headers=headers,
+                query=query,
             )
             del signed["host"]  # http.client says it, the same
             request = AWSPreparedRequest(method, url, signed, body and body(), is_streamed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from images.storage.client import BucketClient, ObjectMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
 
@@ -36,6 +36,28 @@ class MultipartUploads(BucketClient):
                 Bucket=self.bucket_name, Key=key, ContentType=content_type
             )
         return str(answer["UploadId"])
+
+    def put_part(
+        self,
+        key: str,
+        *,
+        multipart_id: str,
+        number: int,
+        pieces: Sequence[bytes | bytearray | memoryview],
+    ) -> None:
+        """Writes one part (S3 UploadPart), replacing what was there under its number.
+
+        Raises ObjectMissing if the multipart is gone.
+        """
+        length = sum(map(len, pieces))
+        with self.guarded():
+            self.send(
+                "PUT",
+                key,
+                headers={"Content-Length": str(length)},
+                query={"partNumber": str(number), "uploadId": multipart_id},
+                body=lambda: iter(pieces),
+            )
 
     def list_parts(self, key: str, *, multipart_id: str) -> list[StoredPart]:
         """Parts that arrived, by number. Raises ObjectMissing if the multipart is gone."""

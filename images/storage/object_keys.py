@@ -1,9 +1,10 @@
 """Names the objects of the bucket. Keys hold ids only: no guest's text, no token.
 
 The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{name}`,
-`incoming/{upload_id}` for quarantine, and markers of photos: `forgotten/{image_id}` for one whose
-place was forgotten, `trashed/{image_id}` for one in the trash. They name no group, so they stay
-where they are when a photo is moved or replaced.
+`{group_id}/archives/{archive_id}-{build}.zip` for archives, `incoming/{upload_id}` for quarantine,
+and markers of photos: `forgotten/{image_id}` for one whose place was forgotten,
+`trashed/{image_id}` for one in the trash. Markers name no group, so they stay where they are when
+a photo is moved or replaced.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from images.photofile import formats, variants
 INCOMING = "incoming/"
 FORGOTTEN = "forgotten/"
 TRASHED = "trashed/"
+ARCHIVES = "archives"
 MARKERS = (FORGOTTEN, TRASHED)
 _EXTENSIONS = {format_.content_type: format_.extension for format_ in formats.ACCEPTED}
 
@@ -35,6 +37,10 @@ def trashed(image_id: UUID) -> str:
 
 def markers(image_id: UUID) -> list[str]:
     return [forgotten(image_id), trashed(image_id)]
+
+
+def archive(group_id: UUID, archive_id: UUID, build: int) -> str:
+    return f"{group_id}/{ARCHIVES}/{archive_id}-{build}.zip"
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,19 @@ _PLACE = re.compile(rf"({_UUID})/([a-z0-9_-]+)/({_UUID})-([0-9]{{1,9}})\.[a-z0-9
 
 
 def place_of(key: str) -> Place | None:
-    """Parses the key of a photo's object; None for quarantine, markers and foreign objects."""
+    """Parses the key of a photo's object; None for archives, quarantine, markers and foreign
+    objects."""
     found = _PLACE.fullmatch(key)
-    if found is None:
+    if found is None or found[2] == ARCHIVES:
         return None
     group_id, folder, image_id, number = found.groups()
     return Place(Version(UUID(group_id), UUID(image_id), int(number)), folder)
+
+
+def archive_id_of(key: str) -> UUID | None:
+    """Parses the key of an archive; None for any other key."""
+    found = _PLACE.fullmatch(key)
+    return UUID(found[3]) if found and found[2] == ARCHIVES else None
 
 
 def upload_id_of(key: str) -> UUID | None:

@@ -11,10 +11,11 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from django.core.files.storage import storages
 
-from images.storage.client import ObjectMissing, StorageUnavailable
+from images.storage.client import ObjectChanged, ObjectMissing, StorageUnavailable
 from images.storage.multipart import MultipartUploads
 from images.storage.presign import PresignedRequests
 
@@ -22,9 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["ObjectMissing", "PhotoStorage", "StorageUnavailable", "StoredObject", "photo_storage"]
+__all__ = [
+    "ObjectChanged",
+    "ObjectMissing",
+    "PhotoStorage",
+    "StorageUnavailable",
+    "StoredObject",
+    "photo_storage",
+]
 
 CHUNK_BYTES = 1024 * 1024
+READ_BYTES = 256 * 1024  # read() holds that much beside what it returns
 PUTS_AT_ONCE = 5  # the original and its sizes
 DELETE_BATCH = 1000  # S3 DeleteObjects takes no more keys
 
@@ -61,6 +70,31 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
                     hashed.update(chunk)
                     file.write(chunk)
         return hashed.hexdigest()
+
+    def read(self, key: str, *, start: int, stop: int, byte_size: int) -> bytearray:
+        """Returns the bytes from `start` up to `stop` of an object of this size.
+
+        Raises ObjectMissing, and ObjectChanged if it has another size.
+        """
+        content = bytearray(stop - start)
+        with self.guarded():
+            try:
+                asked = {"Range": f"bytes={start}-{stop - 1}"}
+                found = self.send("GET", key, headers=asked, is_streamed=True)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in {"InvalidRange", "416"}:
+                    raise ObjectChanged(key) from error
+                raise
+            # Raises if there is less of it than was announced.
+            body = StreamingBody(found.raw, found.headers.get("Content-Length"))
+            with closing(body):
+                if found.headers.get("Content-Range") != f"bytes {start}-{stop - 1}/{byte_size}":
+                    raise ObjectChanged(key)
+                filled = 0
+                for chunk in body.iter_chunks(READ_BYTES):
+                    content[filled : filled + len(chunk)] = chunk
+                    filled += len(chunk)
+        return content
 
     def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         """Writes a whole file under `key`, replacing what was there."""

@@ -114,6 +114,7 @@ class Signer:
         credentials: Credentials,
         signed_at: datetime,
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> tuple[str, dict[str, str]]:
         """The URL of one request, and all headers to send it with; the body is not signed.
 
@@ -129,7 +130,8 @@ class Signer:
             signed["x-amz-security-token"] = credentials.session_token
         names = ";".join(sorted(signed))
         lines = [f"{name}:{signed[name]}" for name in sorted(signed)]
-        canonical = "\n".join([method, path, "", *lines, "", names, UNSIGNED_PAYLOAD])
+        asked = "&".join(sorted(f"{_encode(key)}={_encode(v)}" for key, v in (query or {}).items()))
+        canonical = "\n".join([method, path, asked, *lines, "", names, UNSIGNED_PAYLOAD])
         signature = _signature(
             _signing_key(credentials.secret_key, day, self.region),
             f"{ALGORITHM}\n{timestamp}\n{scope}\n",
@@ -139,7 +141,7 @@ class Signer:
             f"{ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}"
         )
-        return f"{scheme}://{host}{path}", signed
+        return f"{scheme}://{host}{path}{'?' if asked else ''}{asked}", signed
 
     def _address(self) -> tuple[str, str, str]:
         """Scheme, host, and the path all keys are below."""

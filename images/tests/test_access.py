@@ -23,6 +23,8 @@ from django.db import transaction
 from django.urls import get_resolver, reverse
 from rest_framework.test import APIClient
 
+from images import archives
+from images.access import MemberAccess
 from images.models import Upload
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
@@ -50,6 +52,11 @@ FILES = [{"filename": "x.jpg", "content_type": "image/jpeg", "size": 9}]
 DECIDED: dict[tuple[str, str], Decided] = {
     # Ada Ben Vera Dora Cleo Gus nobody
     ("add-photos", "GET"): Decided("200 200 403 404 404 404 302"),
+    ("archive-detail", "GET"): Decided("200 404 404 404 404 404 401"),  # Ada has ordered it
+    ("archive-download", "GET"): Decided("409 404 404 404 404 404 401"),  # it is not built yet
+    # Guests only where they see the gallery: see test_archives.py.
+    ("archive-list", "GET"): Decided("200 200 200 404 404 404 401"),
+    ("archive-list", "POST"): Decided("202 202 202 404 404 404 401", {}),
     ("api-root", "GET"): Decided("200 200 200 200 200 200 200"),
     ("choose-cover", "GET"): Decided("405 403 403 404 404 404 302"),
     ("close-group", "GET"): Decided("200 403 403 404 404 404 302"),
@@ -253,6 +260,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
     gus = Guest(InvitationFactory(name="Gus"))
     shared = InvitationFactory(group=group, kind="shared", email="")
     ShortAddress.objects.create(word="summer", invitation=shared)
+    archive = archives.order(group, access=MemberAccess(ada))
     key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])
     return {
         "cast": [ada, ben, vera, dora, cleo, gus, None],
@@ -271,6 +279,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "colour": "1f5f55",
             "uidb64": "MQ",
             "request_id": image.pk,
+            "archive_id": archive.archive_id,
         },
         "body": {
             "GROUP": str(group.pk),

@@ -1,0 +1,224 @@
+"""Builds an archive: writes the ZIP to the bucket as a multipart upload, part by part.
+
+Names, order and sizes are decided before the first part. So the place of each byte is known, and a
+worker that takes over goes on behind the last part that arrived. A photo that leaves the group
+meanwhile ends the claim (a trigger counts `build_number` up), and the archive is begun anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+
+from images.archives import claims, preparing
+from images.archives.ordering import CONTENT_TYPE
+from images.archives.zip_stream import Unreadable, ZipStream
+from images.models import Archive
+from images.processing.claims import TRANSIENT_ERRORS
+from images.storage.objects import ObjectChanged, ObjectMissing, photo_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+    from uuid import UUID
+
+    from images.archives.preparing import Members
+    from images.storage.multipart import StoredPart
+
+logger = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+# S3 takes no more than 10,000 parts, none above 5 GiB; two of them are held in memory.
+PART_BYTES, PARTS_AT_MOST = 8 * MIB, 10_000
+# How often one attempt begins anew, where the store lacks something.
+STARTS = 3
+Piece = bytes | bytearray | memoryview
+
+
+def build(archive_id: UUID, *, seconds: float) -> bool:
+    """Builds one archive for about so many seconds. Safe to call twice, or at the same time.
+
+    False if it is to be built on. Trouble with the database, the bucket or the disk releases the
+    claim, counts no attempt, and is raised.
+    """
+    photo_storage().raise_if_open()
+    claim = claims.claim(archive_id)
+    if claim is None:
+        return True
+    try:
+        with claims.renewed_lease(claim):
+            _Build(claim, stop_at=time.monotonic() + seconds).run()
+    except claims.ClaimLost:
+        # Where a photo left the group, the archive waits to be begun anew.
+        return not Archive.objects.filter(pk=archive_id, state=Archive.State.QUEUED).exists()
+    except (OutOfTime, preparing.Postponed):
+        claims.release(claim)
+        return False
+    except TRANSIENT_ERRORS:
+        claims.release(claim)
+        raise
+    except Exception:  # a bug: the attempt counts, or it would be tried for ever
+        logger.exception("Archive %s: attempt %s failed", archive_id, claim.archive.attempts)
+        if not connection.in_atomic_block:
+            connection.close()  # a time limit may have struck within a query
+        claim.rows().update(state=Archive.State.QUEUED, lease_until=None, last_checked_at=Now())
+    return True
+
+
+class OutOfTime(Exception):
+    """Others have their turn; what was written stays."""
+
+
+@dataclass
+class _Build:
+    claim: claims.Claim
+    stop_at: float
+
+    def run(self) -> None:
+        """Raises OutOfTime, ClaimLost, StorageUnavailable."""
+        archive = self.claim.archive
+        if not archive.multipart_id and not preparing.prepare(self.claim):
+            return
+        for remaining in reversed(range(STARTS)):
+            try:
+                self._write(preparing.members(archive))
+            except (ObjectMissing, ObjectChanged, Unreadable) as error:
+                if not remaining:
+                    raise
+                self._start_anew()
+                if not isinstance(error, Unreadable):
+                    # The store does not have what the database says; the manifest will say so.
+                    preparing.measure_all(self.claim)
+            else:
+                return
+
+    def _write(self, members: Members) -> None:
+        archive, storage = self.claim.archive, photo_storage()
+        stream = ZipStream(storage, members.list, members.closing, members.closing_lines)
+        part_bytes = max(PART_BYTES, -(-stream.byte_size // PARTS_AT_MOST))
+        if not archive.multipart_id:
+            self._begin(stream.byte_size)
+        elif archive.total_bytes != stream.byte_size:
+            raise Unreadable
+        parts = self._parts_there(stream.byte_size, part_bytes)
+        if parts is None:  # by a worker that died before it could say so
+            self._finish()
+            return
+        written = sum(part.byte_size for part in parts)
+        with stream.pieces(written) as pieces, ThreadPoolExecutor(1, "archive-write") as pool:
+            sending: Future[None] | None = None
+            for number, part in enumerate(_in_parts(pieces, part_bytes), start=len(parts) + 1):
+                # First: who takes over needs the CRCs of all that was written.
+                members.store_hashes()
+                if sending is not None:
+                    sending.result()
+                    self.claim.update(written_bytes=written)
+                    if time.monotonic() > self.stop_at:
+                        raise OutOfTime
+                written += sum(map(len, part))
+                sending = pool.submit(self._send, number, part)
+                del part
+            if sending is not None:
+                sending.result()
+        self._complete(stream.byte_size)
+
+    def _begin(self, byte_size: int) -> None:
+        archive, storage = self.claim.archive, photo_storage()
+        multipart_id = storage.create_multipart(archive.key, content_type=CONTENT_TYPE)
+        try:
+            self.claim.update(multipart_id=multipart_id, total_bytes=byte_size, written_bytes=0)
+        except claims.ClaimLost:
+            storage.abort_multipart(archive.key, multipart_id=multipart_id)
+            raise
+
+    def _parts_there(self, byte_size: int, part_bytes: int) -> list[StoredPart] | None:
+        """Returns the parts to go on behind; None if the ZIP is complete."""
+        archive, storage = self.claim.archive, photo_storage()
+        try:
+            found = storage.list_parts(archive.key, multipart_id=archive.multipart_id)
+        except ObjectMissing:
+            if self._is_complete(byte_size):
+                return None
+            raise Unreadable from None  # the store has forgotten it
+        parts = []
+        for number, part in enumerate(found, start=1):
+            left = byte_size - (number - 1) * part_bytes
+            if part.number != number or part.byte_size != min(part_bytes, left):
+                break
+            parts.append(part)
+        return parts
+
+    def _send(self, number: int, part: list[Piece]) -> None:
+        archive = self.claim.archive
+        try:
+            photo_storage().put_part(
+                archive.key, multipart_id=archive.multipart_id, number=number, pieces=part
+            )
+        except ObjectMissing:
+            raise Unreadable from None
+
+    def _complete(self, byte_size: int) -> None:
+        archive, storage = self.claim.archive, photo_storage()
+        self.claim.update(written_bytes=byte_size)
+        try:
+            parts = storage.list_parts(archive.key, multipart_id=archive.multipart_id)
+            storage.complete_multipart(archive.key, multipart_id=archive.multipart_id, parts=parts)
+        except ObjectMissing:
+            if not self._is_complete(byte_size):
+                raise Unreadable from None
+        self._finish()
+
+    def _is_complete(self, byte_size: int) -> bool:
+        try:
+            return photo_storage().head(self.claim.archive.key).byte_size == byte_size
+        except ObjectMissing:
+            return False
+
+    def _finish(self) -> None:
+        archive = self.claim.archive
+        won = self.claim.rows().update(
+            state=Archive.State.READY,
+            lease_until=None,
+            multipart_id="",
+            written_bytes=archive.total_bytes,
+            ready_at=Now(),
+            expires_at=Now() + settings.ARCHIVE_LIFETIME,
+        )
+        if not won:
+            # A photo left the group at this moment: what was just made must not stay.
+            photo_storage().delete_keys([archive.key])
+            raise claims.ClaimLost
+
+    def _start_anew(self) -> None:
+        """Drops what was written, so that nothing of another layout is mixed with it."""
+        archive = self.claim.archive
+        old_key, old_id = archive.key, archive.multipart_id
+        self.claim.update(build_number=archive.build_number + 1, multipart_id="", written_bytes=0)
+        archive.entries.update(crc32=None)
+        if old_id:
+            photo_storage().abort_multipart(old_key, multipart_id=old_id)
+            photo_storage().delete_keys([old_key])
+
+
+def _in_parts(pieces: Iterator[Piece], part_bytes: int) -> Iterator[list[Piece]]:
+    """Yields lists of pieces of exactly so many bytes; the last has the rest."""
+    part: list[Piece] = []
+    room = part_bytes
+    for piece in pieces:
+        while len(piece) >= room:
+            part.append(memoryview(piece)[:room])
+            piece = memoryview(piece)[room:]
+            yield part
+            part, room = [], part_bytes
+        if len(piece):
+            part.append(piece)
+            room -= len(piece)
+    if part:
+        yield part
