@@ -6,7 +6,7 @@ import logging
 import re
 
 _SECRETS = re.compile(
-    r"(/i/|/teams/join/|/account/email/|/account/password/reset/[^\s/]+/|access_token=|"
+    r"(/i/|/w/|/teams/join/|/account/email/|/account/password/reset/[^\s/]+/|access_token=|"
     r"Invitation |Bearer |Api-Key |X-Amz-Signature=|X-Amz-Credential=|X-Amz-Security-Token=)"
     r"[^\s/&\"']+"
 )

@@ -19,6 +19,8 @@ from images.views import (
     short_address,
     subscription,
     trash,
+    wall,
+    walls,
 )
 
 urlpatterns = [
@@ -56,6 +58,11 @@ urlpatterns = [
     path("groups/<uuid:group_id>/remove-photos/", trash.remove_photos, name="remove-photos"),
     path("groups/<uuid:group_id>/restore-photos/", trash.restore_photos, name="restore-photos"),
     path("groups/<uuid:group_id>/purge/", trash.purge_group, name="purge-group"),
+    path("groups/<uuid:group_id>/walls/", walls.group_walls, name="group-walls"),
+    path("groups/<uuid:group_id>/walls/<uuid:wall_id>/", walls.change_wall, name="change-wall"),
+    path("w/<str:wall_token>/", wall.WallPage.as_view(), name="wall"),
+    path("w/<str:wall_token>/photos/", wall.WallPhotos.as_view(), name="wall-photos"),
+    path("w/<str:wall_token>/shown/", wall.WallShown.as_view(), name="wall-shown"),
     path("images/<uuid:image_id>/", gallery.photo, name="photo"),
     path("images/<uuid:image_id>/removal/", removal.photo_removal, name="photo-removal"),
 ]

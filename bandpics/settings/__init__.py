@@ -114,6 +114,7 @@ RATE_LIMITS: dict[str, str] = {
     "key": env.rate("RATE_LIMIT_KEY", default="1200/minute"),
     "invitation": env.rate("RATE_LIMIT_INVITATION", default="6000/minute"),
     "device": env.rate("RATE_LIMIT_DEVICE", default="1200/minute"),
+    "wall": env.rate("RATE_LIMIT_WALL", default="1200/minute"),
     "guess": env.rate("RATE_LIMIT_GUESS", default="30/minute"),
     # Wrong short addresses from one address; invitations/pins.py explains those of PINs.
     "word": env.rate("RATE_LIMIT_WORD", default="60 per 10 minutes"),

@@ -48,6 +48,10 @@ class ImageQuerySet(models.QuerySet["Image"]):
         """Photos that guests do not see before a host decides."""
         return self.ready().filter(moderation=Image.Moderation.PENDING)
 
+    def for_walls(self) -> Self:
+        """Photos that walls of their group may show: those that are ready and approved."""
+        return self.ready().filter(moderation=Image.Moderation.APPROVED)
+
     def kept(self) -> Self:
         """Leaves out photos in the trash."""
         return self.filter(trashed_at=None)
@@ -287,6 +291,12 @@ class Image(HasUploader):
                 fields=["group", "-sort_at", "-id"],
                 condition=Q(moderation="pending", trashed_at=None, version__gt=0),
                 name="image_waiting_for_approval",
+            ),
+            # In Postgres, NULL comes first downwards: photos that were on no wall yet.
+            models.Index(
+                fields=["group", "-first_on_wall_at", "-created_at", "-id"],
+                condition=Q(moderation="approved", trashed_at=None, version__gt=0),
+                name="image_new_to_walls",
             ),
             models.Index(
                 fields=["group", "stack_id"],

@@ -37,7 +37,8 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
     def changed_since(self, moment: datetime) -> Self:
         """Uploads of which a line of the receipt says something new."""
-        changed = Greatest("created_at", "queued_at", MOVED_AT, "image__updated_at")
+        edited = Greatest("image__updated_at", "image__first_on_wall_at")
+        changed = Greatest("created_at", "queued_at", MOVED_AT, edited)
         return self.alias(changed_at=changed).filter(changed_at__gte=moment)
 
     def shown(self) -> Self:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from groups.models import Group
 from invitations import tokens
 from invitations.models import HasToken, Invitation
+
+# A wall counts as running so long after its page last asked. The page says so every minute.
+RUNNING_FOR = timedelta(minutes=3)
 
 
 class WallQuerySet(models.QuerySet["Wall"]):
@@ -18,6 +23,14 @@ class WallQuerySet(models.QuerySet["Wall"]):
 
     def open(self) -> Self:
         return self.filter(revoked_at=None, group__trashed_at=None)
+
+    def of_group(self, group: Group) -> Self:
+        """Walls of the group that nobody has ended."""
+        return self.filter(group=group, revoked_at=None)
+
+    def running(self) -> Self:
+        """Open walls that some screen shows now."""
+        return self.open().filter(seen_at__gt=timezone.now() - RUNNING_FOR)
 
 
 class Wall(HasToken):
@@ -49,3 +62,8 @@ class Wall(HasToken):
 
     def __str__(self) -> str:
         return self.name or f"Wall of {self.group}"
+
+    @property
+    def address(self) -> str:
+        """The address to open on a screen, by PUBLIC_URL. Raises tokens.TokenLost."""
+        return f"{settings.PUBLIC_URL}/w/{self.token}/"

@@ -25,6 +25,7 @@ from rest_framework.test import APIClient
 
 from images import archives
 from images.access import MemberAccess
+from images.lifecycle import walls
 from images.models import Upload
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
@@ -166,6 +167,11 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("remove-photos", "GET"): Decided("405 405 403 404 404 404 302"),
     ("restore-photos", "GET"): Decided("405 405 403 404 404 404 302"),
     ("purge-group", "GET"): Decided("404 404 404 404 404 404 302"),  # nothing is in the trash
+    ("group-walls", "GET"): Decided("200 403 403 404 404 404 302"),
+    ("change-wall", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("wall", "GET"): Decided("200 200 200 200 200 200 200"),  # its link is the credential
+    ("wall-photos", "GET"): Decided("200 200 200 200 200 200 200"),
+    ("wall-shown", "POST"): Decided("204 204 204 204 204 204 204", {"ids": ["IMAGE"]}),
     ("moderation", "GET"): Decided("200 403 403 404 404 404 302"),
     # Nobody has asked for a removal.
     ("decide-takedown", "GET"): Decided("405 403 403 404 404 404 302"),
@@ -261,6 +267,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
     shared = InvitationFactory(group=group, kind="shared", email="")
     ShortAddress.objects.create(word="summer", invitation=shared)
     archive = archives.order(group, access=MemberAccess(ada))
+    wall = walls.make(group, name="", invitation=shared, by=ada)
     key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])
     return {
         "cast": [ada, ben, vera, dora, cleo, gus, None],
@@ -275,6 +282,8 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "name": "thumb",
             "token": invitation.token,
             "word": "summer",
+            "wall_id": wall.pk,
+            "wall_token": wall.token,
             "slug": "invalid",
             "colour": "1f5f55",
             "uidb64": "MQ",

@@ -37,6 +37,7 @@ NO_PAGES = {
     *("schema", "docs", "api-root", "look", "group-logo", "guest-logo", "short-guest-logo"),
     *("link-picture", "short-link-picture", "check-word", "guest-file", "short-guest-file"),
     *("guest-newest-photos", "short-guest-newest-photos"),  # parts of pages
+    "wall-photos",
 }
 # Pages that need more than the address: a word that was typed, something in the trash, a dead link.
 ELSEWHERE = {
@@ -52,6 +53,7 @@ ELSEWHERE = {
 MORE = {
     "nowhere": "/nowhere/",
     "dead-link": "/i/no-such-link/",
+    "dead-wall": "/w/no-such-wall/",
     "other-group": "/groups/{unknown}/",
     "no-photos-yet": "/groups/{empty_group_id}/",
     "invite-one": "/groups/{group_id}/invitations/new/?kind=personal",
@@ -161,6 +163,14 @@ def short_address(page: Any, url: str, group: str, link: str, *, word: str, pin:
     page.get_by_text("Saved. People can type").wait_for()
 
 
+def wall(page: Any, url: str, group: str) -> str:
+    """Makes a wall. Returns the secret in its address."""
+    page.goto(f"{url}/groups/{group}/walls/")
+    page.get_by_role("button", name="Make the wall").click()
+    address = page.get_by_label("Address for the screen").input_value()
+    return str(address.rstrip("/").rpartition("/")[2])
+
+
 def photo(url: str, who: dict[str, str], seed: int, **group: str) -> str:
     data = drawn_pictures.jpeg(width=300, height=200, seed=seed, lat=48.2, lon=16.4)
     body = {"image": base64.b64encode(data).decode(), "filename": f"IMG_{seed}.jpg", **group}
@@ -222,6 +232,7 @@ def evening(running_stack, chromium):
     short_address(
         page, url, parts["group_id"], parts["pin_id"], word=parts["pin_word"], pin="314159"
     )
+    parts["wall_token"] = wall(page, url, parts["group_id"])
     ben, _ = registered(url, "Ben")
     member = {"email": ben["email"], "role": "member"}
     asked("POST", f"{url}/api/v1/teams/{parts['team_id']}/members/", host, member)
@@ -263,7 +274,7 @@ EVERY = [name for name, _, _ in SEEN] + list(PLACED)
 def address_of(name: str, parts: dict[str, Any]) -> tuple[str, str]:
     """Returns the path of a page, and who opens it."""
     if name in PLACED:
-        guest = PLACED[name].startswith(("/i/", "/j/"))
+        guest = PLACED[name].startswith(("/i/", "/j/", "/w/"))
         return PLACED[name].format(**parts), "nobody" if guest else "host"
     who, converters = next((who, found) for known, who, found in SEEN if known == name)
     of_guest = (

@@ -1,0 +1,41 @@
+"""Makes, changes and ends the walls of a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from groups.models import Group
+from images.models import Wall
+
+if TYPE_CHECKING:
+    from bandpics.users.models import User
+    from invitations.models import Invitation
+
+MAX_WALLS = 20  # of one group, that nobody has ended
+
+
+class TooMany(Exception):
+    """The group has MAX_WALLS walls already."""
+
+
+@transaction.atomic
+def make(group: Group, *, name: str, invitation: Invitation | None, by: User) -> Wall:
+    """Creates a wall. Raises TooMany."""
+    Group.objects.select_for_update().get(pk=group.pk)  # those who make one at once take turns
+    if Wall.objects.of_group(group).count() >= MAX_WALLS:
+        raise TooMany
+    return Wall.objects.create(group=group, name=name, invitation=invitation, created_by=by)
+
+
+def change(wall: Wall, *, name: str, invitation: Invitation | None) -> bool:
+    """Changes name and code; a screen that shows the wall follows. False if it has ended."""
+    rows = Wall.objects.filter(pk=wall.pk, revoked_at=None)
+    return bool(rows.update(name=name, invitation=invitation))
+
+
+def end(wall: Wall) -> bool:
+    """Ends a wall for good: its link is dead from now on. False if it has ended before."""
+    return bool(Wall.objects.filter(pk=wall.pk, revoked_at=None).update(revoked_at=Now()))
