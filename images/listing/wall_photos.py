@@ -228,7 +228,7 @@ def _with_variant(rows: ImageQuerySet) -> ImageQuerySet:
     """Leaves out photos without the variant: they are being repaired."""
     current = Q(variants__name=VARIANT, variants__version=F("version"))
     rows = rows.annotate(shown=FilteredRelation("variants", condition=current))
-    return rows.filter(shown__isnull=False)
+    return rows.filter(Q(("shown__isnull", False)))
 
 
 def _read(rows: ImageQuerySet) -> list[Row]:
@@ -237,7 +237,7 @@ def _read(rows: ImageQuerySet) -> list[Row]:
         *("uploader_kind", "uploader_id", "device_hash"),
         *("shown__key", "shown__content_type", "shown__width", "shown__height"),
     )
-    return [Row(*row[:5], row[5:8], *row[8:]) for row in found]
+    return [Row._make([*row[:5], row[5:8], *row[8:]]) for row in found]
 
 
 def spread(rows: list[Row]) -> list[Row]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ENDED_MEANWHILE = gettext_lazy("This wall has ended meanwhile.")
 
 
-class CodeChoice(forms.ModelChoiceField):
+class CodeChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # it cannot be subscripted
     """The shared link in the code of a wall."""
 
     def label_from_instance(self, obj: Any) -> str:
