@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -14,6 +16,8 @@ from django.utils import timezone
 from bandpics.ids import new_id
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from bandpics.users.access import Access
     from bandpics.users.models import User
 
@@ -259,6 +263,14 @@ class Group(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("group-gallery", args=[self.pk])
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone in which its hosts read and write dates."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return UTC
 
     @property
     def is_closed(self) -> bool:

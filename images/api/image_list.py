@@ -126,6 +126,9 @@ PARAMETERS = [
     ),
     _parameter("uploader", _text(MAX_TEXT), "The whole name, in any case.", ("Name", "Anna")),
     _parameter("camera", _text(MAX_TEXT), "Part of make and model.", ("Model", "iPhone 13")),
+    _parameter(
+        "camera_model", _text(MAX_TEXT), "The whole model, in any case.", ("Model", "iPhone 13")
+    ),
     _parameter("format", _each({"type": "string", "enum": FORMATS}), "Of the original."),
     _parameter(
         "taken_after",
@@ -136,6 +139,13 @@ PARAMETERS = [
         ("A date", "2026-06-21"),
     ),
     _parameter("taken_before", _MOMENT, "Taken earlier." + _MOMENT_NOTE),
+    _parameter(
+        "sort_at_after",
+        _MOMENT,
+        "Taken, or else uploaded, then or later: as the list is ordered by `sort_at`, and so found "
+        "at once in a group of any size." + _MOMENT_NOTE,
+    ),
+    _parameter("sort_at_before", _MOMENT, "Taken, or else uploaded, earlier." + _MOMENT_NOTE),
     _parameter("uploaded_after", _MOMENT, "Announced then or later." + _MOMENT_NOTE),
     _parameter("uploaded_before", _MOMENT, "Announced earlier." + _MOMENT_NOTE),
     _parameter(

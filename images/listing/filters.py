@@ -206,9 +206,12 @@ class ImageFilters(CheckedFilters):
         field_name="uploader_name", lookup_expr="iexact", max_length=MAX_TEXT
     )
     camera = filters.CharFilter(lookup_expr="icontains", max_length=MAX_TEXT)
+    camera_model = filters.CharFilter(lookup_expr="iexact", max_length=MAX_TEXT)
     format = EachOfFilter(method="in_format", one=one_of(FORMATS), at_most=20)
     taken_after = MomentFilter(field_name="taken", lookup_expr="gte")
     taken_before = MomentFilter(field_name="taken", lookup_expr="lt")
+    sort_at_after = MomentFilter(field_name="sort_at", lookup_expr="gte")
+    sort_at_before = MomentFilter(field_name="sort_at", lookup_expr="lt")
     uploaded_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     uploaded_before = MomentFilter(field_name="created_at", lookup_expr="lt")
     updated_since = MomentFilter(method="left_to_the_plan")
@@ -248,6 +251,7 @@ class ImageFilters(CheckedFilters):
             rows,
             plan,
             is_selective=any(asked[name] for name in self.SELECTIVE),
+            is_narrowed=not self.data.keys() & self.filters.keys() <= {"q", "group"},
         )
 
     @staticmethod

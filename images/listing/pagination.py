@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from rest_framework.request import Request
 
+    from images.listing.event_time import Span
     from images.models import ImageQuerySet
 
 DEFAULT_LIMIT = 50
@@ -49,6 +50,8 @@ ORDERINGS = {
     "byte_size": "byte_size",
     "original_filename": "original_filename",
 }
+# Columns that have an index of the groups in their order.
+_INDEXED = {"sort_at", "created_at", "updated_at"}
 # Nothing sorts last, in either direction: (stands for it downwards, upwards).
 _NOTHING: dict[str, tuple[Any, Any]] = {
     "taken_at": (BEFORE_ALL_TIME, datetime(9999, 12, 31, tzinfo=UTC)),
@@ -79,6 +82,12 @@ class Ordering:
     @property
     def column(self) -> str:
         return ORDERINGS[self.name.removeprefix("-")]
+
+    @property
+    def has_index(self) -> bool:
+        """Whether reading the beginning of a group in this order costs nothing more the larger the
+        group is."""
+        return self.column in _INDEXED or self.name == "-taken_at"
 
     @property
     def key(self) -> Expression | F:
@@ -223,25 +232,37 @@ class Page:
     def backwards(self) -> bool:
         return self.cursor is not None and self.cursor.backwards
 
+    @property
+    def is_downwards(self) -> bool:
+        """Whether the rows are read in descending order."""
+        return self.ordering.is_descending != self.backwards
+
+    @property
+    def end(self) -> int:
+        """So many rows are up to the end of the page, and one more."""
+        return (self.offset or 0) + self.limit + 1
+
     def cut(self, rows: Any) -> Any:
         """The page, in the order it is read, and one row more, which tells whether there is
         another page."""
-        start = self.offset or 0
-        return self._sorted(rows)[start : start + self.limit + 1]
+        return self.sorted(rows)[self.offset or 0 : self.end]
 
     def head(self, rows: ImageQuerySet) -> ImageQuerySet:
         """All rows up to the end of the page, and one more."""
-        return self._sorted(rows)[: (self.offset or 0) + self.limit + 1]
+        return self.sorted(rows)[: self.end]
 
     def places(self, cut: ImageQuerySet) -> list[Any]:
         """Ids and places in the order alone: enough for filled(). One query."""
         columns = dict.fromkeys(["id", self.ordering.column])
         return list(cut.values_list(*columns, named=True))
 
-    def _sorted(self, rows: ImageQuerySet) -> ImageQuerySet:
-        if self.cursor:
-            rows = self.ordering.beyond(rows, self.cursor)
-        return self.ordering.sort(rows, backwards=self.backwards)
+    def sorted(self, rows: ImageQuerySet) -> ImageQuerySet:
+        """The rows from the page on, in the order they are read."""
+        return self.ordering.sort(self.beyond(rows), backwards=self.backwards)
+
+    def beyond(self, rows: ImageQuerySet) -> ImageQuerySet:
+        """The rows from the page on."""
+        return self.ordering.beyond(rows, self.cursor) if self.cursor else rows
 
     def filled(self, cut: Sequence[Row]) -> Filled[Row]:
         """The page and its neighbours' addresses, from the rows that cut() gave."""
@@ -336,10 +357,27 @@ def _ordering(
 
 def gallery_page(images: ImageQuerySet, request: HttpRequest) -> Filled[Any]:
     """A page of a group's gallery. A cursor that makes no sense is an address without page."""
+    page = gallery_place(request)
+    return page.filled(list(page.cut(images)))
+
+
+def gallery_place(
+    request: HttpRequest, *, ordering: str = DEFAULT_ORDERING, at: Span | None = None
+) -> Page:
+    """Returns which page of a gallery is asked for; without a cursor, the one on which the photos
+    of `at` begin. Raises Http404 for a cursor that makes no sense."""
     errors: dict[str, list[str]] = {}
     cursor = _cursor(request.GET, errors)
-    if errors or (cursor and cursor.ordering != DEFAULT_ORDERING):
+    if errors or (cursor and cursor.ordering != ordering):
         raise Http404
-    url = request.build_absolute_uri()
-    page = Page(url, Ordering(DEFAULT_ORDERING), GALLERY_LIMIT, cursor)
-    return page.filled(list(page.cut(images)))
+    if cursor is None and at is not None and ordering.removeprefix("-") == "sort_at":
+        cursor = _before(at, ordering)
+    url = remove_query_param(request.build_absolute_uri(), "at")
+    return Page(url, Ordering(ordering), GALLERY_LIMIT, cursor)
+
+
+def _before(span: Span, ordering: str) -> Cursor:
+    """The place just before the photos of the span, in this order."""
+    if ordering.startswith("-"):
+        return Cursor(ordering, backwards=False, key=span.end, id=UUID(int=0))
+    return Cursor(ordering, backwards=False, key=span.start, id=UUID(int=0))

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from groups import editing
 from images.views.desk import OWNER, Desk, desk_page
-from images.views.link_forms import MailForm, current_language, known_language, zone_of
+from images.views.link_forms import MailForm, current_language, known_language
 from images.views.links import too_many
 from images.views.settings_form import LocalTimeField
 from invitations import closing, mail, outbox
@@ -63,7 +63,7 @@ class CloseForm(forms.Form):
             return None
         if when == DATE:
             local: datetime = self.cleaned_data["at"]
-            return local.replace(tzinfo=zone_of(self.group)).astimezone(UTC)
+            return local.replace(tzinfo=self.group.zone).astimezone(UTC)
         return timezone.now() + (timedelta(days=1) if when == DAY else timedelta())
 
 
@@ -154,7 +154,7 @@ def _untouched(group: Group) -> CloseForm:
     at = group.closes_at
     if at is None or group.is_closed:
         return CloseForm(group=group, initial={"when": NEVER if group.is_closed else NOW})
-    local = f"{at.astimezone(zone_of(group)):%Y-%m-%dT%H:%M}"
+    local = f"{at.astimezone(group.zone):%Y-%m-%dT%H:%M}"
     return CloseForm(group=group, initial={"when": NOW, "at": local})
 
 

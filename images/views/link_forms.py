@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
 from django.conf import settings
@@ -18,7 +17,7 @@ from invitations import address_list
 from invitations.mail import one_line
 
 if TYPE_CHECKING:
-    from datetime import date, tzinfo
+    from datetime import date
 
     from images.views.desk import Desk
     from invitations.models import Invitation
@@ -37,16 +36,8 @@ VISIBILITY = [
 OF_OWNERS = ("trusted", "visibility")
 
 
-def zone_of(group: Group) -> tzinfo:
-    """The time zone in which the group's hosts read and write dates."""
-    try:
-        return ZoneInfo(group.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC
-
-
 def end_of(day: date, group: Group) -> datetime:
-    return datetime.combine(day, time(23, 59, 59), zone_of(group))
+    return datetime.combine(day, time(23, 59, 59), group.zone)
 
 
 def day_in_words(moment: datetime) -> str:

@@ -27,7 +27,6 @@ from images.views.link_forms import (
     SharedLinkForm,
     current_language,
     day_in_words,
-    zone_of,
 )
 from images.views.link_rows import MailRow, rows_of
 from invitations import links, mail, outbox
@@ -61,7 +60,7 @@ def links_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
     @desk_page(needs=MEMBER)
     @wraps(view)
     def wrapped(request: HttpRequest, desk: Desk, **kwargs: Any) -> HttpResponse:
-        with timezone.override(zone_of(desk.group)):
+        with timezone.override(desk.group.zone):
             return view(request, desk, **kwargs)
 
     return wrapped

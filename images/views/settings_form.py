@@ -23,7 +23,6 @@ from groups.models import Group, Licence
 from images.lifecycle import covers
 from images.photofile import logo
 from images.views import settings_choices
-from images.views.link_forms import zone_of
 from images.views.place import DegreesField
 from images.views.seen_form import SeenForm, plain
 
@@ -117,7 +116,7 @@ class LogoField(forms.FileField):
 
 def values_of(group: Group, *, time_zone: str = "") -> dict[str, str]:
     """Returns what the fields show of a group, with times in this time zone or its own."""
-    zone = ZoneInfo(time_zone) if time_zone in TIME_ZONES else zone_of(group)
+    zone = ZoneInfo(time_zone) if time_zone in TIME_ZONES else group.zone
     licence = group.licence
     values = {name: str(getattr(group, name)) for name in COLUMNS_AS_THEY_ARE}
     for name in TIMES:
