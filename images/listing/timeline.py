@@ -39,7 +39,7 @@ def dates_of(hours: Iterable[tuple[datetime, int]], *, here: datetime | None) ->
     """
     rows = list(hours)
     for level in LEVELS:
-        dates = _grouped(rows, level)
+        dates = grouped(rows, level)
         if len(dates) > 1:
             return _tree(dates[:MOST], level, here)
     return []
@@ -48,7 +48,7 @@ def dates_of(hours: Iterable[tuple[datetime, int]], *, here: datetime | None) ->
 Grouped = list[tuple["datetime", list[tuple["datetime", int]]]]
 
 
-def _grouped(rows: list[tuple[datetime, int]], level: str) -> Grouped:
+def grouped(rows: list[tuple[datetime, int]], level: str) -> Grouped:
     parts = groupby(rows, lambda row: _text(row[0], level))
     return [(found[0][0], found) for found in (list(each) for _, each in parts)]
 
@@ -56,7 +56,7 @@ def _grouped(rows: list[tuple[datetime, int]], level: str) -> Grouped:
 def _tree(dates: Grouped, level: str, here: datetime | None) -> list[Date]:
     names = list(LEVELS)
     below = names[names.index(level) + 1] if level != "hour" else None
-    inner = [_grouped(rows, below) if below else [] for _, rows in dates]
+    inner = [grouped(rows, below) if below else [] for _, rows in dates]
     are_few = sum(map(len, inner)) <= FEW
     tree = []
     for (at, rows), parts in zip(dates, inner, strict=True):
