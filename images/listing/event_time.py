@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import date, tzinfo
 
     from images.models import Image
@@ -86,33 +86,39 @@ class Day:
     date: date
     hours: list[Hour]
 
-    @property
-    def photos(self) -> list[Image]:
-        return [photo for hour in self.hours for photo in hour.photos]
+
+def set_shown_at(photos: Iterable[Image], zone: tzinfo, *, by_upload: bool = False) -> None:
+    """Gives each photo its `shown_at`: what the clock on the wall said when it was taken, or else
+    when it was sent."""
+    for image in photos:
+        image.shown_at = _shown_at(image, zone, by_upload)
 
 
-def days_of(photos: Iterable[Image], zone: tzinfo, *, by_upload: bool = False) -> list[Day]:
-    """Returns the photos, in their order, by day, and a day with many of them by hour."""
-
-    def shown(image: Image) -> datetime:
-        if by_upload:
-            return on_the_wall(image.created_at, zone)
-        if image.taken_at is None and image.taken_at_local is not None:
-            return image.taken_at_local.replace(tzinfo=None)  # the camera's own clock
-        return on_the_wall(image.sort_at, zone)
-
-    return [
-        Day(day, _hours(list(found), shown))
-        for day, found in groupby(photos, lambda image: shown(image).date())
-    ]
+def _shown_at(image: Image, zone: tzinfo, by_upload: bool) -> datetime:
+    if by_upload:
+        return on_the_wall(image.created_at, zone)
+    if image.taken_at is None and image.taken_at_local is not None:
+        return image.taken_at_local.replace(tzinfo=None)  # the camera's own clock
+    return on_the_wall(image.sort_at, zone)
 
 
-def _hours(photos: list[Image], shown: Callable[[Image], datetime]) -> list[Hour]:
+def days_of(photos: Iterable[Image]) -> list[Day]:
+    """Returns the photos, in their order, by day, and a day with many of them by hour. Needs
+    set_shown_at(); without it, the days are the cameras' own."""
+    days = groupby(photos, lambda image: _clock(image).date())
+    return [Day(day, _hours(list(found))) for day, found in days]
+
+
+def _clock(image: Image) -> datetime:
+    return getattr(image, "shown_at", None) or image.taken_at_local or image.sort_at
+
+
+def _hours(photos: list[Image]) -> list[Hour]:
     if len(photos) < MANY_A_DAY:
         return [Hour(None, photos)]
 
     def hour(image: Image) -> datetime:
-        return shown(image).replace(minute=0, second=0, microsecond=0)
+        return _clock(image).replace(minute=0, second=0, microsecond=0)
 
     hours = [Hour(at, list(found)) for at, found in groupby(photos, hour)]
     return hours if len(hours) > 1 else [Hour(None, photos)]

@@ -150,15 +150,15 @@ class TextMatch:
         parts = [] if is_narrowed else [self._along(rows, page, FIRST_PART)]
         return Coalesce(*parts, few, far, every)
 
-    def _along(self, rows: ImageQuerySet, page: Page, how_far: int) -> Expression:
+    def _along(self, rows: ImageQuerySet, page: Page, how_far: int) -> Any:
         matches = search_vector.seen_to_match(search_vector.matching(self.query, group=GROUP))
-        part = page.sorted(rows.filter(group=GROUP)).annotate(
+        part: Any = page.sorted(rows.filter(group=GROUP)).annotate(
             matches=matches, place=page.ordering.key
         )
         part = part.values("id", "place", "matches")[:how_far]
         return _Matches(part, page, at_least=page.end, condition="matches")
 
-    def _by_index(self, rows: ImageQuerySet, page: Page) -> ImageQuerySet:
+    def _by_index(self, rows: ImageQuerySet, page: Page) -> Any:
         # The words say the group. Said twice, Postgres would look up all photos of it.
         found = self.using_index(page.beyond(rows)).annotate(place=page.ordering.key)
         return found.order_by().values("id", "place")
@@ -238,5 +238,5 @@ class _Matches(Subquery):
         condition: str = "true",
     ) -> None:
         way = "DESC" if page.is_downwards else "ASC"
-        numbers = {"at_least": at_least, "at_most": at_most, "end": page.end}
+        numbers: dict[str, Any] = {"at_least": at_least, "at_most": at_most, "end": page.end}
         super().__init__(rows, way=way, condition=condition, **numbers)

@@ -269,6 +269,8 @@ class Image(HasUploader):
         failure: str
         processing_ms: int | None
         processed_at: datetime | None
+        # there after images.listing.event_time.set_shown_at()
+        shown_at: datetime
 
     objects = ImageQuerySet.as_manager()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from django import template
@@ -11,14 +10,15 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from images.listing.event_time import days_of
 from images.photofile.metadata import capture_time
 from images.photofile.placeholder import data_uri
 from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
 
+    from images.listing.event_time import Day
     from images.models import Image, Variant
 
 register = template.Library()
@@ -65,11 +65,9 @@ def placeholder(image: Image) -> str:
 
 
 @register.filter
-def by_day(photos: Iterable[Image]) -> list[tuple[date, list[Image]]]:
-    """Each date with the photos taken (or sent) on it that follow each other."""
-    # The camera's own date: a party in Tokyo was on the day they had there.
-    days = groupby(photos, lambda image: (image.taken_at_local or image.sort_at).date())
-    return [(day, list(found)) for day, found in days]
+def by_day(photos: Iterable[Image]) -> list[Day]:
+    """The days on which photos that follow each other were taken (or sent), with their hours."""
+    return days_of(photos)
 
 
 @register.filter

@@ -121,7 +121,7 @@ def test_a_gallery_is_paged_and_costs_constant_queries(
         for n in range(65)
     )
     client = signed_in(ben)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(14):
         page = client.get(f"/groups/{group.pk}/")
     assert len(page.context["photos"]) == 60
     older = client.get(page.context["older_url"])

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_POST, require_safe
 from bandpics.error_handlers import page_for_members
 from groups import visits
 from images.access import MemberAccess
-from images.listing import pagination
 from images.models import Image, Upload
 from images.views import grid, subscription, trash
 from images.views.desk import Desk, desk_page
+from images.views.gallery_filters import GalleryFilters
 from images.views.gallery_messages import GALLERY_MESSAGES
 from images.views.news import moment_in
 from images.views.sharing import share_card
@@ -40,10 +40,8 @@ OVERLAP = timedelta(seconds=5)
 def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Shows the photos of a group."""
     looked_at = timezone.now() - OVERLAP
-    images = Image.objects.in_group(desk.group)
-    waiting = images.kept().filter(version=0, uploads__status__in=["queued", "processing"])
-    ready = images.ready().with_variants().defer("exif", "search_vector")
-    page = pagination.gallery_page(ready, request)
+    filters = GalleryFilters(request, desk.group, desk.access)
+    page = filters.page
     new_ids = _new_ids(page.rows, since=visits.last_visit(desk.access.user, desk.group))
     offers = _offers(desk)
     photos = grid.prepare(page.rows, offers, new_ids=new_ids)
@@ -52,8 +50,9 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
         looked_at=looked_at,
         page_messages=GALLERY_MESSAGES,
         photos=photos,
-        photo_count=images.ready().count(),
-        waiting_count=waiting.count(),
+        filters=filters,
+        photo_count=filters.overview.total,
+        waiting_count=filters.unfinished["processing"],
         older_url=page.next_url,
         newer_url=page.previous_url,
         may_select=any(map(offers.may_change, photos)),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from django.db.models import Count, Exists, OuterRef, Q
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from groups.models import Group
@@ -99,9 +100,13 @@ class GalleryFilters:
         """The filters that are on, by their parameters."""
         names = OF_GUESTS if self.access.is_guest else OF_MEMBERS
         given = {name: self.request.GET.get(name, "").strip() for name in names}
-        asked = {name: value for name, value in given.items() if value and self._is_known(name, value)}
-        wrong = ImageFilters(self._parameters(asked), self.access).errors
-        return {name: value for name, value in asked.items() if _API_NAME.get(name, name) not in wrong}
+        asked = {
+            name: value for name, value in given.items() if value and self._is_known(name, value)
+        }
+        wrong = self._filters(asked).errors
+        return {
+            name: value for name, value in asked.items() if _API_NAME.get(name, name) not in wrong
+        }
 
     def _is_known(self, name: str, value: str) -> bool:
         if name == "during":
@@ -118,14 +123,18 @@ class GalleryFilters:
         except ValueError:
             return None
 
-    def _parameters(self, asked: dict[str, str]) -> dict[str, str]:
-        """The same as parameters of the API."""
+    def _filters(self, asked: dict[str, str]) -> ImageFilters:
+        """The same as filters of the API."""
         more = {"group": str(self.group.pk)}
         if span := self._span(asked.get("during", "")):
-            more |= {"sort_at_after": span.start.isoformat(), "sort_at_before": span.end.isoformat()}
+            more |= {
+                "sort_at_after": span.start.isoformat(),
+                "sort_at_before": span.end.isoformat(),
+            }
         if status := asked.get("status"):
             more["status"] = ",".join(UNFINISHED[status])
-        return {name: value for name, value in asked.items() if name != "during"} | more
+        known = {name: value for name, value in asked.items() if name != "during"}
+        return ImageFilters(QueryDict(urlencode(known | more)), self.access)
 
     @cached_property
     def ordering(self) -> str:
@@ -141,10 +150,19 @@ class GalleryFilters:
         """Whether photos without a finished version are asked for, which have no picture."""
         return "status" in self.asked
 
+    @property
+    def is_oldest_first(self) -> bool:
+        return not self.ordering.startswith("-")
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether there is something to search and to filter."""
+        return self.overview.total > 1 or bool(self.asked) or any(self.unfinished.values())
+
     # --- Photos -------------------------------------------------------------------------------
 
     @cached_property
-    def page(self) -> pagination.Filled[Image]:
+    def page(self) -> pagination.Filled[Any]:
         """The page of photos. Raises Http404 for a cursor that makes no sense."""
         place = pagination.gallery_place(
             self.request, ordering=self.ordering, at=self._span(self.request.GET.get("at", ""))
@@ -152,18 +170,23 @@ class GalleryFilters:
         photos = self._search().cut(place).with_variants().defer("exif", "search_vector")
         if self.shows_unfinished:
             photos = photos.with_status()
-        return place.filled(list(photos))
+        page: pagination.Filled[Any] = place.filled(list[Any](photos))
+        event_time.set_shown_at(page.rows, self.group.zone, by_upload=self.by_upload)
+        return page
 
     def _search(self) -> Search:
-        search = ImageFilters(self._parameters(self.asked), self.access).search()
+        search = self._filters(self.asked).search()
         rows: ImageQuerySet = search.rows.filter(self.only) if self.only else search.rows
         rows = rows.filter(version=0) if self.shows_unfinished else rows.ready()
         return replace(search, rows=rows)
 
     @property
-    def days(self) -> list[event_time.Day]:
-        """The photos of the page by day and hour."""
-        return event_time.days_of(self.page.rows, self.group.zone, by_upload=self.by_upload)
+    def unfinished_photos(self) -> list[tuple[Image, str]]:
+        """The photos of the page if they have no picture, and why."""
+        return [
+            (photo, str(Upload.Failure(photo.failure).label) if photo.failure else "")
+            for photo in self.page.rows
+        ]
 
     # --- Numbers ------------------------------------------------------------------------------
 
@@ -200,7 +223,8 @@ class GalleryFilters:
             **{state: Q(moderation=state) for state in ("pending", "rejected")},
         }
         rows = Group.objects.filter(pk=self.group.pk)
-        return rows.values(**{name: Exists(ready.filter(kind)) for name, kind in kinds.items()})[0]
+        found = rows.values(**{f"has_{name}": Exists(ready.filter(q)) for name, q in kinds.items()})
+        return {name.removeprefix("has_"): bool(there) for name, there in found[0].items()}
 
     # --- Addresses ----------------------------------------------------------------------------
 
@@ -212,6 +236,15 @@ class GalleryFilters:
         if "select" in self.request.GET:
             asked["select"] = ""
         return "?" + urlencode({name: value for name, value in asked.items() if value is not None})
+
+    @property
+    def select_url(self) -> str:
+        """The same photos, to select some."""
+        return f"?{urlencode([*self.kept(), ('select', '')])}"
+
+    @property
+    def unselect_url(self) -> str:
+        return "?" + urlencode(self.kept())
 
     @property
     def clear_url(self) -> str:
@@ -249,7 +282,13 @@ class GalleryFilters:
     def chips(self) -> list[Chip]:
         """The filters that are on; the address of each is without it."""
         return [
-            Chip(name, value, filter_words.of(name, value, self.group.zone), self.url(**{name: None}), is_on=True)
+            Chip(
+                name,
+                value,
+                filter_words.of(name, value, self.group.zone),
+                self.url(**{name: None}),
+                is_on=True,
+            )
             for name, value in self.asked.items()
         ]
 
@@ -260,7 +299,10 @@ class GalleryFilters:
             Facet(
                 "uploader",
                 _("From"),
-                [self._chip("uploader", name, name, count) for name, count in self.overview.uploaders],
+                [
+                    self._chip("uploader", name, name, count)
+                    for name, count in self.overview.uploaders
+                ],
             ),
             Facet("during", _("Day"), self._days()),
         ]
@@ -284,7 +326,9 @@ class GalleryFilters:
         for at, hours in days:
             text = f"{at:%Y-%m-%d}"
             chips.append(
-                self._chip("during", text, filter_words.of_date(text, at), sum(count for _, count in hours))
+                self._chip(
+                    "during", text, filter_words.of_date(text, at), sum(count for _, count in hours)
+                )
             )
         return chips
 
@@ -293,14 +337,18 @@ class GalleryFilters:
         if self._kinds["places"]:
             chips.append(self._chip("has_gps", "true", filter_words.YES["has_gps"]()))
         if self._kinds["licences"]:
-            chips.append(self._chip("may_be_published", "true", filter_words.YES["may_be_published"]()))
+            chips.append(
+                self._chip("may_be_published", "true", filter_words.YES["may_be_published"]())
+            )
         chips += [
             self._chip("moderation", state, filter_words.MODERATION[state]())
             for state in ("pending", "rejected")
             if self._kinds[state]
         ]
         if chips and (self._kinds["pending"] or self._kinds["rejected"]):
-            chips.append(self._chip("moderation", "approved", filter_words.MODERATION["approved"]()))
+            chips.append(
+                self._chip("moderation", "approved", filter_words.MODERATION["approved"]())
+            )
         return chips + [
             self._chip("status", name, filter_words.UNFINISHED[name](), count)
             for name, count in self.unfinished.items()
@@ -320,7 +368,11 @@ class GalleryFilters:
     @cached_property
     def jumps(self) -> list[Jump]:
         """The dates to jump to; none where one page shows all, or the order is not theirs."""
-        if self.by_upload or self.overview.total <= pagination.GALLERY_LIMIT or self.shows_unfinished:
+        if (
+            self.by_upload
+            or self.overview.total <= pagination.GALLERY_LIMIT
+            or self.shows_unfinished
+        ):
             return []
         rows = self.page.rows
         here = on_the_wall(rows[0].sort_at, self.group.zone) if rows else None
