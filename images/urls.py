@@ -6,6 +6,7 @@ from images.views import (
     add_photos,
     cards,
     close_group,
+    download,
     gallery,
     group_settings,
     home,
@@ -40,6 +41,12 @@ urlpatterns = [
     ),
     path(
         "groups/<uuid:group_id>/short-address/check/", short_address.check_word, name="check-word"
+    ),
+    path("groups/<uuid:group_id>/download/", download.download, name="group-download"),
+    path(
+        "groups/<uuid:group_id>/download/<uuid:archive_id>/",
+        download.download_file,
+        name="group-download-file",
     ),
     path("groups/<uuid:group_id>/settings/", group_settings.group_settings, name="group-settings"),
     path("groups/<uuid:group_id>/close/", close_group.close_group, name="close-group"),

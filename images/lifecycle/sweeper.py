@@ -16,7 +16,7 @@ from bandpics.api import idempotency
 from bandpics.users import sessions
 from groups import trash as group_trash
 from images import deletions
-from images.archives import expiry
+from images.archives import closing, expiry
 from images.lifecycle import retention, trash
 from images.listing import removals
 from images.models import Image, Upload, locks
@@ -52,7 +52,8 @@ def sweep() -> None:
             return
         for phase in [
             *(_enqueue_again, outcomes.fail_crashed, _complete_stalled, _discard_forgotten),
-            *(_purge_old_versions, _empty_trash, _drop_originals, expiry.sweep, _execute_deletions),
+            *(_purge_old_versions, _empty_trash, _drop_originals),
+            *(closing.order_due, expiry.sweep, _execute_deletions),
             *(idempotency.forget_expired, removals.forget_old, sessions.SessionStore.clear_expired),
         ]:
             try:

@@ -2,6 +2,7 @@
 
 from images.models.archive import Archive, ArchiveEntry, ArchiveOrder
 from images.models.clock_correction import ClockCorrection
+from images.models.closing_archive import ClosingArchive
 from images.models.deletion import PendingDeletion, Tombstone
 from images.models.image import BEFORE_ALL_TIME, ONCE_PER_GROUP, Image, ImageQuerySet
 from images.models.photo_change import PhotoChange
@@ -24,6 +25,7 @@ __all__ = [
     "ArchiveEntry",
     "ArchiveOrder",
     "ClockCorrection",
+    "ClosingArchive",
     "Image",
     "ImageQuerySet",
     "PendingDeletion",

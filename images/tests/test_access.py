@@ -68,6 +68,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-detail", "DELETE"): Decided("204 403 403 404 401 401 401"),
     ("group-detail", "GET"): Decided("200 200 200 404 401 401 401"),
     ("group-detail", "PATCH"): Decided("200 403 403 404 401 401 401", {"name": "G"}),
+    ("group-download", "GET"): Decided("200 200 200 404 404 404 302"),
+    ("group-download-file", "GET"): Decided("302 404 404 404 404 404 302"),
     ("group-gallery", "GET"): Decided("200 200 200 404 404 404 302"),
     ("group-logo", "GET"): Decided("404 404 404 404 404 404 302"),  # it has none
     ("group-invitations", "GET"): Decided("200 200 403 404 404 404 302"),
@@ -212,6 +214,13 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("short-pin", "GET"): Decided("303 303 303 303 303 303 303"),
     # Photos: by a link that shows what its guest sent, and by a shared one without a device.
     ("guest-gallery", "GET"): Decided("200 200 200 200 200 200 200"),
+    # The link shows no gallery; for one that does, see test_download_page.py.
+    ("guest-zip", "GET"): Decided("404 404 404 404 404 404 404"),
+    ("guest-zip", "POST"): Decided("404 404 404 404 404 404 404"),
+    ("guest-zip-file", "GET"): Decided("404 404 404 404 404 404 404"),
+    ("short-guest-zip", "GET"): Decided("404 404 404 404 404 404 404"),
+    ("short-guest-zip", "POST"): Decided("404 404 404 404 404 404 404"),
+    ("short-guest-zip-file", "GET"): Decided("404 404 404 404 404 404 404"),
     ("guest-own-photos", "POST"): Decided("200 200 200 200 200 200 200"),
     ("guest-newest-photos", "GET"): Decided("204 204 204 204 204 204 204"),
     ("guest-photo", "GET"): Decided("200 200 200 200 200 200 200"),

@@ -36,6 +36,7 @@ WIDE = {"width": 1280, "height": 900}
 NO_PAGES = {
     *("schema", "docs", "api-root", "look", "group-logo", "guest-logo", "short-guest-logo"),
     *("link-picture", "short-link-picture", "check-word", "guest-file", "short-guest-file"),
+    *("guest-zip-file", "short-guest-zip-file", "group-download-file", "group-news"),
     *("guest-newest-photos", "short-guest-newest-photos"),  # parts of pages
     "wall-photos",
 }
@@ -43,6 +44,8 @@ NO_PAGES = {
 ELSEWHERE = {
     "confirm-email": "/account/email/no-such-link/",
     "find-word": "/j/?word={word}",
+    "guest-zip": "/i/{token}/photos/zip/",
+    "short-guest-zip": "/j/{word}/photos/zip/",
     "join-team": "/teams/join/no-such-link/",
     "purge-group": "/groups/{trashed_group_id}/purge/",
     "short-guest-photo": "/j/{word}/photos/{image_id}/",
@@ -185,7 +188,7 @@ def made_by_api(url: str, host: dict[str, str]) -> dict[str, Any]:
     group, empty, gone = (
         api("POST", "groups/", each)["id"] for each in [event, {"name": "Empty"}, {"name": "Gone"}]
     )
-    cleo = {"group": group, "email": "cleo@example.org", "name": "Cleo"}
+    cleo = {"group": group, "email": "cleo@example.org", "name": "Cleo", "visibility": "gallery"}
     personal = api("POST", "invitations/", cleo)
     bar = {"group": group, "kind": "shared", "visibility": "gallery"}
     shared, pinned = (api("POST", "invitations/", {**bar, "name": name}) for name in ["Bar", "Pin"])

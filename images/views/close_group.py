@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -16,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from groups import editing
+from images.archives import closing as closing_archives
 from images.views.desk import OWNER, Desk, desk_page
 from images.views.link_forms import MailForm, current_language, known_language
 from images.views.links import too_many
@@ -37,12 +39,15 @@ class CloseForm(forms.Form):
     when = forms.ChoiceField(label=gettext_lazy("When does it close?"), widget=forms.RadioSelect)
     at = LocalTimeField(label=gettext_lazy("Day and time"), required=False)
     last_call = forms.BooleanField(required=False)
+    archive = forms.BooleanField(label=gettext_lazy("Make a ZIP of all photos"), required=False)
 
     def __init__(self, *args: Any, group: Group, **more: Any) -> None:
         super().__init__(*args, **more)
         self.label_suffix, self.group = "", group
         when: Any = self.fields["when"]
         when.choices = _times(group)
+        if not group.is_closed:
+            self.fields["archive"].help_text = _archive_hint()
         zone = _("In the group's time zone: {zone}.").format(zone=group.time_zone)
         self.fields["at"].help_text = zone
 
@@ -75,6 +80,16 @@ def _times(group: Group) -> list[tuple[str, str]]:
     if group.closes_at is not None:
         return [(NOW, _("Now")), day, date, (NEVER, _("Not at all: it stays open"))]
     return [(NOW, _("Now")), day, date]
+
+
+def _archive_hint() -> str:
+    minutes = int(closing_archives.WAIT.total_seconds() // 60)
+    hint = _(
+        "{minutes} minutes after the group has closed, when the last photos have arrived. You find "
+        "it under “Download”."
+    )
+    told = _("A mail tells you when it is ready.") if mail.can_send() else ""
+    return f"{hint.format(minutes=minutes)} {told}".strip()
 
 
 @desk_page(needs=OWNER)
@@ -110,13 +125,19 @@ def close_group(request: HttpRequest, desk: Desk) -> HttpResponse:
 def _close(desk: Desk, request: HttpRequest, form: CloseForm, mail_form: MailForm) -> int:
     said = mail_form.cleaned_data
     call = closing.LastCall(said["language"], said["message"])
-    return closing.close(
-        desk.group,
-        at=form.closes_at(),
-        by=desk.access.user,
-        expected=_seen(request, desk.group),
-        last_call=call if form.cleaned_data["last_call"] else None,
-    )
+    with transaction.atomic():
+        called = closing.close(
+            desk.group,
+            at=form.closes_at(),
+            by=desk.access.user,
+            expected=_seen(request, desk.group),
+            last_call=call if form.cleaned_data["last_call"] else None,
+        )
+        if form.cleaned_data["archive"] and form.closes_at() is not None:
+            closing_archives.wish(desk.group, desk.access.user, language=current_language())
+        else:
+            closing_archives.withdraw(desk.group)
+    return called
 
 
 def _seen(request: HttpRequest, group: Group) -> datetime | None:
@@ -153,9 +174,11 @@ def _untouched(group: Group) -> CloseForm:
     """Returns the form as it opens: with what closes the group now, or opens it again."""
     at = group.closes_at
     if at is None or group.is_closed:
-        return CloseForm(group=group, initial={"when": NEVER if group.is_closed else NOW})
+        when = NEVER if group.is_closed else NOW
+        return CloseForm(group=group, initial={"when": when, "archive": True})
     local = f"{at.astimezone(group.zone):%Y-%m-%dT%H:%M}"
-    return CloseForm(group=group, initial={"when": NOW, "at": local})
+    wished = closing_archives.is_wished(group)
+    return CloseForm(group=group, initial={"when": NOW, "at": local, "archive": wished})
 
 
 def _page(
