@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     Sign = Callable[[Variant], str]
 
 SMALLEST = "thumb"
-SIZES = ("thumb", "tile", "medium")  # of the tile; the last is the lightbox's on a small screen
+# Of the tile. Each size more costs a page of 60 photos 3 KiB: signatures do not compress.
+SIZES = ("thumb", "tile")
 LARGEST = "fullsize"
 LONGEST_CAPTION = 300  # letters: the photo's page has all of them
 

@@ -30,15 +30,22 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
     pswp.on("change", () => history.replaceState(history.state, "", hashOf(pswp.currSlide.data.tile)));
     pswp.on("loadError", ({ content }) => loadAgain(pswp, content));
     pswp.on("close", forgetAddress);
+    document.addEventListener("keydown", onKey);
     pswp.on("destroy", () => {
       const last = linkOf(pswp.currSlide.data.tile);
       pswp = null;
+      document.removeEventListener("keydown", onKey);
       last.scrollIntoView({ block: "nearest" });
       last.focus({ preventScroll: true });
     });
     pswp.init();
     pswp.element.setAttribute("aria-modal", "true");
     pswp.element.setAttribute("aria-label", t("lightbox"));
+  }
+
+  /** PhotoSwipe listens once it has opened. */
+  function onKey({ key }) {
+    if (key === "Escape") close(pswp);
   }
 
   /** Back has removed it already; else the entry that opening made goes, too. */
@@ -53,7 +60,7 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
     if (tile && !pswp) open(tile);
     else if (tile) pswp.goTo(pswp.options.dataSource.findIndex((each) => each.tile === tile));
     else if (linked()) openPage(linked());
-    else pswp?.close();
+    else if (pswp) close(pswp);
   }
 
   /** The photo is on another page of the gallery. */
@@ -77,6 +84,12 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
   return lightbox;
 }
 
+/** PhotoSwipe does not close before it has opened. */
+function close(pswp) {
+  if (pswp.opener.isOpen) pswp.close();
+  else pswp.on("openingAnimationEnd", () => pswp.close());
+}
+
 const hashOf = (tile) => `#photo=${tile.dataset.id}`;
 
 function options() {
@@ -85,6 +98,7 @@ function options() {
     bgOpacity: 1,
     loop: false,
     preload: [1, 2],
+    escKey: false, // see close()
     returnFocus: false, // to the photo that was shown last
     showHideAnimationType: isCalm ? "none" : "zoom",
     zoomAnimationDuration: isCalm ? 0 : 250,
@@ -100,12 +114,12 @@ function options() {
 function slide(tile) {
   const picture = pictureOf(tile);
   const { full, width, height } = tile.dataset;
-  const medium = picture.srcset.split(", ").at(-1);
+  const largestOfTile = picture.srcset.split(", ").at(-1); // enough for a small screen
   return {
     tile,
     element: linkOf(tile),
     src: full,
-    srcset: `${medium}, ${full} ${width}w`,
+    srcset: `${largestOfTile}, ${full} ${width}w`,
     msrc: picture.currentSrc || picture.src,
     width: Number(width),
     height: Number(height),

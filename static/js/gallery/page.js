@@ -27,6 +27,7 @@ function start() {
     reject: (tiles) => finish(tiles, "reject"),
     trash: (tiles) => finish(tiles, "trash"),
     move,
+    download,
   });
   const changes = makeChanges({ api, group, say: bar.say, onChange });
   select = makeSelect(grid, bar.show);
@@ -44,6 +45,18 @@ function start() {
     try {
       const to = await askForGroup(api, group);
       if (to) await finish(tiles, "move", { group: to.id, to: to.name });
+    } catch (problem) {
+      bar.say(t("notDone", { why: problem.message }), false);
+    }
+  }
+
+  /** Orders a ZIP of them; its page shows how far it is. */
+  async function download(tiles) {
+    const { url } = document.querySelector("[data-do=download]").dataset;
+    const images = tiles.map(({ dataset }) => dataset.id);
+    try {
+      await api.post(`groups/${group}/archives/`, { what: { images } });
+      location.assign(url);
     } catch (problem) {
       bar.say(t("notDone", { why: problem.message }), false);
     }
@@ -76,6 +89,7 @@ function start() {
 /** In place of the page that ticks without a script. */
 function offerSelecting() {
   const link = byId("select");
+  if (link) link.hidden = false; // without a script some can do nothing with it
   link?.addEventListener("click", (event) => {
     event.preventDefault();
     if (select.isOn) select.stop();
