@@ -46,6 +46,9 @@ class BytesSerializer(serializers.Serializer[Any]):
 
     originals = serializers.IntegerField(source="original_bytes")
     variants = serializers.IntegerField(source="variant_bytes")
+    archives = serializers.IntegerField(
+        source="archive_bytes", help_text="ZIPs, with those that are being built."
+    )
 
 
 class FormatCountSerializer(serializers.Serializer[Any]):

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from images.archives import claims, preparing
 from images.archives.ordering import CONTENT_TYPE
@@ -23,10 +24,13 @@ from images.archives.zip_stream import Unreadable, ZipStream
 from images.models import Archive
 from images.processing.claims import TRANSIENT_ERRORS
 from images.storage.objects import ObjectChanged, ObjectMissing, photo_storage
+from invitations import outbox
+from invitations.models import OutgoingMail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
+    from datetime import datetime
     from uuid import UUID
 
     from images.archives.preparing import Members
@@ -183,14 +187,18 @@ class _Build:
 
     def _finish(self) -> None:
         archive = self.claim.archive
-        won = self.claim.rows().update(
-            state=Archive.State.READY,
-            lease_until=None,
-            multipart_id="",
-            written_bytes=archive.total_bytes,
-            ready_at=Now(),
-            expires_at=Now() + settings.ARCHIVE_LIFETIME,
-        )
+        expires_at = timezone.now() + settings.ARCHIVE_LIFETIME
+        with transaction.atomic():
+            won = self.claim.rows().update(
+                state=Archive.State.READY,
+                lease_until=None,
+                multipart_id="",
+                written_bytes=archive.total_bytes,
+                ready_at=Now(),
+                expires_at=expires_at,
+            )
+            if won:
+                _mail(archive, expires_at)
         if not won:
             # A photo left the group at this moment: what was just made must not stay.
             photo_storage().delete_keys([archive.key])
@@ -205,6 +213,25 @@ class _Build:
         if old_id:
             photo_storage().abort_multipart(old_key, multipart_id=old_id)
             photo_storage().delete_keys([old_key])
+
+
+def _mail(archive: Archive, expires_at: datetime) -> None:
+    """Queues mails to the members who wanted one."""
+    details = {
+        "path": f"{archive.group.get_absolute_url()}download/",
+        "photo_count": archive.file_count,
+        "byte_size": archive.total_bytes,
+        "expires_at": expires_at.isoformat(),
+    }
+    for order in archive.orders.filter(wants_mail=True).select_related("user"):
+        if order.user is not None:
+            outbox.enqueue_to_member(
+                OutgoingMail.Kind.ARCHIVE,
+                order.user,
+                archive.group,
+                language=order.language,
+                details=details,
+            )
 
 
 def _in_parts(pieces: Iterator[Piece], part_bytes: int) -> Iterator[list[Piece]]:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import Aggregate, Avg, Count, Exists, FloatField, OuterRef, Q, Sum
 from django.db.models.functions import TruncDate
 
-from images.models import Image, Upload, Variant
+from images.models import Archive, Image, Upload, Variant
 
 if TYPE_CHECKING:
     from groups.models import GroupQuerySet
@@ -44,6 +44,7 @@ class Stats:
     waiting: int
     original_bytes: int  # what is stored, the trash included
     variant_bytes: int
+    archive_bytes: int  # with those that are to be built
     formats: list[dict[str, Any]]  # format, count
     cameras: list[dict[str, Any]]  # make, model, count
     uploads_per_day: list[dict[str, Any]]  # date, count
@@ -51,7 +52,7 @@ class Stats:
 
 
 def of(groups: GroupQuerySet) -> Stats:
-    """Six queries, whatever there is."""
+    """Seven queries, whatever there is."""
     images = Image.objects.filter(group__in=groups.order_by().values("pk"))
     uploads = Upload.objects.filter(image__in=images.values("pk"))
     kept = images.kept()
@@ -82,6 +83,9 @@ def of(groups: GroupQuerySet) -> Stats:
         waiting=work["waiting"],
         original_bytes=int(sum(kind["bytes"] for kind in kinds)),
         variant_bytes=variants.aggregate(bytes=Sum("byte_size", default=0))["bytes"],
+        archive_bytes=Archive.objects.on_disk()
+        .filter(group__in=groups.order_by().values("pk"))
+        .aggregate(bytes=Sum("total_bytes", default=0))["bytes"],
         formats=[
             {"format": content_type.partition("/")[2], "count": count}
             for (content_type,), count in _most_frequent(kinds, "content_type")

@@ -21,7 +21,7 @@ from images.lifecycle import forget_location
 from images.models import NOT_FINAL, UNDER_WAY, Image, PendingDeletion, Upload, Variant, locks
 from images.photofile import variants
 from images.processing import outcomes, versions
-from images.reconcile import repair, restored
+from images.reconcile import archives, repair, restored
 from images.reconcile.bucket_listing import (
     batches,
     best_of,
@@ -139,6 +139,8 @@ class Comparison:
         for images in pages(self._images().filter(version__gt=0)):
             self.report.photos += len(images)
             self._check_photos(images)
+        for archive in archives.without_object(self.listing, self.options.group, self.started_at):
+            self.note(Kind.ARCHIVE_MISSING, archive.key, partial(archives.end, archive))
         # After the photos: the photo an upload is a duplicate of may have turned out to be lost.
         for version, best in self.unfinished:
             self.note(Kind.UNFINISHED, best.key, partial(restored.finish, version, best))
@@ -198,6 +200,7 @@ class Comparison:
         for found in photos:
             place = object_keys.place_of(found[0].key)
             if place is None:
+                self._check_archives(found)
                 if self.options.group is None:
                     self._check_quarantine(found)
             elif left := [each for each in found if each.key not in referenced]:
@@ -236,18 +239,25 @@ class Comparison:
         for each in found:
             key = each.key
             if not key.startswith(object_keys.INCOMING):
-                if not object_keys.marked_image_id_of(key):
+                if not (object_keys.marked_image_id_of(key) or object_keys.archive_id_of(key)):
                     self.note(Kind.FOREIGN, key, None)
             elif key not in awaited and is_there(key) and self.is_old(each.modified_at):
                 self.note(Kind.STALE, key, partial(repair.remove_from_quarantine, [key]))
 
+    def _check_archives(self, found: list[StoredObject]) -> None:
+        stored = [each for each in found if object_keys.archive_id_of(each.key)]
+        for each in archives.unknown(stored):
+            if is_there(each.key) and self.is_old(each.modified_at):
+                self.note(Kind.ORPHAN, each.key, partial(archives.remove, each))
+
     def _check_multiparts(self) -> None:
         storage = photo_storage()
         try:
-            for batch in batches(storage.open_multiparts(object_keys.INCOMING)):
-                pending = Upload.objects.pending()
-                pending = pending.filter(multipart_id__in=[each.multipart_id for each in batch])
+            for batch in batches(storage.open_multiparts("")):
+                ids = [each.multipart_id for each in batch]
+                pending = Upload.objects.pending().filter(multipart_id__in=ids)
                 awaited = set(pending.values_list("multipart_id", flat=True))
+                awaited |= archives.awaited_multiparts(ids)
                 for each in batch:
                     if each.multipart_id not in awaited and self.is_old(each.started_at):
                         self.note(Kind.MULTIPART, each.key, partial(repair.abort_multipart, each))

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     PLACE_BACK = "forgotten-place-is-back"
     TRASH_BACK = "trashed-photo-is-back"
     MARKER_MISSING = "marker-missing"
+    ARCHIVE_MISSING = "archive-missing"
 
 
 REPAIRS = {
@@ -58,6 +59,7 @@ REPAIRS = {
     Kind.PLACE_BACK: "forgets the place again",
     Kind.TRASH_BACK: "moves the photo to the trash again",
     Kind.MARKER_MISSING: "writes it",
+    Kind.ARCHIVE_MISSING: "ends it, so that it can be ordered again",
 }
 
 

@@ -71,7 +71,7 @@ def test_the_numbers_are_right(album, told):
     }
     assert found["processing"] == {"average_ms": 300.0, "p95_ms": pytest.approx(480.0)}
     assert found["queue"]["waiting"] == 2
-    assert found["bytes"] == {"originals": 15_050, "variants": 1100}
+    assert found["bytes"] == {"originals": 15_050, "variants": 1100, "archives": 0}
     assert found["formats"] == [{"format": "jpeg", "count": 4}, {"format": "heic", "count": 2}]
     assert found["cameras"] == [
         {"make": "Apple", "model": "iPhone 13", "count": 3},
@@ -96,7 +96,7 @@ def test_an_empty_team_has_zeros(told):
     assert found["totals"] == {"groups": 0, "photos": 0, "trashed": 0}
     assert set(found["statuses"].values()) == {0}
     assert found["processing"] == {"average_ms": None, "p95_ms": None}
-    assert found["bytes"] == {"originals": 0, "variants": 0}
+    assert found["bytes"] == {"originals": 0, "variants": 0, "archives": 0}
     assert found["formats"] == found["cameras"] == []
     assert [day["count"] for day in found["uploads_per_day"]] == [0] * 30
 
@@ -167,11 +167,11 @@ def test_the_number_of_queries_does_not_grow(
 ):
     client = signed_in(ben)
     for _ in range(2):
-        with django_assert_num_queries(2 + 6):  # session, user
+        with django_assert_num_queries(2 + 7):  # session, user
             client.get(URL)
         for _ in range(5):
             photo(GroupFactory(team=group.team), variants=("thumb",))
-    with django_assert_num_queries(2 + 7):  # and whether the group is theirs
+    with django_assert_num_queries(2 + 8):  # and whether the group is theirs
         client.get(URL, {"group": str(group.pk)})
 
 
