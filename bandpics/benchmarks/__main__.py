@@ -1,7 +1,7 @@
-"""Runs `python -m bandpics.benchmarks [pixels] [api] [ingest] [rounds]`; without names, all three.
+"""Runs `python -m bandpics.benchmarks [pixels] [api] [ingest] [archives] [rounds]`; else all four.
 
 `pixels` measures rendering, `api` lists and announcements, `ingest` a photo's way from the
-announcement to the gallery.
+announcement to the gallery, `archives` a ZIP of 300 photos.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("pixels", "api", "ingest")
+BENCHMARKS = ("pixels", "api", "ingest", "archives")
 
 
 def main(*words: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def unknown(found: Sequence[StoredObject]) -> list[StoredObject]:
     """Returns those of these objects that no row names: of deleted archives, or of such that an
     older database does not know."""
-    ids = {object_keys.archive_id_of(each.key) for each in found}
+    ids = {pk for each in found if (pk := object_keys.archive_id_of(each.key))}
     rows = Archive.objects.on_disk().filter(pk__in=ids)
     known = {archive.key for archive in rows}
     due = PendingDeletion.objects.filter(image_id__in=ids)
