@@ -178,6 +178,12 @@ DECIDED: dict[tuple[str, str], Decided] = {
     # Nobody has asked for a removal.
     ("decide-takedown", "GET"): Decided("405 403 403 404 404 404 302"),
     ("new-group", "GET"): Decided("200 200 200 200 404 404 302"),
+    # By POST alone: see test_photo_page.py.
+    ("decide-photo", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("edit-photo", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("forget-place", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("move-photo", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("replace-photo", "GET"): Decided("405 403 403 404 404 404 302"),
     ("photo", "GET"): Decided("200 200 200 404 404 404 302"),
     ("photo-removal", "GET"): Decided("302 200 200 404 404 404 302"),
     ("removal-page", "GET"): Decided("200 200 200 200 200 200 200"),

@@ -1,4 +1,4 @@
-"""The pages of members that show groups and photos."""
+"""The gallery of a group, for its members."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.http import HttpResponse, HttpResponseBadRequest
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from bandpics.error_handlers import page_for_members
 from groups import visits
-from images.access import MemberAccess
 from images.models import Image, Upload
 from images.views import grid, subscription, trash
 from images.views.desk import Desk, desk_page
@@ -111,20 +109,3 @@ def visited(request: HttpRequest, desk: Desk) -> HttpResponse:
         return HttpResponseBadRequest(_("Say up to which moment."))
     visits.record(desk.access.user, desk.group, seen_at=min(seen_at, now))
     return HttpResponse(status=204)
-
-
-@page_for_members
-@require_safe
-def photo(request: HttpRequest, image_id: UUID) -> HttpResponse:
-    access = MemberAccess.of(request)
-    visible = access.images().ready().with_variants()
-    image = get_object_or_404(visible.select_related("group__team", "licence"), pk=image_id)
-    siblings = Image.objects.in_group(image.group).ready()
-    context = {
-        "image": image,
-        "group": image.group,
-        "rights": access.rights_on(image),
-        "newer": siblings.newer_than(image).first(),
-        "older": siblings.older_than(image).first(),
-    }
-    return render(request, "images/photo.html", context)

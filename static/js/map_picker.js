@@ -17,23 +17,17 @@ export function makeMapPicker({ page, read, write, start, fail }) {
   let map = null;
 
   async function show() {
-    let L;
+    byId("map-question").hidden = true;
+    byId("map-area").hidden = false;
     try {
-      [L] = await Promise.all([import("leaflet"), loadStyle(page.leafletStyle)]);
+      ({ map } = await loadMap(byId("map"), page));
     } catch {
+      byId("map-question").hidden = false;
+      byId("map-area").hidden = true;
       fail();
       return;
     }
-    byId("map-question").hidden = true;
-    byId("map-area").hidden = false;
     const place = read() ?? start();
-    const moves = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const motion = { zoomAnimation: moves, fadeAnimation: moves, inertia: moves };
-    map = L.map("map", { ...motion, worldCopyJump: true });
-    map.attributionControl.setPrefix(false);
-    // The origin alone, because the page's address may contain a link.
-    const layer = { attribution: page.attribution, maxZoom: 19, referrerPolicy: "origin" };
-    L.tileLayer(page.tiles, layer).addTo(map);
     const { lat, lon } = place || WORLD;
     map.setView([lat, lon], place ? 15 : 2);
     map.on("click", ({ latlng }) => map.panTo(latlng));
@@ -73,6 +67,35 @@ export function makeMapPicker({ page, read, write, start, fail }) {
     },
     async showIfAllowed() {
       if (page.tiles && getItem(consent)) await show();
+    },
+  };
+}
+
+/** Makes a map in an element; `page` is as above. Rejects if Leaflet cannot be loaded. */
+export async function loadMap(element, page) {
+  const [L] = await Promise.all([import("leaflet"), loadStyle(page.leafletStyle)]);
+  const moves = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const motion = { zoomAnimation: moves, fadeAnimation: moves, inertia: moves };
+  const map = L.map(element, { ...motion, worldCopyJump: true });
+  map.attributionControl.setPrefix(false);
+  // The origin alone, because the page's address may contain a link.
+  const layer = { attribution: page.attribution, maxZoom: 19, referrerPolicy: "origin" };
+  L.tileLayer(page.tiles, layer).addTo(map);
+  return { L, map };
+}
+
+/** `read()` and `write(place)` of two fields with degrees. */
+export function placeFields(latitude, longitude) {
+  const degrees = (field) => (field.value.trim() ? Number(field.value.trim().replace(",", ".")) : NaN);
+  return {
+    /** Null if the two fields are not a place. */
+    read() {
+      const [lat, lon] = [degrees(latitude), degrees(longitude)];
+      return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? { lat, lon } : null;
+    },
+    write({ lat, lon }) {
+      latitude.value = lat.toFixed(6);
+      longitude.value = lon.toFixed(6);
     },
   };
 }

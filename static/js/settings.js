@@ -1,6 +1,6 @@
 /* The settings of a group: the map, the colour, and what matters only after another choice. */
 
-import { makeMapPicker } from "./map_picker.js";
+import { makeMapPicker, placeFields } from "./map_picker.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("settings");
@@ -8,24 +8,10 @@ const { elements } = form;
 
 // --- The place ------------------------------------------------------------------------------
 
-function degrees(name) {
-  const text = elements[name].value.trim().replace(",", ".");
-  return text ? Number(text) : NaN;
-}
-
-/** Null if the two fields are not a place. */
-function typedPlace() {
-  const [lat, lon] = [degrees("latitude"), degrees("longitude")];
-  return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? { lat, lon } : null;
-}
-
+const fields = placeFields(elements.latitude, elements.longitude);
 const map = makeMapPicker({
   page: form.dataset,
-  read: typedPlace,
-  write({ lat, lon }) {
-    elements.latitude.value = lat.toFixed(6);
-    elements.longitude.value = lon.toFixed(6);
-  },
+  ...fields,
   start: () => null,
   fail() {
     byId("map-complaint").textContent = form.dataset.noMap;
@@ -35,7 +21,7 @@ const map = makeMapPicker({
 
 for (const name of ["latitude", "longitude"]) {
   elements[name].addEventListener("change", () => {
-    const place = typedPlace();
+    const place = fields.read();
     if (place) map.center(place);
   });
 }

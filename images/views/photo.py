@@ -1,0 +1,145 @@
+"""The page of one photo: what it shows and says, its neighbours and its history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from bandpics.error_handlers import page_for_members
+from images.access import MemberAccess
+from images.models import Image, Upload
+from images.storage.objects import photo_storage
+from images.views import map_picker, photo_facts, photo_history
+from images.views.photo_form import MoveForm, PhotoForm, ReplaceForm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+    from images.access import Rights
+    from images.models import Variant
+
+# Of the address of a gallery: where in it a page starts, which says nothing about a photo.
+OF_ONE_PAGE = ("cursor", "at", "select")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A photo, and the member who opened its page."""
+
+    access: MemberAccess
+    image: Image
+    rights: Rights
+    query: str  # that of the gallery from which it was opened, such as `?uploader=Cleo`
+
+    @property
+    def url(self) -> str:
+        return reverse("photo", args=[self.image.pk]) + self.query
+
+    def again(self) -> HttpResponse:
+        """Shows the page after a change."""
+        return redirect(self.url)
+
+
+def photo_page(*, changes: bool = False, decides: bool = False) -> Callable[..., Any]:
+    """Makes a view of (request, opened) a page of a photo for members who see it, who may change
+    it, or who decide about it. Others get 403, and who does not see it 404."""
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @page_for_members
+        @wraps(view)
+        def wrapped(request: HttpRequest, image_id: UUID) -> HttpResponse:
+            opened = _open(request, image_id)
+            if decides and not opened.rights.is_host:
+                raise PermissionDenied(_("Only owners of its group decide who sees a photo."))
+            if changes and not opened.rights.may_change:
+                raise PermissionDenied(_("Only whoever sent a photo, and the host, may change it."))
+            return view(request, opened)
+
+        return wrapped
+
+    return decorate
+
+
+def _open(request: HttpRequest, image_id: UUID) -> Opened:
+    access = MemberAccess.of(request)
+    rows = access.images().ready().with_variants().defer("search_vector")
+    related = rows.select_related("group__team", "licence", "moderated_by")
+    image = get_object_or_404(related, pk=image_id)
+    return Opened(access, image, access.rights_on(image), _query(request))
+
+
+def _query(request: HttpRequest) -> str:
+    asked = request.GET.copy()
+    for name in OF_ONE_PAGE:
+        asked.pop(name, None)
+    return f"?{asked.urlencode()}" if asked else ""
+
+
+@map_picker.allow_tiles
+@photo_page()
+@require_safe
+def photo(request: HttpRequest, opened: Opened) -> HttpResponse:
+    """Shows a photo."""
+    return show(request, opened)
+
+
+def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: Any) -> HttpResponse:
+    """Renders the page; `forms` holds one that was not accepted, with its errors."""
+    image, group = opened.image, opened.image.group
+    newer, older = _neighbours(image)
+    context: dict[str, Any] = {
+        "opened": opened,
+        "image": image,
+        "group": group,
+        "rights": opened.rights,
+        "query": opened.query,
+        "newer": newer,
+        "older": older,
+        "when": photo_facts.when_taken(image, group),
+        "exposure": photo_facts.exposure_line(image),
+        "large_url": _download_url(image),
+        "replacement": _replacement(image),
+        "history": photo_history.lines(image),
+        "sent_at": photo_facts.moment_in(group, image.created_at),
+        **map_picker.context(),
+    }
+    if opened.rights.may_change:
+        context |= {
+            "form": PhotoForm(image),
+            "replace_form": ReplaceForm(image),
+            "move_form": MoveForm(image, opened.access),
+        }
+    return render(request, "images/photo.html", context | forms, status=status)
+
+
+def _neighbours(image: Image) -> tuple[Image | None, Image | None]:
+    rows = Image.objects.filter(group=image.group_id).ready().with_variants()
+    rows = rows.defer("exif", "search_vector")
+    return rows.newer_than(image).first(), rows.older_than(image).first()
+
+
+def _download_url(image: Image) -> str:
+    """The address of the largest size, to be saved under the photo's name."""
+    row: Variant | None = image.variant_by_name.get("fullsize")
+    if row is None:
+        return ""
+    name = PurePath(image.original_filename).stem + PurePath(row.key).suffix
+    return photo_storage().presign_get(row.key, content_type=row.content_type, filename=name)
+
+
+def _replacement(image: Image) -> Upload | None:
+    """The newest upload, if it is not what the photo shows: on its way, or refused."""
+    rows = Upload.objects.shown().filter(image=image, version__gt=image.version)
+    found: Upload | None = rows.order_by("-version").first()
+    return found
