@@ -153,11 +153,42 @@ def test_the_neighbours_are_those_of_the_gallery(page, group):
     moments = ["2026-06-21T20:00Z", "2026-06-21T21:00Z", "2026-06-21T22:00Z"]
     old, middle, new = [bulk_rows.photo(group, variants=SIZES, sort_at=at) for at in moments]
     html = text(page.get(address(middle)))
-    assert re.search(rf'id="newer" rel="prev" href="{address(new)}"', html)
-    assert re.search(rf'id="older" rel="next" href="{address(old)}"', html)
-    assert 'id="newer"' not in text(page.get(address(new)))
+    assert re.search(rf'id="before" rel="prev" href="{address(new)}"', html)
+    assert re.search(rf'id="after" rel="next" href="{address(old)}"', html)
+    assert 'id="before"' not in text(page.get(address(new)))
     trash.put(old)
-    assert 'id="older"' not in text(page.get(address(middle)))
+    assert 'id="after"' not in text(page.get(address(middle)))
+
+
+def test_the_neighbours_are_those_of_the_filter_and_the_order_of_the_gallery(page, group):
+    names = ["Cleo", "Anna", "Cleo", "Cleo"]
+    photos = [
+        bulk_rows.photo(group, variants=SIZES, uploader_name=name, sort_at=f"2026-06-21T2{n}:00Z")
+        for n, name in enumerate(names)
+    ]
+    gallery = reverse("group-gallery", args=[group.pk])
+    query = "?uploader=Cleo&ordering=sort_at"
+    shown = page.get(gallery + query).content.decode().replace("&amp;", "&")
+    assert address(photos[2]) + query in shown
+    html = page.get(address(photos[2]) + query).content.decode().replace("&amp;", "&")
+    assert re.search(
+        rf'id="before"\s+rel="prev"\s+href="{re.escape(address(photos[0]) + query)}"', html
+    )
+    assert re.search(
+        rf'id="after"\s+rel="next"\s+href="{re.escape(address(photos[3]) + query)}"', html
+    )
+    assert f'href="{gallery}{query}"' in html
+    answer = page.post(address(photos[2], "decide-photo") + query, {"action": "reject"})
+    assert answer["Location"] == address(photos[2]) + query
+
+
+@pytest.mark.parametrize("query", ["?status=failed", "?uploader=%00&ordering=x", "?cursor=x&at=y"])
+def test_a_filter_that_makes_no_sense_here_leaves_plain_neighbours(page, group, query):
+    photos = [
+        bulk_rows.photo(group, variants=SIZES, sort_at=f"2026-06-21T2{n}:00Z") for n in range(2)
+    ]
+    html = text(page.get(address(photos[0]) + query))
+    assert f'href="{address(photos[1])}"' in html
 
 
 # --- Who may what ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from groups import visits
 from images.models import Image, Upload
-from images.views import grid, subscription, trash
+from images.views import grid, neighbours, subscription, trash
 from images.views.desk import Desk, desk_page
 from images.views.gallery_filters import GalleryFilters
 from images.views.gallery_messages import GALLERY_MESSAGES
@@ -41,7 +41,7 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
     filters = GalleryFilters(request, desk.group, desk.access)
     page = filters.page
     new_ids = _new_ids(page.rows, since=visits.last_visit(desk.access.user, desk.group))
-    offers = _offers(desk)
+    offers = _offers(desk, query=neighbours.query_of(filters))
     photos = grid.prepare(page.rows, offers, new_ids=new_ids)
     context = desk.context(
         share=share_card(desk),
@@ -61,7 +61,7 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
     return render(request, "images/gallery.html", context)
 
 
-def _offers(desk: Desk) -> grid.Offers:
+def _offers(desk: Desk, *, query: str) -> grid.Offers:
     """Returns what members may do with a photo from the grid: owners remove any, others their own,
     and who may not remove it may ask for that."""
     access = desk.access
@@ -70,7 +70,7 @@ def _offers(desk: Desk) -> grid.Offers:
         return desk.is_owner or (desk.may_add and access.owns(photo))
 
     return grid.Offers(
-        page_url=lambda photo: reverse("photo", args=[photo.pk]),
+        page_url=lambda photo: reverse("photo", args=[photo.pk]) + query,
         download_url=_download_url,
         removal_url=lambda photo: (
             "" if may_change(photo) else reverse("photo-removal", args=[photo.pk])

@@ -167,14 +167,14 @@ class GalleryFilters:
         place = pagination.gallery_place(
             self.request, ordering=self.ordering, at=self._span(self.request.GET.get("at", ""))
         )
-        photos = self._search().cut(place).with_variants().defer("exif", "search_vector")
+        photos = self.search().cut(place).with_variants().defer("exif", "search_vector")
         if self.shows_unfinished:
             photos = photos.with_status()
         page: pagination.Filled[Any] = place.filled(list[Any](photos))
         event_time.set_shown_at(page.rows, self.group.zone, by_upload=self.by_upload)
         return page
 
-    def _search(self) -> Search:
+    def search(self) -> Search:
         search = self._filters(self.asked).search()
         rows: ImageQuerySet = search.rows.filter(self.only) if self.only else search.rows
         rows = rows.filter(version=0) if self.shows_unfinished else rows.ready()

@@ -17,7 +17,8 @@ from bandpics.error_handlers import page_for_members
 from images.access import MemberAccess
 from images.models import Image, Upload
 from images.storage.objects import photo_storage
-from images.views import map_picker, photo_facts, photo_history
+from images.views import map_picker, neighbours, photo_facts, photo_history
+from images.views.gallery_filters import GalleryFilters
 from images.views.photo_form import MoveForm, PhotoForm, ReplaceForm
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     from images.access import Rights
     from images.models import Variant
-
-# Of the address of a gallery: where in it a page starts, which says nothing about a photo.
-OF_ONE_PAGE = ("cursor", "at", "select")
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,8 @@ def _open(request: HttpRequest, image_id: UUID) -> Opened:
     rows = access.images().ready().with_variants().defer("search_vector")
     related = rows.select_related("group__team", "licence", "moderated_by")
     image = get_object_or_404(related, pk=image_id)
-    return Opened(access, image, access.rights_on(image), _query(request))
-
-
-def _query(request: HttpRequest) -> str:
-    asked = request.GET.copy()
-    for name in OF_ONE_PAGE:
-        asked.pop(name, None)
-    return f"?{asked.urlencode()}" if asked else ""
+    query = neighbours.query_of(GalleryFilters(request, image.group, access))
+    return Opened(access, image, access.rights_on(image), query)
 
 
 @map_picker.allow_tiles
@@ -97,15 +89,15 @@ def photo(request: HttpRequest, opened: Opened) -> HttpResponse:
 def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: Any) -> HttpResponse:
     """Renders the page; `forms` holds one that was not accepted, with its errors."""
     image, group = opened.image, opened.image.group
-    newer, older = _neighbours(image)
+    before, after = neighbours.of(image, request, opened.access)
     context: dict[str, Any] = {
         "opened": opened,
         "image": image,
         "group": group,
         "rights": opened.rights,
         "query": opened.query,
-        "newer": newer,
-        "older": older,
+        "before": before,
+        "after": after,
         "when": photo_facts.when_taken(image, group),
         "exposure": photo_facts.exposure_line(image),
         "large_url": _download_url(image),
@@ -121,12 +113,6 @@ def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: An
             "move_form": MoveForm(image, opened.access),
         }
     return render(request, "images/photo.html", context | forms, status=status)
-
-
-def _neighbours(image: Image) -> tuple[Image | None, Image | None]:
-    rows = Image.objects.filter(group=image.group_id).ready().with_variants()
-    rows = rows.defer("exif", "search_vector")
-    return rows.newer_than(image).first(), rows.older_than(image).first()
 
 
 def _download_url(image: Image) -> str:

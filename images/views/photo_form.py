@@ -154,7 +154,10 @@ class ReplaceForm(forms.Form):
     version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
 
     def __init__(
-        self, image: Image, data: QueryDict | None = None, files: MultiValueDict[str, Any] | None = None
+        self,
+        image: Image,
+        data: QueryDict | None = None,
+        files: MultiValueDict[str, Any] | None = None,
     ) -> None:
         super().__init__(data, files, initial={"version": image.version}, label_suffix="")
         self.fields["file"].help_text = _("{formats}, up to {size}.").format(

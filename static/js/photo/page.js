@@ -1,7 +1,7 @@
 /* The page of a photo: its neighbours by keys and by swipe, and what loads only where it is there. */
 
 const byId = (id) => document.getElementById(id);
-const links = { ArrowLeft: byId("newer"), ArrowRight: byId("older") };
+const links = { ArrowLeft: byId("before"), ArrowRight: byId("after") };
 
 // --- Neighbours -----------------------------------------------------------------------------
 
