@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
@@ -27,9 +27,12 @@ from images.api.image_serializers import (
     variant_json,
 )
 from images.listing.pagination import MAX_LIMIT
-from images.models import Image, Upload, is_final
+from images.models import Image, Upload, Wall, is_final
 from images.storage.presign import SignedRequest
 from images.uploads import announce, file_check, transfer
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 def checked(**file: Any) -> None:
@@ -241,13 +244,19 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
         return {"reason": image.moderation_reason or None}
 
     @extend_schema_field(
-        serializers.ChoiceField(choices=["unapproved", "approved"], allow_null=True)
+        serializers.ChoiceField(
+            choices=["unapproved", "approved", "on-wall", "was-on-wall"], allow_null=True
+        )
     )
     def get_gallery(self, upload: Upload) -> str | None:
-        """Whether a host has approved that other guests see the photo. Null where guests are shown
-        no photos of others, and for a rejected one."""
+        """Whether a host has approved that other guests see the photo, and whether a wall of the
+        group shows it, or did. Null where others are shown no photos, and for a rejected one."""
         image, invitation = upload.image, self.access.invitation
-        if invitation is None or upload.status != Upload.Status.DONE:
+        if upload.status != Upload.Status.DONE:
+            return None
+        if image.is_known_from_wall and self.access.owns(image):
+            return "on-wall" if self._wall_runs(image.group_id) else "was-on-wall"
+        if invitation is None:
             return None
         is_elsewhere = image.group_id != invitation.group_id or image.trashed_at is not None
         if is_elsewhere or not self.access.owns(image):
@@ -255,6 +264,12 @@ class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
         if "is_shown" not in self.context:  # asked once for a list
             self.context["is_shown"] = invitation.may_be_shown_to_guests
         return GALLERY.get(image.moderation) if self.context["is_shown"] else None
+
+    def _wall_runs(self, group_id: UUID) -> bool:
+        known: dict[UUID, bool] = self.context.setdefault("running_walls", {})
+        if group_id not in known:  # asked once for a list
+            known[group_id] = Wall.objects.running().filter(group=group_id).exists()
+        return known[group_id]
 
 
 GALLERY: dict[str, str] = {

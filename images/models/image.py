@@ -374,6 +374,12 @@ class Image(HasUploader):
         return lost_at is not None and lost_at == self.original_dropped_at
 
     @property
+    def is_known_from_wall(self) -> bool:
+        """Whether a wall has shown it, and nobody has taken it away since."""
+        is_approved = self.moderation == self.Moderation.APPROVED
+        return is_approved and self.first_on_wall_at is not None and self.trashed_at is None
+
+    @property
     def is_place_removed(self) -> bool:
         """On request; reading the file again must not bring it back."""
         return self.place_forgotten_at is not None

@@ -13,6 +13,7 @@ from django.utils import timezone
 from bandpics.ids import new_id
 from bandpics.logs import WithoutTokens
 from groups import trash as group_trash
+from images.api import uploads
 from images.lifecycle import moderation, trash, walls
 from images.listing import wall_photos
 from images.models import Image, Tombstone, UploaderKey, Wall
@@ -280,6 +281,46 @@ def test_it_says_which_photos_it_shows_and_the_first_time_counts(client, wall, g
     image.refresh_from_db()
     assert image.first_on_wall_at == first
     assert not Image.objects.exclude(pk=image.pk).exclude(first_on_wall_at=None).exists()
+
+
+def test_whoever_sent_it_is_told_while_a_wall_shows_it_and_later(
+    client, wall, cleo, bucket, monkeypatch
+):
+    monkeypatch.setattr(uploads, "OVERLAP", timedelta(0))
+    image = cleo.send_and_process(drawn_pictures.jpeg())
+    moderation.moderate([image.pk], "approve", by=None)
+    receipt = cleo.client.get("/api/v1/uploads/").json()
+    assert receipt["results"][0]["gallery"] is None  # other guests are shown nothing
+    client.get(address(wall, "photos/"))
+    body = json.dumps({"ids": [str(image.pk)]})
+    client.post(address(wall, "shown/"), body, "application/json")
+
+    since = {"updated_since": receipt["next_updated_since"]}
+    [line] = cleo.client.get("/api/v1/uploads/", since).json()["results"]
+    assert line["gallery"] == "on-wall"
+    assert line["photo"]["etag"] == receipt["results"][0]["photo"]["etag"]
+
+    def told():
+        return cleo.client.get("/api/v1/uploads/").json()["results"][0]["gallery"]
+
+    walls.end(wall)
+    assert told() == "was-on-wall"
+    moderation.moderate([image.pk], "reject", by=None)
+    assert told() is None
+
+
+def test_the_upload_page_says_that_there_is_a_wall(client, wall, cleo, signed_in, ada, group):
+    pages = [
+        lambda: client.get(f"/i/{cleo.invitation.token}/").content.decode(),
+        lambda: signed_in(ada).get(f"/groups/{group.pk}/add/").content.decode(),
+    ]
+    for page in pages:
+        assert "A screen at the event shows approved photos, too." in page()
+        assert "data-wall" in page()
+    walls.end(wall)
+    for page in pages:
+        assert "A screen at the event" not in page()
+        assert "data-wall" not in page()
 
 
 @pytest.mark.parametrize(

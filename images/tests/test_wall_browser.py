@@ -117,3 +117,42 @@ def test_a_wall_shows_what_is_approved_while_it_runs_until_a_host_ends_it(desk, 
     expect(page.get_by_text("This wall has ended.")).to_be_visible()
     expect(page.locator(".slide:visible")).to_have_count(0)
     assert_accessible(page)
+
+
+COUNTERS = """
+window.turns = 0;
+window.addresses = new Set();
+const make = URL.createObjectURL, release = URL.revokeObjectURL;
+URL.createObjectURL = (blob) => {
+    const address = make.call(URL, blob);
+    addresses.add(address);
+    return address;
+};
+URL.revokeObjectURL = (address) => { addresses.delete(address); release.call(URL, address); };
+new MutationObserver(() => { turns += 1; }).observe(document, {
+    subtree: true, attributes: true, attributeFilter: ["data-photo"],
+});
+"""
+
+
+@pytest.mark.long
+def test_it_does_not_grow_over_2000_photos(desk, evening, screen):
+    address = made_wall(desk, evening)
+    approve(evening, *evening.send(30))
+    page = screen("about:blank")
+    page.add_init_script(COUNTERS)
+    page.add_init_script(QUICK.replace("SLIDE", "20"))
+    page.goto(address)
+    devtools = page.context.new_cdp_session(page)
+
+    def measured(turns):
+        page.wait_for_function("(turns) => window.turns >= turns", arg=turns, timeout=600_000)
+        devtools.send("HeapProfiler.collectGarbage")
+        nodes = devtools.send("Memory.getDOMCounters")["nodes"]
+        return devtools.send("Runtime.getHeapUsage")["usedSize"], nodes
+
+    (heap, nodes), (heap_later, nodes_later) = measured(200), measured(2200)
+    assert heap_later - heap < 500_000
+    assert nodes_later - nodes < 50
+    assert page.evaluate("addresses.size") <= 13
+    assert page.evaluate(FOOTPRINT)["images"] == 2

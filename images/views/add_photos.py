@@ -65,7 +65,7 @@ def _page(request: HttpRequest, desk: Desk, *, status: int = 200, **more: Any) -
             "sent": [] if outcomes else upload.receipt_of(uploader.uploads()),
             "arrived_count": sum(outcome.has_arrived for outcome in outcomes),
             "licence": upload.licence_context(request, desk.group),
-            **upload.sending_context(),
+            **upload.sending_context(desk.group),
             **more,
         }
     )

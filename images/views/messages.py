@@ -38,6 +38,8 @@ MESSAGES: dict[str, _StrPromise | dict[str, _StrPromise]] = {
     "ready": _("Arrived and ready"),
     "unapproved": _("Arrived. Other guests do not see it before a host has approved it."),
     "approved": _("Arrived and accepted for the gallery."),
+    "on-wall": _("On the wall now: everybody in the room can see it."),
+    "was-on-wall": _("It was shown on the wall."),
     "rejected": _("The hosts do not show it to other guests."),
     "rejectedBecause": _("The hosts do not show it to other guests: {reason}"),
     "here": _("Already here"),

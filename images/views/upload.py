@@ -18,7 +18,7 @@ from bandpics import limits
 from bandpics.middleware import body_limit
 from groups import licences
 from images.access import GuestAccess
-from images.models import Image, Upload
+from images.models import Image, Upload, Wall
 from images.photofile import formats
 from images.storage.objects import StorageUnavailable
 from images.uploads import file_check, quota, server_upload
@@ -125,7 +125,7 @@ class UploadPage(GuestPage):
             "sent": [] if outcomes else _sent(self._access()),
             "licence": licence_context(request, group),
             **look.context(group),
-            **sending_context(),
+            **sending_context(group),
             "app": in_app_browsers.name_of(request.headers.get("User-Agent", "")),
             "link": settings.PUBLIC_URL + self.base_url,
             "picture_url": link_pictures.url_of(invitation, base_url=self.base_url),
@@ -164,9 +164,10 @@ def expired_page(page: GuestPage) -> HttpResponse:
     )
 
 
-def sending_context() -> dict[str, Any]:
+def sending_context(group: Group) -> dict[str, Any]:
     """Returns what the page says and checks of every photo, whoever sends it."""
     return {
+        "has_wall": Wall.objects.of_group(group).exists(),
         "accept": ",".join(sorted(formats.ACCEPTED_CONTENT_TYPES)),
         "formats": file_check.formats_in_words(),
         "max_bytes": settings.UPLOAD_MAX_BYTES,
@@ -278,6 +279,8 @@ def outcome_of(upload: Upload, *, is_shown: bool = False) -> FileOutcome:
         message = "deleted"
     elif is_done and image.moderation == Image.Moderation.REJECTED:
         message = "rejectedBecause" if image.moderation_reason else "rejected"
+    elif is_done and image.is_known_from_wall:
+        message = "was-on-wall"
     elif is_done and is_shown:
         is_waiting = image.moderation == Image.Moderation.PENDING
         message = "unapproved" if is_waiting else "approved"

@@ -14,6 +14,9 @@ export function makeMyPhotos({ api, token, refresh, notify }) {
     const meaning = document.getElementById("summary-meaning");
     import("./evening.js").then((module) => module.showAfterThanks(evening, meaning), () => {});
   }
+  if ("wall" in document.getElementById("upload").dataset) {
+    import("./on_wall.js").then((module) => module.watchWall({ refresh, notify }), () => {});
+  }
 
   function edit({ element, button }, upload) {
     const open = element.querySelector(".photo-edit");
