@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
-# Each level, and how an address names a date of it.
-LEVELS: Final = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H"}
+# Each level, what its dates have in common, and how many letters of 2026-06-21T21 name one.
+LEVELS: Final = {
+    "year": (attrgetter("year"), 4),
+    "month": (attrgetter("year", "month"), 7),
+    "day": (attrgetter("year", "month", "day"), 10),
+    "hour": (attrgetter("year", "month", "day", "hour"), 13),
+}
 FEW = 40  # dates of the next level that are shown under all of this one
 MOST = 60  # of the highest level: a camera may say any year
 
@@ -28,7 +34,8 @@ class Date:
 
     @property
     def text(self) -> str:
-        return _text(self.at, self.level)
+        """How an address names it: see event_time.Span."""
+        return self.at.isoformat(timespec="hours")[: LEVELS[self.level][1]]
 
 
 def dates_of(hours: Iterable[tuple[datetime, int]], *, here: datetime | None) -> list[Date]:
@@ -49,18 +56,25 @@ Grouped = list[tuple["datetime", list[tuple["datetime", int]]]]
 
 
 def grouped(rows: list[tuple[datetime, int]], level: str) -> Grouped:
-    parts = groupby(rows, lambda row: _text(row[0], level))
+    of_level = LEVELS[level][0]
+    parts = groupby(rows, lambda row: of_level(row[0]))
     return [(found[0][0], found) for found in (list(each) for _, each in parts)]
 
 
 def _tree(dates: Grouped, level: str, here: datetime | None) -> list[Date]:
     names = list(LEVELS)
     below = names[names.index(level) + 1] if level != "hour" else None
-    inner = [grouped(rows, below) if below else [] for _, rows in dates]
+    of_level = LEVELS[level][0]
+    # Looked at only where they may be few, because a group may have photos of each hour of years.
+    count = sum(len(rows) for _, rows in dates)
+    inner = [
+        grouped(rows, below) if below and (count <= 24 * FEW or _is(here, at, of_level)) else []
+        for at, rows in dates
+    ]
     are_few = sum(map(len, inner)) <= FEW
     tree = []
     for (at, rows), parts in zip(dates, inner, strict=True):
-        is_here = here is not None and _text(at, level) == _text(here, level)
+        is_here = _is(here, at, of_level)
         within = []
         if below and len(parts) > 1 and (is_here or are_few):
             within = _tree(parts, below, here if is_here else None)
@@ -68,6 +82,5 @@ def _tree(dates: Grouped, level: str, here: datetime | None) -> list[Date]:
     return tree
 
 
-def _text(at: datetime, level: str) -> str:
-    # Not strftime() for the year: on some systems it writes 99 for the year 99.
-    return f"{at.year:04}{at.strftime(LEVELS[level].removeprefix('%Y'))}"
+def _is(here: datetime | None, at: datetime, of_level: Callable[[datetime], object]) -> bool:
+    return here is not None and of_level(at) == of_level(here)

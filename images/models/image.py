@@ -10,7 +10,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Upper
 from django.utils import timezone
 
 from bandpics.ids import new_id
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Where photos without a date stand in the order by date, latest first.
 BEFORE_ALL_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
+KEPT = Q(trashed_at=None)
 ONCE_PER_GROUP = "image_bytes_once_per_group"  # what an IntegrityError names
 
 
@@ -277,7 +278,22 @@ class Image(HasUploader):
     class Meta:
         indexes = [
             models.Index(fields=UPLOADER_COLUMNS, name="image_uploader"),
-            models.Index(fields=["group", "-sort_at", "-id"], name="image_gallery_order"),
+            # Counting the photos of each hour reads this alone.
+            models.Index(
+                fields=["group", "-sort_at", "-id"],
+                include=["version", "trashed_at", "moderation"],
+                name="image_gallery_order",
+            ),
+            # The photos of one uploader, and of one camera, in the order of the gallery.
+            models.Index(
+                *(F("group"), Upper("uploader_name"), F("sort_at").desc(), F("id").desc()),
+                include=["uploader_name", "version", "trashed_at", "moderation"],
+                name="image_of_uploader",
+            ),
+            models.Index(
+                *(F("group"), Upper("camera_model"), F("sort_at").desc(), F("id").desc()),
+                name="image_of_camera",
+            ),
             models.Index(fields=["group", "-created_at", "-id"], name="image_upload_order"),
             models.Index(fields=["group", "-updated_at", "-id"], name="image_update_order"),
             models.Index(
@@ -299,6 +315,18 @@ class Image(HasUploader):
                 fields=["group", "-first_on_wall_at", "-created_at", "-id"],
                 condition=Q(moderation="approved", trashed_at=None, version__gt=0),
                 name="image_new_to_walls",
+            ),
+            # Kinds of photos of which a group may have few or none.
+            *(
+                models.Index(
+                    fields=["group", "-sort_at", "-id"], condition=condition & KEPT, name=name
+                )
+                for name, condition in (
+                    ("image_rejected", Q(moderation="rejected", version__gt=0)),
+                    ("image_with_licence", Q(licence__isnull=False, version__gt=0)),
+                    ("image_with_place", Q(latitude__isnull=False, version__gt=0)),
+                    ("image_unfinished", Q(version=0)),
+                )
             ),
             models.Index(
                 fields=["group", "stack_id"],

@@ -62,6 +62,8 @@ MORE = {
     "invite-one": "/groups/{group_id}/invitations/new/?kind=personal",
     "rejected": "/groups/{group_id}/moderation/?show=rejected",
     "select": "/groups/{group_id}/?select",
+    "filtered": "/groups/{group_id}/?uploader=Hanna&ordering=sort_at",
+    "no-match": "/groups/{group_id}/?q=nothing&has_gps=false",
     "shared-link": "/groups/{group_id}/invitations/{shared_id}/",
     "own-photos-of-a-guest": "/i/{token}/photos/?mine",
 }

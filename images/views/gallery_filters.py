@@ -314,7 +314,7 @@ class GalleryFilters:
                     _("Camera"),
                     [self._chip("camera_model", name, name, count) for name, count in cameras],
                 ),
-                Facet("more", _("Only photos that are"), self._more()),
+                Facet("more", _("Only"), self._more()),
             ]
         return [facet for facet in facets if len(facet.chips) > (facet.name != "more")]
 

@@ -36,7 +36,8 @@ function leaveOutEmpty(event) {
 
 const panel = document.querySelector(".filter-panel");
 if (panel) {
-  panel.open = wasOpen();
+  // On a phone it would cover the photos that were asked for.
+  panel.open = wasOpen() && matchMedia("(min-width: 40rem)").matches;
   panel.addEventListener("toggle", () => remember(panel.open));
 }
 for (const form of document.querySelectorAll("#filters form, #scrubber form")) {
