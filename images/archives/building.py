@@ -43,6 +43,8 @@ MIB = 1024 * 1024
 PART_BYTES, PARTS_AT_MOST = 8 * MIB, 10_000
 # How often one attempt begins anew, where the store lacks something.
 STARTS = 3
+# How often the row is told how far it is, and asked whether somebody else has the archive.
+SAY_EACH_SECONDS = 0.5
 Piece = bytes | bytearray | memoryview
 
 
@@ -84,6 +86,7 @@ class OutOfTime(Exception):
 class _Build:
     claim: claims.Claim
     stop_at: float
+    said_at: float = 0.0
 
     def run(self) -> None:
         """Raises OutOfTime, ClaimLost, StorageUnavailable."""
@@ -123,9 +126,7 @@ class _Build:
                 members.store_hashes()
                 if sending is not None:
                     sending.result()
-                    self.claim.update(written_bytes=written)
-                    if time.monotonic() > self.stop_at:
-                        raise OutOfTime
+                    self._say(written)
                 written += sum(map(len, part))
                 sending = pool.submit(self._send, number, part)
                 del part
@@ -158,6 +159,15 @@ class _Build:
                 break
             parts.append(part)
         return parts
+
+    def _say(self, written: int) -> None:
+        """Writes the progress, now and then. Raises ClaimLost, OutOfTime."""
+        now = time.monotonic()
+        if now - self.said_at > SAY_EACH_SECONDS or now > self.stop_at:
+            self.claim.update(written_bytes=written)
+            self.said_at = now
+        if now > self.stop_at:
+            raise OutOfTime
 
     def _send(self, number: int, part: list[Piece]) -> None:
         archive = self.claim.archive

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
 import zipfile
 
 import psutil
 import pytest
 import urllib3
 
-from bandpics.local import addresses, s3_server
+from bandpics.testing.streaming_store import streaming_store
 from images.archives import building, preparing
 from images.models import Archive
 from images.storage.objects import photo_storage
@@ -33,20 +32,12 @@ MEMORY = 40 * 1024 * 1024
 def large_store(settings, tmp_path):
     """Writes parts of a multipart upload to disk as they come."""
     options = settings.STORAGES["default"]["OPTIONS"]
-    host, port = addresses.LOOPBACK, addresses.free_port(addresses.LOOPBACK)
     keys = {name: options[name] for name in ("access_key", "secret_key")}
-    program = s3_server.program(tmp_path, host=host, port=port, **keys)
-    command = [word for word in program.command if word != "--disable-multipart-streaming"]
-    (tmp_path / settings.S3_BUCKET).mkdir(exist_ok=True)
-    with subprocess.Popen(command, env=dict(program.environment)) as process:
-        while not s3_server.answers(host=host, port=port):
-            time.sleep(0.1)
-        url = f"http://{host}:{port}"
+    with streaming_store(tmp_path, bucket=settings.S3_BUCKET, **keys) as url:
         store = {**settings.STORAGES["default"], "OPTIONS": {**options, "endpoint_url": url}}
         settings.STORAGES = {**settings.STORAGES, "default": store}
         settings.S3_PUBLIC_ENDPOINT_URL = url
         yield tmp_path / settings.S3_BUCKET
-        process.terminate()
 
 
 @pytest.fixture
