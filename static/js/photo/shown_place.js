@@ -28,5 +28,4 @@ byId("show-place").addEventListener("click", async () => {
   await show();
   byId("place-map").focus({ preventScroll: true });
 });
-byId("shown-place").hidden = false;
 if (getItem(consent)) show();
