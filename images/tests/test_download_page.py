@@ -14,7 +14,7 @@ from images.models import Archive, ArchiveOrder, ClosingArchive, Image
 from images.tests import archive_reader as reader
 from images.tests import drawn_pictures
 from images.tests.guest_client import get, send_as_member
-from invitations import links
+from invitations import delivery, links
 from invitations.tests.factories import InvitationFactory
 from invitations.tests.mail_server import MailServer
 
@@ -139,6 +139,18 @@ def test_an_empty_group_offers_nothing(ada, page):
     assert "There are no photos to download yet." in page(ada)
 
 
+def test_a_mail_says_that_it_is_ready(photos, smtp, ada, group, order):
+    order(ada, mail="on")
+    delivery.send_due()
+    assert smtp.mails == []
+    reader.build(Archive.objects.get().pk)
+    delivery.send_due()
+    (mail,) = smtp.mails
+    assert mail["Subject"] == f"Your ZIP of {group.name} is ready"
+    assert f"/groups/{group.pk}/download/" in mail.get_content()
+    assert "2 photos" in mail.get_content()
+
+
 # --- After closing --------------------------------------------------------------------------
 
 
@@ -166,6 +178,8 @@ def test_closing_orders_a_zip_once_the_last_photos_are_there(photos, smtp, ada, 
     archive = reader.build(Archive.objects.get().pk)
     assert archive.file_count == 2
     assert archive.orders.get().user == ada
+    delivery.send_due()
+    assert smtp.recipients == [ada.email]
     tasks.sweep()
     assert Archive.objects.count() == 1
 
