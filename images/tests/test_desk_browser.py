@@ -79,7 +79,7 @@ def test_a_member_sends_photos_by_the_guests_page(signed_in_page, tmp_path):
     expect(rows.first).to_contain_text("Arrived and ready")
 
     page.get_by_role("link", name="Photos of the group").click()
-    expect(page.locator(".grid img")).to_have_count(2)
+    expect(page.locator(".grid li")).to_have_count(2)
     expect(page.get_by_text(re.compile("2 photos"))).to_be_visible()
 
 

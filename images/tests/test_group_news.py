@@ -48,6 +48,18 @@ def test_a_replaced_file_and_a_photo_in_the_trash_are_no_news(cleo, ada, ask, si
     assert ask(since).json() == {"new": []}
 
 
+def test_a_page_with_filters_is_told_of_what_it_shows(ben, group, signed_in):
+    since = (timezone.now() - timedelta(minutes=1)).isoformat()
+    now = timezone.now()
+    shown = bulk_rows.photo(group, finished_at=now, uploader_name="Cleo", caption="On stage")
+    bulk_rows.photo(group, finished_at=now, uploader_name="Ben")
+    client, url = signed_in(ben), f"/groups/{group.pk}/news/"
+    for asked in [{"uploader": "Cleo"}, {"q": "stage"}]:
+        assert client.get(url, asked | {"since": since}).json() == {"new": [str(shown.pk)]}
+    waiting = client.get(url, {"status": "processing", "since": since})
+    assert waiting.json() == {"new": []}
+
+
 def test_who_knows_the_news_is_told_that_nothing_changed(group, ask):
     since = timezone.now() - timedelta(minutes=1)
     bulk_rows.photo(group, finished_at=timezone.now())

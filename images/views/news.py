@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from images.listing.arrivals import arrived_since
 from images.models import Image
 from images.views.desk import desk_page
+from images.views.gallery_filters import GalleryFilters
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
 @desk_page()
 @require_safe
 def group_news(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """Names the photos that arrived since the moment `since`."""
-    return news_of(request, Image.objects.in_group(desk.group).ready())
+    """Names the photos that arrived since the moment `since`, of those that the page asks for."""
+    shown = Image.objects.in_group(desk.group).ready()
+    filters = GalleryFilters(request, desk.group, desk.access)
+    if filters.asked:
+        search = filters.search()
+        rows = search.rows if search.plan is None else search.plan.anywhere(search.rows)
+        shown = rows.filter(group=desk.group)
+    return news_of(request, shown)
 
 
 def news_of(request: HttpRequest, images: ImageQuerySet) -> HttpResponse:

@@ -32,6 +32,8 @@ export function makeChanges({ api, group, say, onChange }) {
     const body = tiles[0]?.dataset.gone === "move" ? { ids, action: "move", group } : { ids, action: "restore" };
     const others = await changeMany(api, body);
     const back = tiles.filter((tile) => !others.includes(idOf(tile)));
+    // Newer photos have come, and with them other tiles.
+    if (back.some((tile) => !tile.isConnected)) return location.reload();
     for (const tile of back) delete tile.dataset.gone;
     show(back, true);
     say([back.length && t("undone", { count: back.length }), others.length && t("stayAway", { count: others.length })], false);

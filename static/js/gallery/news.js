@@ -9,7 +9,7 @@ const SLOWER = 1.5;
 const COUNTED = 100; // as images/listing/arrivals.py
 
 /**
- * Asks `element.dataset.url` which photos arrived since `element.dataset.since`.
+ * Asks `element.dataset.url` which photos arrived since `element.dataset.since`, now and then.
  *
  * `onLoad(page)` is called with the document to take the new photos from.
  */
@@ -51,7 +51,8 @@ export function watchNews(element, onLoad) {
 
   function tell(ids) {
     const count = ids.filter((id) => !document.querySelector(`#grid [data-id="${id}"]`)).length;
-    if (count && !document.getElementById("grid")) location.reload(); // nothing is there to jump
+    // Nothing is there to jump, and nobody is trying out filters.
+    if (count && !document.getElementById("grid") && !location.search) location.reload();
     button.hidden = !count;
     button.textContent = ids.length < COUNTED ? t("newPhotos", { count }) : t("manyNew", { count: COUNTED - 1 });
   }
@@ -88,8 +89,11 @@ export function watchNews(element, onLoad) {
   plan();
 }
 
+/** Asks of the photos that the page shows: its filters are in its address. */
 function request({ url, since }, etag) {
-  return fetch(`${url}?since=${encodeURIComponent(since)}`, {
+  const asked = new URLSearchParams(location.search);
+  asked.set("since", since);
+  return fetch(`${url}?${asked}`, {
     headers: etag ? { "If-None-Match": etag } : {},
     cache: "no-store",
     redirect: "manual",
