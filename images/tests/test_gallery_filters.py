@@ -12,10 +12,13 @@ from django.test.utils import CaptureQueriesContext
 
 from groups.models import Licence
 from groups.tests.factories import GroupFactory
+from images.access import GuestAccess
 from images.listing import event_time, overview
 from images.listing.event_time import Span
 from images.models import Image
 from images.tests.bulk_rows import many, photo
+from images.views.gallery_filters import GalleryFilters
+from invitations.models import Invitation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
@@ -319,6 +322,31 @@ def test_what_is_in_the_trash_is_neither_shown_nor_counted(page, album, shown):
     Image.objects.filter(uploader_name="Anna").update(trashed_at=EVENING)
     assert shown("?uploader=Anna") == []
     assert not links(page().content.decode(), "Anna 1")
+
+
+def test_guests_filter_by_nothing_that_is_hidden_from_them(album, cleo, rf, vienna):
+    """Neither by places, cameras, licences and moderation, nor by words of filenames."""
+    hidden = "has_gps=true&bbox=16,48,17,49&camera_model=iPhone+13&may_be_published=true"
+    for query, names in [
+        ("", {"anna", "phone", "phone pro", "placed", "licensed", "day before"}),
+        (f"?{hidden}&moderation=rejected&status=failed", None),
+        ("?q=placed", set()),
+        ("?q=encore", {"anna"}),
+        ("?uploader=Ben", {"day before"}),
+        ("?during=2026-06-21T21", {"anna"}),
+    ]:
+        vienna.visibility = "gallery"
+        vienna.save()
+        access = GuestAccess.of(Invitation.objects.get(pk=cleo.invitation.pk))
+        filters = GalleryFilters(rf.get(f"/{query}"), vienna, access, only=overview.APPROVED)
+        found = {image.original_filename for image in filters.page.rows}
+        if names is None:
+            assert filters.asked == {}
+            assert len(found) == 6
+        else:
+            assert found == names
+        assert {facet.name for facet in filters.facets} <= {"uploader", "during"}
+        assert filters.overview.total == 6
 
 
 # --- Cost -----------------------------------------------------------------------------------
