@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils import timezone
 
 from images.archives import claims, preparing
@@ -228,7 +229,7 @@ class _Build:
 def _mail(archive: Archive, expires_at: datetime) -> None:
     """Queues mails to the members who wanted one."""
     details = {
-        "path": f"{archive.group.get_absolute_url()}download/",
+        "path": reverse("group-download", args=[archive.group_id]),
         "photo_count": archive.file_count,
         "byte_size": archive.total_bytes,
         "expires_at": expires_at.isoformat(),
