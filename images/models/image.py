@@ -339,6 +339,7 @@ class Image(HasUploader):
                 include=[
                     *("id", "trashed_at", "version", "byte_size", "original_dropped_at"),
                     *("content_type", "camera_make", "camera_model"),
+                    *("latitude", "longitude", "taken_at", "taken_at_local"),
                 ],
                 name="image_numbers",
             ),

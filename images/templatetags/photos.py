@@ -18,6 +18,7 @@ from images.storage.objects import photo_storage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from images.listing.clusters import Cluster
     from images.listing.event_time import Day
     from images.models import Image, Variant
 
@@ -111,13 +112,14 @@ def camera(image: Image) -> str:
 
 
 @register.filter
-def coordinates(image: Image) -> str:
+def coordinates(image: Image | Cluster, decimals: int = 5) -> str:
     """`52.37000° N, 4.89000° E`: five decimals are about a metre."""
     if image.latitude is None or image.longitude is None:
         return ""
     north = "N" if image.latitude >= 0 else "S"
     east = "E" if image.longitude >= 0 else "W"
-    return f"{abs(image.latitude):.5f}°{NBSP}{north}, {abs(image.longitude):.5f}°{NBSP}{east}"
+    lat, lon = (f"{abs(each):.{decimals}f}" for each in (image.latitude, image.longitude))
+    return f"{lat}°{NBSP}{north}, {lon}°{NBSP}{east}"
 
 
 @register.filter

@@ -71,6 +71,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-download", "GET"): Decided("200 200 200 404 404 404 302"),
     ("group-download-file", "GET"): Decided("302 404 404 404 404 404 302"),
     ("group-gallery", "GET"): Decided("200 200 200 404 404 404 302"),
+    ("group-clusters", "GET"): Decided("400 400 400 404 404 404 302"),  # without a box
+    ("group-map", "GET"): Decided("200 200 200 404 404 404 302"),
     ("group-logo", "GET"): Decided("404 404 404 404 404 404 302"),  # it has none
     ("group-invitations", "GET"): Decided("200 200 403 404 404 404 302"),
     ("extend-invitation", "GET"): Decided("405 405 403 404 404 404 302"),

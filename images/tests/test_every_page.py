@@ -37,6 +37,7 @@ NO_PAGES = {
     *("schema", "docs", "api-root", "look", "group-logo", "guest-logo", "short-guest-logo"),
     *("link-picture", "short-link-picture", "check-word", "guest-file", "short-guest-file"),
     *("guest-zip-file", "short-guest-zip-file", "group-download-file", "group-news"),
+    "group-clusters",
     *("guest-newest-photos", "short-guest-newest-photos"),  # parts of pages
     "wall-photos",
 }
@@ -59,6 +60,7 @@ MORE = {
     "dead-wall": "/w/no-such-wall/",
     "other-group": "/groups/{unknown}/",
     "no-photos-yet": "/groups/{empty_group_id}/",
+    "no-map-yet": "/groups/{empty_group_id}/map/",
     "invite-one": "/groups/{group_id}/invitations/new/?kind=personal",
     "rejected": "/groups/{group_id}/moderation/?show=rejected",
     "select": "/groups/{group_id}/?select",

@@ -42,6 +42,7 @@ class Tab:
 
 TABS = (
     Tab("group-gallery", gettext_lazy("Photos")),
+    Tab("group-map", gettext_lazy("Map")),
     Tab("moderation", gettext_lazy("To approve"), needs=OWNER, counts="to_decide"),
     Tab("group-invitations", gettext_lazy("Invitations"), needs=MEMBER),
     Tab("group-settings", gettext_lazy("Settings"), needs=OWNER),

@@ -1,7 +1,7 @@
 /* The map on which the place of a photo is shown. Nothing is requested from the map's host before
    the reader agrees, here or on any other page with its map. */
 
-import { loadMap } from "../map_picker.js";
+import { loadMap } from "../consented_map.js";
 import { getItem, setItem } from "../upload/local_storage.js";
 
 const byId = (id) => document.getElementById(id);
