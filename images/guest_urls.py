@@ -23,6 +23,7 @@ PAGES = [
     ("logo.png", look.guest_logo, "guest-logo"),
     ("photos/", guest_gallery.guest_gallery, "guest-gallery"),
     ("photos/own/", guest_gallery.own_part, "guest-own-photos"),
+    ("photos/news/", guest_gallery.gallery_news, "guest-news"),
     ("photos/newest/", guest_gallery.newest_part, "guest-newest-photos"),
     ("photos/zip/", guest_zip.guest_zip, "guest-zip"),
     ("photos/zip/<uuid:archive_id>/", guest_zip.guest_zip_file, "guest-zip-file"),

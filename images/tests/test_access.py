@@ -231,6 +231,9 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("short-guest-zip-file", "GET"): Decided("404 404 404 404 404 404 404"),
     ("guest-own-photos", "POST"): Decided("200 200 200 200 200 200 200"),
     ("guest-newest-photos", "GET"): Decided("204 204 204 204 204 204 204"),
+    # Without a moment; by links that show no photos of others, too.
+    ("guest-news", "GET"): Decided("400 400 400 400 400 400 400"),
+    ("short-guest-news", "GET"): Decided("400 400 400 400 400 400 400"),
     ("guest-photo", "GET"): Decided("200 200 200 200 200 200 200"),
     ("guest-file", "GET"): Decided("302 302 302 302 302 302 302"),
     ("short-guest-gallery", "GET"): Decided("200 200 200 200 200 200 200"),

@@ -38,7 +38,8 @@ NO_PAGES = {
     *("link-picture", "short-link-picture", "check-word", "guest-file", "short-guest-file"),
     *("guest-zip-file", "short-guest-zip-file", "group-download-file", "group-news"),
     "group-clusters",
-    *("guest-newest-photos", "short-guest-newest-photos"),  # parts of pages
+    # Parts of pages:
+    *("guest-newest-photos", "short-guest-newest-photos", "guest-news", "short-guest-news"),
     "wall-photos",
 }
 # Pages that need more than the address: a word that was typed, something in the trash, a dead link.

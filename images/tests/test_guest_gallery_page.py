@@ -325,6 +325,36 @@ def test_it_is_paged_and_costs_constant_queries(client, group, emil, django_asse
         assert len(shown(opened(client, emil, "?mine")[1])) == 5
 
 
+def test_an_open_page_is_told_of_what_is_shown_since(client, ada, cleo, emil, signed_in):
+    """Not of what waits: approving makes it new, however long ago it arrived."""
+    image = cleo.send_and_process(stage())
+    since = re.search('data-since="([^"]+)"', opened(client, emil)[1])[1]
+
+    def news(**headers):
+        return client.get(path_of(emil, "news/"), {"since": since}, headers=headers)
+
+    assert news().json() == {"new": []}
+    Upload.objects.update(finished_at=timezone.now() - timedelta(hours=1))
+    signed_in(ada).post(f"/api/v1/images/{image.pk}/moderate/", {"decision": "approve"})
+    said = news()
+    assert said.json() == {"new": [str(image.pk)]}
+    assert news(If_None_Match=said["ETag"]).status_code == 304
+    sent = emil.send_and_process(stage(seed=2))
+    assert news().json() == {"new": [str(image.pk)]}
+    Image.objects.filter(pk=sent.pk).update(moderation="approved")
+    assert set(news().json()["new"]) == {str(image.pk), str(sent.pk)}
+    Group.objects.update(reveal_at=timezone.now() + timedelta(hours=1))
+    assert news().json() == {"new": []}
+    Invitation.objects.update(revoked_at=timezone.now())
+    assert news().status_code == 403
+
+
+def test_asking_for_news_costs_few_queries(client, image, emil, django_assert_max_num_queries):
+    since = {"since": timezone.now().isoformat()}
+    with django_assert_max_num_queries(4):
+        assert client.get(path_of(emil, "news/"), since).json() == {"new": []}
+
+
 def test_an_unchanged_page_is_not_sent_again(client, image, emil):
     path = path_of(emil)
     first = client.get(path)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext_lazy
 
 from images.access import GuestAccess
 from images.listing import pagination
+from images.listing.arrivals import approved_since
 from images.models import Image, Upload
-from images.views import grid, guest_grid, look, upload
+from images.views import grid, guest_grid, look, news, upload
+from images.views.gallery import OVERLAP
 from images.views.gallery_messages import GUEST_GALLERY_MESSAGES
 from images.views.guest_page import GuestPage
 
@@ -65,8 +68,11 @@ class PhotosPage(GuestPage):
         }
         answer = render(self.request, template, context)
         answer["Cache-Control"] = "private, no-cache"
-        # The nonce is another one each time. Weak: the answer is compressed on its way.
-        content = answer.content.replace(str(getattr(self.request, "csp_nonce", "")).encode(), b"")
+        content = answer.content
+        # What is another one each time, and may be of the page that the browser keeps.
+        for text in (str(getattr(self.request, "csp_nonce", "")), context.get("looked_at", "")):
+            content = content.replace(text.encode(), b"")
+        # Weak: the answer is compressed on its way.
         answer["ETag"] = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
         kept = get_conditional_response(self.request, etag=answer["ETag"], response=answer)
         if kept is not None and kept.status_code == HTTPStatus.NOT_MODIFIED:
@@ -95,6 +101,7 @@ class GuestGallery(PhotosPage):
         else:
             rows = pagination.gallery_page(guest_grid.listed(access.gallery_images()), request)
             context |= {
+                "looked_at": (timezone.now() - OVERLAP).isoformat(),
                 "has_photos": bool(rows.rows),
                 "grid": guest_grid.rendered("images/_grid.html", rows.rows, until=until),
                 "older_url": rows.next_url,
@@ -103,6 +110,14 @@ class GuestGallery(PhotosPage):
         if access.sees_gallery and access.key.is_identified:
             context["own_count"] = own_count(access)
         return self.page("invitations/photos.html", context)
+
+
+class GalleryNews(PhotosPage):
+    """What an open page of the gallery asks: which photos guests are shown since a moment."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        images = self.access.gallery_images()
+        return news.news_of(request, lambda moment: approved_since(images, moment))
 
 
 class OwnPhotos(PhotosPage):
@@ -180,4 +195,5 @@ def marks_of(access: GuestAccess, photos: list[Image]) -> dict[UUID, str]:
 
 guest_gallery = GuestGallery.as_view()
 own_part = OwnPhotos.as_view()
+gallery_news = GalleryNews.as_view()
 newest_part = NewestPhotos.as_view()

@@ -18,11 +18,12 @@ from images.views.desk import desk_page
 from images.views.gallery_filters import GalleryFilters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
+    from uuid import UUID
 
     from django.http import HttpRequest
 
-    from images.models import ImageQuerySet
     from images.views.desk import Desk
 
 
@@ -36,15 +37,15 @@ def group_news(request: HttpRequest, desk: Desk) -> HttpResponse:
         search = filters.search()
         rows = search.rows if search.plan is None else search.plan.anywhere(search.rows)
         shown = rows.filter(group=desk.group)
-    return news_of(request, shown)
+    return news_of(request, lambda moment: arrived_since(shown, moment))
 
 
-def news_of(request: HttpRequest, images: ImageQuerySet) -> HttpResponse:
-    """Answers `{"new": [ids]}` about these photos; 304 to a page that knows them."""
+def news_of(request: HttpRequest, new_since: Callable[[datetime], list[UUID]]) -> HttpResponse:
+    """Answers `{"new": [ids]}`; 304 to a page that knows them."""
     since = moment_in(request.GET.get("since", ""))
     if since is None:
         return HttpResponseBadRequest(_("Say since which moment."))
-    ids = [str(pk) for pk in arrived_since(images, since)]
+    ids = [str(pk) for pk in new_since(since)]
     tag = f'W/"{hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]}"'
     is_known = tag in parse_etags(request.headers.get("If-None-Match", ""))
     answer = HttpResponseNotModified() if is_known else JsonResponse({"new": ids})

@@ -1,14 +1,26 @@
 /* The gallery behind a guest's link: its lightbox, and what only the device of the guest is shown. */
 
 import "./local_time.js";
+import { watchBroken } from "./gallery/broken.js";
 import { makeLightbox } from "./gallery/lightbox.js";
+import { watchNews } from "./gallery/news.js";
 import { getItem } from "./upload/local_storage.js";
 
 const TIMEOUT_MS = 20_000;
 
 function start() {
   const grid = document.getElementById("grid");
-  if (grid) makeLightbox(grid);
+  if (!grid) return;
+  makeLightbox(grid);
+  watchBroken(grid);
+}
+
+/** Takes the photos from a newer version of this page. */
+function takeNew(page) {
+  for (const id of ["grid", "paging"]) {
+    const [old, fresh] = [document, page].map((each) => each.getElementById(id));
+    if (old && fresh) old.replaceChildren(...fresh.children);
+  }
 }
 
 /** Fills the part of the page that the server left empty, because it does not know the device. */
@@ -23,6 +35,8 @@ async function showOwn(part, device) {
   if (part.dataset.own === "grid") start();
 }
 
+const news = document.getElementById("news");
+if (news) watchNews(news, takeNew);
 const part = document.querySelector("[data-own]");
 const device = getItem("device");
 start();

@@ -30,6 +30,8 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
     pswp.on("change", () => history.replaceState(history.state, "", hashOf(pswp.currSlide.data.tile)));
     pswp.on("loadError", ({ content }) => loadAgain(pswp, content));
     pswp.on("close", forgetAddress);
+    // While it opens, it cannot be closed, and Back may be quicker.
+    pswp.on("openingAnimationEnd", () => linked() || pswp.close());
     document.addEventListener("keydown", onKey);
     pswp.on("destroy", () => {
       const last = linkOf(pswp.currSlide.data.tile);
