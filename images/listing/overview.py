@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,8 @@ def of(group: Group, *, approved_only: bool = False) -> Overview:
         overview = _count(group, approved_only=approved_only)
     finally:
         _counting.discard(key)
+    if approved_only:
+        overview = _without_addresses(overview)
     if overview.total > SMALL:
         while len(_known) >= MOST_GROUPS:
             _known.pop(next(iter(_known)), None)
@@ -77,6 +79,12 @@ def of(group: Group, *, approved_only: bool = False) -> Overview:
 # Of large groups, in this process: what is in Django's cache would be read anew for each page.
 _known: dict[tuple[UUID, str, bool], Overview] = {}
 _counting: set[tuple[UUID, str, bool]] = set()
+
+
+def _without_addresses(overview: Overview) -> Overview:
+    """Members without a name are known by their e-mail address, which guests are not told."""
+    names = tuple((name, count) for name, count in overview.uploaders if "@" not in name)
+    return replace(overview, uploaders=names)
 
 
 def _count(group: Group, *, approved_only: bool) -> Overview:

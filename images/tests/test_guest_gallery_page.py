@@ -309,13 +309,13 @@ def test_it_is_paged_and_costs_constant_queries(client, group, emil, django_asse
     now = timezone.now()
     for n in range(70):
         photo(group, variants=EVERYTHING, sort_at=now - timedelta(minutes=n))
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         first = client.get(path_of(emil))
-    with django_assert_max_num_queries(7):  # rendered before, for whomever
+    with django_assert_max_num_queries(8):  # rendered before, for whomever
         client.get(path_of(Guest(InvitationFactory(group=group))))
     assert len(shown(first.content.decode())) == 60
     (older,) = re.findall(r'rel="next" href="([^"]+)"', first.content.decode())
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         second = client.get(unescape(older)).content.decode()
     assert len(shown(second)) == 10
     assert client.get(path_of(emil, "?cursor=nonsense")).status_code == 404
@@ -442,3 +442,45 @@ def test_photos_that_failed_are_not_there(client, cleo):
     assert Upload.objects.get().status == "failed"
     assert shown(opened(client, cleo, "?mine")[1]) == []
     assert "has arrived" not in opened(client, cleo, "?mine")[1]
+
+
+# --- Filters --------------------------------------------------------------------------------
+
+
+def test_guests_narrow_the_photos_by_who_sent_them_and_by_day(client, group, emil):
+    day = timezone.datetime(2026, 6, 21, 20, tzinfo=timezone.get_fixed_timezone(0))
+    of = {
+        (name, n): photo(
+            group, variants=EVERYTHING, uploader_name=name, sort_at=day + timedelta(days=n)
+        )
+        for name in ("Anna", "Bea", "host@example.org")
+        for n in (0, 1)
+    }
+
+    def ids(query=""):
+        return set(shown(opened(client, emil, query)[1]))
+
+    def expected(wanted):
+        return {str(each.pk) for key, each in of.items() if wanted(*key)}
+
+    html = opened(client, emil)[1]
+    assert ids() == expected(lambda name, n: True)
+    assert "?uploader=Anna" in html
+    assert "?during=2026-06-22" in html
+    assert ids("?uploader=anna") == expected(lambda name, n: name == "Anna")
+    assert ids("?during=2026-06-22") == expected(lambda name, n: n == 1)
+    assert ids("?uploader=Bea&during=2026-06-21") == expected(lambda *key: key == ("Bea", 0))
+    assert "Clear" in opened(client, emil, "?uploader=Nobody")[1]
+    assert ids("?during=nonsense&moderation=pending&has_gps=true&status=failed") == ids()
+
+
+def test_no_e_mail_address_of_a_member_is_shown(client, group, emil):
+    image = photo(group, variants=EVERYTHING, uploader_name="host@example.org")
+    photo(group, variants=EVERYTHING, uploader_name="Anna")
+    Image.objects.filter(pk=image.pk).update(taken_at_local=timezone.now())
+    for more in ("", f"{image.pk}/", "newest/"):
+        status, html = opened(client, emil, more)
+        assert status == 200
+        assert "host@example.org" not in unescape(html)
+    location = client.get(path_of(emil, f"{image.pk}/file/"))["Location"]
+    assert "example" not in location

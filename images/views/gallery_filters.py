@@ -164,15 +164,23 @@ class GalleryFilters:
     @cached_property
     def page(self) -> pagination.Filled[Any]:
         """The page of photos. Raises Http404 for a cursor that makes no sense."""
-        place = pagination.gallery_place(
-            self.request, ordering=self.ordering, at=self._span(self.request.GET.get("at", ""))
-        )
-        photos = self.search().cut(place).with_variants().defer("exif", "search_vector")
+        photos = self.cut.with_variants().defer("exif", "search_vector")
         if self.shows_unfinished:
             photos = photos.with_status()
-        page: pagination.Filled[Any] = place.filled(list[Any](photos))
+        page: pagination.Filled[Any] = self.place.filled(list[Any](photos))
         event_time.set_shown_at(page.rows, self.group.zone, by_upload=self.by_upload)
         return page
+
+    @cached_property
+    def place(self) -> pagination.Page:
+        """Which page is asked for. Raises Http404, as `page`."""
+        at = self._span(self.request.GET.get("at", ""))
+        return pagination.gallery_place(self.request, ordering=self.ordering, at=at)
+
+    @property
+    def cut(self) -> ImageQuerySet:
+        """The photos of the page, and one more: see Page.filled()."""
+        return self.search().cut(self.place)
 
     def search(self) -> Search:
         search = self._filters(self.asked).search()

@@ -6,6 +6,7 @@ import hashlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -13,11 +14,12 @@ from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext_lazy
 
 from images.access import GuestAccess
-from images.listing import pagination
+from images.listing import event_time, pagination
 from images.listing.arrivals import approved_since
 from images.models import Image, Upload
 from images.views import grid, guest_grid, look, news, upload
 from images.views.gallery import OVERLAP
+from images.views.gallery_filters import GalleryFilters
 from images.views.gallery_messages import GUEST_GALLERY_MESSAGES
 from images.views.guest_page import GuestPage
 
@@ -89,27 +91,37 @@ class GuestGallery(PhotosPage):
     """
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        access, until = self.access, self.invitation.expires_at
+        access = self.access
         is_mine = "mine" in request.GET or not access.sees_gallery
         context: dict[str, Any] = {
             "is_mine": is_mine,
             "knows_guest": access.key.is_identified,
             "page_messages": GUEST_GALLERY_MESSAGES,
         }
-        if is_mine:
-            context |= own_photos(self)
-        else:
-            rows = pagination.gallery_page(guest_grid.listed(access.gallery_images()), request)
-            context |= {
-                "looked_at": (timezone.now() - OVERLAP).isoformat(),
-                "has_photos": bool(rows.rows),
-                "grid": guest_grid.rendered("images/_grid.html", rows.rows, until=until),
-                "older_url": rows.next_url,
-                "newer_url": rows.previous_url,
-            }
+        context |= own_photos(self) if is_mine else self._everybodys_photos()
         if access.sees_gallery and access.key.is_identified:
             context["own_count"] = own_count(access)
         return self.page("invitations/photos.html", context)
+
+    def _everybodys_photos(self) -> dict[str, Any]:
+        approved = Q(moderation=Image.Moderation.APPROVED)
+        group, looked_at = self.invitation.group, timezone.now() - OVERLAP
+        filters = GalleryFilters(self.request, group, self.access, only=approved)
+        found = filters.place.filled(list[Any](guest_grid.listed(filters.cut)))
+        photos = guest_grid.rendered(
+            "images/_grid.html",
+            found.rows,
+            invitation=self.invitation,
+            by_upload=filters.by_upload,
+        )
+        return {
+            "looked_at": looked_at.isoformat(),
+            "filters": filters,
+            "has_photos": bool(found.rows),
+            "grid": photos,
+            "older_url": found.next_url,
+            "newer_url": found.previous_url,
+        }
 
 
 class GalleryNews(PhotosPage):
@@ -152,10 +164,10 @@ class NewestPhotos(PhotosPage):
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         newest = guest_grid.listed(self.access.gallery_images().newest_first())[:NEWEST_AT_MOST]
-        rows, until = list(newest), self.invitation.expires_at
-        if not rows:
+        if not newest:
             return HttpResponse(status=204)
-        return HttpResponse(guest_grid.rendered("invitations/_newest.html", rows, until=until))
+        strip = guest_grid.rendered("invitations/_newest.html", newest, invitation=self.invitation)
+        return HttpResponse(strip)
 
 
 def own_photos(page: PhotosPage) -> dict[str, Any]:
@@ -163,7 +175,9 @@ def own_photos(page: PhotosPage) -> dict[str, Any]:
     access = page.access
     images = access.own_images() if access.shows_own else access.own_images().none()
     ready = images.ready().with_variants().defer("exif", "search_vector")
-    filled = pagination.gallery_page(ready, page.request)
+    place = pagination.gallery_place(page.request)
+    filled = place.filled(list[Any](place.cut(ready)))
+    event_time.set_shown_at(filled.rows, page.invitation.group.zone)
     marks = marks_of(access, filled.rows)
     offers = grid.Offers(
         page_url=lambda photo: f"{photo.pk}/?mine",

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import get_language
 
+from images.listing import event_time
 from images.models import Image
 from images.views import grid
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
+    from zoneinfo import ZoneInfo
 
     from django.utils.safestring import SafeString
 
     from images.models import ImageQuerySet
+    from invitations.models import Invitation
 
 GALLERY = grid.Offers(
     page_url=lambda photo: f"{photo.pk}/",
@@ -44,27 +47,34 @@ class _Look:
     template: str
     photos: tuple[tuple[UUID, int, datetime], ...]
     language: str | None
+    zone: ZoneInfo
+    by_upload: bool
     signed_at: datetime
     signed_until: datetime | None
 
 
 def listed(images: ImageQuerySet) -> Any:
     """Returns rows with what rendered() and the paging need of each photo."""
-    return images.values_list("id", "sort_at", "version", "updated_at", named=True)
+    return images.values_list("id", "sort_at", "created_at", "version", "updated_at", named=True)
 
 
-def rendered(template: str, rows: Iterable[Any], *, until: datetime) -> SafeString:
+def rendered(
+    template: str, rows: Iterable[Any], *, invitation: Invitation, by_upload: bool = False
+) -> SafeString:
     """Returns the photos of these rows in a template, which gets `photos` with a tile each.
 
-    No signed address outlives `until`, when the link of the guest ends.
+    No signed address outlives the link of the guest.
     """
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    until = invitation.expires_at
     ends_soon = until < hour + 2 * settings.DOWNLOAD_URL_LIFETIME
     return _rendered(
         _Look(
             template,
             tuple((row.id, row.version, row.updated_at) for row in rows),
             get_language(),
+            invitation.group.zone,
+            by_upload,
             hour,
             until if ends_soon else None,
         )
@@ -77,8 +87,17 @@ def _rendered(look: _Look) -> SafeString:
     found = Image.objects.ready().filter(pk__in=ids).defer("exif", "search_vector")
     by_id = {photo.pk: photo for photo in found.with_variants()}
     photos = [by_id[image_id] for image_id in ids if image_id in by_id]
+    event_time.set_shown_at(photos, look.zone, by_upload=look.by_upload)
+    for photo in photos:
+        photo.uploader_name = shown_name(photo)
     tiles = grid.prepare(photos, GALLERY, until=look.signed_until)
     return render_to_string(look.template, {"photos": tiles, "folder": FOLDER})
+
+
+def shown_name(photo: Image) -> str:
+    """Returns the name of whoever sent a photo. A member without a name is known by their e-mail
+    address, which guests are not told."""
+    return "" if "@" in photo.uploader_name else photo.uploader_name
 
 
 def sign_until(photos: Sequence[Image], moment: datetime | None) -> None:
