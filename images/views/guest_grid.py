@@ -21,9 +21,8 @@ from images.views import grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from uuid import UUID
-    from zoneinfo import ZoneInfo
 
     from django.utils.safestring import SafeString
 
@@ -47,7 +46,7 @@ class _Look:
     template: str
     photos: tuple[tuple[UUID, int, datetime], ...]
     language: str | None
-    zone: ZoneInfo
+    zone: tzinfo
     by_upload: bool
     signed_at: datetime
     signed_until: datetime | None
