@@ -294,16 +294,17 @@ class GuestAccess(PhotoAccess):
 
     def shown(self) -> Q:
         shown = self.key.condition() if self.sees_own else NOBODYS
-        return shown | self._in_gallery if self.sees_gallery else shown
+        return shown | self.in_gallery if self.sees_gallery else shown
 
     @property
-    def _in_gallery(self) -> Q:
+    def in_gallery(self) -> Q:
+        """Which photos all guests of the group are shown."""
         approved = Image.Moderation.APPROVED
         return Q(group=self.invitation.group_id, version__gt=0, moderation=approved)
 
     def gallery_images(self) -> ImageQuerySet:
         """Returns the photos that all guests of the group are shown."""
-        rows = Image.objects.filter(self._in_gallery) if self.sees_gallery else Image.objects.none()
+        rows = Image.objects.filter(self.in_gallery) if self.sees_gallery else Image.objects.none()
         return rows.kept().in_kept_groups()
 
     def images(self) -> ImageQuerySet:

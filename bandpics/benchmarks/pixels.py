@@ -54,7 +54,8 @@ def render(path: Path, into: Path) -> None:
     header = rendering.inspect(path)
     exif.read(path)
     rendered = rendering.render(path, header=header, into=into)
-    appearance.read({variant.name: variant.path for variant in rendered})
+    files = {variant.name: variant.path for variant in rendered}
+    appearance.read(files, pixels=header.width * header.height)
 
 
 def yardstick(data: bytes) -> Callable[[], None]:

@@ -159,6 +159,7 @@ PARAMETERS = [
         _BOOLEAN,
         "Whether its sender agreed to a sentence of the hosts; of photos you see all of.",
     ),
+    _parameter("stack", _each({"type": "string", "format": "uuid"}), "Of a stack of photos alike."),
     _parameter(
         "bbox",
         {"type": "string", "pattern": r"^[-+.\deE]+(,[-+.\deE]+){3}$"},

@@ -163,6 +163,11 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
         help_text="A blurred picture of a few bytes, to be shown until a variant has loaded: the "
         "`data:` address of a WebP without metadata. Null before the photo is done."
     )
+    stack = serializers.SerializerMethodField(
+        help_text="The same for photos of a group that look alike; the gallery shows the sharpest. "
+        "It may change without `updated_at`. Null: no other looks like it; and for guests, of "
+        "other people's."
+    )
     variants = serializers.SerializerMethodField()
     uploaded_at = serializers.DateTimeField(source="created_at")
     processed_at = serializers.DateTimeField(allow_null=True)
@@ -197,6 +202,7 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
                 "gps_source",
                 "exif",
                 "placeholder",
+                "stack",
                 "variants",
             ),
             *("created_at", "updated_at", "uploaded_at", "processed_at", "processing_ms"),
@@ -236,6 +242,12 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
 
     def get_placeholder(self, image: Image) -> str | None:
         return placeholder.data_uri(image.placeholder) or None
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_stack(self, image: Image) -> str | None:
+        if image.stack_id is None or not self.access.sees_all_of(image):
+            return None
+        return str(image.stack_id)
 
     @extend_schema_field(VariantsSerializer())
     def get_variants(self, image: Image) -> dict[str, Any]:

@@ -219,6 +219,7 @@ class ImageFilters(CheckedFilters):
     may_be_published = TrueOrFalseFilter(method="with_licence")
     bbox = BoxFilter(method="inside")
     ids = EachOfFilter(field_name="id", lookup_expr="in", one=one_id, at_most=MAX_IDS)
+    stack = EachOfFilter(method="in_stack", one=one_id, at_most=MAX_IDS)
 
     trashed = TrueOrFalseFilter(method="in_trash")
 
@@ -309,6 +310,10 @@ class ImageFilters(CheckedFilters):
         # Who may not know the filename may not know this either.
         agreed = Q(licence__isnull=False) & self.scope.filenames
         return rows.filter(agreed) if wanted else rows.exclude(agreed)
+
+    def in_stack(self, rows: ImageQuerySet, _name: str, wanted: list[UUID]) -> ImageQuerySet:
+        # Whom the answer does not tell the stack finds nothing by it.
+        return rows.filter(self.scope.filenames, stack_id__in=wanted)
 
     def inside(self, rows: ImageQuerySet, _name: str, box: Box) -> ImageQuerySet:
         found = self.scope.exact_places & box.around("latitude", "longitude")

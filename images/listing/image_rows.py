@@ -37,7 +37,7 @@ COLUMNS = (
     *("gps_source", "latitude", "longitude", "altitude", "direction", "gps_at"),
     *exif_fields.NAMES,
     *("created_at", "updated_at", "original_dropped_at", "trashed_at", "licence_agreed_at"),
-    "placeholder",
+    *("placeholder", "stack_id"),
 )
 _MOMENTS = (
     *("taken_at", "taken_at_local", "gps_at", "created_at", "updated_at"),
@@ -152,6 +152,7 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
             "gps": None if place is None else _place_json(place),
         },
         "placeholder": placeholder.data_uri(row.placeholder) or None,
+        "stack": row.stack_id and str(row.stack_id) if sees_all else None,
         "variants": variants,
         "created_at": uploaded_at,
         "updated_at": _trimmed(row.updated_at),

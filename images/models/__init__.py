@@ -4,7 +4,8 @@ from images.models.archive import Archive, ArchiveEntry, ArchiveOrder
 from images.models.clock_correction import ClockCorrection
 from images.models.closing_archive import ClosingArchive
 from images.models.deletion import PendingDeletion, Tombstone
-from images.models.image import BEFORE_ALL_TIME, ONCE_PER_GROUP, Image, ImageQuerySet
+from images.models.image import ONCE_PER_GROUP, Image, ImageQuerySet
+from images.models.image_indexes import BEFORE_ALL_TIME, HashBands
 from images.models.photo_change import PhotoChange
 from images.models.takedown import TakedownRequest
 from images.models.upload import KEEP_BYTES, NOT_FINAL, UNDER_WAY, Upload, UploadQuerySet, is_final
@@ -26,6 +27,7 @@ __all__ = [
     "ArchiveOrder",
     "ClockCorrection",
     "ClosingArchive",
+    "HashBands",
     "Image",
     "ImageQuerySet",
     "PendingDeletion",

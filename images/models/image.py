@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, Value
-from django.db.models.functions import Coalesce, Upper
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 
 from bandpics.ids import new_id
 from groups.models import Group, Licence
-from images.models import search_vector
+from images.models import image_indexes, search_vector
 from images.models.upload import Upload
-from images.models.uploader import UPLOADER_COLUMNS, UPLOADER_IS_WHOLE, HasUploader
+from images.models.uploader import UPLOADER_IS_WHOLE, HasUploader
 from images.models.variant import Variant
 from images.storage import object_keys
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from images.models.uploader import UploaderKey
 
-# Where photos without a date stand in the order by date, latest first.
-BEFORE_ALL_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
-KEPT = Q(trashed_at=None)
 ONCE_PER_GROUP = "image_bytes_once_per_group"  # what an IntegrityError names
 
 
@@ -204,6 +199,13 @@ class Image(HasUploader):
     stack_id = models.UUIDField(
         null=True, blank=True, editable=False, help_text="The same for photos that look alike."
     )
+    # A trigger sets it: see images/lifecycle/stacks.py.
+    stack_due = models.BooleanField(
+        default=False, editable=False, help_text="To be compared with the others of its group."
+    )
+    stands_alone = models.BooleanField(
+        default=False, editable=False, help_text="A host said that it is not like the others."
+    )
     first_on_wall_at = models.DateTimeField(null=True, blank=True, editable=False)
     clock_shift_minutes = models.IntegerField(
         default=0, editable=False, help_text="Already added to when it was taken."
@@ -276,76 +278,7 @@ class Image(HasUploader):
     objects = ImageQuerySet.as_manager()
 
     class Meta:
-        indexes = [
-            models.Index(fields=UPLOADER_COLUMNS, name="image_uploader"),
-            # Counting the photos of each hour reads this alone.
-            models.Index(
-                fields=["group", "-sort_at", "-id"],
-                include=["version", "trashed_at", "moderation"],
-                name="image_gallery_order",
-            ),
-            # The photos of one uploader, and of one camera, in the order of the gallery.
-            models.Index(
-                *(F("group"), Upper("uploader_name"), F("sort_at").desc(), F("id").desc()),
-                include=["uploader_name", "version", "trashed_at", "moderation"],
-                name="image_of_uploader",
-            ),
-            models.Index(
-                *(F("group"), Upper("camera_model"), F("sort_at").desc(), F("id").desc()),
-                name="image_of_camera",
-            ),
-            models.Index(fields=["group", "-created_at", "-id"], name="image_upload_order"),
-            models.Index(fields=["group", "-updated_at", "-id"], name="image_update_order"),
-            models.Index(
-                F("group"),
-                Coalesce("taken_at", Value(BEFORE_ALL_TIME)).desc(),
-                F("id").desc(),
-                name="image_taken_order",
-            ),
-            models.Index(
-                fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="image_trash"
-            ),
-            models.Index(
-                fields=["group", "-sort_at", "-id"],
-                condition=Q(moderation="pending", trashed_at=None, version__gt=0),
-                name="image_waiting_for_approval",
-            ),
-            # In Postgres, NULL comes first downwards: photos that were on no wall yet.
-            models.Index(
-                fields=["group", "-first_on_wall_at", "-created_at", "-id"],
-                condition=Q(moderation="approved", trashed_at=None, version__gt=0),
-                name="image_new_to_walls",
-            ),
-            # Kinds of photos of which a group may have few or none.
-            *(
-                models.Index(
-                    fields=["group", "-sort_at", "-id"], condition=condition & KEPT, name=name
-                )
-                for name, condition in (
-                    ("image_rejected", Q(moderation="rejected", version__gt=0)),
-                    ("image_with_licence", Q(licence__isnull=False, version__gt=0)),
-                    ("image_with_place", Q(latitude__isnull=False, version__gt=0)),
-                    ("image_unfinished", Q(version=0)),
-                )
-            ),
-            models.Index(
-                fields=["group", "stack_id"],
-                condition=Q(stack_id__isnull=False),
-                name="image_stack",
-            ),
-            # Counting reads this alone, not the rows, which are wide.
-            models.Index(
-                fields=["group"],
-                include=[
-                    *("id", "trashed_at", "version", "byte_size", "original_dropped_at"),
-                    *("content_type", "camera_make", "camera_model"),
-                    *("latitude", "longitude", "taken_at", "taken_at_local"),
-                ],
-                name="image_numbers",
-            ),
-            # A list of what is yet to be sorted in would be read by every search.
-            GinIndex(fields=["search_vector"], name="image_search_vector", fastupdate=False),
-        ]
+        indexes = image_indexes.INDEXES
         constraints = [
             UPLOADER_IS_WHOLE,
             models.UniqueConstraint(

@@ -100,7 +100,8 @@ def _make_photo(claim: claims.Claim) -> None:
         into = folder / "variants"
         into.mkdir()
         renderings = rendering.render(source, header=header, into=into)
-        looks = appearance.read({rendered.name: rendered.path for rendered in renderings})
+        files = {rendered.name: rendered.path for rendered in renderings}
+        looks = appearance.read(files, pixels=header.width * header.height)
         original: Path | None = source
         if key == upload.version_keys.variant(variants.FULLSIZE.name):
             original = None  # a restored photo whose original was dropped

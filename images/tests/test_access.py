@@ -170,6 +170,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("trash", "GET"): Decided("200 403 403 404 404 404 302"),
     ("remove-photos", "GET"): Decided("405 405 403 404 404 404 302"),
     ("restore-photos", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("take-stack-apart", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("stack-again", "GET"): Decided("405 403 403 404 404 404 302"),
     ("purge-group", "GET"): Decided("404 404 404 404 404 404 302"),  # nothing is in the trash
     ("group-walls", "GET"): Decided("200 403 403 404 404 404 302"),
     ("change-wall", "GET"): Decided("405 403 403 404 404 404 302"),
@@ -308,6 +310,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "colour": "1f5f55",
             "uidb64": "MQ",
             "request_id": image.pk,
+            "stack_id": image.pk,
             "archive_id": archive.archive_id,
         },
         "body": {

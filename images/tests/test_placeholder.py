@@ -35,7 +35,7 @@ def made(data: bytes, folder: Path) -> bytes:
     path = folder / "source"
     path.write_bytes(data)
     rendered = rendering.render(path, header=rendering.inspect(path), into=folder)
-    return appearance.read({one.name: one.path for one in rendered}).placeholder
+    return appearance.read({one.name: one.path for one in rendered}, pixels=1).placeholder
 
 
 def test_a_photo_that_is_done_has_a_placeholder_with_its_colours_and_shape(cleo):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from groups import visits
 from images.models import Image, Upload
-from images.views import grid, neighbours, subscription, trash
+from images.views import grid, neighbours, stacks, subscription, trash
 from images.views.desk import Desk, desk_page
 from images.views.gallery_filters import GalleryFilters
 from images.views.gallery_messages import GALLERY_MESSAGES
@@ -42,7 +42,8 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
     page = filters.page
     new_ids = _new_ids(page.rows, since=visits.last_visit(desk.access.user, desk.group))
     offers = _offers(desk, query=neighbours.query_of(filters))
-    photos = grid.prepare(page.rows, offers, new_ids=new_ids)
+    more = filters.stacks.more_below(page.rows)
+    photos = grid.prepare(page.rows, offers, new_ids=new_ids, more=more)
     context = desk.context(
         share=share_card(desk),
         looked_at=looked_at,
@@ -56,6 +57,8 @@ def group_gallery(request: HttpRequest, desk: Desk) -> HttpResponse:
         may_select=any(map(offers.may_change, photos)),
         selects="select" in request.GET,
         removed=trash.removed_just_now(request),
+        has_stacks=bool(more),
+        taken_apart=stacks.taken_apart_just_now(request),
         **subscription.context(desk),
     )
     return render(request, "images/gallery.html", context)

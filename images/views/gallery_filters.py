@@ -22,6 +22,7 @@ from images.listing.event_time import Span, on_the_wall
 from images.listing.filters import ImageFilters
 from images.models import Image, Upload
 from images.views import filter_words
+from images.views.stacks import Stacks
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -186,7 +187,12 @@ class GalleryFilters:
         search = self._filters(self.asked).search()
         rows: ImageQuerySet = search.rows.filter(self.only) if self.only else search.rows
         rows = rows.filter(version=0) if self.shows_unfinished else rows.ready()
-        return replace(search, rows=rows)
+        return replace(search, rows=self.stacks.narrow(rows))
+
+    @cached_property
+    def stacks(self) -> Stacks:
+        visible = self.access.shown() if self.only is None else self.only
+        return Stacks.asked_for(self.request, visible=visible, is_narrowed=bool(self.asked))
 
     @property
     def unfinished_photos(self) -> list[tuple[Image, str]]:
@@ -205,7 +211,7 @@ class GalleryFilters:
     @property
     def count(self) -> int | None:
         """How many photos match, where that is known without counting them."""
-        if not self.asked:
+        if not self.asked and self.stacks.stack_id is None:
             return self.overview.total
         if self.page.next_url is None and self.page.previous_url is None:
             return len(self.page.rows)
@@ -277,14 +283,8 @@ class GalleryFilters:
 
     def _chip(self, name: str, value: str, label: str, count: int | None = None) -> Chip:
         is_on = self.asked.get(name, "").casefold() == value.casefold()
-        return Chip(
-            name,
-            value,
-            label,
-            self.url(**{name: None if is_on else value}),
-            count,
-            is_on,
-        )
+        url = self.url(**{name: None if is_on else value})
+        return Chip(name, value, label, url, count, is_on)
 
     @cached_property
     def chips(self) -> list[Chip]:
@@ -333,11 +333,8 @@ class GalleryFilters:
         chips = []
         for at, hours in days:
             text = f"{at:%Y-%m-%d}"
-            chips.append(
-                self._chip(
-                    "during", text, filter_words.of_date(text, at), sum(count for _, count in hours)
-                )
-            )
+            count = sum(count for _, count in hours)
+            chips.append(self._chip("during", text, filter_words.of_date(text, at), count))
         return chips
 
     def _more(self) -> list[Chip]:
@@ -376,11 +373,8 @@ class GalleryFilters:
     @cached_property
     def jumps(self) -> list[Jump]:
         """The dates to jump to; none where one page shows all, or the order is not theirs."""
-        if (
-            self.by_upload
-            or self.overview.total <= pagination.GALLERY_LIMIT
-            or self.shows_unfinished
-        ):
+        is_short = self.overview.total <= pagination.GALLERY_LIMIT
+        if is_short or self.by_upload or self.shows_unfinished:
             return []
         rows = self.page.rows
         here = on_the_wall(rows[0].sort_at, self.group.zone) if rows else None

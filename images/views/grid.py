@@ -18,7 +18,7 @@ from images.storage.objects import photo_storage
 from images.templatetags.photos import in_words, placeholder, ratio_class, shown_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -65,6 +65,8 @@ class Tile:
     moderation: str
     mark: str
     is_new: bool
+    more: int  # photos that look alike and are not shown
+    stack_url: str  # where they are
     may_change: bool
     page_url: str
     download_url: str
@@ -83,11 +85,13 @@ def prepare(
     offers: Offers,
     *,
     new_ids: Collection[UUID] = (),
+    more: Mapping[UUID, int] | None = None,
     until: datetime | None = None,
 ) -> list[Image]:
     """Gives each photo its `tile`, or None if it has no picture to show.
 
-    No signed address is good for longer than `until`. Needs with_variants().
+    `more` says how many others lie below a photo that is on top of its stack. No signed address is
+    good for longer than `until`. Needs with_variants().
     """
     prepared = cache(partial(photo_storage().prepare_get, until=until))
 
@@ -96,12 +100,13 @@ def prepare(
 
     photos = list(photos)
     for image in photos:
-        tile = _tile(image, offers, sign, is_new=image.pk in new_ids)
+        below = (more or {}).get(image.pk, 0)
+        tile = _tile(image, offers, sign, is_new=image.pk in new_ids, more=below)
         image.tile = tile  # type: ignore[attr-defined]  # for the template
     return photos
 
 
-def _tile(image: Image, offers: Offers, sign: Sign, *, is_new: bool) -> Tile | None:
+def _tile(image: Image, offers: Offers, sign: Sign, *, is_new: bool, more: int) -> Tile | None:
     variants = image.variant_by_name
     thumb = variants.get(SMALLEST)
     if thumb is None:
@@ -117,6 +122,8 @@ def _tile(image: Image, offers: Offers, sign: Sign, *, is_new: bool) -> Tile | N
         moderation=offers.moderation(image),
         mark=offers.mark(image),
         is_new=is_new,
+        more=more,
+        stack_url=f"?stack={image.stack_id}" if more else "",
         may_change=offers.may_change(image),
         page_url=offers.page_url(image),
         download_url=offers.download_url(image),

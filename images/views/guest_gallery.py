@@ -108,15 +108,18 @@ class GuestGallery(PhotosPage):
         group, looked_at = self.invitation.group, timezone.now() - OVERLAP
         filters = GalleryFilters(self.request, group, self.access, only=approved)
         found = filters.place.filled(list[Any](guest_grid.listed(filters.cut)))
+        more = filters.stacks.more_below(found.rows)
         photos = guest_grid.rendered(
             "images/_grid.html",
             found.rows,
             invitation=self.invitation,
             by_upload=filters.by_upload,
+            more=more,
         )
         return {
             "looked_at": looked_at.isoformat(),
             "filters": filters,
+            "has_stacks": bool(more),
             "has_photos": bool(found.rows),
             "grid": photos,
             "older_url": found.next_url,

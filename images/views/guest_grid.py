@@ -20,7 +20,7 @@ from images.models import Image
 from images.views import grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, tzinfo
     from uuid import UUID
 
@@ -44,7 +44,7 @@ class _Look:
     """What a fragment depends on. Whoever changes a photo sets its `updated_at`."""
 
     template: str
-    photos: tuple[tuple[UUID, int, datetime], ...]
+    photos: tuple[tuple[UUID, int, datetime, int], ...]  # id, version, change, photos below it
     language: str | None
     zone: tzinfo
     by_upload: bool
@@ -54,14 +54,21 @@ class _Look:
 
 def listed(images: ImageQuerySet) -> Any:
     """Returns rows with what rendered() and the paging need of each photo."""
-    return images.values_list("id", "sort_at", "created_at", "version", "updated_at", named=True)
+    columns = ("id", "sort_at", "created_at", "version", "updated_at", "stack_id", "group_id")
+    return images.values_list(*columns, named=True)
 
 
 def rendered(
-    template: str, rows: Iterable[Any], *, invitation: Invitation, by_upload: bool = False
+    template: str,
+    rows: Iterable[Any],
+    *,
+    invitation: Invitation,
+    by_upload: bool = False,
+    more: Mapping[UUID, int] | None = None,
 ) -> SafeString:
     """Returns the photos of these rows in a template, which gets `photos` with a tile each.
 
+    `more` says how many others lie below a photo that is on top of its stack.
     No signed address outlives the link of the guest.
     """
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
@@ -70,7 +77,9 @@ def rendered(
     return _rendered(
         _Look(
             template,
-            tuple((row.id, row.version, row.updated_at) for row in rows),
+            tuple(
+                (row.id, row.version, row.updated_at, (more or {}).get(row.id, 0)) for row in rows
+            ),
             get_language(),
             invitation.group.zone,
             by_upload,
@@ -82,14 +91,15 @@ def rendered(
 
 @lru_cache(maxsize=KEPT_AT_MOST)
 def _rendered(look: _Look) -> SafeString:
-    ids = [image_id for image_id, _version, _changed in look.photos]
+    more = {image_id: below for image_id, _version, _changed, below in look.photos}
+    ids = list(more)
     found = Image.objects.ready().filter(pk__in=ids).defer("exif", "search_vector")
     by_id = {photo.pk: photo for photo in found.with_variants()}
     photos = [by_id[image_id] for image_id in ids if image_id in by_id]
     event_time.set_shown_at(photos, look.zone, by_upload=look.by_upload)
     for photo in photos:
         photo.uploader_name = shown_name(photo)
-    tiles = grid.prepare(photos, GALLERY, until=look.signed_until)
+    tiles = grid.prepare(photos, GALLERY, until=look.signed_until, more=more)
     return render_to_string(look.template, {"photos": tiles, "folder": FOLDER})
 
 
