@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from images.storage.objects import PhotoStorage
 
 MIB = 1024 * 1024
-# A larger photo is read twice, because its CRC stands before it.
-SEGMENT_BYTES = 8 * MIB
+# A larger photo is read twice, because its CRC stands before it, and in pieces: what waits to be
+# sent keeps whole pieces in memory.
+WHOLE_BYTES, PIECE_BYTES = 6 * MIB, 2 * MIB
 READ_AT_ONCE = 3
 READ_AHEAD_BYTES = 12 * MIB
 DIRECTORY_BATCH = 1000
@@ -131,7 +132,7 @@ class ZipStream:
     ) -> Iterator[bytes | bytearray]:
         reads = _ahead(pool, self._reads(left), self._read)
         for member in left:
-            if member.byte_size <= SEGMENT_BYTES:
+            if member.byte_size <= WHOLE_BYTES:
                 content = next(reads)
                 member.crc32 = zlib.crc32(content)
                 # What is known already is that of the file that arrived.
@@ -166,7 +167,7 @@ class ZipStream:
     def _reads(self, members: list[Member]) -> Iterator[_Read]:
         for member in members:
             yield from _segments(member)
-            if member.byte_size > SEGMENT_BYTES:
+            if member.byte_size > WHOLE_BYTES:
                 yield from _segments(member)
 
     def _read(self, read: _Read) -> bytearray:
@@ -183,8 +184,9 @@ class _Read:
 
 
 def _segments(member: Member) -> Iterator[_Read]:
-    for start in range(0, member.byte_size, SEGMENT_BYTES):
-        yield _Read(member, start, min(start + SEGMENT_BYTES, member.byte_size))
+    step = WHOLE_BYTES if member.byte_size <= WHOLE_BYTES else PIECE_BYTES
+    for start in range(0, member.byte_size, step):
+        yield _Read(member, start, min(start + step, member.byte_size))
 
 
 def _ahead(

@@ -335,7 +335,8 @@ def test_a_download_before_it_is_ready_waits(photos, ada, group, signed_in):
 
 def test_a_large_photo_is_as_it_was_sent(photos, ada, group, signed_in, monkeypatch):
     """Above some size a photo is read in pieces, twice."""
-    monkeypatch.setattr(zip_stream, "SEGMENT_BYTES", 1000)
+    monkeypatch.setattr(zip_stream, "WHOLE_BYTES", 1500)
+    monkeypatch.setattr(zip_stream, "PIECE_BYTES", 1000)
     monkeypatch.setattr(building, "PART_BYTES", 5_000)
     assert reader.files_of(reader.built(signed_in(ada), group)) == {
         "Ada/stage.jpg": STAGE,
