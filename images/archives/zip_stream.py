@@ -197,7 +197,8 @@ def _ahead(
     held = 0
     for each in reads:
         size = each.stop - each.start
-        while waiting and held + size > READ_AHEAD_BYTES:
+        # More than are being read would only wait.
+        while waiting and (held + size > READ_AHEAD_BYTES or len(waiting) > READ_AT_ONCE):
             done_size, done = waiting.popleft()
             held -= done_size
             yield done.result()
