@@ -5,6 +5,7 @@ from django.urls import include, path
 from images.views import (
     add_photos,
     cards,
+    clock,
     close_group,
     download,
     gallery,
@@ -68,6 +69,12 @@ urlpatterns = [
         name="decide-takedown",
     ),
     path("groups/<uuid:group_id>/trash/", trash.trash_page, name="trash"),
+    path("groups/<uuid:group_id>/clock/", clock.clocks, name="group-clocks"),
+    path(
+        "groups/<uuid:group_id>/clock/<uuid:correction_id>/undo/",
+        clock.undo_clock,
+        name="undo-clock",
+    ),
     path(
         "groups/<uuid:group_id>/stacks/<uuid:stack_id>/apart/",
         stacks.take_apart,

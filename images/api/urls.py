@@ -3,12 +3,17 @@ from __future__ import annotations
 from django.urls import path
 
 from bandpics.api.base import Router
-from images.api import archives, groups, images, stats, uploads
+from images.api import archives, clocks, groups, images, stats, uploads
 from images.storage_events import webhook
 
 router = Router()
 router.register("groups", groups.GroupViewSet, basename="group")
 router.register("groups/<uuid:group_id>/archives", archives.ArchiveViewSet, basename="archive")
+router.register(
+    "groups/<uuid:group_id>/clock-corrections",
+    clocks.ClockCorrectionViewSet,
+    basename="clock-correction",
+)
 router.register("uploads", uploads.UploadViewSet, basename="upload")
 router.register("images", images.ImageViewSet, basename="image")
 

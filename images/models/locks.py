@@ -10,13 +10,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from django.db import connection
+
 from bandpics.advisory_lock import alone, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-__all__ = ["Busy", "alone", "objects_of"]
+__all__ = ["Busy", "alone", "hold_clocks", "objects_of", "share_clocks"]
 
 
 class Busy(Exception):
@@ -32,3 +34,22 @@ def objects_of(*image_ids: UUID) -> Iterator[None]:
         if found != numbers:
             raise Busy
         yield
+
+
+# The clocks of the cameras of a group: workers share this lock while they finish a photo, and who
+# corrects a clock holds it alone, until their transaction ends.
+_CLOCKS = 0x636C6F63
+
+
+def share_clocks(group_id: UUID) -> None:
+    _lock_clocks("pg_advisory_xact_lock_shared", group_id)
+
+
+def hold_clocks(group_id: UUID) -> None:
+    _lock_clocks("pg_advisory_xact_lock", group_id)
+
+
+def _lock_clocks(function: str, group_id: UUID) -> None:
+    number = group_id.int & 0x7FFFFFFF
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [_CLOCKS, number])

@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images.models import Image, Upload, locks
+from images.models import UPLOADER_COLUMNS, Image, Upload, locks
 from images.storage.objects import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ MAX_ATTEMPTS = 3
 IMAGE_FIELDS = (
     *("id", "group", "invitation", "version", "created_at", "original_filename"),
     *("taken_source", "gps_source", "place_forgotten_at"),
+    *(*UPLOADER_COLUMNS, "camera_make", "camera_model", "clock_shift_minutes"),
 )
 # The UPDATE of a claim that ends without a result.
 QUEUED_AGAIN = {"status": Upload.Status.QUEUED, "lease_until": None, "queued_at": Now()}

@@ -12,6 +12,7 @@ from images.models import Image, Upload, Variant
 from images.photofile import location
 from images.photofile.metadata import exif_fields
 from images.photofile.rendering.appearance import Appearance
+from images.processing import clocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +44,8 @@ def columns_of(finished: Finished, upload: Upload, image: Image) -> dict[str, An
     if image.taken_source == Image.TimeSource.PERSON:
         for name in ("taken_at_local", "utc_offset_minutes", "taken_at", "taken_source", "sort_at"):
             del columns[name]
+    else:
+        columns = clocks.correct(columns, image)
     if image.gps_source in {Image.GpsSource.PERSON, Image.GpsSource.REMOVED}:
         for name in ("latitude", "longitude", "altitude", "direction", "gps_at", "gps_source"):
             del columns[name]

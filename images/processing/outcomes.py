@@ -134,6 +134,8 @@ def finish(claim: claims.Claim, finished: columns.Finished) -> None:
     upload = claim.upload
     try:
         with transaction.atomic():
+            # A correction of a clock that is being made sees the photo, or the photo sees it.
+            locks.share_clocks(upload.image.group_id)
             image = claims.current_image(claim, Image.objects.select_for_update())
             if image.version > upload.version:
                 raise claims.Superseded

@@ -26,7 +26,7 @@ from rest_framework.test import APIClient
 from images import archives
 from images.access import MemberAccess
 from images.lifecycle import walls
-from images.models import Upload
+from images.models import ClockCorrection, Upload
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
 from invitations.models import ShortAddress
@@ -170,6 +170,13 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("trash", "GET"): Decided("200 403 403 404 404 404 302"),
     ("remove-photos", "GET"): Decided("405 405 403 404 404 404 302"),
     ("restore-photos", "GET"): Decided("405 405 403 404 404 404 302"),
+    ("group-clocks", "GET"): Decided("200 403 403 404 404 404 302"),
+    ("undo-clock", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("clock-correction-list", "GET"): Decided("200 403 403 404 401 401 401"),
+    ("clock-correction-list", "POST"): Decided(
+        "201 403 403 404 401 401 401", {"image": "IMAGE", "shift_minutes": 60}
+    ),
+    ("clock-correction-detail", "DELETE"): Decided("204 403 403 404 401 401 401"),
     ("take-stack-apart", "GET"): Decided("405 403 403 404 404 404 302"),
     ("stack-again", "GET"): Decided("405 403 403 404 404 404 302"),
     ("purge-group", "GET"): Decided("404 404 404 404 404 404 302"),  # nothing is in the trash
@@ -288,6 +295,9 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
     gus = Guest(InvitationFactory(name="Gus"))
     shared = InvitationFactory(group=group, kind="shared", email="")
     ShortAddress.objects.create(word="summer", invitation=shared)
+    correction = ClockCorrection.objects.create(
+        group=group, **image.uploader_key.columns, shift_minutes=60, created_by=ada
+    )
     archive = archives.order(group, access=MemberAccess(ada))
     wall = walls.make(group, name="", invitation=shared, by=ada)
     key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])
@@ -311,6 +321,7 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "uidb64": "MQ",
             "request_id": image.pk,
             "stack_id": image.pk,
+            "correction_id": correction.pk,
             "archive_id": archive.archive_id,
         },
         "body": {
