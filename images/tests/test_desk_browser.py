@@ -112,6 +112,13 @@ def test_a_host_holds_the_code_two_clicks_after_home(signed_in_page):
     expect(large).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
+    # The tabs are one line to scroll, and that of the page is in sight.
+    trash = page.get_by_role("navigation", name="Pages of this group").get_by_role("link").last
+    trash.click()
+    page.wait_for_url("**/trash/")
+    expect(trash).to_have_attribute("aria-current", "page")
+    expect(trash).to_be_in_viewport(ratio=1)
+
     # A guest opens it, and the zone of the host's browser is the group's.
     page.goto(link)
     expect(page.get_by_role("heading", level=1)).to_have_text("Hanna turns 40")

@@ -160,6 +160,7 @@ def test_a_thumb_selects_by_a_long_press_and_by_dragging(running_stack, open_gal
     page = open_gallery(evening, viewport=PHONE, has_touch=True)
     ids = ids_on(page)
     tiles = page.locator("#grid li:visible > a")
+    assert tiles.first.bounding_box()["y"] < 0.6 * PHONE["height"]
     middles = [middle(tiles.nth(place)) for place in range(6)]
     finger = page.context.new_cdp_session(page)
 

@@ -9,8 +9,9 @@ from django import forms
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -41,7 +42,8 @@ class CodeChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # it cannot
             name = f"{name} (/j/{chosen.word}/)" if name else f"/j/{chosen.word}/"
         if name:
             return str(name)
-        return _("Link of {day}").format(day=timezone.localtime(obj.created_at).date().isoformat())
+        day = date_format(timezone.localtime(obj.created_at), pgettext("date format", "j F Y"))
+        return _("Link of {day}").format(day=day)
 
 
 class WallForm(forms.Form):

@@ -1,6 +1,6 @@
 /* The gallery behind a guest's link: its lightbox, and what only the device of the guest is shown. */
 
-import "./local_time.js";
+import { showTimes } from "./local_time.js";
 import { watchBroken } from "./gallery/broken.js";
 import { makeLightbox } from "./gallery/lightbox.js";
 import { watchNews } from "./gallery/news.js";
@@ -21,6 +21,7 @@ function takeNew(page) {
     const [old, fresh] = [document, page].map((each) => each.getElementById(id));
     if (old && fresh) old.replaceChildren(...fresh.children);
   }
+  showTimes();
 }
 
 /** Fills the part of the page that the server left empty, because it does not know the device. */
@@ -32,6 +33,7 @@ async function showOwn(part, device) {
   });
   if (!answer.ok) return;
   part.innerHTML = await answer.text();
+  showTimes();
   if (part.dataset.own === "grid") start();
 }
 
