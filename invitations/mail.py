@@ -103,7 +103,9 @@ def _to_member(mail: OutgoingMail, recipient: User) -> dict[str, Any]:
     uploaders = mail.details.get("uploaders", [])
     return {
         **mail.details,
-        "uploaders": [{**each, "name": each["name"] or _("Somebody")} for each in uploaders],
+        "uploaders": [
+            {**each, "name": one_line(each["name"]) or _("Somebody")} for each in uploaders
+        ],
         "ends_at": parse_datetime(mail.details.get("expires_at", "")),
         "group": group,
         "team": group.team,

@@ -38,7 +38,7 @@ def subscribed(ada, group):
 def arrive(group, *, name="Anna", minutes_ago=15, count=1, **columns):
     uploader = UploaderKey(UploaderKind.MEMBER, name) if name else bulk_rows.SOMEBODY
     for _ in range(count):
-        photo = bulk_rows.photo(group, uploader=uploader, uploader_name=name, **columns)
+        photo = bulk_rows.photo(group, **{"uploader": uploader, "uploader_name": name, **columns})
         finished_at = timezone.now() - timedelta(minutes=minutes_ago)
         Upload.objects.filter(image=photo).update(finished_at=finished_at)
 
@@ -76,6 +76,14 @@ def test_while_photos_arrive_it_waits_but_not_for_more_than_an_hour(smtp, group,
     arrive(group, minutes_ago=61)
     (mail,) = mails(smtp)
     assert mail["Subject"] == f"Anna added 3 photos to {group.name}"
+
+
+def test_a_name_adds_no_lines_to_a_mail(smtp, group, subscribed):
+    arrive(group, uploader_name="Anna\r\n\r\nSign in again:\nhttps://evil.example")
+    (mail,) = mails(smtp)
+    lines = mail.get_content().splitlines()
+    assert "Anna Sign in again: https://evil.example added 1 photo." in lines
+    assert not [line for line in lines if line.startswith(("Sign in", "https://evil"))]
 
 
 def test_of_many_uploaders_those_with_most_photos_are_named(smtp, group, subscribed):
