@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import PIL.Image
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
@@ -228,6 +229,18 @@ def test_a_device_of_a_shared_link_is_shown_its_own_once_it_says_who_it_is(bar):
     assert shown(opened(client, bar, "?mine")[1]) == [str(mine.pk)]
     assert opened(client, bar, f"{mine.pk}/")[0] == 200
     assert opened(client, bar, f"{others.pk}/")[0] == 404
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_does_not_choose_the_device(bar, site):
+    headers = {"Sec-Fetch-Site": site}
+    client = Client()
+    answer = client.post(path_of(bar, "own/"), {"device": OTHER_DEVICE}, headers=headers)
+    assert answer.status_code == 200
+    form = {"files": SimpleUploadedFile("a.jpg", stage(seed=3))}
+    answer = client.post(f"/i/{bar.invitation.token}/", form, headers=headers)
+    assert answer.status_code == 200
+    assert not client.cookies
 
 
 def test_a_device_learns_how_many_photos_are_its_own(image, bar):

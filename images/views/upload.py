@@ -238,7 +238,13 @@ def files_sent(request: HttpRequest, name: str) -> list[UploadedFile[Any]]:
 def remember_device(
     request: HttpRequest, answer: HttpResponse, device: str, *, page: GuestPage
 ) -> None:
-    """Leaves the secret of a device in the browser, for the pages of this link alone."""
+    """Leaves the secret of a device in the browser, for the pages of this link alone.
+
+    Not if a page of another site sent the form: it would choose whose photos the browser shows,
+    and by whose name it sends some.
+    """
+    if request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"}:
+        return
     answer.set_cookie(
         DEVICE_COOKIE,
         device,
