@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from bandpics.users.access import Access
 from groups.models import Group
-from images.models import NOBODYS, Image, Upload, UploaderKey, UploaderKind
+from images.models import NAMED_BY_ADDRESS, NOBODYS, Image, Upload, UploaderKey, UploaderKind
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class VisibilityScope:
 
     exact_places: Q = field(default_factory=Q)  # photos whose position is shown as it is
     filenames: Q = field(default_factory=Q)  # photos whose filename is shown; empty: all
+    uploaders: Q = field(default_factory=Q)  # photos whose uploader's name is shown; empty: all
     coarse_places: Q | None = None  # others, whose position is shown rounded
     trash_of: GroupQuerySet | None = None  # groups whose trash is shown
 
@@ -156,6 +157,11 @@ class PhotoAccess(ABC):
     def sees_all_of(self, photo: Any) -> bool:
         """Position, raw EXIF, filename and hash, and what the hosts think of it."""
         return not self.is_guest or self.owns(photo)
+
+    def uploader_of(self, photo: Any) -> str:
+        """The name of whoever sent a photo, as far as they may know it."""
+        name: str = photo.uploader_name
+        return name if self.sees_all_of(photo) else name_for_guests(name)
 
     def place_of(self, photo: Any) -> Place | None:
         if photo.latitude is None or photo.longitude is None:
@@ -321,7 +327,12 @@ class GuestAccess(PhotoAccess):
     def scope(self) -> VisibilityScope:
         own = self.key.condition() if self.key.is_identified else NOBODYS
         coarse_places = ~own if self.sees_others_roughly else None
-        return VisibilityScope(exact_places=own, filenames=own, coarse_places=coarse_places)
+        return VisibilityScope(
+            exact_places=own,
+            filenames=own,
+            uploaders=own | ~NAMED_BY_ADDRESS,
+            coarse_places=coarse_places,
+        )
 
     def rights_on_all(self, images: Collection[Image]) -> dict[UUID, Rights]:
         return {image.pk: Rights(is_host=False, is_own=self.owns(image)) for image in images}
@@ -329,6 +340,12 @@ class GuestAccess(PhotoAccess):
     def may_still_change(self) -> Callable[[Upload], bool]:
         is_open = not self.invitation.group.is_closed and self.key.is_identified
         return lambda upload: is_open and _is_still_theirs(upload)
+
+
+def name_for_guests(name: str) -> str:
+    """Returns an uploader's name as people without an account are shown it: members without a name
+    are known by their e-mail address, which only members are told."""
+    return "" if "@" in name else name
 
 
 def _is_still_theirs(upload: Upload) -> bool:

@@ -155,7 +155,9 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
         help_text="Null for guests, of other people's photos."
     )
     format = serializers.SerializerMethodField()
-    uploader = serializers.CharField(source="uploader_name", allow_blank=True)
+    uploader = serializers.SerializerMethodField(
+        help_text="Empty if not known; and for guests, of members who gave no name."
+    )
     taken_at_local = serializers.SerializerMethodField()
     utc_offset = serializers.SerializerMethodField()
     exif = ExifSerializer(source="*")
@@ -211,6 +213,9 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
 
     def get_original_filename(self, image: Image) -> str | None:
         return image.original_filename if self.access.sees_all_of(image) else None
+
+    def get_uploader(self, image: Image) -> str:
+        return self.access.uploader_of(image)
 
     def get_sha256(self, image: Image) -> str | None:
         return (image.sha256 or None) if self.access.sees_all_of(image) else None

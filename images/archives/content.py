@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 from django.db.models import Exists, OuterRef, Q
 from django.utils.dateparse import parse_datetime
 
+from images.access import name_for_guests
 from images.archives import manifest
 from images.archives.names import Paths
-from images.models import Image, Upload, Variant
+from images.models import NAMED_BY_ADDRESS, Image, Upload, Variant
 from images.photofile import variants
 from images.photofile.metadata import capture_time
 from images.storage import object_keys
@@ -70,6 +71,7 @@ def photos(group: Group, what: What, *, for_guests: bool) -> ImageQuerySet:
         rows = rows.filter(pk__in=what["images"])
     if "uploader" in what:
         rows = rows.filter(uploader_name__iexact=what["uploader"])
+        rows = rows.exclude(NAMED_BY_ADDRESS) if for_guests else rows
     if since := parse_datetime(what.get("since", "")):
         rows = rows.filter(_became_visible_after(since, for_guests=for_guests))
     return rows
@@ -116,6 +118,8 @@ def _files(
     largest = Variant.objects.filter(image__in=needed, name=variants.FULLSIZE.name)
     sizes = {(each.image_id, each.version): each for each in largest}
     for row in rows:
+        if for_guests:
+            row["uploader_name"] = name_for_guests(row["uploader_name"])
         yield _file(row, sizes.get((row["id"], row["version"])), paths, zone, for_guests)
 
 

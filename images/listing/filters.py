@@ -202,9 +202,7 @@ class ImageFilters(CheckedFilters):
     moderation = EachOfFilter(
         field_name="moderation", lookup_expr="in", one=one_of(Image.Moderation.values), at_most=20
     )
-    uploader = filters.CharFilter(
-        field_name="uploader_name", lookup_expr="iexact", max_length=MAX_TEXT
-    )
+    uploader = filters.CharFilter(method="sent_by", max_length=MAX_TEXT)
     camera = filters.CharFilter(lookup_expr="icontains", max_length=MAX_TEXT)
     camera_model = filters.CharFilter(lookup_expr="iexact", max_length=MAX_TEXT)
     format = EachOfFilter(method="in_format", one=one_of(FORMATS), at_most=20)
@@ -289,6 +287,9 @@ class ImageFilters(CheckedFilters):
         if query is None:
             return rows.none()
         return rows.filter(shown | Q(search_vector.matching_shown(query))) if shown else rows
+
+    def sent_by(self, rows: ImageQuerySet, _name: str, name: str) -> ImageQuerySet:
+        return rows.filter(self.scope.uploaders, uploader_name__iexact=name)
 
     def in_state(self, rows: ImageQuerySet, _name: str, wanted: list[str]) -> ImageQuerySet:
         return rows.in_state(wanted)

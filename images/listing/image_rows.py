@@ -143,7 +143,7 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
         "taken_at": _trimmed(row.taken_at),
         "taken_at_local": taken_at_local,
         "utc_offset": offset,
-        "uploader": row.uploader_name,
+        "uploader": access.uploader_of(row),
         "gps_source": (row.gps_source or None) if sees_all else None,
         "exif": {
             "datetime_original": taken_at_local,

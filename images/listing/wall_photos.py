@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
+from images.access import name_for_guests
 from images.models import Image, Tombstone, Wall
 from images.storage.objects import photo_storage
 from invitations import sharing
@@ -186,7 +187,7 @@ def photos_json(wall: Any, *, after: Place | None, on_screen: UUID | None) -> di
             "url": prepared[row.content_type].url(row.key),
             "width": row.width,
             "height": row.height,
-            "by": row.uploader_name,
+            "by": name_for_guests(row.uploader_name),
             "is_new": row.first_on_wall_at is None,
         }
 

@@ -9,13 +9,21 @@ from images.models.image_indexes import BEFORE_ALL_TIME, HashBands
 from images.models.photo_change import PhotoChange
 from images.models.takedown import TakedownRequest
 from images.models.upload import KEEP_BYTES, NOT_FINAL, UNDER_WAY, Upload, UploadQuerySet, is_final
-from images.models.uploader import NOBODYS, RECOVERED, UPLOADER_COLUMNS, UploaderKey, UploaderKind
+from images.models.uploader import (
+    NAMED_BY_ADDRESS,
+    NOBODYS,
+    RECOVERED,
+    UPLOADER_COLUMNS,
+    UploaderKey,
+    UploaderKind,
+)
 from images.models.variant import Variant
 from images.models.wall import Wall
 
 __all__ = [
     "BEFORE_ALL_TIME",
     "KEEP_BYTES",
+    "NAMED_BY_ADDRESS",
     "NOBODYS",
     "NOT_FINAL",
     "ONCE_PER_GROUP",

@@ -18,7 +18,7 @@ from django.contrib.postgres.search import (
     SearchVector,
     SearchVectorField,
 )
-from django.db.models import BooleanField, F, Func, TextField, Value
+from django.db.models import BooleanField, Case, F, Func, TextField, Value, When
 from django.db.models.functions import Cast, Concat
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Expression, OuterRef
 
-# Columns that are shown to everybody who sees a photo, and with the one shown to some only.
-SHOWN_COLUMNS = ("description", "caption", "uploader_name")
-COLUMNS = ("original_filename", *SHOWN_COLUMNS)
+COLUMNS = ("original_filename", "description", "caption", "uploader_name")
 # They separate words. Postgres alone would read `a.b` as a host, `a/b` as a path, `-5` as a number
 # below zero and `<b>` as markup.
 SEPARATORS = "_-./\\@:+=&;#<>~?'\""
@@ -54,7 +52,7 @@ class Spaced(Func):
     output_field = TextField()
 
 
-def search_vector(columns: Iterable[str] = COLUMNS) -> Cast:
+def search_vector(columns: Iterable[str | Expression] = COLUMNS) -> Cast:
     """The words of a photo, its group's id before each: what a search compares."""
     parts = [part for column in columns for part in (column, Value(" "))]
     whole = Normalized(Concat(*parts, output_field=TextField()))
@@ -104,9 +102,12 @@ def matching(
 
 
 def matching_shown(query: str) -> Func:
-    """A condition for photos with the words, those of their filenames aside. It is computed for
-    each row, so it is for few rows, or beside matching()."""
-    return seen_to_match(matching(query, vector=search_vector(SHOWN_COLUMNS)))
+    """A condition for photos with the words, those aside that not everybody who sees a photo is
+    shown: of filenames, and of e-mail addresses in place of names. It is computed for each row, so
+    it is for few rows, or beside matching()."""
+    address = When(uploader_name__contains="@", then=Value(""))
+    name = Case(address, default=F("uploader_name"), output_field=TextField())
+    return seen_to_match(matching(query, vector=search_vector(("description", "caption", name))))
 
 
 def seen_to_match(condition: Matches) -> Func:

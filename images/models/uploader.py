@@ -45,6 +45,9 @@ RECOVERED = UploaderKey(UploaderKind.RECOVERED)
 # A condition that no photo meets. Not none(): that cannot be part of a larger query.
 NOBODYS = Q(uploader_kind="")
 
+# Photos of members without a name, who are known by their e-mail address.
+NAMED_BY_ADDRESS = Q(uploader_name__contains="@")
+
 # For the Meta.constraints of each model below HasUploader.
 UPLOADER_IS_WHOLE = CheckConstraint(
     condition=Q(uploader_kind__in=["member", "personal"], device_hash="") & ~Q(uploader_id="")

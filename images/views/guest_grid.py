@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import get_language
 
+from images.access import name_for_guests
 from images.listing import event_time
 from images.models import Image
 from images.views import grid
@@ -98,15 +99,9 @@ def _rendered(look: _Look) -> SafeString:
     photos = [by_id[image_id] for image_id in ids if image_id in by_id]
     event_time.set_shown_at(photos, look.zone, by_upload=look.by_upload)
     for photo in photos:
-        photo.uploader_name = shown_name(photo)
+        photo.uploader_name = name_for_guests(photo.uploader_name)
     tiles = grid.prepare(photos, GALLERY, until=look.signed_until, more=more)
     return render_to_string(look.template, {"photos": tiles, "folder": FOLDER})
-
-
-def shown_name(photo: Image) -> str:
-    """Returns the name of whoever sent a photo. A member without a name is known by their e-mail
-    address, which guests are not told."""
-    return "" if "@" in photo.uploader_name else photo.uploader_name
 
 
 def sign_until(photos: Sequence[Image], moment: datetime | None) -> None:

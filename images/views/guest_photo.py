@@ -42,7 +42,7 @@ class OnePhotoPage(PhotosPage):
         if photo is None:
             raise Http404
         guest_grid.sign_until([photo], self.invitation.expires_at)
-        photo.uploader_name = guest_grid.shown_name(photo)
+        photo.uploader_name = self.access.uploader_of(photo)
         return photo
 
 

@@ -135,6 +135,7 @@ class RemovalPage(GuestPage):
         photo = rows.first()
         if photo is not None:
             guest_grid.sign_until([photo], self.invitation.expires_at)
+            photo.uploader_name = access.uploader_of(photo)  # of the alternative text
         return photo
 
     def _page(self, access: GuestAccess, form: RemovalForm, *, status: int = 200) -> HttpResponse:
