@@ -45,9 +45,12 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
     pswp.element.setAttribute("aria-label", t("lightbox"));
   }
 
-  /** PhotoSwipe listens once it has opened. */
-  function onKey({ key }) {
-    if (key === "Escape") close(pswp);
+  /** PhotoSwipe listens once it has opened, and keys may be quicker. */
+  function onKey({ key, ctrlKey, metaKey, shiftKey, altKey }) {
+    if (key === "Escape") whenOpen(pswp, "close");
+    if (!pswp.opener.isOpening || ctrlKey || metaKey || shiftKey || altKey) return;
+    if (key === "ArrowRight") whenOpen(pswp, "next");
+    if (key === "ArrowLeft") whenOpen(pswp, "prev");
   }
 
   /** Back has removed it already; else the entry that opening made goes, too. */
@@ -62,7 +65,7 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
     if (tile && !pswp) open(tile);
     else if (tile) pswp.goTo(pswp.options.dataSource.findIndex((each) => each.tile === tile));
     else if (linked()) openPage(linked());
-    else if (pswp) close(pswp);
+    else if (pswp) whenOpen(pswp, "close");
   }
 
   /** The photo is on another page of the gallery. */
@@ -86,10 +89,10 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
   return lightbox;
 }
 
-/** PhotoSwipe does not close before it has opened. */
-function close(pswp) {
-  if (pswp.opener.isOpen) pswp.close();
-  else pswp.on("openingAnimationEnd", () => pswp.close());
+/** PhotoSwipe neither closes nor moves before it has opened. */
+function whenOpen(pswp, action) {
+  if (pswp.opener.isOpen) pswp[action]();
+  else pswp.on("openingAnimationEnd", () => pswp[action]());
 }
 
 const hashOf = (tile) => `#photo=${tile.dataset.id}`;
@@ -100,7 +103,7 @@ function options() {
     bgOpacity: 1,
     loop: false,
     preload: [1, 2],
-    escKey: false, // see close()
+    escKey: false, // see whenOpen()
     returnFocus: false, // to the photo that was shown last
     showHideAnimationType: isCalm ? "none" : "zoom",
     zoomAnimationDuration: isCalm ? 0 : 250,
