@@ -412,7 +412,7 @@ def test_the_small_points_of_the_page(open_page, invited, api):
     today = {"event_date": "2026-06-21"}
     link = invited(group=today)
     page = open_page(link["upload_link"], locale="en-US")
-    expect(page.locator("time[data-day]")).to_have_text("Sun, June 21, 2026")
+    expect(page.locator("time[data-day]")).to_have_text("Sunday, June 21, 2026")
     expect(page.locator("time[data-local]")).to_have_text(
         re.compile(r"^[A-Z][a-z]+ \d+, 20\d\d at ")
     )

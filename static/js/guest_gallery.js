@@ -1,6 +1,6 @@
 /* The gallery behind a guest's link: its lightbox, and what only the device of the guest is shown. */
 
-import { showTimes } from "./local_time.js";
+import { showDays } from "./local_days.js";
 import { watchBroken } from "./gallery/broken.js";
 import { makeLightbox } from "./gallery/lightbox.js";
 import { watchNews } from "./gallery/news.js";
@@ -21,7 +21,7 @@ function takeNew(page) {
     const [old, fresh] = [document, page].map((each) => each.getElementById(id));
     if (old && fresh) old.replaceChildren(...fresh.children);
   }
-  showTimes();
+  showDays();
 }
 
 /** Fills the part of the page that the server left empty, because it does not know the device. */
@@ -33,7 +33,7 @@ async function showOwn(part, device) {
   });
   if (!answer.ok) return;
   part.innerHTML = await answer.text();
-  showTimes();
+  showDays();
   if (part.dataset.own === "grid") start();
 }
 

@@ -1,6 +1,6 @@
 /* The gallery of a group, as members see it. */
 
-import { showTimes } from "../local_time.js";
+import { showDays } from "../local_days.js";
 import { connect } from "../upload/api.js";
 import { t } from "../upload/messages.js";
 import { askForGroup, makeBar } from "./bar.js";
@@ -107,7 +107,7 @@ function takeNew(page) {
   if (!fresh || !grid) return location.reload();
   const ticked = new Set(select.ticked().map((tile) => tile.dataset.id));
   grid.replaceChildren(...fresh.children);
-  showTimes();
+  showDays();
   takePart(page, "photo-count");
   takePart(page, "paging");
   select.prepare();
