@@ -259,7 +259,12 @@ class Comparison:
                 awaited = set(pending.values_list("multipart_id", flat=True))
                 awaited |= archives.awaited_multiparts(ids)
                 for each in batch:
-                    if each.multipart_id not in awaited and self.is_old(each.started_at):
+                    is_ours = object_keys.upload_id_of(each.key) or object_keys.archive_id_of(
+                        each.key
+                    )
+                    if not is_ours or each.multipart_id in awaited:
+                        continue  # of another program, or still wanted
+                    if self.is_old(each.started_at):
                         self.note(Kind.MULTIPART, each.key, partial(repair.abort_multipart, each))
         except StorageUnavailable as error:
             self.report.notes.append(f"Unfinished multipart uploads could not be listed: {error}")

@@ -63,7 +63,7 @@ def opening(
     yield open_
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert complaints == [], complaints
 
 
 def blocks(said: ConsoleMessage) -> bool:

@@ -378,6 +378,7 @@ def test_a_page_is_in_order_in_the_dark_on_a_desk_and_in_every_language(open_pag
 def test_keys_alone_reach_every_control_and_the_focus_is_seen(open_page, name):
     page, _ = open_page(name, Look())
     try:
+        page.wait_for_load_state("networkidle")  # what scripts add later is reached, too
         for _press in range(200):
             page.keyboard.press("Tab")
             here = page.evaluate(FOCUS)

@@ -280,7 +280,10 @@ def test_days_are_those_of_the_groups_time_zone(page, vienna):
     by_camera = datetime(2026, 6, 21, 23, 30, tzinfo=UTC)  # as its clock said; no offset
     photo(vienna, variants=WIDTHS, taken_at_local=by_camera, sort_at=by_camera)
     html = page().content.decode()
-    assert re.findall(r'<h2>\s*<time datetime="([^"]+)"', html) == ["2026-06-21", "2026-06-22"]
+    assert re.findall(r'<h2>\s*<time data-day datetime="([^"]+)"', html) == [
+        "2026-06-21",
+        "2026-06-22",
+    ]
 
 
 def test_hours_are_marked_on_a_day_with_many_photos(page, vienna):

@@ -12,11 +12,14 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
+from bandpics.ids import new_id
 from bandpics.users import api_keys
 from bandpics.users.models import Scope
 from bandpics.users.tests.factories import UserFactory
 from groups.models import Membership
 from groups.tests.factories import MembershipFactory, TeamFactory
+from images import archives
+from images.access import MemberAccess
 from images.models import Image
 from images.tests import drawn_pictures
 from images.tests.guest_client import described, put
@@ -116,6 +119,8 @@ def addresses(group, admin, cleo):
         "image_id": photo.pk,
         "upload_id": ticket["id"],
         "invitation_id": cleo.invitation.pk,
+        "archive_id": archives.order(group, access=MemberAccess(admin)).archive_id,
+        "correction_id": new_id(),
     }
 
 

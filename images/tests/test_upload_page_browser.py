@@ -243,7 +243,10 @@ def test_by_keyboard_alone(open_page, files):
     expect(page.locator(".photo-action").filter(has_text="Try again")).to_be_visible()
     page.unroute(announcing)
     retry = page.get_by_role("button", name=re.compile("Try again ?: stage.jpg"))
-    page.keyboard.press("Tab")
+    for _link_before_it in range(4):
+        page.keyboard.press("Tab")
+        if retry.evaluate("(button) => button === document.activeElement"):
+            break
     expect(retry).to_be_focused()
     page.keyboard.press("Enter")
     row = page.locator("#now-list .photo")

@@ -14,7 +14,7 @@ export function makeMyPhotos({ api, token, refresh, notify }) {
     const meaning = document.getElementById("summary-meaning");
     import("./evening.js").then((module) => module.showAfterThanks(evening, meaning), () => {});
   }
-  if ("wall" in document.getElementById("upload").dataset) {
+  if (document.querySelector("#upload[data-wall]")) {
     import("./on_wall.js").then((module) => module.watchWall({ refresh, notify }), () => {});
   }
 
