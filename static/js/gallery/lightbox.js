@@ -16,7 +16,7 @@ const linked = () => HASH.exec(location.hash)?.[1];
  */
 export function makeLightbox(grid, { buttons = [] } = {}) {
   let pswp = null;
-  const lightbox = { update: () => {}, next: () => pswp?.next() };
+  const lightbox = { update: () => {}, next: () => pswp && whenOpen(pswp, "next") };
   const tiles = () => tilesOf(grid);
   const tileOf = (id) => tiles().find((tile) => tile.dataset.id === id);
 
@@ -27,17 +27,14 @@ export function makeLightbox(grid, { buttons = [] } = {}) {
     if (isNew) history.pushState({ isLightbox: true }, "", hashOf(tile));
     pswp = new PhotoSwipe({ ...options(), dataSource: tiles().map(slide), index: tiles().indexOf(tile), initialPointerPos: at });
     pswp.on("uiRegister", () => registerParts(pswp, { buttons, lightbox }));
-    pswp.on("change", () => {
-      const shown = tileShown(pswp);
-      if (shown) history.replaceState(history.state, "", hashOf(shown));
-    });
+    pswp.on("change", () => history.replaceState(history.state, "", hashOf(pswp.currSlide.data.tile)));
     pswp.on("loadError", ({ content }) => loadAgain(pswp, content));
     pswp.on("close", forgetAddress);
     // While it opens, it cannot be closed, and Back may be quicker.
     pswp.on("openingAnimationEnd", () => linked() || pswp.close());
     document.addEventListener("keydown", onKey);
     pswp.on("destroy", () => {
-      const last = linkOf(tileShown(pswp) ?? tile);
+      const last = linkOf(pswp.currSlide.data.tile);
       pswp = null;
       document.removeEventListener("keydown", onKey);
       last.scrollIntoView({ block: "nearest" });
@@ -98,8 +95,6 @@ function whenOpen(pswp, action) {
   else pswp.on("openingAnimationEnd", () => pswp[action]());
 }
 
-/** The tile of the photo that is large; nothing before the first, and after the last. */
-const tileShown = (pswp) => pswp.currSlide?.data.tile;
 const hashOf = (tile) => `#photo=${tile.dataset.id}`;
 
 function options() {
@@ -160,7 +155,7 @@ function registerParts(pswp, { buttons, lightbox }) {
     });
   }
   for (const { name, label, click, isShown } of buttons) {
-    const onClick = () => click(tileShown(pswp), lightbox);
+    const onClick = () => click(pswp.currSlide.data.tile, lightbox);
     const part = { name, order: 10, isButton: true, html: icon(name), title: label, onClick };
     add(part, (button, tile) => (button.hidden = !isShown(tile)));
   }
@@ -171,10 +166,9 @@ function registerParts(pswp, { buttons, lightbox }) {
     spoken.setAttribute("role", "status");
     spoken.textContent = `${place}: ${alt}`;
   });
-  lightbox.update = () => {
-    const shown = tileShown(pswp);
-    if (shown) updates.forEach((update) => update(shown));
-  };
+  // Closed, it shows nothing any more.
+  lightbox.update = () =>
+    pswp.currSlide && updates.forEach((update) => update(pswp.currSlide.data.tile));
   pswp.on("change", lightbox.update);
 }
 
