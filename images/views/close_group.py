@@ -86,7 +86,7 @@ def _archive_hint() -> str:
     minutes = int(closing_archives.WAIT.total_seconds() // 60)
     hint = _(
         "{minutes} minutes after the group has closed, when the last photos have arrived. You find "
-        "it under “Download”."
+        "it under “Download as a ZIP”."
     )
     told = _("A mail tells you when it is ready.") if mail.can_send() else ""
     return f"{hint.format(minutes=minutes)} {told}".strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from images.views.messages import MESSAGES, counted
 
@@ -49,7 +50,7 @@ GALLERY_MESSAGES = {
     ),
     "gone:trash": _("In the trash"),
     "gone:move": _("In another group"),
-    "rejected": _("Rejected"),
+    "rejected": pgettext_lazy("one photo", "Rejected"),
     "undone": counted("{count} photo is back.", "{count} photos are back."),
     "stayAway": counted("{count} photo cannot come back.", "{count} photos cannot come back."),
     "changedMeanwhile": counted(
