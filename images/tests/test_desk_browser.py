@@ -112,7 +112,7 @@ def test_a_host_holds_the_code_two_clicks_after_home(signed_in_page):
     expect(large).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
-    # The tabs are one line to scroll, and that of the page is in sight.
+    # The tabs are one line to scroll, and that of the page is visible.
     trash = page.get_by_role("navigation", name="Pages of this group").get_by_role("link").last
     trash.click()
     page.wait_for_url("**/trash/")

@@ -160,6 +160,24 @@ def test_the_place_is_where_the_device_says_it_is(open_page, invited, api):
     assert place_of(api, name)[0]["lon"] == here["longitude"]
 
 
+def test_a_place_is_saved_while_the_photo_is_still_on_its_way(open_page, invited, api):
+    name = f"haste{next(seeds)}"
+    page = open_page(invited()["upload_link"])
+    choose(page, picture(f"{name}.jpg"))
+    ask_where(wait_for(page, name, "ready"))
+    page.wait_for_load_state("networkidle")
+    held: list[Any] = []
+    page.route("**/uploads/*/", lambda route: route.continue_() if held else held.append(route))
+    page.reload()
+    page.get_by_label("Latitude").fill("48")
+    page.get_by_label("Longitude").fill("16")
+    page.get_by_role("button", name="Save this place").click()
+    page.wait_for_timeout(100)
+    held[0].continue_()
+    expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
+    assert place_of(api, name)[0]["lat"] == 48
+
+
 def test_a_last_place_that_is_none_does_not_keep_the_page_from_starting(open_page, invited):
     page = open_page(invited()["upload_link"])
     choose(page, picture("kept.jpg"))

@@ -38,6 +38,7 @@ async function change(request, describe) {
   complain("");
   byId("done").textContent = "";
   try {
+    if (!photo) await load(); // asked for before the photo was there
     const answer = await request();
     await load();
     byId("done").textContent = describe(answer);

@@ -1,4 +1,4 @@
-/* On a phone the tabs are one line to scroll: the one of this page is in sight from the start. */
+/* On a phone the tabs are one line to scroll: the one of this page is visible from the start. */
 
 const tabs = document.querySelector("#tabs ul");
 const current = tabs?.querySelector("[aria-current]");
