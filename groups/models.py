@@ -217,6 +217,11 @@ class Group(models.Model):
         related_name="+",
         help_text="The sentence to which guests are asked to agree now.",
     )
+    caption_language = models.CharField(
+        max_length=10,
+        blank=True,
+        help_text="Language of generated captions, such as de. Empty: none are generated.",
+    )
     retain_originals_days = models.PositiveIntegerField(
         null=True, blank=True, help_text="Drop originals so many days after processing."
     )

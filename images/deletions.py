@@ -21,6 +21,7 @@ from images.models import (
     Archive,
     Image,
     PendingDeletion,
+    Transform,
     Upload,
     Variant,
     locks,
@@ -163,6 +164,7 @@ def keys_in_use(image_id: UUID) -> set[str]:
     keys.update(object_keys.incoming(pk) for pk in kept.values_list("pk", flat=True))
     keys.update(object_keys.markers(image_id))
     under_way = image.uploads.filter(UNDER_WAY).values_list("version", flat=True)
+    keys.update(transform.key for transform in Transform.objects.on_disk().filter(image=image))
     for number in {image.version, *under_way}:
         keys.update(image.version_keys(number).all_keys())
     return keys

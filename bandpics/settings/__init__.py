@@ -19,6 +19,7 @@ from environs import EnvValidationError, FileAwareEnv, validate
 from bandpics.settings.framework import *  # noqa: F403
 from bandpics.settings.framework import BASE_DIR
 from bandpics.settings.parsers import LONG_SECRET, PARSERS, STILL_AN_EXAMPLE, not_the_example
+from bandpics.settings.tasks import *  # noqa: F403
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Image] and the like work at run time
 
@@ -79,6 +80,11 @@ ARCHIVE_MAX_BYTES_PER_TEAM = env.int(
     "ARCHIVE_MAX_BYTES_PER_TEAM", default=50 * 1024 * MIB, validate=at_least(1)
 )
 ARCHIVE_LIFETIME = timedelta(days=7)
+# What the transforms of one team may take up; those not used for longest go first.
+TRANSFORM_MAX_BYTES_PER_TEAM = env.int(
+    "TRANSFORM_MAX_BYTES_PER_TEAM", default=2 * 1024 * MIB, validate=at_least(1)
+)
+TRANSFORM_UNUSED_DAYS = env.int("TRANSFORM_UNUSED_DAYS", default=30, validate=between(1, 3650))
 # S3 refuses parts below 5 MiB except the last one; tests use other stores and smaller parts.
 MULTIPART_PART_BYTES = env.int("UPLOAD_PART_BYTES", default=8 * MIB, validate=at_least(MIB // 4))
 MULTIPART_THRESHOLD_BYTES = 2 * MULTIPART_PART_BYTES
@@ -348,36 +354,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "images"
-CELERY_TASK_ROUTES = {
-    "images.tasks.sweep": {"queue": "sweep"},
-    "images.tasks.clean_quarantine": {"queue": "sweep"},
-    "images.tasks.update_trashed_marker": {"queue": "sweep"},
-    "images.tasks.tell_subscribers": {"queue": "sweep"},
-    "images.tasks.build_archive": {"queue": "archives"},
-    "invitations.tasks.send_mail": {"queue": "mail"},
-    "bandpics.users.tasks.*": {"queue": "mail"},
-}
 # The limits of one photo; the sweeper's tasks set their own. C code notices the hard limit only.
 CELERY_TASK_SOFT_TIME_LIMIT = PHOTO_MAX_SECONDS
 CELERY_TASK_TIME_LIMIT = PHOTO_MAX_SECONDS + 15
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "images.tasks.sweep", "schedule": 10.0},
-    # A message that nobody took is not needed: the next one does the same.
-    "send-mail": {
-        "task": "invitations.tasks.send_mail",
-        "schedule": 10.0,
-        "options": {"expires": 10},
-    },
-    "tell-subscribers": {
-        "task": "images.tasks.tell_subscribers",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "clean-quarantine": {"task": "images.tasks.clean_quarantine", "schedule": 900.0},
-}
 
 # --- Logs -----------------------------------------------------------------------------------
 

@@ -4,10 +4,12 @@ from images.models.archive import Archive, ArchiveEntry, ArchiveOrder
 from images.models.clock_correction import ClockCorrection
 from images.models.closing_archive import ClosingArchive
 from images.models.deletion import PendingDeletion, Tombstone
+from images.models.generated_caption import GeneratedCaption
 from images.models.image import ONCE_PER_GROUP, Image, ImageQuerySet
 from images.models.image_indexes import BEFORE_ALL_TIME, HashBands
 from images.models.photo_change import PhotoChange
 from images.models.takedown import TakedownRequest
+from images.models.transform import Transform, TransformPreset
 from images.models.upload import KEEP_BYTES, NOT_FINAL, UNDER_WAY, Upload, UploadQuerySet, is_final
 from images.models.uploader import (
     NAMED_BY_ADDRESS,
@@ -35,6 +37,7 @@ __all__ = [
     "ArchiveOrder",
     "ClockCorrection",
     "ClosingArchive",
+    "GeneratedCaption",
     "HashBands",
     "Image",
     "ImageQuerySet",
@@ -42,6 +45,8 @@ __all__ = [
     "PhotoChange",
     "TakedownRequest",
     "Tombstone",
+    "Transform",
+    "TransformPreset",
     "Upload",
     "UploadQuerySet",
     "UploaderKey",

@@ -1,6 +1,7 @@
 """Names the objects of the bucket. Keys hold ids only: no guest's text, no token.
 
 The layout is a contract: `{group_id}/original/{name}`, `{group_id}/{variant}/{name}`,
+`{group_id}/transforms/{name}` for transforms (whose name goes on with the hash of the spec),
 `{group_id}/archives/{archive_id}-{build}.zip` for archives, `incoming/{upload_id}` for quarantine,
 and markers of photos: `forgotten/{image_id}` for one whose place was forgotten,
 `trashed/{image_id}` for one in the trash. Markers name no group, so they stay where they are when
@@ -19,6 +20,7 @@ INCOMING = "incoming/"
 FORGOTTEN = "forgotten/"
 TRASHED = "trashed/"
 ARCHIVES = "archives"
+TRANSFORMS = "transforms"
 MARKERS = (FORGOTTEN, TRASHED)
 _EXTENSIONS = {format_.content_type: format_.extension for format_ in formats.ACCEPTED}
 
@@ -58,8 +60,15 @@ class Version:
     def variant(self, name: str) -> str:
         return self._key(name, extension="jpg")
 
+    def transform(self, spec_hash: str, format_name: str) -> str:
+        """The key of a transform, which names the photo, the version and the spec."""
+        extension = "jpg" if format_name == "jpeg" else format_name
+        name = f"{self.image_id}-{self.number}-{spec_hash}.{extension}"
+        return f"{self.group_id}/{TRANSFORMS}/{name}"
+
     def all_keys(self) -> list[str]:
-        """Keys for every format an original may have, and every size we make."""
+        """Keys for every format an original may have, and every size we make; of transforms only
+        their rows know."""
         return self.originals() + [self.variant(spec.name) for spec in variants.ALL]
 
     def originals(self) -> list[str]:
@@ -96,6 +105,17 @@ def place_of(key: str) -> Place | None:
         return None
     group_id, folder, image_id, number = found.groups()
     return Place(Version(UUID(group_id), UUID(image_id), int(number)), folder)
+
+
+_TRANSFORM = re.compile(
+    rf"({_UUID})/{TRANSFORMS}/({_UUID})-([0-9]{{1,9}})-[0-9a-f]{{64}}\.[a-z0-9]+"
+)
+
+
+def transformed_image_id_of(key: str) -> UUID | None:
+    """Parses the key of a transform; returns the photo's id, and None for any other key."""
+    found = _TRANSFORM.fullmatch(key)
+    return UUID(found[2]) if found else None
 
 
 def archive_id_of(key: str) -> UUID | None:
