@@ -66,16 +66,16 @@ def build(archive_id: UUID, *, seconds: float) -> bool:
         # Where a photo left the group, the archive waits to be begun anew.
         return not Archive.objects.filter(pk=archive_id, state=Archive.State.QUEUED).exists()
     except (OutOfTime, preparing.Postponed):
-        claims.release(claim)
+        claim.release()
         return False
     except TRANSIENT_ERRORS:
-        claims.release(claim)
+        claim.release()
         raise
     except Exception:  # a bug: the attempt counts, or it would be tried for ever
         logger.exception("Archive %s: attempt %s failed", archive_id, claim.archive.attempts)
         if not connection.in_atomic_block:
             connection.close()  # a time limit may have struck within a query
-        claim.rows().update(state=Archive.State.QUEUED, lease_until=None, last_checked_at=Now())
+        claim.give_up()
     return True
 
 

@@ -23,9 +23,8 @@ BATCH = 100
 
 def sweep() -> None:
     """Queues lost archives again, fails those that crash, and ends those whose time is over."""
-    for archive_id in claims.stuck_ids(queued_longer_than=QUEUED_BEFORE_ENQUEUING)[:BATCH]:
-        rows = Archive.objects.filter(pk=archive_id, state=Archive.State.QUEUED)
-        rows.update(last_checked_at=Now())  # so that not every sweep enqueues it
+    for archive_id in claims.WORK.stuck_ids(queued_longer_than=QUEUED_BEFORE_ENQUEUING)[:BATCH]:
+        claims.WORK.mark_enqueued(archive_id)
         queue.enqueue(archive_id)
     claims.fail_crashed()
     for archive_id in Archive.objects.ended().values_list("pk", flat=True)[:BATCH]:
