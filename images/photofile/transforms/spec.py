@@ -9,8 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Size = tuple[int, int]  # width, height
 Mode = Literal["fit", "fill", "exact"]
@@ -52,11 +56,17 @@ class Crop:
 @dataclass(frozen=True)
 class Resize:
     """`fit` keeps the proportions within the box and enlarges nothing; `fill` covers the box and
-    cuts what is beyond it; `exact` stretches. A side of 0 follows from the other one."""
+    cuts what is beyond it; `exact` stretches. A side of 0 follows from the other one.
+
+    `enough_edge` is for the sizes we keep ourselves: a decoder that halves, quarters or eighths the
+    picture for free may stay this much below the box of a `fit`, because resampling to the exact
+    size would cost more time than the pixels are worth. It is not part of the canonical form.
+    """
 
     width: int = 0
     height: int = 0
     mode: Mode = "fit"
+    enough_edge: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,11 @@ class Rotate:
     degrees: float
     background: str = "#ffffff"
     expand: bool = True
+
+    @property
+    def turn(self) -> float:
+        """Degrees from 0 to less than 360, to a thousandth."""
+        return round(float(self.degrees) % 360, 3) % 360
 
 
 @dataclass(frozen=True)
@@ -99,8 +114,8 @@ class Spec:
     quality: int = DEFAULT_QUALITY
 
     def canonical(self) -> dict[str, Any]:
-        """Returns the spec as JSON has it, without the steps that change nothing: equal results
-        have equal canonical forms."""
+        """Returns the spec as JSON has it, without the steps that change nothing, and with numbers
+        that mean the same written the same."""
         found: dict[str, Any] = {"format": self.format}
         for name in ("crop", "resize", "rotate", "watermark"):
             step = getattr(self, name)
@@ -112,6 +127,12 @@ class Spec:
         if self.format not in LOSSLESS:
             found["quality"] = self.quality
         return found
+
+    def check(self) -> None:
+        """Raises SpecError for a value that no picture allows, such as NaN degrees."""
+        for field_path, is_allowed, sentence in _rules(self):
+            if not is_allowed:
+                raise SpecError(field_path, sentence)
 
     @property
     def hash(self) -> str:
@@ -132,22 +153,53 @@ class Spec:
     def output_size(self, size: Size) -> Size:
         """Returns the size of the result for an upright picture of this size.
 
-        Raises SpecError for a crop outside the picture, and for a result that is too large.
+        Raises SpecError for a value that no picture allows, a crop outside this one, and a result
+        that is too large.
         """
+        self.check()
         if self.crop is not None:
             size = _cropped(self.crop, size)
         if self.resize is not None:
             size = resized(self.resize, size)
+        _check_result("resize", size)
         if self.rotate is not None and self.rotate.expand:
-            size = turned(self.rotate.degrees, size)
-        if max(size) > MAX_EDGE or math.prod(size) > MAX_PIXELS:
-            where = "resize" if self.resize is not None else "rotate" if self.rotate else "crop"
-            raise SpecError(
-                where,
-                f"The result would have {size[0]} x {size[1]} pixels. At most {MAX_EDGE} to a side "
-                f"and {MAX_PIXELS // 1_000_000} megapixels are made: ask for a smaller one.",
-            )
+            size = turned(self.rotate.turn, size)
+            _check_result("rotate", size)
         return size
+
+
+def _rules(spec: Spec) -> Iterator[tuple[str, bool, str]]:
+    """Yields the path of each field, whether its value is allowed, and what is."""
+    yield "format", spec.format in FORMATS, f"Choose one of: {', '.join(FORMATS)}."
+    yield "quality", 1 <= spec.quality <= 100, "The quality goes from 1 to 100."
+    yield "filters", spec.filters <= {*FILTERS}, f"Choose from: {', '.join(FILTERS)}."
+    if crop := spec.crop:
+        for name in ("x", "y"):
+            yield f"crop.{name}", getattr(crop, name) >= 0, "A crop begins at 0 or more."
+        for name in ("width", "height"):
+            yield (
+                f"crop.{name}",
+                getattr(crop, name) > 0,
+                "A crop is at least 1 pixel wide and high.",
+            )
+    if resize := spec.resize:
+        yield "resize.mode", resize.mode in MODES, f"Choose one of: {', '.join(MODES)}."
+        for name in ("width", "height"):
+            is_within = 0 <= getattr(resize, name) <= MAX_EDGE
+            yield f"resize.{name}", is_within, f"A side has from 0 to {MAX_EDGE} pixels."
+    if rotate := spec.rotate:
+        yield "rotate.degrees", math.isfinite(rotate.degrees), "The degrees must be a number."
+        is_colour = re.fullmatch("#[0-9a-fA-F]{6}", rotate.background) is not None
+        yield "rotate.background", is_colour, "Write a colour as #rrggbb."
+    if mark := spec.watermark:
+        is_short = len(mark.text) <= MAX_WATERMARK_LETTERS
+        sentence = f"A watermark has at most {MAX_WATERMARK_LETTERS} letters."
+        yield "watermark.text", is_short, sentence
+        is_one = not (mark.text and mark.image)
+        yield "watermark", is_one, "A watermark is a text or a photo, not both."
+        yield "watermark.position", mark.position in POSITIONS, f"Choose: {', '.join(POSITIONS)}."
+        yield "watermark.size", 0 < mark.size <= 1, "The size is a share of the width, up to 1."
+        yield "watermark.opacity", 0 <= mark.opacity <= 1, "The opacity goes from 0 to 1."
 
 
 def resized(resize: Resize, size: Size) -> Size:
@@ -156,16 +208,25 @@ def resized(resize: Resize, size: Size) -> Size:
     if not (resize.width or resize.height):
         return size
     if resize.mode == "fit":
-        scale = min(
-            resize.width / width if resize.width else math.inf,
-            resize.height / height if resize.height else math.inf,
-            1.0,
-        )
-        return max(1, round(width * scale)), max(1, round(height * scale))
+        return _fitted(resize, size)
     return (
         resize.width or max(1, round(width * resize.height / height)),
         resize.height or max(1, round(height * resize.width / width)),
     )
+
+
+def _fitted(resize: Resize, size: Size) -> Size:
+    width, height = size
+    by_width = resize.width and (
+        not resize.height or resize.width * height <= resize.height * width
+    )
+    box, edge = (resize.width, width) if by_width else (resize.height, height)
+    if edge <= box:
+        return size
+    for scale in (2, 4, 8):
+        if resize.enough_edge and resize.enough_edge <= -(-edge // scale) <= box:
+            return -(-width // scale), -(-height // scale)
+    return max(1, round(width * box / edge)), max(1, round(height * box / edge))
 
 
 def turned(degrees: float, size: Size) -> Size:
@@ -174,7 +235,20 @@ def turned(degrees: float, size: Size) -> Size:
     if degrees % 90 == 0:
         return size if degrees % 180 == 0 else (height, width)
     cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-    return math.ceil(width * cosine + height * sine), math.ceil(width * sine + height * cosine)
+    # Less than a thousandth of a pixel, as rounding leaves, takes no pixel more.
+    return (
+        math.ceil(width * cosine + height * sine - 0.001),
+        math.ceil(width * sine + height * cosine - 0.001),
+    )
+
+
+def _check_result(field_path: str, size: Size) -> None:
+    if max(size) > MAX_EDGE or math.prod(size) > MAX_PIXELS:
+        raise SpecError(
+            field_path,
+            f"The result would have {size[0]} x {size[1]} pixels. At most {MAX_EDGE} to a side "
+            f"and {MAX_PIXELS // 1_000_000} megapixels are made: ask for a smaller one.",
+        )
 
 
 def _cropped(crop: Crop, size: Size) -> Size:
@@ -195,15 +269,21 @@ def _cropped(crop: Crop, size: Size) -> Size:
 def _does_nothing(step: Any) -> bool:
     if isinstance(step, Resize):
         return not (step.width or step.height)
-    return isinstance(step, Rotate) and step.degrees % 360 == 0
+    if isinstance(step, Watermark):
+        return not (step.text.strip() or step.image) or not step.opacity
+    return isinstance(step, Rotate) and step.turn == 0
 
 
 def _plain(step: Any) -> dict[str, Any]:
     """Returns the fields of a step; numbers that mean the same are written the same."""
     found = dict(vars(step))
+    if isinstance(step, Resize):
+        del found["enough_edge"]
+        if step.mode == "fill" and not (step.width and step.height):
+            found["mode"] = "exact"  # there is nothing to cut
     if isinstance(step, Rotate):
-        found["degrees"] = round(step.degrees % 360, 3)
+        found["degrees"] = step.turn
         found["background"] = step.background.lower()
     if isinstance(step, Watermark):
-        found |= {"size": round(step.size, 4), "opacity": round(step.opacity, 4)}
+        found |= {name: round(float(found[name]), 4) for name in ("size", "opacity")}
     return found
