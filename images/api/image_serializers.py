@@ -67,6 +67,17 @@ class TextOrNull(serializers.CharField):
         return value or None
 
 
+class LabelField(serializers.CharField):
+    """The words of EXIF 2.32 for a code; null for one that they do not name."""
+
+    def __init__(self, *, code: str) -> None:
+        super().__init__(source=code, read_only=True, allow_null=True)
+        self._words = exif_fields.WORDS[code]
+
+    def to_representation(self, value: int) -> str | None:  # type: ignore[override]  # a code
+        return self._words.get(value)
+
+
 FAILURE = serializers.ChoiceField(choices=Upload.Failure.choices, allow_null=True)
 
 
@@ -99,7 +110,7 @@ class AgreedLicenceSerializer(serializers.Serializer[Any]):
 
 
 class ExifSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
-    """EXIF as the camera wrote it; codes are those of EXIF 2.32."""
+    """EXIF as the camera wrote it; codes and their words are those of EXIF 2.32."""
 
     datetime_original = serializers.SerializerMethodField()
     offset_time = serializers.SerializerMethodField()
@@ -107,7 +118,12 @@ class ExifSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
 
     class Meta:
         model = Image
-        fields = ["datetime_original", "offset_time", *exif_fields.NAMES, "gps"]
+        fields = ["datetime_original", "offset_time", *exif_fields.SHOWN_NAMES, "gps"]
+
+    def build_field(self, field_name: str, *more: Any) -> Any:
+        if code := exif_fields.CODES.get(field_name):
+            return LabelField, {"code": code}
+        return super().build_field(field_name, *more)
 
     def build_standard_field(self, field_name: str, model_field: Any) -> Any:
         if field_name in exif_fields.TEXT_NAMES:

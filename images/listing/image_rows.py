@@ -148,7 +148,7 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
         "exif": {
             "datetime_original": taken_at_local,
             "offset_time": offset,
-            **dict(zip(exif_fields.NAMES, row[_EXIF], strict=True)),
+            **exif_fields.with_labels(row[_EXIF]),
             "gps": None if place is None else _place_json(place),
         },
         "placeholder": placeholder.data_uri(row.placeholder) or None,

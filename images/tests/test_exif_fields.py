@@ -39,7 +39,38 @@ def test_every_column_of_the_camera_is_a_field_of_the_list():
 
 def test_the_api_shows_every_field():
     others = {"datetime_original", "offset_time", "gps"}
-    assert set(ExifSerializer().fields) == {*exif_fields.NAMES, *others}
+    assert set(ExifSerializer().fields) == {*exif_fields.SHOWN_NAMES, *others}
+
+
+def test_each_code_has_its_words_beside_it():
+    names = exif_fields.SHOWN_NAMES
+    for name in ("flash", "metering_mode", "exposure_program", "white_balance"):
+        assert names[names.index(name) + 1] == f"{name}_label"
+    assert set(names) - set(exif_fields.NAMES) == set(exif_fields.CODES)
+
+
+@pytest.mark.django_db
+def test_the_api_says_codes_in_the_words_of_exif(cleo, ada, signed_in):
+    codes = {0x9209: 16, 0x9207: 5, 0x8822: 3, 0xA403: 1}
+    block = exif_block(exif={tag: (SHORT, code) for tag, code in codes.items()})
+    image = cleo.send_and_process(drawn_pictures.jpeg(exif=block))
+    api = signed_in(ada)
+    said = api.get(f"/api/v1/images/{image.pk}/").json()["exif"]
+    assert (said["flash"], said["flash_label"]) == (16, "Flash did not fire, compulsory flash mode")
+    assert (said["metering_mode"], said["metering_mode_label"]) == (5, "Pattern")
+    assert (said["exposure_program"], said["exposure_program_label"]) == (3, "Aperture priority")
+    assert (said["white_balance"], said["white_balance_label"]) == (1, "Manual white balance")
+    (listed,) = api.get("/api/v1/images/").json()["results"]
+    assert listed["exif"] == {name: value for name, value in said.items() if name != "raw"}
+
+
+def test_a_code_that_the_standard_reserves_has_no_words():
+    """As cameras write all the same; a wrong word would be worse than none."""
+    values = dict.fromkeys(exif_fields.NAMES) | {"flash": 0x50, "metering_mode": 99}
+    shown = exif_fields.with_labels(values.values())
+    assert (shown["flash"], shown["flash_label"]) == (0x50, None)
+    assert (shown["metering_mode"], shown["metering_mode_label"]) == (99, None)
+    assert (shown["white_balance"], shown["white_balance_label"]) == (None, None)
 
 
 @pytest.mark.django_db

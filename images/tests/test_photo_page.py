@@ -71,6 +71,29 @@ def test_exif_reads_as_photographers_write_it(page, group):
     assert "f/1,8 · 1/120 s · ISO 64 · 26 mm" in text(page.get(address(image)))
 
 
+def test_codes_are_said_in_words_of_the_readers_language(page, group):
+    codes = {"flash": 16, "metering_mode": 5, "exposure_program": 3, "white_balance": 0}
+    image = bulk_rows.photo(group, variants=SIZES, **codes)
+    said = (
+        "Flash did not fire, compulsory flash mode · Metering: Pattern · "
+        "Exposure program: Aperture priority · Auto white balance"
+    )
+    assert said in text(page.get(address(image)))
+    page.cookies["django_language"] = "de"
+    german = text(page.get(address(image)))
+    assert "Blitz nicht ausgelöst, Blitz erzwungen · Belichtungsmessung: Mehrfeld" in german
+    page.cookies["django_language"] = "fr"
+    french = text(page.get(address(image)))
+    assert "Flash non déclenché, flash forcé · Mesure : multizone" in french
+
+
+def test_a_camera_that_says_it_does_not_say_is_not_quoted(page, group):
+    image = bulk_rows.photo(group, variants=SIZES, metering_mode=0, exposure_program=0, flash=0x50)
+    html = text(page.get(address(image))).partition("<main")[2]
+    for word in ("Metering", "Unknown", "Not defined", "Flash"):
+        assert word not in html
+
+
 def test_what_the_camera_did_not_say_is_not_invented(page, image):
     html = text(page.get(address(image))).partition("<main")[2]
     for word in ("Camera", "ISO", " mm", "f/", "Taken<", "Place</dt>", "show-place"):

@@ -100,6 +100,7 @@ def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: An
         "after": after,
         "when": photo_facts.when_taken(image, group),
         "exposure": photo_facts.exposure_line(image),
+        "camera_settings": photo_facts.camera_settings(image),
         "large_url": _download_url(image),
         "replacement": _replacement(image),
         "history": photo_history.lines(image),

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from images.models import Image
-from images.photofile.metadata import capture_time
+from images.photofile.metadata import capture_time, exif_fields, exif_words
 from images.templatetags import photos
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from groups.models import Group
 
+# Codes by which a camera says that it says nothing.
+NOTHING_SAID = {exif_words.METERING_MODE[0], exif_words.EXPOSURE_PROGRAM[0]}
 FLASH_FIRED = 1  # the first bit of EXIF's Flash
 
 
@@ -35,6 +37,19 @@ def exposure_line(image: Image) -> str:
     if image.flash is not None and image.flash & FLASH_FIRED:
         parts.append(_("flash"))
     return " · ".join(parts)
+
+
+def camera_settings(image: Image) -> str:
+    """`Flash fired, auto mode · Metering: Pattern · …`, of the codes the camera wrote, in words."""
+    said = {name: words.get(getattr(image, name)) for name, words in exif_fields.WORDS.items()}
+    shown = {name: _(words) for name, words in said.items() if words and words not in NOTHING_SAID}
+    sentences = {
+        "metering_mode": _("Metering: {words}"),
+        "exposure_program": _("Exposure program: {words}"),
+    }
+    return " · ".join(
+        sentences.get(name, "{words}").format(words=words) for name, words in shown.items()
+    )
 
 
 def _focal_length(image: Image) -> float | None:

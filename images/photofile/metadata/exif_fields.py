@@ -11,10 +11,10 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from images.photofile.metadata import tag_values, tiff
+from images.photofile.metadata import exif_words, tag_values, tiff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     Directories = Mapping[str, tiff.Directory]
 
@@ -25,6 +25,15 @@ def _read_by(read: Callable[[Directories], Any]) -> Any:
 
 def _tag(directory: str, number: int, convert: Callable[[tiff.Field | None], Any]) -> Any:
     return _read_by(lambda directories: convert(directories.get(directory, {}).get(number)))
+
+
+def _code(directory: str, number: int, words: exif_words.Words) -> Any:
+    """A code that EXIF has words for: they follow from it, and need no column."""
+
+    def read(directories: Directories) -> int | None:
+        return tag_values.code(directories.get(directory, {}).get(number))
+
+    return dataclasses.field(default=None, metadata={"read": read, "words": words})
 
 
 def _iso(directories: Directories) -> int | None:
@@ -67,10 +76,10 @@ class ExifFields:
     focal_length: float | None = _tag(tiff.EXIF, 0x920A, tag_values.positive)  # mm
     aperture: float | None = _read_by(_aperture)  # f-number
     exposure_time: float | None = _read_by(_exposure_time)  # seconds
-    flash: int | None = _tag(tiff.EXIF, 0x9209, tag_values.code)
-    metering_mode: int | None = _tag(tiff.EXIF, 0x9207, tag_values.code)
-    exposure_program: int | None = _tag(tiff.EXIF, 0x8822, tag_values.code)
-    white_balance: int | None = _tag(tiff.EXIF, 0xA403, tag_values.code)
+    flash: int | None = _code(tiff.EXIF, 0x9209, exif_words.FLASH)
+    metering_mode: int | None = _code(tiff.EXIF, 0x9207, exif_words.METERING_MODE)
+    exposure_program: int | None = _code(tiff.EXIF, 0x8822, exif_words.EXPOSURE_PROGRAM)
+    white_balance: int | None = _code(tiff.EXIF, 0xA403, exif_words.WHITE_BALANCE)
     saturation: int | None = _tag(tiff.EXIF, 0xA409, tag_values.code)
     sharpness: int | None = _tag(tiff.EXIF, 0xA40A, tag_values.code)
     contrast: int | None = _tag(tiff.EXIF, 0xA408, tag_values.code)
@@ -84,6 +93,25 @@ _FIELDS: Final = dataclasses.fields(ExifFields)
 NAMES: Final = tuple(field.name for field in _FIELDS)
 # Rows hold an empty text where the camera said nothing.
 TEXT_NAMES: Final = frozenset(field.name for field in _FIELDS if field.type == "str | None")
+# By the name of the field that says a code in words.
+CODES: Final = {f"{field.name}_label": field.name for field in _FIELDS if "words" in field.metadata}
+WORDS: Final[Mapping[str, exif_words.Words]] = {
+    field.name: field.metadata["words"] for field in _FIELDS if "words" in field.metadata
+}
+# All names, each label behind its code.
+SHOWN_NAMES: Final = tuple(
+    shown for name in NAMES for shown in ((name, f"{name}_label") if name in WORDS else (name,))
+)
+
+
+def with_labels(values: Iterable[Any]) -> dict[str, Any]:
+    """Returns the values of NAMES, in their order, by SHOWN_NAMES."""
+    shown: dict[str, Any] = {}
+    for name, value in zip(NAMES, values, strict=True):
+        shown[name] = value
+        if name in WORDS:
+            shown[f"{name}_label"] = WORDS[name].get(value)
+    return shown
 
 
 def read(directories: Directories) -> dict[str, Any]:
