@@ -222,6 +222,10 @@ class Group(models.Model):
         blank=True,
         help_text="Language of generated captions, such as de. Empty: none are generated.",
     )
+    # A trigger sets it: see images/captions/waiting.py.
+    captions_outdated = models.BooleanField(
+        default=False, editable=False, help_text="Some may be in the language of before."
+    )
     retain_originals_days = models.PositiveIntegerField(
         null=True, blank=True, help_text="Drop originals so many days after processing."
     )
@@ -238,6 +242,13 @@ class Group(models.Model):
 
     class Meta:
         ordering = ["-event_date", "-created_at"]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                condition=models.Q(captions_outdated=True),
+                name="group_captions_outdated",
+            )
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(latitude__isnull=True, longitude__isnull=True)

@@ -4,7 +4,7 @@ from images.models.archive import Archive, ArchiveEntry, ArchiveOrder
 from images.models.clock_correction import ClockCorrection
 from images.models.closing_archive import ClosingArchive
 from images.models.deletion import PendingDeletion, Tombstone
-from images.models.generated_caption import GeneratedCaption
+from images.models.generated_caption import CaptionUsage, GeneratedCaption
 from images.models.image import ONCE_PER_GROUP, Image, ImageQuerySet
 from images.models.image_indexes import BEFORE_ALL_TIME, HashBands
 from images.models.photo_change import PhotoChange
@@ -35,6 +35,7 @@ __all__ = [
     "Archive",
     "ArchiveEntry",
     "ArchiveOrder",
+    "CaptionUsage",
     "ClockCorrection",
     "ClosingArchive",
     "GeneratedCaption",

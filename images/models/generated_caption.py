@@ -1,4 +1,11 @@
-"""Captions that a provider generated, beside what people wrote, and never instead of it."""
+"""Captions that a provider generated, beside what people wrote, and never instead of it.
+
+Triggers keep two columns of the photo: `generated_text` is the text that is shown, so that lists
+and the search need no other table, and `caption_due` says that there is no row. They delete the
+row of a photo that is replaced, whose place is forgotten, or that moves to a group of another
+language; and of one that is trashed, unless a caption was written already. Whoever changes a row
+locks the photo first, as those do.
+"""
 
 from __future__ import annotations
 
@@ -78,3 +85,29 @@ class GeneratedCaption(models.Model):
 
     def __str__(self) -> str:
         return self.text or f"Caption of {self.image_id} ({self.state})"
+
+
+class CaptionUsage(models.Model):
+    """What was asked of the provider on one day (UTC), for one group or, without one, in all.
+
+    Deleting photos gives nothing back: what was asked was paid for.
+    """
+
+    day = models.DateField()
+    group = models.ForeignKey(
+        "groups.Group", null=True, on_delete=models.CASCADE, related_name="caption_usage"
+    )
+    asked = models.PositiveIntegerField(default=0)
+    input_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["group", "day"], name="caption_usage_once_per_day"),
+            models.UniqueConstraint(
+                fields=["day"], condition=Q(group=None), name="caption_usage_of_all_once_per_day"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asked} captions of {self.group_id or 'all groups'} on {self.day}"

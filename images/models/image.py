@@ -13,6 +13,7 @@ from django.utils import timezone
 from bandpics.ids import new_id
 from groups.models import Group, Licence
 from images.models import image_indexes, search_vector
+from images.models.generated_caption import MAX_LETTERS
 from images.models.upload import Upload
 from images.models.uploader import UPLOADER_IS_WHOLE, HasUploader
 from images.models.variant import Variant
@@ -213,6 +214,16 @@ class Image(HasUploader):
 
     description = models.TextField(blank=True, max_length=4000)
     caption = models.TextField(blank=True, max_length=2000, help_text="The uploader's own words.")
+    # Triggers keep both: see images/models/generated_caption.py.
+    generated_text = models.CharField(
+        max_length=MAX_LETTERS,
+        blank=True,
+        editable=False,
+        help_text="The text of its generated caption, unless a host has hidden it.",
+    )
+    caption_due = models.BooleanField(
+        default=True, editable=False, help_text="This version has no generated caption yet."
+    )
     moderation = models.CharField(
         max_length=10, choices=Moderation.choices, default=Moderation.APPROVED
     )

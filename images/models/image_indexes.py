@@ -76,6 +76,12 @@ INDEXES: Final[list[models.Index]] = [
     ),
     models.Index(fields=["stack_id"], condition=Q(stack_id__isnull=False), name="image_stack"),
     models.Index(fields=["id"], condition=Q(stack_due=True), name="image_stack_due"),
+    # Photos that a model may caption, once their group wants that.
+    models.Index(
+        fields=["group", "-id"],
+        condition=Q(caption_due=True, version__gt=0, trashed_at=None, place_forgotten_at=None),
+        name="image_caption_due",
+    ),
     GinIndex(
         HashBands("group", "perceptual_hash"),
         condition=Q(perceptual_hash__isnull=False, trashed_at=None, stands_alone=False),

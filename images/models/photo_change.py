@@ -17,6 +17,9 @@ class PhotoChange(models.Model):
     class Kind(models.TextChoices):
         DESCRIPTION = "description", "Changed the description"
         CAPTION = "caption", "Changed the caption"
+        GENERATED_CAPTION = "generated_caption", "Corrected the caption by a model"
+        CAPTION_HIDDEN = "caption_hidden", "Hid the caption by a model"
+        CAPTION_SHOWN = "caption_shown", "Showed the caption by a model again"
         DATE = "date", "Changed the date"
         CLOCK = "clock", "Corrected the camera's clock"
         PLACE = "place", "Changed the place"

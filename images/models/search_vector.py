@@ -1,4 +1,4 @@
-"""Finding photos by words: of the filename, description, caption and uploader.
+"""Finding photos by words: of the filename, description, captions and uploader.
 
 Postgres full text without a language: whole words in any case, and the last one as a prefix, as
 somebody types. `IMG_4021.jpg` is found by `img_4021`, by `4021` and by `40`; not by `021`.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Expression, OuterRef
 
-COLUMNS = ("original_filename", "description", "caption", "uploader_name")
+COLUMNS = ("original_filename", "description", "caption", "generated_text", "uploader_name")
 # They separate words. Postgres alone would read `a.b` as a host, `a/b` as a path, `-5` as a number
 # below zero and `<b>` as markup.
 SEPARATORS = "_-./\\@:+=&;#<>~?'\""
@@ -107,7 +107,8 @@ def matching_shown(query: str) -> Func:
     it is for few rows, or beside matching()."""
     address = When(uploader_name__contains="@", then=Value(""))
     name = Case(address, default=F("uploader_name"), output_field=TextField())
-    return seen_to_match(matching(query, vector=search_vector(("description", "caption", name))))
+    shown = search_vector(("description", "caption", "generated_text", name))
+    return seen_to_match(matching(query, vector=shown))
 
 
 def seen_to_match(condition: Matches) -> Func:

@@ -228,10 +228,12 @@ def test_rows_and_serializer_agree_on_every_exif_field(group, values):
 def test_every_column_an_image_has_was_thought_of():
     """A new column goes into the rows, or is named here with its reason."""
     left_out = {
+        "caption_due": "the sweeper's own",
         "clock_shift_minutes": "part of the times that are shown",
         "exif": "for one photo alone",
         "first_on_wall_at": "not shown",
         "focus": "orders photos that look alike",
+        "generated_text": "shown with its model and language",
         "perceptual_hash": "finds photos that look alike",
         "stack_due": "the sweeper's own",
         "stands_alone": "the hosts' own",
