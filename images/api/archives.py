@@ -187,9 +187,7 @@ class ArchiveViewSet(PhotoViewSet):
         return found
 
     def ordered(self, archive_id: UUID) -> ArchiveOrder:
-        rows = archives.orders(self.group(), self.access)
-        found: ArchiveOrder = get_object_or_404(rows, archive_id=archive_id)
-        return found
+        return archives.find(self.group(), self.access, archive_id)
 
     @extend_schema(
         responses={
@@ -255,11 +253,9 @@ class ArchiveViewSet(PhotoViewSet):
             raise NotThere(errors=problems.errors_at(hidden))
 
     def list(self, request: Request, group_id: UUID) -> Response:
-        """The ZIPs that I have ordered, the newest first."""
-        rows = archives.orders(self.group(), self.access)
-        if not self.access.key.is_identified:
-            rows = rows.none()
-        page = self.paginate_queryset(rows)
+        """The ZIPs that I have ordered, the newest first. None for a device of a shared link that
+        sends no `Bandpics-Device`: it needs the id that its order was answered with."""
+        page = self.paginate_queryset(archives.orders(self.group(), self.access))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Sum
+from django.shortcuts import get_object_or_404
 from django.utils import timezone, translation
 
 from groups.models import Team
@@ -19,6 +20,7 @@ from images.storage.objects import photo_storage
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -93,7 +95,22 @@ def is_shown(group: Group, access: MemberAccess | GuestAccess) -> bool:
 
 
 def orders(group: Group, access: MemberAccess | GuestAccess) -> QuerySet[ArchiveOrder]:
-    """Returns the orders of this person, the newest first."""
+    """Returns the orders of this person, the newest first. None of a shared link without a device
+    secret: whoever asks is not known, and is shown nobody else's."""
+    found = _orders(group, access)
+    return found if access.key.is_identified else found.none()
+
+
+def find(group: Group, access: MemberAccess | GuestAccess, archive_id: UUID) -> ArchiveOrder:
+    """Returns this person's order of an archive. Raises Http404.
+
+    Who is not known needs no more than its id, which only the answer to an order of it tells.
+    """
+    found: ArchiveOrder = get_object_or_404(_orders(group, access), archive_id=archive_id)
+    return found
+
+
+def _orders(group: Group, access: MemberAccess | GuestAccess) -> QuerySet[ArchiveOrder]:
     rows = ArchiveOrder.objects.filter(archive__group=group, archive__for_guests=access.is_guest)
     found: QuerySet[ArchiveOrder] = rows.filter(access.key.condition())
     return found.select_related("archive__group").order_by("-created_at", "-pk")
@@ -101,8 +118,6 @@ def orders(group: Group, access: MemberAccess | GuestAccess) -> QuerySet[Archive
 
 def last_download(group: Group, access: MemberAccess | GuestAccess) -> datetime | None:
     """Returns when the newest archive was made that this person has downloaded of the group."""
-    if not access.key.is_identified:
-        return None
     downloaded = orders(group, access).order_by().exclude(downloaded_at=None)
     made_at: datetime | None = downloaded.aggregate(at=Max("archive__created_at"))["at"]
     return made_at
@@ -126,7 +141,8 @@ def url(order: ArchiveOrder, access: MemberAccess | GuestAccess) -> str:
 def download(order: ArchiveOrder, access: MemberAccess | GuestAccess) -> str:
     """Returns url(), and remembers the download for `since` my last one. Raises NotReady."""
     address = url(order, access)
-    ArchiveOrder.objects.filter(pk=order.pk).update(downloaded_at=timezone.now())
+    if access.key.is_identified:  # or it would be said to others who are not known
+        ArchiveOrder.objects.filter(pk=order.pk).update(downloaded_at=timezone.now())
     return address
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import urllib3
@@ -249,6 +250,24 @@ def test_who_orders_the_same_shares_it_and_sees_only_own_orders(photos, ada, ben
     assert signed_in(ben).get(path).status_code == 200
     assert signed_in(ben).get(reader.path_of(group)).json()["count"] == 1
     assert Archive.objects.count() == 1
+
+
+@pytest.mark.usefixtures("gallery")
+def test_who_is_not_known_gets_what_they_ordered_and_no_list(photos, group):
+    """Many phones without a secret hold one link: nobody can tell them apart."""
+    link = InvitationFactory(group=group, kind="shared", email="")
+    phone, other, known = Guest(link, device=""), Guest(link, device=""), Guest(link)
+    shown = reader.built(phone.client, group)
+    assert shown["status"] == "ready"
+    assert phone.client.get(shown["download_url"]).status_code == 302
+    assert other.client.get(reader.path_of(group)).json()["count"] == 0
+    assert other.client.get(f"{reader.path_of(group)}{uuid4()}/").status_code == 404
+    # Another who orders the same is not told that somebody has downloaded it.
+    assert reader.ordered(other.client, group)["downloaded_at"] is None
+    # Whoever is known has a list of their own, without what those ordered.
+    path = f"{reader.path_of(group)}{shown['id']}/"
+    assert known.client.get(path).status_code == 404
+    assert known.client.get(reader.path_of(group)).json()["count"] == 0
 
 
 @pytest.mark.usefixtures("gallery")

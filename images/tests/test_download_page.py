@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -235,6 +236,24 @@ def test_a_guest_orders_all_photos_and_downloads_them(photos, cleo, group, zip_p
     client.post(theirs)
     assert Archive.objects.count() == 1
     assert client.get(f"{theirs}{archive.pk}/").status_code == 302
+
+
+def test_who_is_not_known_gets_what_they_ordered_and_sees_nothing_of_others(photos, group, client):
+    Group.objects.filter(pk=group.pk).update(visibility="gallery")
+    link = InvitationFactory(group=group, kind="shared", email="")
+    zip_path = urlsplit(link.upload_link).path + "photos/zip/"
+    asked = client.post(zip_path)
+    archive = reader.build(Archive.objects.get().pk)
+    assert f'href="{archive.pk}/"' in client.get(asked["Location"]).content.decode()
+    assert client.get(f"{zip_path}{archive.pk}/").status_code == 302
+    # Somebody else with the same link, and no more known, has ordered nothing yet.
+    for question in ("", "?ordered=", "?ordered=nonsense", f"?ordered={uuid4()}"):
+        shown = client.get(f"{zip_path}{question}")
+        assert shown.status_code == 200
+        assert str(archive.pk) not in shown.content.decode()
+        assert "Download again" not in shown.content.decode()
+    again = client.post(zip_path)["Location"]
+    assert "Download again" not in client.get(again).content.decode()
 
 
 def test_a_link_that_shows_no_gallery_or_is_withdrawn_downloads_nothing(

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.db.models import Count, Sum
 from django.http import HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from images import archives
-from images.models import ArchiveOrder, Image
+from images.models import Image
 from images.views.desk import Desk, desk_page
 from invitations import mail
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from groups.models import Group
     from images.access import GuestAccess, MemberAccess
     from images.archives import content
+    from images.models import ArchiveOrder
 
 ALL, NEW, UPLOADER = "all", "new", "uploader"
 # Names to choose from; more than a person would read through.
@@ -35,6 +36,10 @@ MOST_UPLOADERS = 300
 # Orders that are shown.
 MOST_SHOWN = 20
 NOBODY = ""  # the name of those who gave none
+
+
+class OrderRefused(Exception):
+    """A ZIP cannot be ordered now; the text tells people why."""
 
 
 class OrderForm(forms.Form):
@@ -99,8 +104,10 @@ def download(request: HttpRequest, desk: Desk) -> HttpResponse:
     form = OrderForm(request.POST or None, desk=desk, initial={"what": ALL, "mail": True})
     if request.method == "POST" and form.is_valid():
         wants_mail = form.cleaned_data.get("mail", False)
-        if refusal := order(desk.group, desk.access, form.asked(), wants_mail=wants_mail):
-            form.add_error(None, refusal)
+        try:
+            order(desk.group, desk.access, form.asked(), wants_mail=wants_mail)
+        except OrderRefused as refusal:
+            form.add_error(None, str(refusal))
         else:
             return redirect("group-download", desk.group.pk)
     status = 422 if form.errors else 200
@@ -113,26 +120,28 @@ def order(
     what: content.What | None = None,
     *,
     wants_mail: bool = False,
-) -> str:
-    """Orders a ZIP; returns why it cannot be ordered, if so."""
+) -> ArchiveOrder:
+    """Orders a ZIP. Raises OrderRefused."""
     try:
-        archives.order(group, what=what, access=access, wants_mail=wants_mail)
+        return archives.order(group, what=what, access=access, wants_mail=wants_mail)
     except archives.NothingToDownload:
-        return _("There is no photo to download. Choose others, or wait until some have arrived.")
+        text = _("There is no photo to download. Choose others, or wait until some have arrived.")
     except archives.TooManyWaiting:
-        return _("Several of your ZIPs are still being made. Wait until one of them is ready.")
+        text = _("Several of your ZIPs are still being made. Wait until one of them is ready.")
     except archives.QuotaExceeded as refusal:
-        if access.is_guest:
-            return _("There is no room for another ZIP now. Try again in a few days.")
-        text = _(
-            "Your team's ZIPs may take up {limit}, and they take up {used} now; this one needs "
-            "{needed}. Choose fewer photos, or wait: each ZIP is removed after a week."
-        )
-        sizes = {
-            name: filesizeformat(getattr(refusal, name)) for name in ("limit", "used", "needed")
-        }
-        return text.format(**sizes)
-    return ""
+        text = _no_room(refusal, is_guest=access.is_guest)
+    raise OrderRefused(text)
+
+
+def _no_room(refusal: archives.QuotaExceeded, *, is_guest: bool) -> str:
+    if is_guest:
+        return _("There is no room for another ZIP now. Try again in a few days.")
+    text = _(
+        "Your team's ZIPs may take up {limit}, and they take up {used} now; this one needs "
+        "{needed}. Choose fewer photos, or wait: each ZIP is removed after a week."
+    )
+    sizes = {name: filesizeformat(getattr(refusal, name)) for name in ("limit", "used", "needed")}
+    return text.format(**sizes)
 
 
 @desk_page()
@@ -140,8 +149,7 @@ def order(
 @require_safe
 def download_file(request: HttpRequest, desk: Desk, archive_id: UUID) -> HttpResponse:
     """Leads to a ZIP that the member ordered."""
-    rows = archives.orders(desk.group, desk.access)
-    found: ArchiveOrder = get_object_or_404(rows, archive_id=archive_id)
+    found = archives.find(desk.group, desk.access, archive_id)
     try:
         return HttpResponseRedirect(archives.download(found, desk.access))
     except archives.NotReady:
