@@ -141,7 +141,7 @@ class Members:
             name=manifest.NAME,
             key="",
             byte_size=sum(map(len, self._lines({}))),
-            modified=timezone.localtime(self.archive.created_at),
+            modified=self.archive.created_at.astimezone(self.archive.group.zone),
         )
 
     def closing_lines(self) -> Iterator[bytes]:

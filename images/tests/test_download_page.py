@@ -16,6 +16,7 @@ from images.tests import archive_reader as reader
 from images.tests import drawn_pictures
 from images.tests.guest_client import get, send_as_member
 from invitations import delivery, links
+from invitations.models import OutgoingMail
 from invitations.tests.factories import InvitationFactory
 from invitations.tests.mail_server import MailServer
 
@@ -254,6 +255,30 @@ def test_who_is_not_known_gets_what_they_ordered_and_sees_nothing_of_others(phot
         assert "Download again" not in shown.content.decode()
     again = client.post(zip_path)["Location"]
     assert "Download again" not in client.get(again).content.decode()
+
+
+def test_until_when_it_can_be_downloaded_is_said_in_the_groups_time_zone(
+    photos, smtp, ada, group, order, page, zip_path, client
+):
+    Group.objects.filter(pk=group.pk).update(time_zone="Asia/Tokyo")
+    order(ada, mail="on")
+    client.post(zip_path)
+    for archive in Archive.objects.all():
+        reader.build(archive.pk)
+    # 20:30 of one day in UTC, 5:30 of the next one in Tokyo.
+    until = timezone.now().replace(hour=20, minute=30) + timedelta(days=3)
+    Archive.objects.update(expires_at=until)
+    said = f"{until + timedelta(hours=9):%-d %B %Y, 05:30} (Asia/Tokyo)"
+    assert said in page(ada)
+    assert said in client.get(zip_path).content.decode()
+    OutgoingMail.objects.update(details={**mail_details(), "expires_at": until.isoformat()})
+    delivery.send_due()
+    (mail,) = smtp.mails
+    assert said in mail.get_content()
+
+
+def mail_details():
+    return OutgoingMail.objects.get().details
 
 
 def test_a_link_that_shows_no_gallery_or_is_withdrawn_downloads_nothing(
