@@ -50,22 +50,22 @@ def central_header(
     name: str, *, byte_size: int, crc32: int, modified: datetime, offset: int
 ) -> bytes:
     """Returns the entry of a file in the directory at the end."""
-    encoded = name.encode()
-    large = [number for number in (byte_size, byte_size, offset) if number >= LIMIT]
-    extra = struct.pack(f"<2H{len(large)}Q", ZIP64_EXTRA, 8 * len(large), *large) if large else b""
-    version = VERSION_ZIP64 if large else VERSION
-    size = min(byte_size, LIMIT)
+    encoded, extra, size, version = name.encode(), b"", byte_size, VERSION
+    if _is_large(byte_size, offset):
+        # All three, where one would do: behind a file of 2**32 - 1 bytes, Info-ZIP's unzip 6.0
+        # takes a place that stands there alone for a size.
+        extra = struct.pack("<2H3Q", ZIP64_EXTRA, 24, byte_size, byte_size, offset)
+        size, offset, version = LIMIT, LIMIT, VERSION_ZIP64
     head = _CENTRAL.pack(
         *(b"PK\1\2", MADE_ON_UNIX | version, version, NAME_IS_UTF8, STORED),
         *(*_dos_time(modified), crc32, size, size, len(encoded), len(extra)),
-        *(0, 0, 0, REGULAR_FILE, min(offset, LIMIT)),
+        *(0, 0, 0, REGULAR_FILE, offset),
     )
     return head + encoded + extra
 
 
 def central_header_length(name: str, *, byte_size: int, offset: int) -> int:
-    large = 2 * (byte_size >= LIMIT) + (offset >= LIMIT)
-    return _CENTRAL.size + len(name.encode()) + (4 + 8 * large if large else 0)
+    return _CENTRAL.size + len(name.encode()) + (28 if _is_large(byte_size, offset) else 0)
 
 
 def end(*, count: int, directory_offset: int, directory_size: int) -> bytes:
@@ -81,6 +81,10 @@ def end(*, count: int, directory_offset: int, directory_size: int) -> bytes:
         *(b"PK\5\6", 0, 0, number, number),
         *(min(directory_size, LIMIT), min(directory_offset, LIMIT), 0),
     )
+
+
+def _is_large(byte_size: int, offset: int) -> bool:
+    return max(byte_size, offset) >= LIMIT
 
 
 def _dos_time(moment: datetime) -> tuple[int, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -13,7 +15,23 @@ from images.models import Archive
 from images.tests.guest_client import get
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rest_framework.test import APIClient
+
+
+# What people open ZIPs with: the names it has on some system or other, how it checks a ZIP, and the
+# package of Debian and Ubuntu.
+PROGRAMS = {"unzip": (["unzip"], ["-tqq"], "unzip"), "7z": (["7z", "7zz"], ["t"], "7zip")}
+
+
+def assert_no_fault(path: Path, *, by: str) -> None:
+    """Has a program read each byte and compare each CRC. 7z is for the long tests alone."""
+    names, arguments, package = PROGRAMS[by]
+    program = next(filter(None, map(shutil.which, names)), None)
+    assert program, f"{by} is not there, and this test needs it: apt install {package}"
+    tested = subprocess.run([program, *arguments, path], capture_output=True, check=False)
+    assert tested.returncode == 0, tested.stdout[-500:] + tested.stderr[-500:]
 
 
 def path_of(group: Any) -> str:
