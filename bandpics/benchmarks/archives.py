@@ -1,7 +1,9 @@
 """Measures how long a ZIP of 300 photos takes, against copying them within the same store.
 
-The copies go through this process as the ZIP does: each photo is read and written once, one by one
-and four at once. All take turns, so that a busy machine slows them alike.
+The copies go through this process as the ZIP does, and read by the same function: one GET and one
+PUT of each photo. The target is a multiple of what they take one after the other, each begun when
+the one before it has ended; four at once are measured beside it. All take turns, so that a busy
+machine slows them alike.
 """
 
 from __future__ import annotations
@@ -101,7 +103,9 @@ def _copy(keys: list[str], *, threads: int) -> None:
     storage = photo_storage()
 
     def copy(key: str) -> None:
-        content = storage.read(key, start=0, stop=PHOTO_BYTES, byte_size=PHOTO_BYTES)
+        content = bytearray(PHOTO_BYTES)
+        whole = [memoryview(content)]
+        list(storage.read_into(key, whole, start=0, stop=PHOTO_BYTES, byte_size=PHOTO_BYTES))
         _put(storage, f"{key}.copy", content)
 
     with ThreadPoolExecutor(threads) as pool:

@@ -29,7 +29,6 @@ from invitations import outbox
 from invitations.models import OutgoingMail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from concurrent.futures import Future
     from datetime import datetime
     from uuid import UUID
@@ -40,13 +39,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
-# S3 takes no more than 10,000 parts, none above 5 GiB; two of them are held in memory.
+# S3 takes no more than 10,000 parts, none above 5 GiB; three of them are held in memory.
 PART_BYTES, PARTS_AT_MOST = 8 * MIB, 10_000
 # How often one attempt begins anew, where the store lacks something.
 STARTS = 3
 # How often the row is told how far it is, and asked whether somebody else has the archive.
 SAY_EACH_SECONDS = 0.5
-Piece = bytes | bytearray | memoryview
 
 
 def build(archive_id: UUID, *, seconds: float) -> bool:
@@ -120,17 +118,19 @@ class _Build:
             self._finish()
             return
         written = sum(part.byte_size for part in parts)
-        with stream.pieces(written) as pieces, ThreadPoolExecutor(1, "archive-write") as pool:
+        with (
+            stream.parts(part_bytes=part_bytes, first=len(parts)) as made,
+            ThreadPoolExecutor(1, "archive-write") as pool,
+        ):
             sending: Future[None] | None = None
-            for number, part in enumerate(_in_parts(pieces, part_bytes), start=len(parts) + 1):
+            for number, part in enumerate(made, start=len(parts) + 1):
                 # First: who takes over needs the CRCs of all that was written.
                 members.store_hashes()
-                if sending is not None:
+                if sending is not None:  # the memory of that part is used again
                     sending.result()
                     self._say(written)
-                written += sum(map(len, part))
+                written += len(part)
                 sending = pool.submit(self._send, number, part)
-                del part
             if sending is not None:
                 sending.result()
         self._complete(stream.byte_size)
@@ -170,11 +170,11 @@ class _Build:
         if now > self.stop_at:
             raise OutOfTime
 
-    def _send(self, number: int, part: list[Piece]) -> None:
+    def _send(self, number: int, part: memoryview) -> None:
         archive = self.claim.archive
         try:
             photo_storage().put_part(
-                archive.key, multipart_id=archive.multipart_id, number=number, pieces=part
+                archive.key, multipart_id=archive.multipart_id, number=number, content=part
             )
         except ObjectMissing:
             raise Unreadable from None
@@ -243,20 +243,3 @@ def _mail(archive: Archive, expires_at: datetime) -> None:
                 language=order.language,
                 details=details,
             )
-
-
-def _in_parts(pieces: Iterator[Piece], part_bytes: int) -> Iterator[list[Piece]]:
-    """Yields lists of pieces of exactly so many bytes; the last has the rest."""
-    part: list[Piece] = []
-    room = part_bytes
-    for piece in pieces:
-        while len(piece) >= room:
-            part.append(memoryview(piece)[:room])
-            piece = memoryview(piece)[room:]
-            yield part
-            part, room = [], part_bytes
-        if len(piece):
-            part.append(piece)
-            room -= len(piece)
-    if part:
-        yield part

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from images.storage.client import BucketClient, ObjectMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
 
@@ -43,20 +43,19 @@ class MultipartUploads(BucketClient):
         *,
         multipart_id: str,
         number: int,
-        pieces: Sequence[bytes | bytearray | memoryview],
+        content: bytes | memoryview,
     ) -> None:
         """Writes one part (S3 UploadPart), replacing what was there under its number.
 
         Raises ObjectMissing if the multipart is gone.
         """
-        length = sum(map(len, pieces))
         with self.guarded():
             self.send(
                 "PUT",
                 key,
-                headers={"Content-Length": str(length)},
+                headers={"Content-Length": str(len(content))},
                 query={"partNumber": str(number), "uploadId": multipart_id},
-                body=lambda: iter(pieces),
+                body=lambda: [content],
             )
 
     def list_parts(self, key: str, *, multipart_id: str) -> list[StoredPart]:

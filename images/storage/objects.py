@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 CHUNK_BYTES = 1024 * 1024
-READ_BYTES = 256 * 1024  # read() holds that much beside what it returns
 PUTS_AT_ONCE = 5  # the original and its sizes
 DELETE_BATCH = 1000  # S3 DeleteObjects takes no more keys
 
@@ -71,12 +70,14 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
                     file.write(chunk)
         return hashed.hexdigest()
 
-    def read(self, key: str, *, start: int, stop: int, byte_size: int) -> bytearray:
-        """Returns the bytes from `start` up to `stop` of an object of this size.
+    def read_into(
+        self, key: str, memory: Iterable[memoryview], *, start: int, stop: int, byte_size: int
+    ) -> Iterator[memoryview]:
+        """Reads the bytes from `start` up to `stop` of an object of this size into pieces of
+        memory that are as long together. Yields each once it is filled.
 
         Raises ObjectMissing, and ObjectChanged if it has another size.
         """
-        content = bytearray(stop - start)
         with self.guarded():
             try:
                 asked = {"Range": f"bytes={start}-{stop - 1}"}
@@ -90,11 +91,11 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
             with closing(body):
                 if found.headers.get("Content-Range") != f"bytes {start}-{stop - 1}/{byte_size}":
                     raise ObjectChanged(key)
-                filled = 0
-                for chunk in body.iter_chunks(READ_BYTES):
-                    content[filled : filled + len(chunk)] = chunk
-                    filled += len(chunk)
-        return content
+                for piece in memory:
+                    filled = 0
+                    while filled < len(piece):
+                        filled += body.readinto(piece[filled:])
+                    yield piece
 
     def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         """Writes a whole file under `key`, replacing what was there."""

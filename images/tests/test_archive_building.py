@@ -95,6 +95,18 @@ def test_wherever_it_dies_the_zip_is_the_same(number, archive, sent, ada, group,
     assert content(archive, ada, group, signed_in) == sorted(PICTURES)
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 6, 8, 9])
+def test_wherever_it_dies_within_photos_of_many_parts_the_zip_is_the_same(
+    number, archive, sent, ada, group, signed_in, monkeypatch
+):
+    monkeypatch.setattr(building, "PART_BYTES", min(map(len, PICTURES)) // 3)
+    sent.die_at = number
+    die(archive)
+    assert reader.build(archive.pk).state == "ready"
+    assert sent == list(range(1, len(sent) + 1))
+    assert content(archive, ada, group, signed_in) == sorted(PICTURES)
+
+
 def test_a_worker_that_died_before_it_could_say_so_had_finished(
     archive, sent, ada, group, signed_in, monkeypatch
 ):

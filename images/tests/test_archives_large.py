@@ -25,7 +25,8 @@ from images.tests.guest_client import send_as_member
 pytestmark = [pytest.mark.long, pytest.mark.django_db(transaction=True)]
 
 MB = 1_000_000
-MEMORY = 40 * 1024 * 1024
+# Three parts of 8 MiB, and what threads and connections take.
+MEMORY = 34 * 1024 * 1024
 
 
 @pytest.fixture
