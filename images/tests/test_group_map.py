@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from images.listing import clusters, filters, histogram
 from images.listing.filters import Box
+from images.models import Image
 from images.photofile.metadata.capture_time import YEARS
 from images.tests import bulk_rows
 
@@ -148,6 +149,21 @@ def test_a_photo_that_says_no_time_is_counted_apart(member, group):
     found = histogram.of(group)
     assert (found.undated, [bar.count for bar in found.bars]) == (1, [1])
     assert "1 photo does not say when it was taken." in page_of(member, group)
+
+
+def days_of_bars(client, group):
+    return re.findall(r'data-day="([^"]+)"', page_of(client, group))
+
+
+def test_bars_say_the_year_unless_it_is_this_one_alone(member, group):
+    now = datetime.now(histogram.ZoneInfo(group.time_zone))
+    this_year = now.replace(month=3, day=5, hour=12).astimezone(UTC)
+    photo(group, taken_at=this_year)
+    assert days_of_bars(member, group) == ["5 Mar"]
+    photo(group, taken_at=this_year.replace(year=now.year - 1))
+    assert days_of_bars(member, group) == [f"5 Mar {now.year - 1}", f"5 Mar {now.year}"]
+    Image.objects.filter(taken_at=this_year).delete()
+    assert days_of_bars(member, group) == [f"5 Mar {now.year - 1}"]
 
 
 # --- The map --------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponseBadRequest, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from groups.models import Group
     from images.listing.clusters import Cluster
     from images.listing.filters import Box
-    from images.listing.histogram import Bar
+    from images.listing.histogram import Bar, Histogram
 
 LISTED = 24  # places beside the map
 NEAR_METRES = 150  # of the venue: a phone indoors does not know better
@@ -92,7 +93,7 @@ def group_map(request: HttpRequest, desk: Desk) -> HttpResponse:
         places=[_listed_place(cluster, group) for cluster in found[:LISTED]],
         further=sum(cluster.count for cluster in found[LISTED:]),
         times=times,
-        bars=[_listed_bar(bar, times.unit, group) for bar in times.bars],
+        bars=_listed_bars(times, group),
         busiest=_when(times.busiest, times.unit) if times.busiest else "",
         page_messages=MESSAGES,
         **map_picker.context(),
@@ -191,13 +192,22 @@ def _span(cluster: Cluster, group: Group) -> str:
 # --- Hours in words -------------------------------------------------------------------------
 
 
-def _listed_bar(bar: Bar, unit: str, group: Group) -> ListedBar:
+def _listed_bars(times: Histogram, group: Group) -> list[ListedBar]:
+    this_year = histogram.local(timezone.now(), group).year
+    says_year = {bar.starts_at.year for bar in times.bars} != {this_year}
+    return [_listed_bar(bar, times.unit, group, says_year=says_year) for bar in times.bars]
+
+
+def _listed_bar(bar: Bar, unit: str, group: Group, *, says_year: bool) -> ListedBar:
     url = _gallery_url(
         group, taken_after=histogram.utc(bar.starts_at), taken_before=histogram.utc(bar.ends_at)
     )
     at = bar.starts_at
     label, day = {
-        "hour": (date_format(at, pgettext("hour of a day on an axis", "H")), _short_day(at)),
+        "hour": (
+            date_format(at, pgettext("hour of a day on an axis", "H")),
+            _short_day(at, says_year=says_year),
+        ),
         "day": (date_format(at, "j"), date_format(at, pgettext("month on an axis", "M Y"))),
         "month": (date_format(at, "M"), date_format(at, "Y")),
         "year": (date_format(at, "Y"), ""),
@@ -219,5 +229,7 @@ def _day(at: datetime) -> str:
     return date_format(at, pgettext("date format", "j F Y"))
 
 
-def _short_day(at: datetime) -> str:
+def _short_day(at: datetime, *, says_year: bool) -> str:
+    if says_year:
+        return date_format(at, pgettext("day of a year on an axis", "j M Y"))
     return date_format(at, pgettext("day on an axis", "j M"))

@@ -107,7 +107,7 @@ function labels(slots, pixels) {
     const label = number % every === 0 ? link.dataset.label : "";
     if (link.dataset.day === day || room > 0) return label;
     day = link.dataset.day;
-    room = 56;
+    room = Math.max(56, 8 * day.length);
     return `${label}\n${day}`;
   });
 }
