@@ -8,6 +8,7 @@ from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
 from images import deletions, history
+from images.access import name_for_guests
 from images.lifecycle import editing
 from images.lifecycle.editing import ChangedMeanwhile, DuplicateInGroup, Refused, once_per_group
 from images.models import UNDER_WAY, Image, PhotoChange, Upload, Variant, locks
@@ -40,7 +41,7 @@ def move(
     """
     versions.purge_old_versions(image.pk)
     with locks.objects_of(image.pk):
-        found = _settled().filter(pk=image.pk, **expected).first()
+        found = _settled().select_related("group").filter(pk=image.pk, **expected).first()
         if found is None:
             is_settled = _settled().filter(pk=image.pk).exists()
             raise ChangedMeanwhile if is_settled else versions.InProcess
@@ -61,7 +62,8 @@ def move_all(image_ids: Collection[UUID], group: Group, *, by: User | None = Non
     with locks.objects_of(*image_ids):
         rows = Image.objects.filter(pk__in=image_ids)
         leaving = rows.exclude(group=group).order_by("pk")
-        found = list(_settled().filter(pk__in=leaving.values("pk")).order_by("pk"))
+        settled = _settled().select_related("group").order_by("pk")
+        found = list(settled.filter(pk__in=leaving.values("pk")))
         if why := _reasons_against(found, rows=list(rows), group=group):
             raise Refused(why)
         _move(found, group, {}, by=by)
@@ -162,11 +164,22 @@ def _update_moved(
     # updated_at: nothing that was copied has changed since. The worker, too, compares the group
     # with the one it started with.
     rows = _settled().filter(pk=image.pk, group=image.group_id, updated_at=image.updated_at)
+    columns = {**columns, **_without_address(image, group)}
     if not rows.update(**columns, group=group, updated_at=Now()):
         raise _ChangedOne(image.pk)
     if versions.duplicates_of(image).exists():
         raise locks.Busy  # a worker has just found a duplicate of the photo here: try again
     for variant in Variant.objects.filter(image=image):
         Variant.objects.filter(pk=variant.pk).update(key=copies[variant.key])
+    if image.group.team_id != group.team_id:
+        image.changes.filter(name__contains="@").update(name="")
     deletions.record(image.pk, copies)
     deletions.execute_on_commit(image.pk)
+
+
+def _without_address(image: Image, group: Group) -> dict[str, str]:
+    """Members without a name are known by their e-mail address, within their team alone."""
+    if image.group.team_id == group.team_id or "@" not in image.uploader_name:
+        return {}
+    name = image.uploaded_by.name if image.uploaded_by else ""
+    return {"uploader_name": name_for_guests(name)[:120]}

@@ -287,6 +287,30 @@ def test_announcing_a_moved_photo_again_finds_it(ada, cleo, other_group, signed_
     assert (known["id"], known["status"], fresh["status"]) == (str(image.pk), "done", "pending")
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["", "Ben"])
+@pytest.mark.parametrize("many", [False, True])
+def test_another_team_is_not_told_the_address_of_the_uploader(ada, ben, image, many, name):
+    ben.name = name
+    ben.save()
+    Image.objects.update(uploaded_by=ben, uploader_name=ben.email)
+    image.changes.create(kind="caption", name=ben.email)
+    same_team, elsewhere = GroupFactory(team=image.group.team), GroupFactory()
+
+    def move(group):
+        image.refresh_from_db()
+        if many:
+            moving.move_all([image.pk], group)
+        else:
+            moving.move(image, group, {}, expected={})
+        image.refresh_from_db()
+        return image.uploader_name, image.changes.get(kind="caption").name
+
+    assert move(same_team) == (ben.email, ben.email)
+    assert move(elsewhere) == (name, "")
+    assert ben.email not in image.search_vector
+
+
 def test_only_to_a_group_one_may_add_to(ada, dora, image, address, signed_in):
     strange = GroupFactory()
     watched = GroupFactory()
