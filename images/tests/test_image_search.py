@@ -189,12 +189,13 @@ def test_a_word_is_found_by_the_index_of_its_own_group(group):
 
 
 def test_a_word_of_most_photos_is_looked_for_in_order(group):
+    # To sort all that follows the cursor must cost far more than to read a part of it in order.
     many(group, 4000)
     part = rf"Index Scan using image_gallery_order .*rows={search_plan.FIRST_PART}\."
     plan = explained(group, "song")
     assert re.search(part, plan), plan
     assert not re.search(r"Bitmap Index Scan on image_search_vector .*actual", plan), plan
-    plan = explained(group, "song", cursor=Image.objects.order_by("-sort_at")[2000])
+    plan = explained(group, "song", cursor=Image.objects.order_by("-sort_at")[100])
     assert re.search(part + r".*\n *Index Cond:.*ROW\(", plan), plan
 
 
