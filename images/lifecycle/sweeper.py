@@ -17,7 +17,7 @@ from bandpics.users import sessions
 from groups import trash as group_trash
 from images import deletions
 from images.archives import closing, expiry
-from images.lifecycle import retention, stacks, trash
+from images.lifecycle import counts, retention, stacks, trash
 from images.listing import removals
 from images.models import Image, Upload, locks
 from images.processing import claims, outcomes, versions
@@ -52,6 +52,7 @@ def sweep() -> None:
             return
         for phase in [
             *(_enqueue_again, outcomes.fail_crashed, _complete_stalled, _discard_forgotten),
+            counts.add_up,
             stacks.update_due,  # while what has left its stack is still there
             *(_purge_old_versions, _empty_trash, _drop_originals),
             *(closing.order_due, expiry.sweep, _execute_deletions),

@@ -14,6 +14,7 @@ from django.db.models import Count, Exists, F, Func, IntegerField, OuterRef, Q, 
 from django.db.models.functions import Coalesce, TruncDate
 
 from groups.models import Group, GroupVisit, Membership
+from images.listing import overview
 from images.models import Image, TakedownRequest, Upload
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def cards_of(groups: Sequence[Group], access: MemberAccess) -> list[GroupCard]:
     """Returns the cards of groups that were found, in their order."""
     ids = [group.pk for group in groups]
     owned = [group.pk for group in groups if group.role == Membership.Role.OWNER]
-    photo_counts = _count(Image.objects.ready(), ids)
+    photo_counts = overview.totals(ids)
     waiting = _count(Image.objects.waiting_for_approval(), owned)
     takedowns = _count(TakedownRequest.objects.open(), owned)
     about = {each["pk"]: each for each in _covers_and_news(ids, access)}

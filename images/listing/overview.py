@@ -1,7 +1,7 @@
 """What the photos of a group are, in numbers: by hour, by uploader, by camera.
 
-To count costs time that grows with the group. So a small group is counted for each page, and the
-numbers of a large one are kept for a while: as long as that counting takes a two-hundredth of it.
+Triggers keep the numbers (images.models.PhotoCount), so that nobody counts a million photos. Those
+of a large group are put together once in a few seconds, those of a small one for each page.
 """
 
 from __future__ import annotations
@@ -9,27 +9,30 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, DateTimeField, Func, Q
+from django.db.models import Q, Sum
 
 from images.listing.event_time import FIRST_YEAR, LAST_YEAR, on_the_wall
-from images.models import Image
+from images.models import Image, PhotoCount
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import tzinfo
     from uuid import UUID
 
-    from groups.models import Group
-    from images.models import ImageQuerySet
+    from django.db.models import QuerySet
 
-SMALL = 2000  # photos that are counted for each page
-SHARE = 200  # the numbers of a large group are kept so many times as long as it took to count
+    from groups.models import Group
+
+SMALL = 2000  # photos
+SHARE = 200  # the numbers of a large group are kept so many times as long as it took to read them
 SHORTEST, LONGEST = 10.0, 600.0  # seconds, at least and at most
 MOST_NAMES = 200  # uploaders, and cameras, that are told apart
 MOST_READ = 1000  # spellings of them
 MOST_GROUPS = 50
+_EPOCH, _QUARTER = datetime(1970, 1, 1, tzinfo=UTC), timedelta(minutes=15)
 _EARLIEST = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC)
 _LATEST = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 
@@ -76,6 +79,13 @@ def of(group: Group, *, approved_only: bool = False) -> Overview:
     return overview
 
 
+def totals(group_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Returns how many finished photos these groups have; no entry for those without."""
+    rows = PhotoCount.objects.filter(group_id__in=group_ids, facet=PhotoCount.Facet.QUARTER)
+    summed = rows.order_by().values("group_id").annotate(photos=Sum("count"))
+    return dict(summed.values_list("group_id", "photos"))
+
+
 # Of large groups, in this process: what is in Django's cache would be read anew for each page.
 _known: dict[tuple[UUID, str, bool], Overview] = {}
 _counting: set[tuple[UUID, str, bool]] = set()
@@ -89,11 +99,11 @@ def _without_addresses(overview: Overview) -> Overview:
 
 def _count(group: Group, *, approved_only: bool) -> Overview:
     started = time.perf_counter()
-    photos = Image.objects.in_group(group).ready().order_by()
-    photos = photos.filter(APPROVED) if approved_only else photos
-    hours = tuple(_hours(photos, group.zone))
-    uploaders = _most(photos, "uploader_name")
-    cameras = () if approved_only else _most(photos, "camera_model")
+    counts = PhotoCount.objects.filter(group_id=group.pk)
+    counts = counts.filter(is_approved=True) if approved_only else counts
+    hours = tuple(_hours(counts, group.zone))
+    uploaders = _most(counts, PhotoCount.Facet.UPLOADER)
+    cameras = () if approved_only else _most(counts, PhotoCount.Facet.CAMERA)
     return Overview(
         hours,
         uploaders,
@@ -104,28 +114,26 @@ def _count(group: Group, *, approved_only: bool) -> Overview:
     )
 
 
-def _hours(photos: ImageQuerySet, zone: tzinfo) -> list[tuple[datetime, int]]:
-    """Counted by quarters in UTC, which is quick; every time zone begins its hours with one."""
-    counted = photos.values(quarter=Quarter("sort_at")).annotate(count=Count("pk"))
+def _sums(counts: QuerySet[PhotoCount], facet: PhotoCount.Facet) -> Any:
+    """The values of a facet and how many photos have each."""
+    rows = counts.filter(facet=facet).order_by().values("value").annotate(photos=Sum("count"))
+    return rows.filter(photos__gt=0).values_list("value", "photos")
+
+
+def _hours(counts: QuerySet[PhotoCount], zone: tzinfo) -> list[tuple[datetime, int]]:
+    """Every time zone begins its hours with a quarter of an hour in UTC."""
     hours: Counter[datetime] = Counter()
-    for quarter, count in counted.values_list("quarter", "count"):
-        at = on_the_wall(min(max(quarter, _EARLIEST), _LATEST), zone)
+    for quarter, count in _sums(counts, PhotoCount.Facet.QUARTER):
+        moment = _EPOCH + int(quarter) * _QUARTER
+        at = on_the_wall(min(max(moment, _EARLIEST), _LATEST), zone)
         hours[at.replace(minute=0)] += count
     return sorted(hours.items(), reverse=True)
 
 
-def _most(photos: ImageQuerySet, column: str) -> tuple[tuple[str, int], ...]:
+def _most(counts: QuerySet[PhotoCount], facet: PhotoCount.Facet) -> tuple[tuple[str, int], ...]:
     """The most frequent values, each in its most frequent spelling."""
-    counted = photos.exclude(**{column: ""}).values(column).annotate(count=Count("pk"))
     values: dict[str, tuple[str, int]] = {}
-    for name, count in counted.order_by("-count", column).values_list(column, "count")[:MOST_READ]:
+    for name, count in _sums(counts, facet).order_by("-photos", "value")[:MOST_READ]:
         first, before = values.get(name.upper(), (name, 0))
         values[name.upper()] = first, before + count
     return tuple(sorted(values.values(), key=lambda value: (-value[1], value[0]))[:MOST_NAMES])
-
-
-class Quarter(Func):
-    """The quarter of an hour that a moment is in."""
-
-    template = "date_bin('15 minutes', %(expressions)s, '2000-01-01 00:00:00+00'::timestamptz)"
-    output_field = DateTimeField()

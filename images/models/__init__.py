@@ -8,6 +8,7 @@ from images.models.generated_caption import CaptionUsage, GeneratedCaption
 from images.models.image import ONCE_PER_GROUP, Image, ImageQuerySet
 from images.models.image_indexes import BEFORE_ALL_TIME, HashBands
 from images.models.photo_change import PhotoChange
+from images.models.photo_count import PhotoCount
 from images.models.takedown import TakedownRequest
 from images.models.transform import Transform, TransformPreset
 from images.models.upload import KEEP_BYTES, NOT_FINAL, UNDER_WAY, Upload, UploadQuerySet, is_final
@@ -44,6 +45,7 @@ __all__ = [
     "ImageQuerySet",
     "PendingDeletion",
     "PhotoChange",
+    "PhotoCount",
     "TakedownRequest",
     "Tombstone",
     "Transform",

@@ -28,7 +28,7 @@ class HashBands(Func):
 
 INDEXES: Final[list[models.Index]] = [
     models.Index(fields=UPLOADER_COLUMNS, name="image_uploader"),
-    # Counting the photos of each hour reads this alone.
+    # What a gallery shows is decided by this alone.
     models.Index(
         fields=["group", "-sort_at", "-id"],
         include=["version", "trashed_at", "moderation"],
