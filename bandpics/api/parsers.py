@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 MIB = 1024 * 1024
-MAX_VALUES = 10_000  # an announcement of 100 files has 700
+MAX_VALUES = 10_000  # an announcement of 100 files has 1,200
 MAX_DEPTH = 16
 MAX_TEXT = 16_384  # characters; the longest field of ours takes 4,096
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from django.template.defaultfilters import truncatechars
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ValidationError
@@ -29,14 +30,18 @@ from invitations.api.authentication import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from rest_framework.request import Request
 
     from images.access import Rights, Uploader
     from images.models import ImageQuerySet
+    from images.uploads.announce import Announced
 
 
+# As many as the text of an error has room for.
+GROUPS_NAMED = 5
 # What is read of a photo beside its row.
 RELATED = ("group", "invitation", "licence")
 
@@ -72,12 +77,31 @@ class PhotoViewSet(ApiViewSet):
         return None if self.access.is_guest else self.member.user
 
     def uploader_in(self, group_id: UUID | None) -> Uploader:
-        """Returns the uploader for a group. Raises Http404 for a group the member does not see."""
+        """Returns the uploader for a group; None: for the only one the member may add to. Raises
+        Http404 for a group the member does not see."""
         if isinstance(self.access, GuestAccess):
             return self.access.uploader
-        if group_id is None:
-            raise ValidationError({"group": ["Say which group to add to."]})
-        return self.access.uploader(self.writable_group(group_id))
+        group = self._only_group() if group_id is None else self.writable_group(group_id)
+        return self.access.uploader(group)
+
+    def _only_group(self) -> Group:
+        found = Group.objects.writable_by(self.member).order_by("-created_at", "-pk")
+        groups = list(found[: GROUPS_NAMED + 1])
+        if len(groups) == 1:
+            return groups[0]
+        if not groups:
+            raise Forbidden("You may add photos to no group. Make one first: POST /api/v1/groups/.")
+        named = [f"{group.pk} ({truncatechars(group.name, 40)})" for group in groups[:GROUPS_NAMED]]
+        more = ["others, listed at /api/v1/groups/"] if len(groups) > GROUPS_NAMED else []
+        raise ValidationError({"group": [f"Say which group to add to: {', '.join(named + more)}."]})
+
+    def refuse_time_of_guest(self, files: Sequence[Announced]) -> None:
+        """Raises Forbidden if a guest says when a photo was taken, which they cannot change."""
+        if self.access.is_guest and any(file.taken is not None for file in files):
+            raise Forbidden(
+                "With a link, send words and the place of a photo, and no `taken_at`: when it was "
+                "taken is read from the file."
+            )
 
     def writable_group(self, group_id: UUID) -> Group:
         """404 for a group the member does not see, 403 for one they only look at."""

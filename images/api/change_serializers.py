@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,10 @@ from rest_framework import serializers
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.image_serializers import ImageDetailSerializer
 from images.lifecycle import moderation
-from images.lifecycle.editing import Taken
 from images.models import Image
 from images.photofile import location
 from images.photofile.metadata.capture_time import YEARS
+from images.uploads.when_and_where import Taken
 
 MAX_OFFSET = timedelta(hours=14)
 
@@ -72,8 +73,19 @@ class DegreesField(serializers.FloatField):
 
 
 class PositionSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    """A place. In a form: location.lat and location.lon, or location as JSON."""
+
     lat = DegreesField(min_value=-90, max_value=90, help_text="Degrees north, WGS 84.")
     lon = DegreesField(min_value=-180, max_value=180, help_text="Degrees east, WGS 84.")
+
+    def get_value(self, dictionary: Any) -> Any:
+        if not hasattr(dictionary, "getlist") or self.field_name not in dictionary:
+            return super().get_value(dictionary)
+        text = dictionary[self.field_name]
+        try:
+            return json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            return text  # refused, as is any text in JSON
 
 
 class ChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):

@@ -13,14 +13,16 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bandpics.api.unknown_names import KnownFieldsOnly
-from images.api.image_serializers import IsFinal
-from images.api.problems import TooLarge
-from images.api.upload_serializers import (
+from images.api.announcement_serializers import (
+    AboutPhotoSerializer,
     AnnouncedFileSerializer,
     NewPhotosSerializer,
-    TicketSerializer,
     checked,
+    said_of_photo,
 )
+from images.api.image_serializers import IsFinal
+from images.api.problems import TooLarge
+from images.api.upload_serializers import TicketSerializer
 from images.models import Upload
 from images.uploads import announce, file_check
 
@@ -42,14 +44,11 @@ class ReplacementFormSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def opened(self) -> tuple[BinaryIO, announce.Announced]:
         file = self.validated_data["file"]
-        description = self.validated_data.get("description", "")
-        return file, file_check.described(file, description=description)
+        return file, file_check.described(file, **said_of_photo(self.validated_data))
 
 
-class PhotoFormSerializer(ReplacementFormSerializer, NewPhotosSerializer):
+class PhotoFormSerializer(ReplacementFormSerializer, NewPhotosSerializer, AboutPhotoSerializer):
     """One file, and what it is about."""
-
-    description = serializers.CharField(max_length=4000, allow_blank=True, default="")
 
 
 # --- Base64 ---------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ class Base64Field(serializers.CharField):
                 raise too_large_for_json()
 
 
-class PhotoInJsonSerializer(NewPhotosSerializer):
+class PhotoInJsonSerializer(NewPhotosSerializer, AboutPhotoSerializer):
     """A photo, and what it is about."""
 
     image = extend_schema_field(
@@ -106,7 +105,6 @@ class PhotoInJsonSerializer(NewPhotosSerializer):
     )(Base64Field)(trim_whitespace=False)
     filename = serializers.CharField(max_length=2000, default=UNNAMED, trim_whitespace=False)
     content_type = serializers.CharField(max_length=100, default="", allow_blank=True)
-    description = serializers.CharField(max_length=4000, allow_blank=True, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         file, type_in_uri = attrs["image"]
@@ -126,7 +124,7 @@ class PhotoInJsonSerializer(NewPhotosSerializer):
             filename=data["filename"][: file_check.FILENAME_LENGTH],
             content_type=data["content_type"],
             byte_size=data["byte_size"],
-            description=data["description"],
+            **said_of_photo(data),
         )
 
 

@@ -15,9 +15,10 @@ from bandpics.api.unknown_names import KnownFieldsOnly
 from groups import colours
 from groups.editing import LONGEST_RETENTION_DAYS, TIME_ZONES
 from groups.models import Group, Licence, Membership
+from images.api.announcement_serializers import NewFileSerializer
 from images.api.change_serializers import DegreesField
 from images.api.image_serializers import ImageSerializer
-from images.api.upload_serializers import AnnouncedFileSerializer, TicketSerializer
+from images.api.upload_serializers import TicketSerializer
 from images.lifecycle import covers
 from images.uploads import announce
 
@@ -187,9 +188,7 @@ class GroupWithoutFilesSerializer(GroupSerializer):
 class NewGroupSerializer(GroupSerializer):
     """Documents a group and the files that will be sent to storage."""
 
-    files = ListField(
-        child=AnnouncedFileSerializer(), required=False, max_length=announce.BATCH_LIMIT
-    )
+    files = ListField(child=NewFileSerializer(), required=False, max_length=announce.BATCH_LIMIT)
 
     class Meta(GroupSerializer.Meta):
         fields = [*GroupSerializer.Meta.fields, "files"]

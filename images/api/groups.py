@@ -31,7 +31,8 @@ from groups import editing, trash
 from groups.models import Group, Team, is_admin
 from images.access import MemberAccess
 from images.api import group_serializers
-from images.api.upload_serializers import AnnouncementSerializer, ticket_json
+from images.api.announcement_serializers import AnnouncementSerializer
+from images.api.upload_serializers import ticket_json
 from images.models import Upload
 from images.storage.objects import StorageUnavailable
 from images.uploads import group_with_photos

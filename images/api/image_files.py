@@ -22,8 +22,9 @@ from bandpics.middleware import body_limit
 from groups import licences
 from images.api import file_serializers
 from images.api.access import PhotoViewSet
+from images.api.announcement_serializers import announced
 from images.api.problems import NoPicture, NotReady, OriginalDropped, OriginalLost, PhotoFailed
-from images.api.upload_serializers import announced, ticket_json
+from images.api.upload_serializers import ticket_json
 from images.models import Upload
 from images.photofile import variants
 from images.storage.objects import photo_storage
@@ -85,6 +86,9 @@ class ImageFiles(PhotoViewSet):
                     "group": "01234567-89ab-7def-8123-456789abcdef",
                     "filename": "stage.jpg",
                     "image": "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQABAAD…",
+                    "description": "The encore",
+                    "taken_at": "2026-06-21T21:30:00+02:00",
+                    "location": {"lat": 48.2082, "lon": 16.3738},
                 },
                 request_only=True,
                 media_type="application/json",
@@ -117,6 +121,7 @@ class ImageFiles(PhotoViewSet):
         body.is_valid(raise_exception=True)
         file, described = body.opened()
         with contextlib.closing(file):
+            self.refuse_time_of_guest([described])
             uploader = self.uploader_in(body.validated_data.get("group"))
             upload = server_upload.take(
                 uploader,

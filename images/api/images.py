@@ -27,7 +27,7 @@ from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
 from images.api.takedowns import TakedownAskedSerializer, Takedowns
 from images.lifecycle import editing, forget_location, moderation, moving, trash
 from images.models import Image, TakedownRequest, Upload
-from images.uploads import announce, transfer
+from images.uploads import announce, transfer, when_and_where
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -265,8 +265,8 @@ def _columns(image: Image, changes: dict[str, Any]) -> dict[str, Any]:
         name: changes[name] for name in ("description", "caption") if name in changes
     }
     if "taken_at" in changes:
-        columns |= editing.taken_columns(changes["taken_at"], image)
+        columns |= when_and_where.taken_columns(changes["taken_at"], image)
     if "location" in changes:
         place = changes["location"]
-        columns |= editing.place_columns(place and (place["lat"], place["lon"]))
+        columns |= when_and_where.place_columns(place and (place["lat"], place["lon"]))
     return columns

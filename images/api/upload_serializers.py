@@ -1,4 +1,4 @@
-"""Uploads as JSON: what is announced, the tickets, the receipt."""
+"""Uploads as JSON: the tickets, the receipt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from bandpics.api import etags
-from bandpics.api.fields import ListField
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.change_serializers import PositionSerializer
 from images.api.image_serializers import (
@@ -29,91 +28,10 @@ from images.api.image_serializers import (
 from images.listing.pagination import MAX_LIMIT
 from images.models import Image, Upload, Wall, is_final
 from images.storage.presign import SignedRequest
-from images.uploads import announce, file_check, transfer
+from images.uploads import announce, transfer
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-
-def checked(**file: Any) -> None:
-    """As file_check.check(), in the framework's words. Raises ValidationError."""
-    try:
-        file_check.check(**file)
-    except file_check.Unacceptable as refusal:
-        raise serializers.ValidationError(str(refusal), code=refusal.code) from None
-
-
-# --- Announcing -----------------------------------------------------------------------------
-
-
-class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
-    """One file, as its sender describes it. Only the size is binding."""
-
-    client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
-    filename = serializers.CharField(max_length=2000, trim_whitespace=False)
-    content_type = serializers.CharField(max_length=100, allow_blank=True, default="")
-    size = serializers.IntegerField(min_value=1, help_text="Bytes, exactly.")
-    sha256 = serializers.RegexField(
-        r"^([0-9a-fA-F]{64})?\Z", required=False, default="", allow_blank=True, help_text="Hex."
-    )
-    last_modified = serializers.IntegerField(
-        required=False,
-        allow_null=True,
-        min_value=-(2**53),
-        max_value=2**53,
-        help_text="Milliseconds since 1970.",
-    )
-
-    def validate_filename(self, value: str) -> str:
-        """A caption, nothing more: whatever it says, it is kept, and cut where it is long."""
-        return value[: file_check.FILENAME_LENGTH]
-
-    def validate_content_type(self, value: str) -> str:
-        checked(byte_size=1, content_type=value)
-        return file_check.plain_type(value)
-
-    def validate_size(self, value: int) -> int:
-        checked(byte_size=value)
-        return value
-
-
-class NewPhotosSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
-    """The group and the name of the uploader, for new photos."""
-
-    group = serializers.UUIDField(
-        required=False, help_text="Needed by members; an invitation has its own."
-    )
-    uploader_name = serializers.CharField(max_length=120, default="", allow_blank=True)
-    licence = serializers.IntegerField(
-        required=False,
-        allow_null=True,
-        min_value=1,
-        max_value=2**31 - 1,
-        help_text="The `number` of the group's sentence that whoever sends them agrees to.",
-    )
-
-
-class AnnouncementSerializer(NewPhotosSerializer):
-    """Files that will be sent to storage."""
-
-    files = ListField(
-        child=AnnouncedFileSerializer(), min_length=1, max_length=announce.BATCH_LIMIT
-    )
-
-    def announced(self) -> list[announce.Announced]:
-        return [announced(file) for file in self.validated_data["files"]]
-
-
-def announced(file: dict[str, Any]) -> announce.Announced:
-    """Returns one file as AnnouncedFileSerializer validated it."""
-    return announce.Announced(
-        filename=file["filename"],
-        content_type=file["content_type"],
-        byte_size=file["size"],
-        client_id=file.get("client_id") or None,
-        sha256=file["sha256"].lower(),
-        last_modified=file.get("last_modified"),
-    )
 
 
 class PartSerializer(KnownFieldsOnly, serializers.Serializer[Any]):

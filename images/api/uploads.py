@@ -18,7 +18,7 @@ from rest_framework.serializers import Serializer
 
 from bandpics.api.idempotency import idempotent
 from groups import licences
-from images.api import upload_examples, upload_serializers
+from images.api import announcement_serializers, upload_examples, upload_serializers
 from images.api.access import PhotoViewSet
 from images.api.browsing import FilterPanel, Neighbours
 from images.api.problems import NotMultipart, NotPending
@@ -75,7 +75,7 @@ class UploadViewSet(PhotoViewSet):
 
     serializer_class = upload_serializers.UploadSerializer
     serializer_classes: ClassVar = {
-        "create": upload_serializers.AnnouncementSerializer,
+        "create": announcement_serializers.AnnouncementSerializer,
         "sign": upload_serializers.PartSerializer,
         "complete": Serializer,
     }
@@ -139,11 +139,13 @@ class UploadViewSet(PhotoViewSet):
         if refusal is not None and not body.is_valid():
             raise refusal
         body.is_valid(raise_exception=True)
+        files = body.announced()
+        self.refuse_time_of_guest(files)
         uploader = self.uploader_in(body.validated_data.get("group"))
         try:
             tickets = announce.create_announced(
                 uploader,
-                body.announced(),
+                files,
                 uploader_name=body.validated_data["uploader_name"],
                 takes_new=refusal is None,
                 licence=licences.agreed(uploader.group, body.validated_data.get("licence")),

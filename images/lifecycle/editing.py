@@ -1,10 +1,9 @@
-"""Changes what people say of a photo: caption, time and place."""
+"""Changes what people say of a photo: caption, time and place. Columns of the latter are made by
+images.uploads.when_and_where."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -51,43 +50,6 @@ def once_per_group() -> Iterator[None]:
         if ONCE_PER_GROUP not in str(error):
             raise
         raise DuplicateInGroup from error
-
-
-@dataclass(frozen=True)
-class Taken:
-    """When a person says the photo was taken: local time and, if known, its offset from UTC."""
-
-    local: datetime  # naive
-    offset: timedelta | None = None
-
-
-def taken_columns(taken: Taken | None, image: Image) -> dict[str, Any]:
-    """The columns of this time; None clears them."""
-    local = at = minutes = None
-    if taken is not None:
-        local = taken.local.replace(tzinfo=UTC)
-        if taken.offset is not None:
-            at, minutes = local - taken.offset, round(taken.offset.total_seconds() / 60)
-    return {
-        "taken_at_local": local,
-        "utc_offset_minutes": minutes,
-        "taken_at": at,
-        "sort_at": at or local or image.created_at,
-        "taken_source": Image.TimeSource.PERSON,
-    }
-
-
-def place_columns(place: tuple[float, float] | None) -> dict[str, Any]:
-    """The columns of this latitude and longitude; None clears them, and only them."""
-    latitude, longitude = place or (None, None)
-    return {
-        "latitude": latitude,
-        "longitude": longitude,
-        "altitude": None,
-        "direction": None,
-        "gps_at": None,
-        "gps_source": Image.GpsSource.PERSON,
-    }
 
 
 @transaction.atomic

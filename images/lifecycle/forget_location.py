@@ -13,12 +13,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from images import deletions, history
-from images.lifecycle import editing, markers
+from images.lifecycle import markers
 from images.models import Image, PhotoChange, Upload, locks
 from images.photofile import location
 from images.processing import versions
 from images.storage import object_keys
 from images.storage.objects import ObjectMissing, photo_storage
+from images.uploads import when_and_where
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -80,7 +81,7 @@ def _forget_in_row(image: Image, *, by: User | None, by_uploader: bool) -> Image
         if found.uploads.filter(status=Upload.Status.PROCESSING).exists():
             raise versions.InProcess
         rows = Image.objects.filter(pk=found.pk, updated_at=found.updated_at)
-        columns = editing.place_columns(None) | {"gps_source": Image.GpsSource.REMOVED}
+        columns = when_and_where.place_columns(None) | {"gps_source": Image.GpsSource.REMOVED}
         exif = location.dump_without_location(found.exif)
         with transaction.atomic():
             if not rows.update(**columns, place_forgotten_at=Now(), exif=exif, updated_at=Now()):

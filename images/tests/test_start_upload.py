@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from bandpics.users import api_keys
 from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.models import Image, Upload
@@ -149,10 +151,42 @@ def test_a_member_names_the_group(ben, group, signed_in):
     assert (image.uploaded_by, image.uploader_name) == (ben, "Ben")
 
 
-def test_a_member_who_names_no_group_is_told(ben, signed_in):
-    answer = signed_in(ben).post("/api/v1/uploads/", {"files": [described(b"x")]})
-    assert answer.status_code == 400
-    assert answer.json()["errors"][0]["pointer"] == "#/group"
+def test_a_member_of_no_team_who_names_no_group_is_told(dora, signed_in):
+    answer = signed_in(dora).post("/api/v1/uploads/", {"files": [described(b"x")]})
+    assert answer.status_code == 403
+    assert "Make one first" in answer.json()["detail"]
+
+
+def test_who_may_add_to_one_group_alone_need_not_name_it(ben, vera, group, signed_in):
+    body = {"files": [described(b"x")]}
+    ticket = signed_in(ben).post("/api/v1/uploads/", body).json()["uploads"][0]
+    assert Image.objects.get(pk=ticket["id"]).group == group
+    assert signed_in(vera).post("/api/v1/uploads/", body).status_code == 403  # she only looks
+
+
+def test_who_may_add_to_several_groups_is_told_their_names(ben, team, group, signed_in):
+    body = {"files": [described(b"x")]}
+    GroupFactory(team=team, name="Rehearsal")
+    answer = signed_in(ben).post("/api/v1/uploads/", body)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (400, "#/group")
+    assert f"{group.pk} ({group.name})" in error["detail"]
+    assert "(Rehearsal)" in error["detail"]
+    for number in range(5):
+        GroupFactory(team=team, name=f"Evening {number} {'long ' * 20}")
+    (error,) = signed_in(ben).post("/api/v1/uploads/", body).json()["errors"]
+    assert error["detail"].count("Evening") == 5  # the newest
+    assert "others, listed at /api/v1/groups/" in error["detail"]
+    assert not Upload.objects.exists()
+
+
+def test_a_key_for_one_group_need_not_name_it(ben, team, group):
+    GroupFactory(team=team)
+    _, text = api_keys.issue(ben, name="one", scopes=["upload"], group_ids=[group.pk])
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Api-Key {text}")
+    ticket = client.post("/api/v1/uploads/", {"files": [described(b"x")]}).json()["uploads"][0]
+    assert Image.objects.get(pk=ticket["id"]).group == group
 
 
 def test_a_stranger_gets_404_and_a_viewer_403(dora, vera, group, signed_in):

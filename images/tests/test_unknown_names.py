@@ -75,7 +75,7 @@ def test_an_unknown_field_is_refused_by_each_object_of_each_body(schema, address
         for step in reversed(where):
             body = [body] if isinstance(step, int) else {step: body}
         client, address = special.get(path, one_of_ours), path.format(**addresses)
-        if (path, where) == ("/api/v1/groups/", ("files", 0)):
+        if path == "/api/v1/groups/" and where[:1] == ("files",):
             body |= {"name": "Encore", "team": str(addresses["team_id"])}  # files come last
         answer = getattr(client, method.lower())(address, body)
         refused(answer, "/".join([*map(str, where), "no-such"]), None)

@@ -14,7 +14,7 @@ from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from images.models import Image, Upload
-from images.uploads import agreement, quota
+from images.uploads import agreement, quota, when_and_where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,20 @@ class Announced:
     sha256: str = ""
     last_modified: int | None = None
     description: str = ""
+    taken: when_and_where.Taken | None = None  # None: as the file says
+    place: tuple[float, float] | None = None  # latitude and longitude
+
+    @property
+    def photo_columns(self) -> dict[str, Any]:
+        columns: dict[str, Any] = {
+            "original_filename": self.filename,
+            "description": self.description,
+        }
+        if self.taken is not None:
+            columns |= when_and_where.taken_columns(self.taken)
+        if self.place is not None:
+            columns |= when_and_where.place_columns(self.place)
+        return columns
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -203,8 +217,7 @@ def _new_upload(
         uploaded_by=uploader.user,
         **uploader.key.columns,
         uploader_name=uploader_name or uploader.name,
-        original_filename=file.filename,
-        description=file.description,
+        **file.photo_columns,
         moderation=Image.Moderation.PENDING if waits else Image.Moderation.APPROVED,
         **agreement.columns(licence),
     )

@@ -56,16 +56,14 @@ def check(*, byte_size: int, content_type: str = "", file: BinaryIO | Any = None
         raise unsupported from None
 
 
-def described(
-    file: UploadedFile[Any], *, unnamed: str = "photo", description: str = ""
-) -> Announced:
-    """Returns what a form says of one of its files."""
+def described(file: UploadedFile[Any], *, unnamed: str = "photo", **said: Any) -> Announced:
+    """Returns what a form says of one of its files, and `said` of its photo."""
     declared = plain_type(file.content_type or "")
     return Announced(
         filename=(file.name or unnamed)[:FILENAME_LENGTH],
         content_type=declared if _is_known(declared) else "",
         byte_size=file.size or 0,
-        description=description,
+        **said,
     )
 
 

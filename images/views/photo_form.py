@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from groups.models import Group
-from images.lifecycle import editing
 from images.photofile import formats
 from images.photofile.metadata import capture_time
-from images.uploads import file_check
+from images.uploads import file_check, when_and_where
 from images.views.place import DegreesField
 from images.views.seen_form import SeenForm, plain
 from images.views.settings_form import LocalTimeField
@@ -129,18 +128,18 @@ class PhotoForm(SeenForm):
         if "description" in mine:
             columns["description"] = plain(said["description"])
         if "taken" in mine:
-            columns |= editing.taken_columns(self._taken(), self.image)
+            columns |= when_and_where.taken_columns(self._taken(), self.image)
         if "latitude" in mine:
             place = said["latitude"], said["longitude"]
-            columns |= editing.place_columns(None if None in place else place)
+            columns |= when_and_where.place_columns(None if None in place else place)
         return columns
 
-    def _taken(self) -> editing.Taken | None:
+    def _taken(self) -> when_and_where.Taken | None:
         local: datetime | None = self.cleaned_data["taken"]
         minutes = self.cleaned_data["offset"]
         if local is None:
             return None
-        return editing.Taken(local, timedelta(minutes=int(minutes)) if minutes else None)
+        return when_and_where.Taken(local, timedelta(minutes=int(minutes)) if minutes else None)
 
 
 class ReplaceForm(forms.Form):

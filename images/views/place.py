@@ -14,6 +14,7 @@ from groups.models import Group
 from images.access import GuestAccess
 from images.lifecycle import editing
 from images.models import Image
+from images.uploads import when_and_where
 from images.views import map_picker
 from images.views.guest_page import GuestPage
 from images.views.messages import MESSAGES
@@ -97,7 +98,7 @@ class PlacePage(GuestPage):
         try:
             editing.change(
                 self.image,
-                editing.place_columns(place),
+                when_and_where.place_columns(place),
                 expected={"gps_source": source},
                 by_uploader=True,
             )
