@@ -63,8 +63,8 @@ def yardstick(data: bytes) -> Callable[[], None]:
     with Image.open(io.BytesIO(data)) as image:
         picture = image.convert("RGB")
     largest, *smaller = FLOOR
-    sizes = [rendering.target_size(picture.size, largest)]
-    sizes += [rendering.target_size(sizes[0], spec) for spec in smaller]
+    sizes = [largest.output_size(picture.size)]
+    sizes += [spec.output_size(sizes[0]) for spec in smaller]
     pixels = [
         (np.ascontiguousarray(picture.resize(size)), spec.quality)
         for size, spec in zip(sizes, FLOOR, strict=True)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from PIL import Image
 
 from images.photofile import formats
-from images.photofile.rendering import TURNS, bad_picture, colour, decode, resize
+from images.photofile.rendering import bad_picture, colour, decode, resize
 from images.photofile.rendering.inspect import MEGAPIXEL, inspect
-from images.photofile.variants import Spec
+from images.photofile.rendering.steps import TURNS, stored_window
+from images.photofile.transforms.spec import Resize, Spec
 
 if TYPE_CHECKING:
     from images.photofile.rendering.inspect import Header
-    from images.photofile.variants import Size
+    from images.photofile.transforms.spec import Size
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_PIXELS: Final = 4 * MEGAPIXEL
@@ -26,7 +27,7 @@ MAX_WIDTH: Final = 320
 MAX_HEIGHT: Final = 160
 MAX_PNG_BYTES: Final = 64 * 1024
 _FORMATS: Final = frozenset({formats.PNG, formats.JPEG, formats.WEBP})
-_DECODED: Final = Spec("logo", max_edge=2 * MAX_WIDTH, quality=0)
+_DECODED: Final = Spec(resize=Resize(2 * MAX_WIDTH, 2 * MAX_WIDTH))
 # The bound on memory is that of the whole process, so that threads take turns.
 _one_at_a_time = threading.Lock()
 
@@ -75,7 +76,11 @@ def draw(file: BinaryIO, *, byte_size: int) -> Logo:
 
 
 def _drawn(source: BinaryIO, header: Header) -> Image.Image:
-    loaded = decode.load(source, header.format, _DECODED)
+    loaded = decode.load(
+        source,
+        header.format,
+        lambda stored: stored_window(_DECODED, stored, header.orientation),
+    )
     image, alpha = loaded.image, None
     if image.mode == "RGBA":
         image, alpha = image.convert("RGB"), image.getchannel("A")

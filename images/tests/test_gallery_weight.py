@@ -44,7 +44,7 @@ def fill(group, count):
             moderation=Image.Moderation.PENDING,
         )
         for spec in variants.ALL:
-            size = variants.target_size((width, height), spec)
+            size = spec.output_size((width, height))
             Variant.objects.create(
                 image=image,
                 version=1,

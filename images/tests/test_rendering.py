@@ -115,7 +115,7 @@ def test_an_unknown_orientation_turns_nothing(orientation: int | None, tmp_path:
     ],
 )
 def test_the_fullsize_rule(source: variants.Size, fullsize: variants.Size):
-    assert rendering.target_size(source, variants.FULLSIZE) == fullsize
+    assert variants.FULLSIZE.output_size(source) == fullsize
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_the_fullsize_rule(source: variants.Size, fullsize: variants.Size):
 )
 def test_files_have_the_size_of_the_rule(draw: Any, size: variants.Size, tmp_path: Path):
     rendered = render(draw(width=size[0], height=size[1]), tmp_path)
-    expected = rendering.target_size(size, variants.FULLSIZE)
+    expected = variants.FULLSIZE.output_size(size)
     for spec in sorted(variants.ALL, key=lambda spec: -spec.max_edge):
-        expected = rendering.target_size(expected, spec)
+        expected = spec.output_size(expected)
         variant = rendered[spec.name]
         with Image.open(variant.path) as image:
             assert image.size == (variant.width, variant.height) == expected
@@ -197,11 +197,11 @@ def test_shrinking_by_bands_is_shrinking(
     mode: str, size: variants.Size, monkeypatch: pytest.MonkeyPatch
 ):
     picture = drawn_pictures.picture(width=size[0], height=size[1]).convert(mode)
-    at_once = resize.shrink(picture, rendering.target_size(size, variants.FULLSIZE))
+    at_once = resize.shrink(picture, variants.FULLSIZE.output_size(size))
     data = memoryview(picture.tobytes())
     rows = resize.Rows(data, mode, size, len(data) // size[1])
     monkeypatch.setattr(resize, "_BAND_PIXELS", 1_000_000)
-    by_bands = rows.shrink(variants.FULLSIZE)
+    by_bands = rows.cut(resize.Window.whole(size, at_once.size))
     assert by_bands.mode == mode
     assert by_bands.size == at_once.size
     difference = ImageChops.difference(by_bands, at_once)
@@ -212,8 +212,8 @@ def test_bands_fit_into_a_picture_of_any_height(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(resize, "_BAND_PIXELS", 4000)
     for height in [5760, *range(2100, 12_000, 37)]:
         rows = resize.Rows(memoryview(bytes(9 * height)), "L", (8, height), 9)
-        small = rows.shrink(variants.FULLSIZE)
-        assert small.size == rendering.target_size((8, height), variants.FULLSIZE)
+        size = variants.FULLSIZE.output_size((8, height))
+        assert rows.cut(resize.Window.whole((8, height), size)).size == size
 
 
 # Colour

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from images.photofile import rendering
-from images.photofile.variants import Spec, target_size
+from images.photofile.variants import named
 from images.tests import drawn_pictures
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 EDGE = 240
 SPECS = (
-    Spec("large", max_edge=EDGE, quality=95, enough_edge=EDGE - 15),
-    Spec("small", max_edge=EDGE // 2, quality=95),
+    named("large", max_edge=EDGE, quality=95, enough_edge=EDGE - 15),
+    named("small", max_edge=EDGE // 2, quality=95),
 )
 # Long edges of sources: at, just above and just below what a decoder halves, quarters or eighths,
 # and in between.
@@ -67,7 +67,7 @@ def test_lines_stay_lines(draw: Any, long_edge: int, tmp_path: Path):
     options = {} if draw is drawn_pictures.png else {"quality": 95}
     found = rendered(draw(image=source, **options), tmp_path)
     for spec in SPECS:
-        size = target_size(source.size, spec)
+        size = spec.output_size(source.size)
         reference = source.resize(size, Image.Resampling.LANCZOS)
         assert found[spec.name].size == size
         assert sharpness(found[spec.name]) > 0.8 * sharpness(reference)
@@ -82,7 +82,7 @@ def test_a_photo_is_as_its_reference(tmp_path: Path):
     source = drawn_pictures.detailed(width=960, height=720).filter(ImageFilter.GaussianBlur(1))
     found = rendered(drawn_pictures.jpeg(image=source, quality=95), tmp_path)
     for spec in SPECS:
-        reference = source.resize(target_size(source.size, spec), Image.Resampling.LANCZOS)
+        reference = source.resize(spec.output_size(source.size), Image.Resampling.LANCZOS)
         seen, wanted = (one.convert("L") for one in (found[spec.name], reference))
         difference = ImageStat.Stat(ImageChops.difference(seen, wanted)).mean
         assert difference[0] < 2.5

@@ -13,13 +13,14 @@ from PIL import Image, ImageFilter, ImageStat
 
 from images.photofile import placeholder, variants
 from images.photofile.rendering import resize
-from images.photofile.variants import Spec, target_size
+from images.photofile.transforms.spec import Resize, resized
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # 70 bytes on average; those of 60 photos take 3 kB of a compressed page.
-PLACEHOLDER: Final = Spec("placeholder", max_edge=16, quality=10)
+PLACEHOLDER: Final = Resize(16, 16)
+PLACEHOLDER_QUALITY: Final = 10
 
 # The variants that are read.
 SOURCES: Final = (variants.SMALL.name, variants.TILE.name)
@@ -52,9 +53,9 @@ def read(files: dict[str, Path], *, pixels: int) -> Appearance:
 
 
 def _placeholder(small: Image.Image) -> bytes:
-    tiny = resize.shrink(small, target_size(small.size, PLACEHOLDER))
+    tiny = resize.shrink(small, resized(PLACEHOLDER, small.size))
     file = io.BytesIO()
-    tiny.save(file, "WEBP", quality=PLACEHOLDER.quality, method=6)
+    tiny.save(file, "WEBP", quality=PLACEHOLDER_QUALITY, method=6)
     return placeholder.pixels_of(file.getvalue())
 
 

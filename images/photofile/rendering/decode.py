@@ -1,4 +1,4 @@
-"""Decodes the pixels of a file once, and shrinks them to the largest variant.
+"""Decodes the pixels of a file once, and cuts out of them what is wanted, at its size.
 
 Pillow's classes are opened directly, not through `Image.open`: no guessing of formats, and our
 budgets in place of its process-wide bomb guard.
@@ -27,7 +27,7 @@ from PIL import (
 from images.photofile import formats, pieces
 from images.photofile.containers import bmp, gif, heif, jpeg, png, tiff, webp
 from images.photofile.rendering import bad_picture, colour, heif_decoders, resize
-from images.photofile.variants import target_size
+from images.photofile.rendering.resize import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from images.photofile.formats import Format
     from images.photofile.rendering.colour import Nclx
-    from images.photofile.variants import Spec
+    from images.photofile.rendering.resize import Plan
+    from images.photofile.transforms.spec import Size
 
 _Header = TypeVar("_Header")
 
@@ -49,12 +50,12 @@ class Loaded:
     nclx: Nclx | None = None
 
 
-def load(file: BinaryIO, format_: Format, largest: Spec) -> Loaded:
-    """Decode the first picture of a file, shrunk to the largest variant, as the file stores it.
+def load(file: BinaryIO, format_: Format, plan: Plan) -> Loaded:
+    """Decode of the first picture of a file what `plan` wants of its pixels, as they are stored.
 
     Decoder errors pass as they are.
     """
-    return _LOADERS[format_](file, largest)
+    return _LOADERS[format_](file, plan)
 
 
 def _header(read: Callable[[mmap], _Header], file: BinaryIO) -> _Header:
@@ -62,33 +63,42 @@ def _header(read: Callable[[mmap], _Header], file: BinaryIO) -> _Header:
         return read(data)
 
 
-def _load_jpeg(file: BinaryIO, largest: Spec) -> Loaded:
+def _load_jpeg(file: BinaryIO, plan: Plan) -> Loaded:
     header = _header(jpeg.read_header, file)
     end = file.seek(0, io.SEEK_END)
     drawing: list[pieces.Piece] = [header.drawing, (header.pixels_at, end - header.pixels_at)]
     with JpegImagePlugin.JpegImageFile(pieces.splice(file, drawing)) as image:
-        target = max(target_size(image.size, largest))
+        window, full = plan((header.width, header.height)), image.size
         for scale in (8, 4, 2):
-            if -(-max(image.size) // scale) >= target:
+            if all(-(-a // scale) >= b for a, b in zip(window.edges, window.size, strict=True)):
                 # The decoder takes the scale by which the picture still covers this size.
                 image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
                 break
         image.load()
-        return Loaded(
-            resize.shrink(image, target_size((header.width, header.height), largest)), header.icc
-        )
+        if image.size != full:
+            window = _reduced(window, full, image.size)
+        return Loaded(resize.cut(image, window), header.icc)
 
 
-def _load_png(file: BinaryIO, largest: Spec) -> Loaded:
+def _reduced(window: Window, full: Size, size: Size) -> Window:
+    """Returns the window in a picture that was decoded at a half, a quarter or an eighth."""
+    if window.box == (0, 0, *full):
+        return Window.whole(size, window.size)
+    scale = next(n for n in (2, 4, 8) if tuple(-(-edge // n) for edge in full) == size)
+    left, top, right, bottom = (edge / scale for edge in window.box)
+    return Window((left, top, min(right, size[0]), min(bottom, size[1])), window.size)
+
+
+def _load_png(file: BinaryIO, plan: Plan) -> Loaded:
     header = _header(png.read_header, file)
     with PngImagePlugin.PngImageFile(pieces.splice(file, header.drawing)) as image:
-        small = _plain(image, largest)
+        small = _plain(image, plan)
     # PNG, third edition, 4.3: cICP counts for more than a profile.
     cicp = header.cicp if colour.is_known(header.cicp) else None
     return Loaded(small, None if cicp else header.icc, cicp)
 
 
-def _load_webp(file: BinaryIO, largest: Spec) -> Loaded:
+def _load_webp(file: BinaryIO, plan: Plan) -> Loaded:
     with pieces.mapped(file) as data:
         header = webp.read_header(data)
         still = webp.still(data, header)
@@ -96,31 +106,31 @@ def _load_webp(file: BinaryIO, largest: Spec) -> Loaded:
         if image.size != header.frame:
             raise bad_picture.damaged()
         if header.frame == header.canvas:
-            return Loaded(_plain(image, largest), header.icc)
+            return Loaded(_plain(image, plan), header.icc)
         image.load()
         canvas = Image.new("RGBA", header.canvas)
         canvas.paste(image, header.offset)
-    return Loaded(_plain(canvas, largest), header.icc)
+    return Loaded(_plain(canvas, plan), header.icc)
 
 
-def _load_heic(file: BinaryIO, largest: Spec) -> Loaded:
+def _load_heic(file: BinaryIO, plan: Plan) -> Loaded:
     nclx = _header(heif.read_header, file).nclx
     with heif_decoders.translate_libheif_errors():
         picture = heif_decoders.open_heic(file)
         pixels = picture.data
     rows = resize.Rows(memoryview(pixels), picture.mode, picture.size, picture.stride)
-    return Loaded(rows.shrink(largest), picture.info.get("icc_profile"), nclx)
+    return Loaded(rows.cut(plan(picture.size)), picture.info.get("icc_profile"), nclx)
 
 
-def _load_avif(file: BinaryIO, largest: Spec) -> Loaded:
+def _load_avif(file: BinaryIO, plan: Plan) -> Loaded:
     nclx = _header(heif.read_header, file).nclx
     decoder = heif_decoders.open_avif(file)
     size, _, mode, icc, *_ = decoder.get_info()
     pixels, *_ = decoder.get_frame(0)
-    return Loaded(_plain(Image.frombytes(mode, size, pixels), largest), icc, nclx)
+    return Loaded(_plain(Image.frombytes(mode, size, pixels), plan), icc, nclx)
 
 
-def _load_tiff(file: BinaryIO, largest: Spec) -> Loaded:
+def _load_tiff(file: BinaryIO, plan: Plan) -> Loaded:
     header = _header(tiff.read_header, file)
     # libtiff wants a file of its own to jump about in. The copy differs in its directory alone:
     # it holds one page, does not say how to turn it, and has no tag that does not draw.
@@ -135,28 +145,28 @@ def _load_tiff(file: BinaryIO, largest: Spec) -> Loaded:
         copy.write(start)
         copy.seek(0)
         with TiffImagePlugin.TiffImageFile(copy) as image:
-            small = _plain(image, largest)
+            small = _plain(image, plan)
     if header.is_inverted_grey_of_16_bits:
         small = ImageChops.invert(small)
     return Loaded(small, header.icc)
 
 
-def _load_gif(file: BinaryIO, largest: Spec) -> Loaded:
+def _load_gif(file: BinaryIO, plan: Plan) -> Loaded:
     header = _header(gif.read_header, file)
     with GifImagePlugin.GifImageFile(pieces.splice(file, header.drawing)) as image:
-        return Loaded(_plain(image, largest))
+        return Loaded(_plain(image, plan))
 
 
-def _load_bmp(file: BinaryIO, largest: Spec) -> Loaded:
+def _load_bmp(file: BinaryIO, plan: Plan) -> Loaded:
     header = _header(bmp.read_header, file)
     file.seek(0)
     with BmpImagePlugin.BmpImageFile(file) as image:
         if image.size != (header.width, header.height):
             raise bad_picture.damaged()
-        return Loaded(_plain(image, largest), header.icc)
+        return Loaded(_plain(image, plan), header.icc)
 
 
-_LOADERS: Final[dict[Format, Callable[[BinaryIO, Spec], Loaded]]] = {
+_LOADERS: Final[dict[Format, Callable[[BinaryIO, Plan], Loaded]]] = {
     formats.JPEG: _load_jpeg,
     formats.PNG: _load_png,
     formats.HEIC: _load_heic,
@@ -168,7 +178,7 @@ _LOADERS: Final[dict[Format, Callable[[BinaryIO, Spec], Loaded]]] = {
 }
 
 
-def _plain(image: Image.Image, largest: Spec) -> Image.Image:
-    """Convert to one of L, RGB, RGBA and CMYK, and shrink to the largest variant."""
+def _plain(image: Image.Image, plan: Plan) -> Image.Image:
+    """Convert to one of L, RGB, RGBA and CMYK, and cut out what is wanted."""
     image.load()
-    return resize.shrink(colour.in_plain_mode(image), target_size(image.size, largest))
+    return resize.cut(colour.in_plain_mode(image), plan(image.size))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from images.photofile.formats import Format
-    from images.photofile.variants import Size
+    from images.photofile.transforms.spec import Size
 
 MEGAPIXEL: Final = 1_000_000
 

@@ -1,19 +1,20 @@
-"""Shrinks pictures to the size of a variant."""
+"""Cuts rectangles out of pictures, and resamples them to another size."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import cykooz_resizer
 from PIL import Image
 
 from images.photofile.rendering import colour
-from images.photofile.variants import target_size
 
 if TYPE_CHECKING:
-    from images.photofile.variants import Size, Spec
+    from collections.abc import Callable
+
+    from images.photofile.transforms.spec import Size
 
 _LANCZOS: Final = cykooz_resizer.ResizeOptions(
     cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
@@ -21,13 +22,48 @@ _LANCZOS: Final = cykooz_resizer.ResizeOptions(
 _LANCZOS_SUPPORT: Final = 3  # source pixels to each side, times the scale
 _BAND_PIXELS: Final = 4_000_000
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of a picture, and the size that it is brought to."""
+
+    box: Box
+    size: Size
+
+    @classmethod
+    def whole(cls, source: Size, size: Size) -> Window:
+        return cls((0, 0, *source), size)
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """Width and height of the rectangle."""
+        left, top, right, bottom = self.box
+        return right - left, bottom - top
+
+
+# Says for a picture of some size what is wanted of it.
+Plan: TypeAlias = "Callable[[Size], Window]"
+
 
 def shrink(image: Image.Image, size: Size) -> Image.Image:
     """Resize by Lanczos in SIMD: 4 to 8 times faster than Pillow, the same to within a level."""
-    if image.size == size:
-        return image
-    small = Image.new(image.mode, size)
-    cykooz_resizer.Resizer().resize_pil(image, small, _LANCZOS)
+    return cut(image, Window.whole(image.size, size))
+
+
+def cut(image: Image.Image, window: Window) -> Image.Image:
+    """Returns the rectangle at its size. Its edges are resampled with the pixels beyond them."""
+    if window.edges == window.size and all(float(edge).is_integer() for edge in window.box):
+        left, top, right, bottom = map(int, window.box)
+        is_whole = (left, top, right, bottom) == (0, 0, *image.size)
+        return image if is_whole else image.crop((left, top, right, bottom))
+    small = Image.new(image.mode, window.size)
+    options = _LANCZOS
+    if window.box != (0, 0, *image.size):
+        box = cykooz_resizer.CropBox(*window.box[:2], *window.edges)
+        options = cykooz_resizer.ResizeOptions(_LANCZOS.resize_alg, crop_box=box)
+    cykooz_resizer.Resizer().resize_pil(image, small, options)
     return small
 
 
@@ -40,31 +76,28 @@ class Rows:
     size: Size
     stride: int
 
-    def shrink(self, largest: Spec) -> Image.Image:
-        """Shrink to the largest variant by bands: the whole takes 4 bytes a pixel in Pillow."""
-        size = target_size(self.size, largest)
-        if size == self.size or math.prod(self.size) <= _BAND_PIXELS:
-            return shrink(colour.in_plain_mode(self.between(0, self.size[1])), size)
-        (full_width, full_height), (width, height) = self.size, size
-        scale = full_height / height
-        support = math.ceil(_LANCZOS_SUPPORT * scale) + 1
+    def cut(self, window: Window) -> Image.Image:
+        """Cut a window out by bands: the whole takes 4 bytes a pixel in Pillow."""
+        if window == Window.whole(self.size, self.size) or math.prod(self.size) <= _BAND_PIXELS:
+            return cut(colour.in_plain_mode(self.between(0, self.size[1])), window)
+        (full_width, full_height), (width, height) = self.size, window.size
+        left, box_top, right, _ = window.box
+        scale = window.edges[1] / height
+        support = math.ceil(_LANCZOS_SUPPORT * max(1, scale)) + 1
         # Bands overlap, and are high enough that little is resized twice.
         step = max(4 * _LANCZOS_SUPPORT, int(_BAND_PIXELS / full_width / scale))
         bands = []
         for top in range(0, height, step):
             bottom = min(top + step, height)
-            start = max(0, int(top * scale) - support)
-            end = min(full_height, math.ceil(bottom * scale) + support)
+            start = max(0, int(box_top + top * scale) - support)
+            end = min(full_height, math.ceil(box_top + bottom * scale) + support)
             band = colour.in_plain_mode(self.between(start, end))
-            small = Image.new(band.mode, (width, bottom - top))
-            offset = top * scale - start
+            offset = box_top + top * scale - start
             # Rounding must not carry the last band beyond the picture.
             box_height = min((bottom - top) * scale, band.height - offset)
-            box = cykooz_resizer.CropBox(0, offset, full_width, box_height)
-            options = cykooz_resizer.ResizeOptions(_LANCZOS.resize_alg, crop_box=box)
-            cykooz_resizer.Resizer().resize_pil(band, small, options)
-            bands.append(small)
-        whole = Image.new(bands[0].mode, size)
+            box = (left, offset, right, offset + box_height)
+            bands.append(cut(band, Window(box, (width, bottom - top))))
+        whole = Image.new(bands[0].mode, window.size)
         for top, small in zip(range(0, height, step), bands, strict=True):
             whole.paste(small, (0, top))
         return whole
