@@ -1,4 +1,4 @@
-# One image, seven roles: web, worker, sweeper, archives, beat, migrate, events. See
+# One image, eight roles: web, worker, sweeper, archives, transforms, beat, migrate, events. See
 # bandpics/entrypoint.py.
 FROM python:3.13-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -1,7 +1,7 @@
 """Starts the role of a container: `python -m bandpics.entrypoint ROLE`.
 
-Roles: web, worker, sweeper, archives, beat, migrate, events. `probe` checks the web server of this
-container. Anything else runs as a `manage.py` command.
+Roles: web, worker, sweeper, archives, transforms, beat, migrate, events. `probe` checks the web
+server of this container. Anything else runs as a `manage.py` command.
 """
 
 from __future__ import annotations
@@ -47,6 +47,12 @@ ARCHIVES = [
     *("celery", "-A", "bandpics", "worker", "-Q", "archives", "--hostname", "archives@%h"),
     *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
+# Pictures made on request wait for each other, not photos for them. One at a time: rendering takes
+# a core.
+TRANSFORMS = [
+    *("celery", "-A", "bandpics", "worker", "-Q", "transforms", "--hostname", "transforms@%h"),
+    *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
+]
 BEAT = [
     *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),  # noqa: S108 - of the container
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
@@ -56,6 +62,7 @@ ROLES = {
     "worker": WORKER,
     "sweeper": SWEEPER,
     "archives": ARCHIVES,
+    "transforms": TRANSFORMS,
     "beat": BEAT,
     "migrate": ["python", "manage.py", "migrate", "--no-input"],
     "events": ["python", "manage.py", "consume_storage_events"],

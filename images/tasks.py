@@ -17,6 +17,7 @@ from images.models import Upload
 from images.processing import claims, work
 from images.reconcile import compare
 from images.storage.objects import StorageUnavailable
+from images.transforms import work as transform_work
 
 # As long as the sweeper would take to queue it again.
 MAX_BACKOFF_SECONDS = 60
@@ -31,6 +32,14 @@ def _pause_before_retry(task: Task) -> float:  # type: ignore[type-arg]
 def process_upload(self: KeepsConnection, upload_id: str) -> None:
     try:
         work.process(Upload(pk=upload_id))
+    except claims.TRANSIENT_ERRORS as error:
+        raise self.retry(exc=error, countdown=_pause_before_retry(self)) from error
+
+
+@shared_task(bind=True, max_retries=None, base=KeepsConnection)
+def render_transform(self: KeepsConnection, transform_id: str) -> None:
+    try:
+        transform_work.render(UUID(transform_id))
     except claims.TRANSIENT_ERRORS as error:
         raise self.retry(exc=error, countdown=_pause_before_retry(self)) from error
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from bandpics.local.data_dir import DataDir
 
-WEB, WORKER, SWEEPER, ARCHIVES, BEAT = "web", "worker", "sweeper", "archives", "beat"
+WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
+ARCHIVES, TRANSFORMS = "archives", "transforms"
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # Variables by which somebody brings stores or settings of their own.
 OWN = (
@@ -112,6 +113,7 @@ class Stack:
             (SWEEPER, "sweep,mail", "2"),
             # Without a child process, to save memory.
             (ARCHIVES, "archives", "1 --pool solo"),
+            (TRANSFORMS, "transforms", "1"),
         ]:
             self._supervisor.start(
                 self._python(
@@ -137,7 +139,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stops the programs before the stores, so that they can finish what they do."""
-        self._supervisor.stop(WEB, WORKER, SWEEPER, ARCHIVES, BEAT)
+        self._supervisor.stop(WEB, WORKER, SWEEPER, ARCHIVES, TRANSFORMS, BEAT)
         self._supervisor.stop(*STORES)
 
     def _set_variables(self) -> None:

@@ -349,6 +349,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
         "visibility_timeout": 900,  # longer than the hard limit of any task
         "socket_connect_timeout": 2,
         "socket_timeout": 10,
+        # A worker of several queues empties the first one first: photos go before transforms.
+        "queue_order_strategy": "priority",
     }
 )
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}

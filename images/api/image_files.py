@@ -209,7 +209,7 @@ class ImageFiles(PhotoViewSet):
         known = {spec.name for spec in variants.ALL} | {"original"}
         if name not in known or (name == "original" and self.access.is_guest):
             raise Http404
-        _refuse_without_picture(image)
+        refuse_without_picture(image)
         storage, until = photo_storage(), self.access.expires_at
         if name == "original":
             if image.is_original_lost:
@@ -240,7 +240,8 @@ def _redirect_seconds(until: datetime | None) -> int:
     return min(REDIRECT_SECONDS, max(0, left))
 
 
-def _refuse_without_picture(image: Image) -> None:
+def refuse_without_picture(image: Image) -> None:
+    """Raises the problem that says why a photo shows nothing."""
     if image.version:
         return
     if image.status == Upload.Status.FAILED:

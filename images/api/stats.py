@@ -23,6 +23,7 @@ class TotalsSerializer(serializers.Serializer[Any]):
     groups = serializers.IntegerField()
     photos = serializers.IntegerField(help_text="Ready to be seen; without the trash.")
     trashed = serializers.IntegerField()
+    transforms = serializers.IntegerField(help_text="Pictures made of photos on request.")
 
 
 class ProcessingSerializer(serializers.Serializer[Any]):
@@ -49,6 +50,7 @@ class BytesSerializer(serializers.Serializer[Any]):
     archives = serializers.IntegerField(
         source="archive_bytes", help_text="ZIPs, with those that are being built."
     )
+    transforms = serializers.IntegerField(source="transform_bytes")
 
 
 class FormatCountSerializer(serializers.Serializer[Any]):

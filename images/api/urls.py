@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from bandpics.api.base import Router
-from images.api import archives, clocks, groups, images, stats, uploads
+from images.api import archives, clocks, groups, images, presets, stats, transforms, uploads
 from images.storage_events import webhook
 
 router = Router()
@@ -14,8 +14,12 @@ router.register(
     clocks.ClockCorrectionViewSet,
     basename="clock-correction",
 )
+router.register("groups/<uuid:group_id>/presets", presets.PresetViewSet, basename="preset")
 router.register("uploads", uploads.UploadViewSet, basename="upload")
 router.register("images", images.ImageViewSet, basename="image")
+router.register(
+    "images/<uuid:image_id>/transforms", transforms.TransformViewSet, basename="transform"
+)
 
 urlpatterns = [
     *router.urls,

@@ -22,6 +22,7 @@ from images.listing import removals
 from images.models import Image, Upload, locks
 from images.processing import claims, outcomes, versions
 from images.storage.objects import StorageUnavailable
+from images.transforms import expiry as transform_expiry
 from images.uploads import queue, transfer
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def sweep() -> None:
             counts.add_up,
             stacks.update_due,  # while what has left its stack is still there
             *(_purge_old_versions, _empty_trash, _drop_originals),
-            *(closing.order_due, expiry.sweep, _execute_deletions),
+            *(closing.order_due, expiry.sweep, transform_expiry.sweep, _execute_deletions),
             *(idempotency.forget_expired, removals.forget_old, sessions.SessionStore.clear_expired),
         ]:
             try:

@@ -21,7 +21,7 @@ from images.lifecycle import forget_location
 from images.models import NOT_FINAL, UNDER_WAY, Image, PendingDeletion, Upload, Variant, locks
 from images.photofile import variants
 from images.processing import outcomes, versions
-from images.reconcile import archives, repair, restored
+from images.reconcile import archives, repair, restored, transforms
 from images.reconcile.bucket_listing import (
     batches,
     best_of,
@@ -141,6 +141,9 @@ class Comparison:
             self._check_photos(images)
         for archive in archives.without_object(self.listing, self.options.group, self.started_at):
             self.note(Kind.ARCHIVE_MISSING, archive.key, partial(archives.end, archive))
+        lost = transforms.without_object(self.listing, self.options.group, self.started_at)
+        for transform in lost:
+            self.note(Kind.TRANSFORM_MISSING, transform.key, partial(transforms.forget, transform))
         # After the photos: the photo an upload is a duplicate of may have turned out to be lost.
         for version, best in self.unfinished:
             self.note(Kind.UNFINISHED, best.key, partial(restored.finish, version, best))
@@ -200,7 +203,7 @@ class Comparison:
         for found in photos:
             place = object_keys.place_of(found[0].key)
             if place is None:
-                self._check_archives(found)
+                self._check_made(found)
                 if self.options.group is None:
                     self._check_quarantine(found)
             elif left := [each for each in found if each.key not in referenced]:
@@ -239,16 +242,20 @@ class Comparison:
         for each in found:
             key = each.key
             if not key.startswith(object_keys.INCOMING):
-                if not (object_keys.marked_image_id_of(key) or object_keys.archive_id_of(key)):
+                if not object_keys.is_known(key):
                     self.note(Kind.FOREIGN, key, None)
             elif key not in awaited and is_there(key) and self.is_old(each.modified_at):
                 self.note(Kind.STALE, key, partial(repair.remove_from_quarantine, [key]))
 
-    def _check_archives(self, found: list[StoredObject]) -> None:
-        stored = [each for each in found if object_keys.archive_id_of(each.key)]
-        for each in archives.unknown(stored):
-            if is_there(each.key) and self.is_old(each.modified_at):
-                self.note(Kind.ORPHAN, each.key, partial(archives.remove, each))
+    def _check_made(self, found: list[StoredObject]) -> None:
+        """Finds objects of archives and transforms that no row names."""
+        for made, parsed in [
+            (archives, object_keys.archive_id_of),
+            (transforms, object_keys.transformed_image_id_of),
+        ]:
+            for each in made.unknown([each for each in found if parsed(each.key)]):
+                if is_there(each.key) and self.is_old(each.modified_at):
+                    self.note(Kind.ORPHAN, each.key, partial(made.remove, each))
 
     def _check_multiparts(self) -> None:
         storage = photo_storage()

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     TRASH_BACK = "trashed-photo-is-back"
     MARKER_MISSING = "marker-missing"
     ARCHIVE_MISSING = "archive-missing"
+    TRANSFORM_MISSING = "transform-missing"
 
 
 REPAIRS = {
@@ -60,6 +61,7 @@ REPAIRS = {
     Kind.TRASH_BACK: "moves the photo to the trash again",
     Kind.MARKER_MISSING: "writes it",
     Kind.ARCHIVE_MISSING: "ends it, so that it can be ordered again",
+    Kind.TRANSFORM_MISSING: "deletes its row; who asks for it again gets it rendered again",
 }
 
 

@@ -135,6 +135,12 @@ def marked_image_id_of(key: str) -> UUID | None:
     return next((image_id for image_id in found if image_id), None)
 
 
+def is_known(key: str) -> bool:
+    """Whether the key is that of an archive, a transform or a marker."""
+    parsers = (archive_id_of, transformed_image_id_of, marked_image_id_of)
+    return any(parsed(key) for parsed in parsers)
+
+
 def _id_after(prefix: str, key: str) -> UUID | None:
     name = key.removeprefix(prefix)
     if name == key or not re.fullmatch(_UUID, name):

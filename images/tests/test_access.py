@@ -23,12 +23,14 @@ from django.db import transaction
 from django.urls import get_resolver, reverse
 from rest_framework.test import APIClient
 
-from images import archives
+from images import archives, transforms
 from images.access import MemberAccess
 from images.lifecycle import walls
 from images.models import ClockCorrection, Upload
+from images.photofile.transforms.spec import Spec
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
+from images.transforms import presets
 from invitations.models import ShortAddress
 from invitations.tests.factories import InvitationFactory
 
@@ -215,6 +217,19 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("token", "POST"): Decided(
         "401 401 401 401 401 401 401", {"email": "x@example.org", "password": "wrong"}
     ),
+    ("transform-list", "GET"): Decided("200 200 200 404 200 404 401"),
+    # With a link by presets only.
+    ("transform-list", "POST"): Decided(
+        "202 202 202 404 403 404 401", {"transformations": {"mirror": True}}
+    ),
+    ("transform-detail", "GET"): Decided("200 200 200 404 404 404 401"),
+    ("transform-detail", "DELETE"): Decided("204 403 403 404 404 404 401"),
+    ("transform-file", "GET"): Decided("409 409 409 404 404 404 401"),  # it is not made yet
+    ("preset-list", "GET"): Decided("200 200 200 404 200 404 401"),
+    ("preset-list", "POST"): Decided(
+        "201 403 403 404 403 404 401", {"name": "P", "transformations": {"flip": True}}
+    ),
+    ("preset-detail", "DELETE"): Decided("204 403 403 404 403 404 401"),
     ("place-page", "GET"): Decided("200 200 200 200 200 200 200"),
     ("place-page", "POST"): Decided("422 422 422 422 422 422 422", {}),
     ("token-refresh", "POST"): Decided("401 401 401 401 401 401 401", {"refresh": "x"}),
@@ -299,6 +314,8 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
         group=group, **image.uploader_key.columns, shift_minutes=60, created_by=ada
     )
     archive = archives.order(group, access=MemberAccess(ada))
+    transform = transforms.request(image, Spec(flip=True), MemberAccess(ada))
+    presets.make(group, "poster", Spec(flip=True), is_for_guests=False)
     wall = walls.make(group, name="", invitation=shared, by=ada)
     key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])
     return {
@@ -323,6 +340,8 @@ def everything(team, group, ada, ben, vera, dora, invitation, cleo):
             "stack_id": image.pk,
             "correction_id": correction.pk,
             "archive_id": archive.archive_id,
+            "spec_hash": transform.spec_hash,
+            "preset": "poster",
         },
         "body": {
             "GROUP": str(group.pk),

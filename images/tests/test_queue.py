@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 import redis
 from celery import current_app
 from django.conf import settings as live_settings
+from django.db import connection
 
 from bandpics import entrypoint
 from bandpics.ids import new_id
@@ -19,6 +22,7 @@ from bandpics.local.environment import PRETENDED, PROJECT
 from images.models import Upload
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest
+from images.transforms import queue as transforms_queue
 from images.uploads import queue
 from invitations.tests.factories import InvitationFactory
 
@@ -151,3 +155,40 @@ def test_a_number_of_processes_that_is_none_is_refused(count):
 
 def test_the_consumer_of_events_is_a_role():
     assert entrypoint.command("events", [], {}) == ["python", "manage.py", "consume_storage_events"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_photos_go_first_where_one_worker_serves_transforms_as_well(broker, tmp_path):
+    """One worker, one process; what it does with ids that are no rows is nothing."""
+    for _ in range(20):
+        transforms_queue.enqueue(new_id())
+    for _ in range(5):
+        queue.enqueue(new_id())
+    program = [sys.executable, "-m", *entrypoint.command("worker", [], {"WORKER_PROCESSES": "1"})]
+    log = tmp_path / "worker.log"
+    with log.open("w") as file:
+        worker = subprocess.Popen(
+            [*program, "-Q", "images,transforms", "--pool", "solo"],
+            cwd=PROJECT,
+            env={
+                **PRETENDED,
+                **os.environ,
+                "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0]
+                + f"/{connection.settings_dict['NAME']}",
+                "REDIS_URL": live_settings.REDIS_URL,
+            },
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        end = time.monotonic() + 120
+        while (
+            len(received := re.findall(r"Task images\.tasks\.(\w+)\[.*received", log.read_text()))
+            < 25
+        ):
+            assert worker.poll() is None and time.monotonic() < end, log.read_text()
+            time.sleep(0.2)
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    assert received == ["process_upload"] * 5 + ["render_transform"] * 20

@@ -59,7 +59,7 @@ def album(group):
 
 def test_the_numbers_are_right(album, told):
     found = told()
-    assert found["totals"] == {"groups": 1, "photos": 6, "trashed": 1}
+    assert found["totals"] == {"groups": 1, "photos": 6, "trashed": 1, "transforms": 0}
     assert found["statuses"] == {
         "pending": 0,
         "queued": 2,
@@ -71,7 +71,7 @@ def test_the_numbers_are_right(album, told):
     }
     assert found["processing"] == {"average_ms": 300.0, "p95_ms": pytest.approx(480.0)}
     assert found["queue"]["waiting"] == 2
-    assert found["bytes"] == {"originals": 15_050, "variants": 1100, "archives": 0}
+    assert found["bytes"] == {"originals": 15_050, "variants": 1100, "archives": 0, "transforms": 0}
     assert found["formats"] == [{"format": "jpeg", "count": 4}, {"format": "heic", "count": 2}]
     assert found["cameras"] == [
         {"make": "Apple", "model": "iPhone 13", "count": 3},
@@ -93,10 +93,10 @@ def test_every_one_of_the_last_30_days_is_there(album, told):
 
 def test_an_empty_team_has_zeros(told):
     found = told()
-    assert found["totals"] == {"groups": 0, "photos": 0, "trashed": 0}
+    assert found["totals"] == {"groups": 0, "photos": 0, "trashed": 0, "transforms": 0}
     assert set(found["statuses"].values()) == {0}
     assert found["processing"] == {"average_ms": None, "p95_ms": None}
-    assert found["bytes"] == {"originals": 0, "variants": 0, "archives": 0}
+    assert found["bytes"] == {"originals": 0, "variants": 0, "archives": 0, "transforms": 0}
     assert found["formats"] == found["cameras"] == []
     assert [day["count"] for day in found["uploads_per_day"]] == [0] * 30
 
@@ -112,9 +112,9 @@ def test_only_the_ten_most_frequent_cameras_are_named(group, told):
 def test_one_group_can_be_asked_for(album, group, told):
     other = GroupFactory(team=group.team)
     photo(other, byte_size=3)
-    assert told()["totals"] == {"groups": 2, "photos": 7, "trashed": 1}
+    assert told()["totals"] == {"groups": 2, "photos": 7, "trashed": 1, "transforms": 0}
     found = told(group=str(other.pk))
-    assert found["totals"] == {"groups": 1, "photos": 1, "trashed": 0}
+    assert found["totals"] == {"groups": 1, "photos": 1, "trashed": 0, "transforms": 0}
     assert found["bytes"]["originals"] == 3
 
 
@@ -125,7 +125,12 @@ def test_viewers_and_owners_see_the_same(album, ada, vera, signed_in, told):
 
 def test_a_stranger_counts_nothing_and_finds_no_group(album, dora, group, signed_in):
     client = signed_in(dora)
-    assert client.get(URL).json()["totals"] == {"groups": 0, "photos": 0, "trashed": 0}
+    assert client.get(URL).json()["totals"] == {
+        "groups": 0,
+        "photos": 0,
+        "trashed": 0,
+        "transforms": 0,
+    }
     assert client.get(URL, {"group": str(group.pk)}).status_code == 404
 
 
@@ -167,11 +172,11 @@ def test_the_number_of_queries_does_not_grow(
 ):
     client = signed_in(ben)
     for _ in range(2):
-        with django_assert_num_queries(2 + 7):  # session, user
+        with django_assert_num_queries(2 + 8):  # session, user
             client.get(URL)
         for _ in range(5):
             photo(GroupFactory(team=group.team), variants=("thumb",))
-    with django_assert_num_queries(2 + 8):  # and whether the group is theirs
+    with django_assert_num_queries(2 + 9):  # and whether the group is theirs
         client.get(URL, {"group": str(group.pk)})
 
 

@@ -64,9 +64,10 @@ def _priority(upload_id: UUID) -> Priority:
     return Priority.SOON if count <= SOON_COUNT else Priority.LATER
 
 
-def depth() -> int:
-    """Counts the messages that no worker has taken yet; 0 where the broker does not say."""
-    queue = current_app.conf.task_default_queue
+def depth(name: str = "") -> int:
+    """Counts the messages that no worker has taken yet, of uploads or of the queue named; 0 where
+    the broker does not say."""
+    queue = name or current_app.conf.task_default_queue
     try:
         with current_app.connection_for_read() as broker:
             broker.ensure_connection(max_retries=1)

@@ -1,0 +1,207 @@
+"""Transforms of a photo: asking for one, how far it is, its file; and the presets of a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db import transaction
+from django.http import HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from bandpics.api import problems
+from bandpics.api.pagination import Pages
+from bandpics.api.problems import Conflict, Forbidden, Problem
+from bandpics.users.models import Scope
+from images import deletions, transforms
+from images.api import transform_serializers
+from images.api.access import PhotoViewSet
+from images.api.image_files import refuse_without_picture
+from images.api.problems import PhotoBusy
+from images.models import Image, Transform
+from images.photofile.transforms.spec import Spec, SpecError
+from images.transforms import presets
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rest_framework.request import Request
+
+State = Transform.State
+RETRY_AFTER_SECONDS = 2
+
+
+class TooManyTransforms(Problem):
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    slug = "too-many-transforms"
+    title = "Many pictures that you asked for are not made yet"
+    default_detail = "Wait until some of them are made."
+    explanation = "Only so many transforms of one person wait at a time. Ask again a little later."
+    retry_after_seconds = 10
+
+
+class TransformNotReady(Conflict):
+    slug = "transform-not-ready"
+    title = "The picture is not made yet"
+    explanation = "The transform is still being rendered. Wait as long as `Retry-After` says."
+    retry_after_seconds = RETRY_AFTER_SECONDS
+
+
+class TransformFailed(Conflict):
+    slug = "transform-failed"
+    title = "The picture could not be made"
+    explanation = "`failure` of the transform says why. Post the same steps again to have it tried."
+
+
+class TransformViewSet(PhotoViewSet):
+    """Pictures made of a photo: cut, resized, turned, with filters or a watermark.
+
+    Whoever sees a photo may ask for any; guests for the presets that the hosts made for them. Each
+    is made once, in the background, and kept for as long as it is used.
+    """
+
+    queryset = Transform.objects.none()  # for the documentation
+    serializer_class = transform_serializers.TransformSerializer
+    serializer_classes: ClassVar = {"create": transform_serializers.NewTransformSerializer}
+    write_scope = Scope.READ  # nothing of anybody is changed
+    lookup_url_kwarg = "spec_hash"
+    lookup_value_converter = "slug"
+    pagination_class = Pages
+    parameters: ClassVar = {"list": [*Pages.parameters], "file": ["download"]}
+
+    def image(self) -> Image:
+        """404 for a photo that is not seen, 409 for one that shows nothing yet."""
+        image_id = self.kwargs["image_id"]
+        rows = self.access.images().kept().defer("exif")
+        image: Image = get_object_or_404(rows, pk=image_id)
+        if not image.version:
+            refuse_without_picture(self.visible_image(image_id))
+        return image
+
+    def transform(self, image: Image) -> Transform:
+        rows = transforms.visible(image, self.access)
+        found: Transform = get_object_or_404(rows, spec_hash=self.kwargs["spec_hash"])
+        return found
+
+    @extend_schema(
+        responses={
+            200: OpenApiResponse(transform_serializers.TransformSerializer, "It was made before."),
+            202: OpenApiResponse(
+                transform_serializers.TransformSerializer, "It is being made: ask again."
+            ),
+        },
+        examples=[
+            OpenApiExample(
+                "A black and white square",
+                value={
+                    "transformations": {
+                        "crop": {"x": 100, "y": 0, "width": 2000, "height": 2000},
+                        "resize": {"width": 800},
+                        "filters": {"grayscale": True},
+                    }
+                },
+                request_only=True,
+            ),
+            OpenApiExample(
+                "A preset", value={"transformations": {"preset": "poster"}}, request_only=True
+            ),
+        ],
+    )
+    def create(self, request: Request, image_id: UUID) -> Response:
+        """Ask for a picture. The same steps again are answered with the one there is."""
+        image, sent = self.image(), self.sent()["transformations"]
+        transform = transforms.request(image, self._spec(image, sent), self.access)
+        path = reverse("transform-detail", [image_id, transform.spec_hash], request=request)
+        return self._shown(transform, waiting=status.HTTP_202_ACCEPTED, headers={"Location": path})
+
+    def retrieve(self, request: Request, image_id: UUID, spec_hash: str) -> Response:
+        """How far a picture is, and where to get it."""
+        return self._shown(self.transform(self.image()), waiting=status.HTTP_200_OK)
+
+    def list(self, request: Request, image_id: UUID) -> Response:
+        """The pictures made of what the photo shows now, the newest first."""
+        rows = transforms.visible(self.image(), self.access).order_by("-created_at", "-pk")
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, image_id: UUID, spec_hash: str) -> Response:
+        """Remove it, for those who may change the photo. Asked for again, it is made again."""
+        image, _rights = self.image_to_change(image_id)
+        self.need_scope(Scope.UPLOAD)
+        transform = self.transform(image)
+        with transaction.atomic():
+            Transform.objects.filter(pk=transform.pk).delete()
+            deletions.execute_on_commit(image.pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("download", bool, description="True: to be saved, under a filename.")
+        ],
+        responses={302: OpenApiResponse(description="To the picture.")},
+    )
+    @action(detail=True)
+    def file(self, request: Request, image_id: UUID, spec_hash: str) -> HttpResponseRedirect:
+        """Go to the picture. 409 with Retry-After until it is made."""
+        image = self.image()
+        transform = self.transform(image)
+        if transform.state == State.FAILED:
+            raise TransformFailed(failure=transform.failure)
+        if transform.state != State.DONE:
+            raise TransformNotReady
+        transforms.mark_used(transform)
+        is_to_be_saved = request.query_params.get("download") == "true"
+        filename = self._filename(image, transform) if is_to_be_saved else ""
+        answer = HttpResponseRedirect(transforms.url(transform, self.access, filename=filename))
+        answer["Cache-Control"] = "no-store"  # its row may go any time
+        return answer
+
+    def _spec(self, image: Image, sent: dict[str, Any]) -> Spec:
+        """Raises ValidationError, which names the step, and Forbidden for a guest's own steps."""
+        if "preset" not in sent and self.access.is_guest:
+            raise Forbidden("With a link pictures are made by the presets of the hosts only.")
+        try:
+            spec = self._preset(image, sent["preset"]) if "preset" in sent else None
+            spec = presets.placed(spec or transform_serializers.spec_of(sent), image.group_id)
+            presets.check(spec, image)
+        except SpecError as error:
+            if "preset" in sent:
+                why = f"This preset does not fit the photo. {error}"
+                error = SpecError("preset", why)
+            raise transform_serializers.error_of(error) from None
+        return spec
+
+    def _preset(self, image: Image, name: str) -> Spec:
+        found = presets.of_group(image.group_id, self.access).filter(name=name).first()
+        if found is None:
+            raise SpecError("preset", "The group has no such preset.")
+        return Spec.from_canonical(found.spec)
+
+    def _shown(self, transform: Transform, *, waiting: int, headers: Any = None) -> Response:
+        headers = dict(headers or {})
+        is_waiting = transform.state in {State.QUEUED, State.RENDERING}
+        if is_waiting:
+            headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        elif transform.state == State.DONE:
+            transforms.mark_used(transform)
+        context = self.get_serializer_context()
+        data = transform_serializers.TransformSerializer(transform, context=context).data
+        return Response(data, status=waiting if is_waiting else 200, headers=headers)
+
+    def _filename(self, image: Image, transform: Transform) -> str:
+        name = image.original_filename if self.access.sees_all_of(image) else ""
+        stem = name.rpartition(".")[0] or name or "photo"
+        return f"{stem}-{transform.spec_hash[:8]}.{transform.key.rpartition('.')[2]}"
+
+
+problems.answer(
+    {
+        transforms.Changed: lambda _error: PhotoBusy(),
+        transforms.TooManyWaiting: lambda _error: TooManyTransforms(),
+    }
+)

@@ -1,0 +1,25 @@
+"""Tells the workers that a transform waits. A lost message costs time only: the row is the record,
+and the sweeper queues it again."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from celery import current_app
+from kombu.exceptions import OperationalError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+logger = logging.getLogger(__name__)
+NAME = "transforms"
+
+
+def enqueue(transform_id: UUID) -> None:
+    """Queues the rendering of one transform. Safe to call twice, and with Redis down."""
+    try:
+        # By name: the tasks import the modules that call this.
+        current_app.send_task("images.tasks.render_transform", args=[str(transform_id)])
+    except OperationalError as error:
+        logger.warning("Transform %s waits for the sweeper; no broker: %s", transform_id, error)
