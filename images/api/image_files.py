@@ -228,11 +228,11 @@ class ImageFiles(PhotoViewSet):
                 raise Http404
             url = storage.presign_get(row.key, content_type=row.content_type, until=until)
         answer = HttpResponseRedirect(url)
-        answer["Cache-Control"] = f"private, max-age={_redirect_seconds(until)}"
+        answer["Cache-Control"] = f"private, max-age={redirect_seconds(until)}"
         return answer
 
 
-def _redirect_seconds(until: datetime | None) -> int:
+def redirect_seconds(until: datetime | None) -> int:
     """Returns how long a browser may keep a redirect: no longer than its target is valid."""
     if until is None:
         return REDIRECT_SECONDS

@@ -20,9 +20,9 @@ from bandpics.users.models import Scope
 from images import deletions, transforms
 from images.api import transform_serializers
 from images.api.access import PhotoViewSet
-from images.api.image_files import refuse_without_picture
+from images.api.image_files import redirect_seconds, refuse_without_picture
 from images.api.problems import PhotoBusy
-from images.models import Image, Transform
+from images.models import UPLOADER_COLUMNS, Image, Transform
 from images.photofile.transforms.spec import Spec, SpecError
 from images.transforms import presets
 
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 State = Transform.State
 RETRY_AFTER_SECONDS = 2
+# An answer that is there costs little: a photo has many columns.
+IMAGE_FIELDS = (
+    *("id", "group", "version", "width", "height", "original_filename"),
+    *UPLOADER_COLUMNS,
+)
 
 
 class TooManyTransforms(Problem):
@@ -76,7 +81,7 @@ class TransformViewSet(PhotoViewSet):
     def image(self) -> Image:
         """404 for a photo that is not seen, 409 for one that shows nothing yet."""
         image_id = self.kwargs["image_id"]
-        rows = self.access.images().kept().defer("exif")
+        rows = self.access.images().kept().only(*IMAGE_FIELDS)
         image: Image = get_object_or_404(rows, pk=image_id)
         if not image.version:
             refuse_without_picture(self.visible_image(image_id))
@@ -158,7 +163,7 @@ class TransformViewSet(PhotoViewSet):
         is_to_be_saved = request.query_params.get("download") == "true"
         filename = self._filename(image, transform) if is_to_be_saved else ""
         answer = HttpResponseRedirect(transforms.url(transform, self.access, filename=filename))
-        answer["Cache-Control"] = "no-store"  # its row may go any time
+        answer["Cache-Control"] = f"private, max-age={redirect_seconds(self.access.expires_at)}"
         return answer
 
     def _spec(self, image: Image, sent: dict[str, Any]) -> Spec:

@@ -18,7 +18,7 @@ import urllib3
 
 from bandpics.local import addresses
 from bandpics.local.data_dir import DataDir
-from bandpics.local.stack import WORKER, Stack
+from bandpics.local.stack import TRANSFORMS, WORKER, Stack
 from bandpics.local.supervisor import NoSignals, Supervisor
 from bandpics.local.tests.conftest import s3_client
 from bandpics.testing import pytest_plugin
@@ -41,6 +41,10 @@ ROWS = """
            image.id AS image_id, image.group_id, image.version, image.content_type,
            image.original_filename AS name
     FROM images_upload upload JOIN images_image image ON image.id = upload.image_id
+"""
+TRANSFORM_ROWS = """
+    SELECT id, state, attempts, group_id, image_id, version, spec_hash, spec->>'format'
+    FROM images_transform
 """
 
 
@@ -67,6 +71,16 @@ class Row:
     def original_key(self) -> str:
         version = object_keys.Version(self.group_id, self.image_id, self.version)
         return version.original(content_type=self.content_type)
+
+
+@dataclass(frozen=True)
+class TransformRow:
+    """A transform, as Postgres has it."""
+
+    id: UUID
+    state: str
+    attempts: int
+    key: str
 
 
 class World:
@@ -147,6 +161,16 @@ class World:
             return [Row(*found) for found in connection.execute(ROWS).fetchall()]
         return []
 
+    def transforms(self) -> list[TransformRow]:
+        """Empty while Postgres is away."""
+        with suppress(psycopg.OperationalError), self.postgres() as connection:
+            found = connection.execute(TRANSFORM_ROWS).fetchall()
+            return [
+                TransformRow(*row[:3], object_keys.Version(*row[3:6]).transform(*row[6:]))
+                for row in found
+            ]
+        return []
+
     def wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         self.until(lambda: time.monotonic() > end, seconds=seconds + 5)
@@ -200,7 +224,8 @@ class World:
 
     def __str__(self) -> str:
         logs = [
-            self.data_dir / "logs" / f"{name}.log" for name in ["worker", "sweeper", "web", "beat"]
+            self.data_dir / "logs" / f"{name}.log"
+            for name in ["worker", "transforms", "sweeper", "web", "beat"]
         ]
         tails = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in logs if log.exists()]
         return "\n".join(
@@ -247,6 +272,24 @@ class World:
             yield
         finally:
             self.supervisor.stop(name)
+
+    def kill_while_rendering(self) -> None:
+        """Kills whatever renders transforms, while one is claimed and not finished."""
+
+        def killed() -> bool:
+            at_work = {each.id for each in self.transforms() if each.state == "rendering"}
+            if not at_work:
+                return False
+            with suppress(psutil.NoSuchProcess):
+                worker = psutil.Process(self.supervisor.children[TRANSFORMS].process.pid)
+                for child in worker.children():
+                    child.kill()
+            # The kill came in time if nobody has finished one of them.
+            return any(
+                each.id in at_work and each.state == "rendering" for each in self.transforms()
+            )
+
+        self.until(killed, seconds=60, what="a transform under way")
 
     def forget_queue(self) -> None:
         with suppress(redis.RedisError), redis.Redis.from_url(self.redis_url) as client:
@@ -409,7 +452,7 @@ def _wanted(world: World) -> set[str]:
             wanted |= {row.original_key, *variants[row.image_id].values()}
         elif row.failure == "crashed":
             wanted.add(object_keys.incoming(row.id))  # kept for somebody to look at
-    return wanted
+    return wanted | {each.key for each in world.transforms() if each.state == "done"}
 
 
 def variants_by_name(world: World, uploads: Iterable[str]) -> dict[str, dict[str, bytes]]:

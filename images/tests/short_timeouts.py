@@ -26,9 +26,10 @@ from bandpics.celery import app  # noqa: E402
 from images import tasks  # noqa: E402
 from images.lifecycle import sweeper  # noqa: E402
 from images.photofile import rendering  # noqa: E402
-from images.processing import claims  # noqa: E402
+from images.processing import claims, leases  # noqa: E402
 from images.reconcile import compare  # noqa: E402
 from images.storage import client  # noqa: E402
+from images.transforms import expiry  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +42,9 @@ connections.LOCK_SECONDS = 1.0
 fencing.FROZEN_SECONDS, fencing.BEAT_SECONDS = 3.0, 0.5
 watchdog.GRACE_SECONDS = 2.0
 watchdog.TICK_SECONDS, watchdog.CHECK_SECONDS, watchdog.SILENCE_SECONDS = 0.25, 0.5, 4.0
-claims.LEASE = timedelta(seconds=3)
+claims.LEASE = leases.LEASE = timedelta(seconds=3)
 claims.LEASE_RENEWAL_SECONDS = 1.0
-sweeper.QUEUED_BEFORE_ENQUEUING = timedelta(seconds=3)
+sweeper.QUEUED_BEFORE_ENQUEUING = expiry.QUEUED_BEFORE_ENQUEUING = timedelta(seconds=3)
 sweeper.BATCH = 20
 compare.GRACE = timedelta(0)
 client.CONFIG |= {"connect_timeout": 1, "read_timeout": 1.5}

@@ -218,7 +218,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
         "401 401 401 401 401 401 401", {"email": "x@example.org", "password": "wrong"}
     ),
     ("transform-list", "GET"): Decided("200 200 200 404 200 404 401"),
-    # With a link by presets only.
+    # With a link by presets only: see test_transforms_api.py.
     ("transform-list", "POST"): Decided(
         "202 202 202 404 403 404 401", {"transformations": {"mirror": True}}
     ),

@@ -17,6 +17,7 @@ from itertools import cycle, islice
 import pytest
 import urllib3
 
+from bandpics.local.stack import TRANSFORMS
 from images.tests import chaos, drawn_pictures
 from images.tests.chaos import KillList, Sender, World, poisonous
 
@@ -94,6 +95,31 @@ def test_nothing_is_lost_whatever_breaks(world, poison):
     assert {row.status for row in rows} == {"done"}, world
     assert max(row.attempt for row in rows) > 1  # somebody was really killed at work
     assert chaos.variants_by_name(world, sender.acknowledged.values()) == calm
+
+
+def test_transforms_under_way_survive_what_breaks(world):
+    sender, host = Sender(world), Sender(world, group="any")
+    upload = sender.send("transformed.jpg", photo(9000))
+    world.until(lambda: world.row(upload).status == "done", seconds=60)
+    path = f"/images/{world.row(upload).image_id}/transforms/"
+    specs = [{"transformations": {"resize": {"width": 300 + n}}} for n in range(12)]
+    for body in specs[:6]:
+        host.ask("POST", path, body)
+    world.kill_while_rendering()
+    for body in specs[6:]:
+        host.ask("POST", path, body)
+    world.s3.answer(500, times=2, matching="^PUT /bandpics/[^/]+/transforms/")
+    world.kill(TRANSFORMS)
+    world.forget_queue()
+    world.kill("postgres", signal.SIGINT)
+    world.until(
+        lambda: [each.state for each in world.transforms()] == ["done"] * len(specs),
+        seconds=90,
+        what="the end of all transforms",
+    )
+    world.s3.heal()
+    assert max(each.attempts for each in world.transforms()) > 1
+    chaos.assert_books_agree(world)
 
 
 def test_a_store_in_trouble_is_left_alone_and_costs_no_attempt(world):
