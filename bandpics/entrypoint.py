@@ -1,7 +1,7 @@
 """Starts the role of a container: `python -m bandpics.entrypoint ROLE`.
 
-Roles: web, worker, sweeper, archives, transforms, beat, migrate, events. `probe` checks the web
-server of this container. Anything else runs as a `manage.py` command.
+Roles: web, worker, sweeper, archives, transforms, captions, beat, migrate, events. `probe` checks
+the web server of this container. Anything else runs as a `manage.py` command.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ TRANSFORMS = [
     *("celery", "-A", "bandpics", "worker", "-Q", "transforms", "--hostname", "transforms@%h"),
     *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
+# A provider takes seconds for each caption, and nothing else may wait for it. It alone loads the
+# libraries of the providers.
+CAPTIONS = [
+    *("celery", "-A", "bandpics", "worker", "-Q", "captions", "--hostname", "captions@%h"),
+    *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
+]
 BEAT = [
     *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),  # noqa: S108 - of the container
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
@@ -63,6 +69,7 @@ ROLES = {
     "sweeper": SWEEPER,
     "archives": ARCHIVES,
     "transforms": TRANSFORMS,
+    "captions": CAPTIONS,
     "beat": BEAT,
     "migrate": ["python", "manage.py", "migrate", "--no-input"],
     "events": ["python", "manage.py", "consume_storage_events"],

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 from bandpics.connections import KeepsConnection
 from images.archives import building
 from images.archives import queue as archive_queue
+from images.captions import writing
 from images.lifecycle import markers, news, sweeper
 from images.models import Upload
 from images.processing import claims, work
@@ -65,6 +66,13 @@ def build_archive(archive_id: str) -> None:
     with suppress(*claims.TRANSIENT_ERRORS):
         if not building.build(UUID(archive_id), seconds=BUILDING_SECONDS):
             archive_queue.enqueue(UUID(archive_id))
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def write_caption(caption_id: str) -> None:
+    """Where bucket or database are away, the sweeper queues it again."""
+    with suppress(*claims.TRANSIENT_ERRORS):
+        writing.write(UUID(caption_id))
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)

@@ -18,6 +18,7 @@ from images.views import (
     new_group,
     news,
     photo,
+    photo_caption,
     photo_edit,
     removal,
     sharing,
@@ -94,6 +95,7 @@ urlpatterns = [
     path("images/<uuid:image_id>/forget-place/", photo_edit.forget_place, name="forget-place"),
     path("images/<uuid:image_id>/replace/", photo_edit.replace_photo, name="replace-photo"),
     path("images/<uuid:image_id>/move/", photo_edit.move_photo, name="move-photo"),
+    path("images/<uuid:image_id>/caption/", photo_caption.decide_caption, name="decide-caption"),
     path("images/<uuid:image_id>/decide/", photo_edit.decide_photo, name="decide-photo"),
     path("images/<uuid:image_id>/removal/", removal.photo_removal, name="photo-removal"),
 ]

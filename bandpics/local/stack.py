@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
 ARCHIVES, TRANSFORMS = "archives", "transforms"
+CAPTIONS = "captions"  # only where the environment names a provider
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # Variables by which somebody brings stores or settings of their own.
 OWN = (
@@ -108,12 +109,14 @@ class Stack:
 
     def start_workers(self, *, concurrency: int, application: str = "bandpics") -> None:
         """Starts the workers and beat of a Celery application, named by its module."""
+        captions = [(CAPTIONS, "captions", "1 --pool solo")] if self._writes_captions else []
         for name, queue, processes in [
             (WORKER, "images", str(concurrency)),
             (SWEEPER, "sweep,mail", "2"),
             # Without a child process, to save memory.
             (ARCHIVES, "archives", "1 --pool solo"),
             (TRANSFORMS, "transforms", "1"),
+            *captions,
         ]:
             self._supervisor.start(
                 self._python(
@@ -139,8 +142,14 @@ class Stack:
 
     def stop(self) -> None:
         """Stops the programs before the stores, so that they can finish what they do."""
-        self._supervisor.stop(WEB, WORKER, SWEEPER, ARCHIVES, TRANSFORMS, BEAT)
+        self._supervisor.stop(WEB, WORKER, SWEEPER, ARCHIVES, TRANSFORMS, CAPTIONS, BEAT)
         self._supervisor.stop(*STORES)
+
+    @property
+    def _writes_captions(self) -> bool:
+        return bool(
+            self._environment.get("CAPTION_PROVIDER") and self._environment.get("CAPTION_API_KEY")
+        )
 
     def _set_variables(self) -> None:
         """Sets the variables of the programs, but for the addresses of embedded stores."""

@@ -25,6 +25,7 @@ django_stubs_ext.monkeypatch()  # lets ModelAdmin[Image] and the like work at ru
 
 MIB = 1024 * 1024
 at_least = between = validate.Range
+ADDRESS = validate.Regexp(r"^(https?://[^\s/]+\S*)?$", error="must be an address, https://…")
 
 # Not eager: seal() reports every wrong variable at once, not one per start.
 env = FileAwareEnv(eager=False)
@@ -85,6 +86,19 @@ TRANSFORM_MAX_BYTES_PER_TEAM = env.int(
     "TRANSFORM_MAX_BYTES_PER_TEAM", default=2 * 1024 * MIB, validate=at_least(1)
 )
 TRANSFORM_UNUSED_DAYS = env.int("TRANSFORM_UNUSED_DAYS", default=30, validate=between(1, 3650))
+# Who writes captions of photos, in groups that want it. Off without a provider or its key.
+CAPTION_PROVIDER = env.str(
+    "CAPTION_PROVIDER", default="", validate=validate.OneOf(["", "gemini", "openai"])
+)
+CAPTION_API_KEY = env.str("CAPTION_API_KEY", default="", validate=not_the_example)
+CAPTION_MODEL = env.str("CAPTION_MODEL", default="", validate=validate.Length(max=80))
+CAPTION_BASE_URL = env.str("CAPTION_BASE_URL", default="", validate=ADDRESS)
+CAPTION_TIMEOUT_SECONDS = env.int("CAPTION_TIMEOUT_SECONDS", default=60, validate=between(1, 200))
+CAPTIONS_PER_DAY = env.int("CAPTIONS_PER_DAY", default=1000, validate=at_least(1))
+CAPTIONS_PER_GROUP_PER_DAY = env.int(
+    "CAPTIONS_PER_GROUP_PER_DAY", default=200, validate=at_least(1)
+)
+CAPTIONS_ON = bool(CAPTION_PROVIDER and CAPTION_API_KEY)
 # S3 refuses parts below 5 MiB except the last one; tests use other stores and smaller parts.
 MULTIPART_PART_BYTES = env.int("UPLOAD_PART_BYTES", default=8 * MIB, validate=at_least(MIB // 4))
 MULTIPART_THRESHOLD_BYTES = 2 * MULTIPART_PART_BYTES
@@ -102,11 +116,7 @@ JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", default=None, validate=validate.Len
 # Tokens of another issuer (Cognito, Keycloak, …) are accepted once these are set.
 OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
 OIDC_AUDIENCE: list[str] = env.list("OIDC_AUDIENCE", default=[])
-OIDC_JWKS_URL = env.str(
-    "OIDC_JWKS_URL",
-    default="",
-    validate=validate.Regexp(r"^(https?://[^\s/]+\S*)?$", error="must be an address, https://…"),
-)
+OIDC_JWKS_URL = env.str("OIDC_JWKS_URL", default="", validate=ADDRESS)
 # Cognito's access tokens name their audience `client_id`.
 OIDC_CLIENT_ID_IS_AUDIENCE = env.bool("OIDC_CLIENT_ID_IS_AUDIENCE", default=False)
 OIDC_CREATES_USERS = env.bool("OIDC_CREATES_USERS", default=False)
@@ -238,6 +248,9 @@ if OIDC_ISSUER and REGISTRATION != "closed":
         "Registering here proves no e-mail address, while OIDC_ISSUER trusts addresses. Set "
         "REGISTRATION to closed (OIDC_CREATES_USERS lets people in), or leave out OIDC_ISSUER."
     )
+
+if CAPTIONS_ON and not CAPTION_MODEL:
+    raise ImproperlyConfigured("CAPTION_PROVIDER needs CAPTION_MODEL, too.")
 
 if DATABASE_POOL_SIZE:
     # The pool keeps connections, so Django must not. The timeout is shorter than that of probes.
@@ -374,5 +387,10 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_tokens"]}
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "propagate": False},
+        # A line for each caption would say nothing.
+        "httpx2": {"level": "WARNING"},
+        "google_genai": {"level": "WARNING"},
+    },
 }

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 # As many as the text of an error has room for.
 GROUPS_NAMED = 5
 # What is read of a photo beside its row.
-RELATED = ("group", "invitation", "licence")
+RELATED = ("group", "invitation", "licence", "generated_caption")
 
 
 class PhotoViewSet(ApiViewSet):

@@ -19,6 +19,7 @@ from images.api.announcement_serializers import NewFileSerializer
 from images.api.change_serializers import DegreesField
 from images.api.image_serializers import ImageSerializer
 from images.api.upload_serializers import TicketSerializer
+from images.captions import provider
 from images.lifecycle import covers
 from images.uploads import announce
 
@@ -93,6 +94,12 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
         allow_null=True,
         help_text="One of its photos, which may have been deleted since; null: the newest.",
     )
+    caption_language = serializers.ChoiceField(
+        choices=["", *provider.LANGUAGES],
+        required=False,
+        help_text="In which a model writes captions of its photos; empty: in none. Where the "
+        "server has a provider, it gets a picture of each photo.",
+    )
     is_closed = serializers.BooleanField(read_only=True)
     role = serializers.ChoiceField(
         choices=Membership.Role.choices, read_only=True, help_text="What I am in its team."
@@ -113,6 +120,7 @@ class GroupSerializer(KnownFieldsOnly, serializers.ModelSerializer[Group]):
                 "retain_originals_days",
             ),
             *("needs_approval", "time_zone", "accent_colour", "licence", "cover"),
+            "caption_language",
             *("created_at", "updated_at", "trashed_at", "images_url"),
         ]
         # The browsable form preselects it; without, it would be the first choice.

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from images.access import PhotoAccess, Place
-from images.models import Image, Upload, Variant, is_final
+from images.models import GeneratedCaption, Image, Upload, Variant, is_final
 from images.photofile import placeholder, variants
 from images.photofile.metadata import capture_time, exif_fields
 from images.storage.objects import photo_storage
@@ -109,6 +109,18 @@ class AgreedLicenceSerializer(serializers.Serializer[Any]):
     agreed_at = serializers.DateTimeField()
 
 
+class GeneratedCaptionSerializer(serializers.ModelSerializer[GeneratedCaption]):
+    """What a model says that a photo shows: plain text, never a person's words."""
+
+    class Meta:
+        model = GeneratedCaption
+        fields = ["text", "model", "language", "is_corrected"]
+        extra_kwargs = {
+            "language": {"help_text": "That of the group's captions, such as `de`."},
+            "is_corrected": {"help_text": "A host has changed the text."},
+        }
+
+
 class ExifSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     """EXIF as the camera wrote it; codes and their words are those of EXIF 2.32."""
 
@@ -193,6 +205,9 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     gps_source = serializers.SerializerMethodField(
         help_text="Where the position is from; `removed`: it was forgotten on request."
     )
+    generated_caption = serializers.SerializerMethodField(
+        help_text="What a model says that it shows. Null: nothing, or a host has hidden it."
+    )
     moderation_reason = serializers.SerializerMethodField()
     licence = serializers.SerializerMethodField(
         help_text="What its sender agreed to. Null: to nothing; and for guests, of other people's."
@@ -211,7 +226,8 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
                 "width",
                 "height",
             ),
-            *("description", "caption", "moderation", "moderation_reason", "licence"),
+            *("description", "caption", "generated_caption"),
+            *("moderation", "moderation_reason", "licence"),
             *(
                 "taken_at",
                 "taken_at_local",
@@ -252,6 +268,12 @@ class ImageSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_moderation_reason(self, image: Image) -> str | None:
         return (image.moderation_reason or None) if self.access.sees_all_of(image) else None
+
+    @extend_schema_field(GeneratedCaptionSerializer(allow_null=True))
+    def get_generated_caption(self, image: Image) -> dict[str, Any] | None:
+        if not image.generated_text:  # that of most: no query
+            return None
+        return GeneratedCaptionSerializer(image.generated_caption).data
 
     @extend_schema_field(AgreedLicenceSerializer(allow_null=True))
     def get_licence(self, image: Image) -> dict[str, Any] | None:

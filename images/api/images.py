@@ -21,6 +21,7 @@ from images.api import change_serializers, etags, file_serializers, image_serial
 from images.api.access import UploadsOrModerates
 from images.api.bulk import BulkImages, BulkSerializer
 from images.api.changes import Changes
+from images.api.generated_captions import DecisionSerializer, GeneratedCaptions
 from images.api.image_files import TRASHED, ImageFiles
 from images.api.image_list import ImageList
 from images.api.problems import CannotRetry, PhotoBusy, PlaceFromPhoto
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
 UNREAD = OpenApiResponse(description="Done; what it is now, this credential may not read.")
 
 
-class ImageViewSet(ImageList, ImageFiles, BulkImages, Changes, Takedowns):
+class ImageViewSet(ImageList, ImageFiles, BulkImages, Changes, Takedowns, GeneratedCaptions):
     """Photos of an evening, and what is known of each."""
 
     serializer_class = image_serializers.ImageSerializer
     serializer_classes: ClassVar = {
         "bulk": BulkSerializer,
         "create": file_serializers.PhotoFormSerializer,
+        "decide_generated_caption": DecisionSerializer,
         "file": file_serializers.ReplacementFormSerializer,
         "moderate": change_serializers.ModerationSerializer,
         "partial_update": change_serializers.ChangeSerializer,

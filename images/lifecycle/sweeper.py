@@ -17,6 +17,7 @@ from bandpics.users import sessions
 from groups import trash as group_trash
 from images import deletions
 from images.archives import closing, expiry
+from images.captions import waiting
 from images.lifecycle import counts, retention, stacks, trash
 from images.listing import removals
 from images.models import Image, Upload, locks
@@ -56,7 +57,8 @@ def sweep() -> None:
             counts.add_up,
             stacks.update_due,  # while what has left its stack is still there
             *(_purge_old_versions, _empty_trash, _drop_originals),
-            *(closing.order_due, expiry.sweep, transform_expiry.sweep, _execute_deletions),
+            *(closing.order_due, expiry.sweep, transform_expiry.sweep, waiting.sweep),
+            _execute_deletions,
             *(idempotency.forget_expired, removals.forget_old, sessions.SessionStore.clear_expired),
         ]:
             try:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 
 from groups.models import Licence
-from images.models import UPLOADER_COLUMNS, Image, Upload, Variant, is_final
+from images.models import (
+    UPLOADER_COLUMNS,
+    GeneratedCaption,
+    Image,
+    Upload,
+    Variant,
+    is_final,
+)
 from images.photofile import placeholder
 from images.photofile.metadata import exif_fields
 from images.photofile.metadata.capture_time import offset_text
@@ -46,6 +53,7 @@ _MOMENTS = (
 _EXIF = slice(COLUMNS.index(exif_fields.NAMES[0]), COLUMNS.index(exif_fields.NAMES[-1]) + 1)
 _OF_UPLOAD = ("status", "failure", "processing_ms", "finished_at")
 _OF_LICENCE = ("licence_number", "licence_text")
+_OF_CAPTION = ("generated_text", "generated_model", "generated_language", "is_corrected")
 
 
 def _moment(column: str) -> str:
@@ -66,6 +74,7 @@ _SQL = f"""
     SELECT {", ".join(map(_select, COLUMNS))},
         upload.status, upload.failure, upload.processing_ms, {_moment("upload.finished_at")},
         licence.number, licence.text,
+        image.generated_text, written.model, written.language, written.is_corrected,
         (
             SELECT json_agg(json_build_array(name, key, content_type, width, height) ORDER BY width)
             FROM {Variant._meta.db_table} variant
@@ -81,11 +90,14 @@ _SQL = f"""
         LIMIT 1
     ) upload ON true
     LEFT JOIN {Licence._meta.db_table} licence ON licence.id = image.licence_id
+    LEFT JOIN {GeneratedCaption._meta.db_table} written
+        ON image.generated_text <> '' AND written.image_id = image.id
     WHERE image.id = ANY(%s)
 """  # noqa: S608 - all of it is ours
 
 
-Row: Any = namedtuple("Row", [*COLUMNS, *_OF_UPLOAD, *_OF_LICENCE, "variants"])  # type: ignore[misc]
+_NAMES = [*COLUMNS, *_OF_UPLOAD, *_OF_LICENCE, *_OF_CAPTION, "variants"]
+Row: Any = namedtuple("Row", _NAMES)  # type: ignore[misc]
 
 
 def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]:
@@ -116,6 +128,17 @@ def _licence_json(row: Any) -> dict[str, Any] | None:
     }
 
 
+def _generated_json(row: Any) -> dict[str, Any] | None:
+    if not row.generated_text:
+        return None
+    return {
+        "text": row.generated_text,
+        "model": row.generated_model,
+        "language": row.generated_language,
+        "is_corrected": row.is_corrected,
+    }
+
+
 def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[str, Any]:
     sees_all = access.sees_all_of(row)
     place = access.place_of(row)
@@ -137,6 +160,7 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
         "height": row.height,
         "description": row.description,
         "caption": row.caption,
+        "generated_caption": _generated_json(row),
         "moderation": row.moderation,
         "moderation_reason": (row.moderation_reason or None) if sees_all else None,
         "licence": _licence_json(row) if sees_all else None,

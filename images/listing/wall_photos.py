@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
-from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models import F, FilteredRelation, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Left, Now, NullIf, Trim
 
 from images.access import name_for_guests
 from images.models import Image, Tombstone, Wall
@@ -37,6 +37,14 @@ ARRIVAL_FOR = timedelta(seconds=60)
 # leave a transaction idle for 30 seconds; see DATABASES in the settings.
 SETTLED_AFTER = timedelta(seconds=35)
 SEEN_EVERY = timedelta(minutes=1)
+# What a screen reader says of a photo: a person's words, or else a model's.
+LONGEST_ALT = 250
+_ALT = Left(
+    Coalesce(
+        *(NullIf(Trim(name), Value("")) for name in ("caption", "description")), F("generated_text")
+    ),
+    LONGEST_ALT,
+)
 # All that is read of a wall, its group and its link: hundreds of walls ask every few seconds, and
 # the other columns would take half the time.
 COLUMNS = (
@@ -79,6 +87,7 @@ class Row(NamedTuple):
     created_at: datetime
     version: int
     uploader_name: str
+    alt: str
     first_on_wall_at: datetime | None
     uploader: tuple[str, str, str]
     key: str
@@ -188,6 +197,7 @@ def photos_json(wall: Any, *, after: Place | None, on_screen: UUID | None) -> di
             "width": row.width,
             "height": row.height,
             "by": name_for_guests(row.uploader_name),
+            "alt": row.alt,
             "is_new": row.first_on_wall_at is None,
         }
 
@@ -245,12 +255,12 @@ def _with_variant(rows: ImageQuerySet) -> ImageQuerySet:
 
 
 def _read(rows: ImageQuerySet) -> list[Row]:
-    found = rows.values_list(
-        *("id", "created_at", "version", "uploader_name", "first_on_wall_at"),
+    found = rows.annotate(alt=_ALT).values_list(
+        *("id", "created_at", "version", "uploader_name", "alt", "first_on_wall_at"),
         *("uploader_kind", "uploader_id", "device_hash"),
         *("shown__key", "shown__content_type", "shown__width", "shown__height"),
     )
-    return [Row._make([*row[:5], row[5:8], *row[8:]]) for row in found]
+    return [Row._make([*row[:6], row[6:9], *row[9:]]) for row in found]
 
 
 def spread(rows: list[Row]) -> list[Row]:

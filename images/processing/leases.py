@@ -1,4 +1,4 @@
-"""Claims on rows that workers make something of: archives, transforms.
+"""Claims on rows that workers make something of: archives, transforms, captions.
 
 The model has the columns `state` (queued, one for a row that is claimed, and those of its ends),
 `attempts`, `claim_number`, `lease_until`, `last_checked_at` and `created_at`.
@@ -31,12 +31,13 @@ class Work:
     model: type[Model]
     claimed: str
     wanted: Q = field(default_factory=Q)
+    max_attempts: int = MAX_ATTEMPTS
 
     def claim(self, row_id: UUID) -> bool:
         """Queued, or claimed with a lease that ran out -> claimed. False if not to be had."""
         won: int = (
             self._left()
-            .filter(self.wanted, pk=row_id, attempts__lt=MAX_ATTEMPTS)
+            .filter(self.wanted, pk=row_id, attempts__lt=self.max_attempts)
             .update(
                 state=self.claimed,
                 attempts=F("attempts") + 1,
@@ -51,7 +52,7 @@ class Work:
         end = Now() - queued_longer_than
         is_old = Q(last_checked_at=None, created_at__lt=end) | Q(last_checked_at__lt=end)
         lost = self._left().filter(self.wanted, is_old | ~Q(state=QUEUED))
-        rows = lost.filter(attempts__lt=MAX_ATTEMPTS).order_by("created_at")
+        rows = lost.filter(attempts__lt=self.max_attempts).order_by("created_at")
         return list(rows.values_list("pk", flat=True))
 
     def mark_enqueued(self, row_id: UUID) -> None:
@@ -60,7 +61,7 @@ class Work:
 
     def crashed(self) -> Any:
         """Rows that no attempt has finished."""
-        return self._left().filter(attempts__gte=MAX_ATTEMPTS)
+        return self._left().filter(attempts__gte=self.max_attempts)
 
     def _left(self) -> Any:
         is_claimed = Q(state=self.claimed, lease_until__lt=Now())

@@ -73,9 +73,9 @@ def by_day(photos: Iterable[Image]) -> list[Day]:
 
 @register.filter
 def in_words(image: Image) -> str:
-    """Returns the alternative text: a caption or description, or else `Photo by Cleo, 21 June 2026
-    21:30`."""
-    said = image.caption.strip() or image.description.strip()
+    """Returns the alternative text: a person's words, or else a model's, or else `Photo by Cleo,
+    21 June 2026 21:30`."""
+    said = image.caption.strip() or image.description.strip() or image.generated_text
     if said:
         return Truncator(" ".join(said.split())).chars(LONGEST_ALT)
     name, moment = image.uploader_name, ""

@@ -105,6 +105,11 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("image-detail", "GET"): Decided("200 200 200 404 200 404 401"),
     ("image-detail", "PATCH"): Decided("200 403 403 404 403 404 401", {"description": "D"}),
     ("image-file", "PATCH"): Decided("200 403 403 404 403 404 401", FILES[0]),
+    # No model wrote one: see test_captions_page.py.
+    ("image-generated-caption", "GET"): Decided("409 403 403 404 403 404 401"),
+    ("image-generated-caption", "PATCH"): Decided(
+        "409 403 403 404 403 404 401", {"is_hidden": True}
+    ),
     ("image-list", "GET"): Decided("200 200 200 200 200 200 401"),
     ("image-list", "POST"): Decided(
         "202 202 403 404 202 202 401", {"group": "GROUP", "image": PICTURE, "filename": "x.jpg"}
@@ -192,6 +197,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("decide-takedown", "GET"): Decided("405 403 403 404 404 404 302"),
     ("new-group", "GET"): Decided("200 200 200 200 404 404 302"),
     # By POST alone: see test_photo_page.py.
+    ("decide-caption", "GET"): Decided("405 403 403 404 404 404 302"),
     ("decide-photo", "GET"): Decided("405 403 403 404 404 404 302"),
     ("edit-photo", "GET"): Decided("405 403 403 404 404 404 302"),
     ("forget-place", "GET"): Decided("405 403 403 404 404 404 302"),

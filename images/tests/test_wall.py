@@ -157,7 +157,7 @@ def test_it_shows_what_is_approved_ready_and_kept_of_its_group_alone(ask, group)
     found = ask()
     assert ids(found["round"]) == ids(found["arrivals"]) == [str(good.pk)]
     [shown] = found["round"]
-    assert set(shown) == {"id", "version", "url", "width", "height", "by", "is_new"}
+    assert set(shown) == {"id", "version", "url", "width", "height", "by", "alt", "is_new"}
     assert shown["by"] == "Cleo"
     assert shown["is_new"]
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from bandpics.middleware import body_limit
 from groups import editing, logos, trash
 from groups.models import Group
+from images.captions import provider
 from images.lifecycle import covers, moderation
 from images.models import Image
 from images.photofile import logo
@@ -97,6 +98,7 @@ def _page(
         photos=covers.offered(desk.group),
         chosen_cover=form["cover"].value() or "",
         logo=look.logo_of(desk.group),
+        caption_host=provider.host(),
         **map_picker.context(),
     )
     return render(request, "groups/settings.html", context, status=status)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from bandpics.error_handlers import page_for_members
 from images.access import MemberAccess
+from images.captions import deciding
 from images.models import Image, Upload
 from images.storage.objects import photo_storage
 from images.views import map_picker, neighbours, photo_facts, photo_history
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from images.access import Rights
-    from images.models import Variant
+    from images.models import GeneratedCaption, Variant
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: An
         "camera_settings": photo_facts.camera_settings(image),
         "large_url": _download_url(image),
         "replacement": _replacement(image),
+        "written": written_of(image, opened.rights),
         "history": photo_history.lines(image),
         "sent_at": photo_facts.moment_in(group, image.created_at),
         **map_picker.context(),
@@ -114,6 +116,12 @@ def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: An
             "move_form": MoveForm(image, opened.access),
         }
     return render(request, "images/photo.html", context | forms, status=status)
+
+
+def written_of(image: Image, rights: Rights) -> GeneratedCaption | None:
+    """Returns what a model wrote of a photo. Owners see it where it is hidden, or failed, too."""
+    is_there = bool(image.generated_text) or (rights.is_host and not image.caption_due)
+    return deciding.of(image) if is_there else None
 
 
 def _download_url(image: Image) -> str:

@@ -23,6 +23,9 @@ Kind = PhotoChange.Kind
 SENTENCES: dict[str, Any] = {
     Kind.DESCRIPTION: gettext_lazy("{name} changed the description"),
     Kind.CAPTION: gettext_lazy("{name} changed the caption"),
+    Kind.GENERATED_CAPTION: gettext_lazy("{name} corrected what a model wrote"),
+    Kind.CAPTION_HIDDEN: gettext_lazy("{name} hid what a model wrote"),
+    Kind.CAPTION_SHOWN: gettext_lazy("{name} showed again what a model wrote"),
     Kind.DATE: gettext_lazy("{name} changed when it was taken"),
     Kind.CLOCK: gettext_lazy("{name} corrected the clock of the camera"),
     Kind.PLACE: gettext_lazy("{name} changed the place"),

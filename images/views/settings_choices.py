@@ -28,6 +28,10 @@ SHORT: dict[tuple[str, str], Any] = {
     ("needs_approval", "no"): gettext_lazy("Are approved at once"),
     ("gps_policy", "members"): gettext_lazy("Only your team sees it"),
     ("gps_policy", "coarse"): gettext_lazy("Guests see it roughly, too"),
+    ("caption_language", ""): gettext_lazy("No captions"),
+    ("caption_language", "en"): "English",
+    ("caption_language", "de"): "Deutsch",
+    ("caption_language", "fr"): "Français",
     ("licence_kind", ""): gettext_lazy("To nothing"),
     ("licence_kind", "show"): gettext_lazy("That you may show their photos"),
     ("licence_kind", "own"): gettext_lazy("To your own sentence"),
@@ -41,6 +45,7 @@ def of(group: Group) -> dict[str, Any]:
         "needs_approval": _approvals(),
         "gps_policy": _gps_policies(),
         "licence_kind": _licence_kinds(group),
+        "caption_language": _caption_languages(),
         "time_zone": _time_zones(group.time_zone),
     }
 
@@ -81,6 +86,12 @@ def _gps_policies() -> list[tuple[str, Any]]:
         _choice(name, "members", _("And whoever sent a photo, of their own. Other guests do not.")),
         _choice(name, "coarse", _("Of photos that they are shown, to about a kilometre.")),
     ]
+
+
+def _caption_languages() -> list[tuple[str, Any]]:
+    name = "caption_language"
+    off = _choice(name, "", _("Nobody but your team and your guests gets the photos."))
+    return [off, *((code, SHORT[name, code]) for code in ("de", "en", "fr"))]
 
 
 def _licence_kinds(group: Group) -> list[tuple[str, Any]]:

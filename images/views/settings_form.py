@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.conf import settings
 from django.forms.utils import flatatt
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
@@ -35,7 +36,7 @@ TIMES = ("reveal_at", "closes_at")
 NAMES = (
     *(*COLUMNS_AS_THEY_ARE, *TIMES, "event_date", "latitude", "longitude", "time_zone"),
     *("needs_approval", "accent_colour", "cover", "licence_kind", "licence_text"),
-    "retain_originals_days",
+    *("retain_originals_days", "caption_language"),
 )
 
 
@@ -135,6 +136,7 @@ def values_of(group: Group, *, time_zone: str = "") -> dict[str, str]:
         "licence_kind": licence.kind if licence else "",
         "licence_text": licence.text if licence and licence.kind == Licence.Kind.OWN else "",
         "retain_originals_days": "" if days is None else str(days),
+        "caption_language": group.caption_language,
     }
 
 
@@ -231,6 +233,9 @@ class SettingsForm(SeenForm):
             "They are gone for good then; the sizes that galleries show stay. Empty: they are kept."
         ),
     )
+    caption_language = forms.ChoiceField(
+        label=gettext_lazy("Captions by a model"), required=False, widget=forms.RadioSelect
+    )
 
     def __init__(self, group: Group, data: QueryDict | None = None, **kwargs: Any) -> None:
         self.group, self.now = group, values_of(group)
@@ -239,6 +244,12 @@ class SettingsForm(SeenForm):
         for name, offered in settings_choices.of(group).items():
             field: Any = self.fields[name]
             field.choices = offered
+        if not settings.CAPTIONS_ON:
+            del self.fields["caption_language"]
+
+    def typed(self, name: str) -> str:
+        """What a page did not offer stays as it is."""
+        return super().typed(name) if name in self.fields else self.seen[name]
 
     # --- What is wrong ----------------------------------------------------------------------
 
@@ -281,6 +292,7 @@ class SettingsForm(SeenForm):
         straight = (*COLUMNS_AS_THEY_ARE, "event_date", "latitude", "longitude", "time_zone")
         wanted = {name: said[name] for name in straight}
         wanted |= {name: said[name] for name in ("accent_colour", "retain_originals_days")}
+        wanted["caption_language"] = said.get("caption_language", "")
         wanted["description"] = plain(said["description"])
         wanted["needs_approval"] = said["needs_approval"] == "yes"
         zone = ZoneInfo(said["time_zone"])

@@ -108,7 +108,7 @@ async function change() {
 }
 
 async function show(photo) {
-  const isHere = await stage.prepare(pictures.addressOf(photo)).then(() => true, () => false);
+  const isHere = await stage.prepare(pictures.addressOf(photo), photo.alt).then(() => true, () => false);
   // An answer may have come meanwhile: what has left the group must not be seen.
   if (!isHere || !order.candidates().some(({ id }) => id === photo.id)) {
     order.pass(photo);

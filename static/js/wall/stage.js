@@ -10,11 +10,12 @@ export class Stage {
   }
 
   /** Makes the hidden slide ready. Rejects if the picture cannot be decoded. */
-  async prepare(address) {
+  async prepare(address, alt = "") {
     const [, back] = this.slides;
     clearTimeout(this.timer);
     const picture = back.querySelector("img");
     picture.src = address;
+    picture.alt = alt;
     await picture.decode();
     paint(back.querySelector("canvas"), picture);
   }
@@ -24,6 +25,8 @@ export class Stage {
     const [front, back] = this.slides;
     front.classList.remove("is-on");
     back.classList.add("is-on");
+    front.setAttribute("aria-hidden", "true");
+    back.removeAttribute("aria-hidden");
     this.slides = [back, front];
     this.timer = setTimeout(() => wipe(front), FADE_MS);
   }
@@ -32,6 +35,7 @@ export class Stage {
   clear() {
     const [front] = this.slides;
     front.classList.remove("is-on");
+    front.setAttribute("aria-hidden", "true");
     wipe(front);
   }
 }
