@@ -366,6 +366,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
         "queue_order_strategy": "priority",
     }
 )
+# Queues of RabbitMQ serve by priority only if they are declared so; Redis' always do.
+CELERY_TASK_QUEUE_MAX_PRIORITY = 2 if BROKER_URL.startswith("amqp") else None
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "images"

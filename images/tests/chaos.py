@@ -87,16 +87,23 @@ class World:
     """Stores, web, beat and a worker with short timeouts. A proxy before S3 breaks on request."""
 
     def __init__(
-        self, folder: Path, *, work_dir: Path | None = None, application: str = HASTY
+        self,
+        folder: Path,
+        *,
+        work_dir: Path | None = None,
+        application: str = HASTY,
+        concurrency: int = 2,
+        **settings: str,
     ) -> None:
         self.said: list[str] = []
-        self._application = application
+        self._application, self._concurrency = application, concurrency
         self.data_dir = DataDir(folder)
         pytest_plugin.copy_static_files(folder)
         pytest_plugin.copy_database(folder)
         outside = pytest_plugin.clean_environment() | dict.fromkeys(
             pytest_plugin.LIMITS, "1000000/minute"
         )
+        outside |= settings
         if work_dir is not None:
             outside["WORK_DIR"] = str(work_dir)
         self.supervisor = Supervisor(self.data_dir, signals=NoSignals(), report=self.said.append)
@@ -134,7 +141,7 @@ class World:
         )
 
     def start_workers(self) -> None:
-        self.stack.start_workers(concurrency=2, application=self._application)
+        self.stack.start_workers(concurrency=self._concurrency, application=self._application)
 
     def end(self) -> None:
         with suppress(KeyError, psutil.NoSuchProcess):
@@ -353,12 +360,19 @@ class KillList:
 class Sender:
     """Sends photos as the upload page does: again and again, until they are acknowledged."""
 
-    def __init__(self, world: World, *, group: str = "", patience_seconds: float = 60) -> None:
-        """By the upload link, or into a group with the admin's key."""
+    def __init__(
+        self,
+        world: World,
+        *,
+        group: str = "",
+        device: str = DEVICE,
+        patience_seconds: float = 60,
+    ) -> None:
+        """By the upload link on one device, or into a group with the admin's key."""
         token = world.upload_link.rstrip("/").rpartition("/")[2]
         self._headers = {
             "Authorization": f"Api-Key {world.api_key}" if group else f"Invitation {token}",
-            **({} if group else {"Bandpics-Device": DEVICE}),
+            **({} if group else {"Bandpics-Device": device}),
         }
         self._more = {"group": group} if group else {}
         self._api = f"{world.web_url}/api/v1"

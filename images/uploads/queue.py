@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Subquery
 from kombu.exceptions import ChannelError, OperationalError
@@ -31,12 +32,17 @@ class Priority(enum.IntEnum):
     """Served in this order, and each first come, first served.
 
     The numbers are those of kombu's Redis transport (its `priority_steps`; 0 is served first).
-    RabbitMQ heeds them only in queues declared with x-max-priority, which ours are not.
     """
 
     FIRST = 0
     SOON = 3
     LATER = 6
+
+    @property
+    def number(self) -> int:
+        """As the broker counts: RabbitMQ serves the highest first, up to x-max-priority."""
+        highest = settings.CELERY_TASK_QUEUE_MAX_PRIORITY
+        return self.value if highest is None else highest - list(Priority).index(self)
 
 
 def enqueue(upload_id: UUID) -> None:
@@ -44,7 +50,9 @@ def enqueue(upload_id: UUID) -> None:
     try:
         # By name: the tasks import the modules that call this.
         current_app.send_task(
-            "images.tasks.process_upload", args=[str(upload_id)], priority=_priority(upload_id)
+            "images.tasks.process_upload",
+            args=[str(upload_id)],
+            priority=_priority(upload_id).number,
         )
     except OperationalError as error:
         logger.warning("Upload %s waits for the sweeper; no broker: %s", upload_id, error)
