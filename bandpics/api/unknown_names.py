@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 CSRF_FIELD = "csrfmiddlewaretoken"
+# What clients of earlier systems ask for: the parameter of ours, and what to send.
+_PAGES = ("limit", "Use `limit` and `offset` (or `skip`), or follow `next`.")
+_WORDS = ("q", "Use `q`.")
+EARLIER_PARAMETERS = {
+    **dict.fromkeys(["page", "page_size", "per_page", "size"], _PAGES),
+    **dict.fromkeys(["search", "query", "filename"], _WORDS),
+}
 MAX_NAME = 60  # how much of a name is compared; difflib takes the square of it
 
 
@@ -30,6 +37,8 @@ class KnownFieldsOnly:
     fields: Any
     context: Any
     also_known: ClassVar[frozenset[str]] = frozenset()
+    # By names that earlier systems had: what to send instead.
+    instead: ClassVar[Mapping[str, str]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         errors = self._unknown(data) if isinstance(data, Mapping) else {}
@@ -51,7 +60,7 @@ class KnownFieldsOnly:
         if hasattr(data, "getlist"):
             unknown = [name for name in unknown if not self._is_known_in_form(name)]
         offered = [name for name, field in self.fields.items() if not field.read_only]
-        return _errors("field", unknown, offered)
+        return _errors("field", unknown, offered, self.instead)
 
     def _is_known_in_form(self, name: str) -> bool:
         """Forms write an item of a list as name[0], and a field of an object as name.field.
@@ -111,19 +120,25 @@ class KnownParametersOnly:
             if name not in known and name not in self.credential_parameters
         ]
         if unknown:
-            raise ValidationError(_errors("parameter", unknown, known))
+            instead = {
+                name: what for name, (ours, what) in EARLIER_PARAMETERS.items() if ours in known
+            }
+            raise ValidationError(_errors("parameter", unknown, known, instead))
 
 
 def _errors(
-    kind: str, unknown: Iterable[str], known: Collection[str]
+    kind: str, unknown: Iterable[str], known: Collection[str], instead: Mapping[str, str]
 ) -> dict[str, list[ErrorDetail]]:
     return {
-        str(name): [_error(kind, str(name), known if index < MAX_ERRORS else ())]
+        str(name): [_error(kind, str(name), known if index < MAX_ERRORS else (), instead)]
         for index, name in enumerate(unknown)
     }
 
 
-def _error(kind: str, name: str, known: Collection[str]) -> ErrorDetail:
-    nearest = difflib.get_close_matches(name[:MAX_NAME].lower(), known, n=1)
-    hint = f" Did you mean `{nearest[0]}`?" if nearest else ""
+def _error(kind: str, name: str, known: Collection[str], instead: Mapping[str, str]) -> ErrorDetail:
+    if name in instead:
+        hint = f" {instead[name]}"
+    else:
+        nearest = difflib.get_close_matches(name[:MAX_NAME].lower(), known, n=1)
+        hint = f" Did you mean `{nearest[0]}`?" if nearest else ""
     return ErrorDetail(f"There is no {kind} `{name}`.{hint}", code=f"unknown-{kind}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.fields import empty
 
 from bandpics.api.fields import ListField
 from bandpics.api.unknown_names import KnownFieldsOnly
-from images.api.change_serializers import PositionSerializer, TakenField
+from images.api.change_serializers import EARLIER_NAMES, PositionSerializer, TakenField
 from images.uploads import announce, file_check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def checked(**file: Any) -> None:
@@ -64,6 +67,11 @@ class NewPositionSerializer(PositionSerializer):
 class AboutPhotoSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """What is said of a new photo beside its bytes, by the rules of changing it later."""
 
+    instead: ClassVar[Mapping[str, str]] = {
+        **EARLIER_NAMES,
+        "caption": "Send `description`; PATCH the photo's `caption`, the words of who sent it.",
+    }
+
     description = serializers.CharField(max_length=4000, allow_blank=True, default="")
     taken_at = TakenField(
         required=False,
@@ -81,6 +89,13 @@ class AboutPhotoSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
 class NewFileSerializer(AnnouncedFileSerializer, AboutPhotoSerializer):
     """A file, and what is said of the new photo."""
+
+    instead: ClassVar[Mapping[str, str]] = {
+        **AboutPhotoSerializer.instead,
+        **dict.fromkeys(["name", "file_name"], "Send `filename`."),
+        **dict.fromkeys(["type", "mime_type"], "Send `content_type`."),
+        **dict.fromkeys(["byte_size", "content_length"], "Send `size`, in bytes."),
+    }
 
 
 class NewPhotosSerializer(KnownFieldsOnly, serializers.Serializer[Any]):

@@ -21,6 +21,19 @@ from images.photofile import location
 from images.photofile.metadata.capture_time import YEARS
 from images.uploads.when_and_where import Taken
 
+# By names that clients of earlier systems use.
+EARLIER_NAMES = {
+    **dict.fromkeys(
+        ["latitude", "longitude", "lat", "lon", "lng", "gps", "place"],
+        'Send `location`: {"lat": 48.2082, "lon": 16.3738}.',
+    ),
+    **dict.fromkeys(
+        ["date", "datetime", "datetime_original", "captured_at", "timestamp"],
+        "Send `taken_at`: 2026-06-21T21:30:00+02:00.",
+    ),
+    **dict.fromkeys(["title", "text"], "Send `description`."),
+    **dict.fromkeys(["group_id", "album"], "Send `group`: its id."),
+}
 MAX_OFFSET = timedelta(hours=14)
 
 
@@ -92,6 +105,7 @@ class ChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     """Whatever is left out stays. What was read from the file is never read again over it."""
 
     also_known = frozenset(ImageDetailSerializer.Meta.fields)
+    instead = EARLIER_NAMES
 
     description = serializers.CharField(max_length=4000, allow_blank=True, required=False)
     caption = serializers.CharField(

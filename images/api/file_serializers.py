@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import tempfile
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -26,7 +26,11 @@ from images.api.upload_serializers import TicketSerializer
 from images.models import Upload
 from images.uploads import announce, file_check
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 UNNAMED = "photo"
+OTHER_NAMES_OF_IMAGE = ("file", "data", "base64", "image_base64")
 CHUNK_LENGTH = 4 * 256 * 1024  # a multiple of four: base64 is decoded piece by piece
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.=+-]+)*?;base64,", re.I)
 _TO_STANDARD = str.maketrans("-_", "+/", " \t\r\n")
@@ -49,6 +53,11 @@ class ReplacementFormSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
 class PhotoFormSerializer(ReplacementFormSerializer, NewPhotosSerializer, AboutPhotoSerializer):
     """One file, and what it is about."""
+
+    instead: ClassVar[Mapping[str, str]] = {
+        **AboutPhotoSerializer.instead,
+        "image": "In a form send the file as `file`; `image` is base64, in JSON.",
+    }
 
 
 # --- Base64 ---------------------------------------------------------------------------------
@@ -99,6 +108,15 @@ class Base64Field(serializers.CharField):
 
 class PhotoInJsonSerializer(NewPhotosSerializer, AboutPhotoSerializer):
     """A photo, and what it is about."""
+
+    instead: ClassVar[Mapping[str, str]] = {
+        **AboutPhotoSerializer.instead,
+        **dict.fromkeys(
+            OTHER_NAMES_OF_IMAGE,
+            "In JSON send base64 as `image`; `file` is for a form (multipart).",
+        ),
+        "name": "Send `filename`.",
+    }
 
     image = extend_schema_field(
         {"type": "string", "format": "byte", "description": "Base64, or a data: URI."}

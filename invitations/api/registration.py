@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.shortcuts import get_object_or_404
@@ -26,11 +26,17 @@ from invitations.api.problems import InvitationExpired, RegistrationClosed
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
 
 class RegistrationSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    instead: ClassVar[Mapping[str, str]] = {
+        "username": "Send `email`; it is the name to sign in with.",
+        "full_name": "Send `name`.",
+    }
     email = serializers.EmailField(max_length=254)
     name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
     password = serializers.CharField(
