@@ -198,7 +198,8 @@ def _rules(spec: Spec) -> Iterator[tuple[str, bool, str]]:
         is_one = not (mark.text and mark.image)
         yield "watermark", is_one, "A watermark is a text or a photo, not both."
         yield "watermark.position", mark.position in POSITIONS, f"Choose: {', '.join(POSITIONS)}."
-        yield "watermark.size", 0 < mark.size <= 1, "The size is a share of the width, up to 1."
+        is_share = 0.01 <= mark.size <= 1
+        yield "watermark.size", is_share, "The size is a share of the width, from 0.01 to 1."
         yield "watermark.opacity", 0 <= mark.opacity <= 1, "The opacity goes from 0 to 1."
 
 
@@ -270,7 +271,7 @@ def _does_nothing(step: Any) -> bool:
     if isinstance(step, Resize):
         return not (step.width or step.height)
     if isinstance(step, Watermark):
-        return not (step.text.strip() or step.image) or not step.opacity
+        return not (step.text.strip() or step.image) or not round(step.opacity, 4)
     return isinstance(step, Rotate) and step.turn == 0
 
 
