@@ -75,11 +75,6 @@ def of(groups: GroupQuerySet) -> Stats:
         waiting=Count("pk", filter=Q(status=Upload.Status.QUEUED)),
     )
     variants = Variant.objects.filter(image__in=images.values("pk"))
-    transforms: dict[str, Any] = (
-        Transform.objects.done()
-        .filter(group_id__in=groups.order_by().values("pk"))
-        .aggregate(count=Count("pk"), bytes=Sum("byte_size", default=0))
-    )
     return Stats(
         groups=groups.count(),
         photos=sum(kind["photos"] for kind in kinds),
@@ -93,8 +88,7 @@ def of(groups: GroupQuerySet) -> Stats:
         archive_bytes=Archive.objects.on_disk()
         .filter(group__in=groups.order_by().values("pk"))
         .aggregate(bytes=Sum("total_bytes", default=0))["bytes"],
-        transforms=transforms["count"],
-        transform_bytes=transforms["bytes"],
+        **_transforms(groups),
         formats=[
             {"format": content_type.partition("/")[2], "count": count}
             for (content_type,), count in _most_frequent(kinds, "content_type")
@@ -106,6 +100,11 @@ def of(groups: GroupQuerySet) -> Stats:
         uploads_per_day=_per_day(uploads.exclude(status=Upload.Status.DISCARDED)),
         broker=broker_length(),
     )
+
+
+def _transforms(groups: GroupQuerySet) -> dict[str, int]:
+    rows = Transform.objects.done().filter(group_id__in=groups.order_by().values("pk"))
+    return rows.aggregate(transforms=Count("pk"), transform_bytes=Sum("byte_size", default=0))
 
 
 def _statuses(images: Any) -> dict[str, int]:
