@@ -23,7 +23,9 @@ class TotalsSerializer(serializers.Serializer[Any]):
     groups = serializers.IntegerField()
     photos = serializers.IntegerField(help_text="Ready to be seen; without the trash.")
     trashed = serializers.IntegerField()
-    transforms = serializers.IntegerField(help_text="Pictures made of photos on request.")
+    transforms = serializers.IntegerField(
+        source="transforms.done", help_text="Pictures made of photos on request."
+    )
 
 
 class ProcessingSerializer(serializers.Serializer[Any]):
@@ -37,6 +39,9 @@ class ProcessingSerializer(serializers.Serializer[Any]):
 
 class QueueSerializer(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(help_text="Your photos that wait for a worker.")
+    oldest_seconds = serializers.IntegerField(
+        allow_null=True, help_text="How long the oldest of them has waited. Null if none does."
+    )
     broker = serializers.IntegerField(
         allow_null=True, help_text="Messages in Redis, everybody's. Null if Redis does not answer."
     )
@@ -50,7 +55,38 @@ class BytesSerializer(serializers.Serializer[Any]):
     archives = serializers.IntegerField(
         source="archive_bytes", help_text="ZIPs, with those that are being built."
     )
-    transforms = serializers.IntegerField(source="transform_bytes")
+    transforms = serializers.IntegerField(source="transforms.bytes")
+
+
+class WorkSerializer(serializers.Serializer[Any]):
+    """Work on request: what came of it."""
+
+    done = serializers.IntegerField()
+    waiting = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    failures = serializers.DictField(child=serializers.IntegerField(), help_text="By reason.")
+
+
+class TransformNumbersSerializer(WorkSerializer):
+    bytes = serializers.IntegerField()
+    average_ms = serializers.FloatField(allow_null=True, help_text="Of rendering one.")
+
+
+class CaptionNumbersSerializer(WorkSerializer):
+    asked = serializers.IntegerField(
+        help_text="Questions to the provider, whatever came of them; deleted photos included."
+    )
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    average_ms = serializers.FloatField(
+        allow_null=True, help_text="From the order to the text, the wait included."
+    )
+
+
+class UploaderCountSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    count = serializers.IntegerField()
+    bytes = serializers.IntegerField(help_text="Of the originals.")
 
 
 class FormatCountSerializer(serializers.Serializer[Any]):
@@ -80,8 +116,23 @@ class StatsSerializer(serializers.Serializer[Any]):
     bytes = BytesSerializer(source="*")
     formats = FormatCountSerializer(many=True, help_text="The most frequent first.")
     cameras = CameraCountSerializer(many=True, help_text="The ten most frequent.")
+    uploaders = UploaderCountSerializer(
+        many=True, help_text="The 20 names with the most photos, as the photos say them."
+    )
+    failures = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Uploads that failed, by reason."
+    )
+    transforms = TransformNumbersSerializer()
+    captions = CaptionNumbersSerializer()
     uploads_per_day = DayCountSerializer(
         many=True, help_text="Of the last 30 days in UTC, oldest first; days without any, too."
+    )
+    counted_at = serializers.DateTimeField(
+        help_text="What happened until then is counted; what waits is counted now. The numbers of "
+        f"more than {stats.SMALL} photos are kept, and counted anew soon after a change."
+    )
+    uncounted_groups = serializers.IntegerField(
+        help_text="Groups that are in no number yet: new ones, for up to a minute."
     )
 
 

@@ -54,7 +54,7 @@ def sweep() -> None:
             return
         for phase in [
             *(_enqueue_again, outcomes.fail_crashed, _complete_stalled, _discard_forgotten),
-            counts.add_up,
+            *(counts.add_up, counts.recount),
             stacks.update_due,  # while what has left its stack is still there
             *(_purge_old_versions, _empty_trash, _drop_originals),
             *(closing.order_due, expiry.sweep, transform_expiry.sweep, waiting.sweep),

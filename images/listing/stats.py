@@ -1,7 +1,9 @@
-"""Counts photos, bytes and work of some groups. Nothing is kept: each request counts anew."""
+"""The numbers of some groups: photos, bytes, work, people. Those of few photos are counted anew for
+each request; those of many are kept, and a few minutes old (images.listing.numbers)."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -10,27 +12,46 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from django.conf import settings
-from django.db.models import Aggregate, Avg, Count, Exists, FloatField, OuterRef, Q, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Count, Min
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from images.models import Archive, Image, Transform, Upload, Variant
+from images.listing import numbers
+from images.models import Image, Upload
+from images.models.upload import MOVED_AT
 
 if TYPE_CHECKING:
     from groups.models import GroupQuerySet
+    from images.listing.numbers import Numbers
 
 logger = logging.getLogger(__name__)
 
-DAYS = 30
+SMALL = 2000  # photos, those that failed included
+DAYS = numbers.DAYS
 TOP = 10
+TOP_UPLOADERS = 20
 BROKER_SECONDS = 1.0
 
 
-class Percentile95(Aggregate):
-    """The value that 95 of 100 do not exceed, interpolated."""
+@dataclass(frozen=True)
+class Work:
+    """What was made of photos on request."""
 
-    function = "percentile_cont"
-    template = "%(function)s(0.95) WITHIN GROUP (ORDER BY %(expressions)s)"
-    output_field = FloatField()
+    done: int
+    waiting: int
+    failed: int
+    failures: dict[str, int]  # by reason
+    bytes: int
+    average_ms: float | None
+
+
+@dataclass(frozen=True)
+class Captions(Work):
+    """Captions that a model wrote; the average time includes the wait."""
+
+    asked: int  # of the provider, whatever came of it
+    input_tokens: int
+    output_tokens: int
 
 
 @dataclass(frozen=True)
@@ -39,106 +60,135 @@ class Stats:
     photos: int  # those with a finished version; without the trash
     trashed: int
     statuses: dict[str, int]  # of each photo's newest upload; without the trash
+    failures: dict[str, int]  # of uploads, by reason
     average_ms: float | None  # of processing one photo
     p95_ms: float | None
     waiting: int
+    oldest_seconds: int | None  # since the oldest that waits arrived
     original_bytes: int  # what is stored, the trash included
     variant_bytes: int
     archive_bytes: int  # with those that are to be built
-    transforms: int  # that are done
-    transform_bytes: int
+    transforms: Work
+    captions: Captions
     formats: list[dict[str, Any]]  # format, count
     cameras: list[dict[str, Any]]  # make, model, count
+    uploaders: list[dict[str, Any]]  # name, count, bytes
+    sizes: list[dict[str, Any]]  # below (megabytes, or None), count
     uploads_per_day: list[dict[str, Any]]  # date, count
     broker: int | None  # messages that wait in Redis
+    counted_at: datetime
+    uncounted_groups: int  # that are new and large, and counted within a minute
 
 
 def of(groups: GroupQuerySet) -> Stats:
-    """Eight queries, whatever there is."""
-    images = Image.objects.filter(group__in=groups.order_by().values("pk"))
-    uploads = Upload.objects.filter(image__in=images.values("pk"))
-    kept = images.kept()
-    # One pass, over an index alone: there are few kinds of photos.
-    kinds: Any = list(
-        images.order_by()
-        .values("content_type", "camera_make", "camera_model")
-        .annotate(
-            photos=Count("group_id", filter=Q(version__gt=0, trashed_at=None)),
-            trashed=Count("group_id", filter=Q(trashed_at__isnull=False)),
-            bytes=Sum("byte_size", filter=Q(version__gt=0, original_dropped_at=None), default=0),
-        )
-    )
-    done = Q(status=Upload.Status.DONE)
-    work: dict[str, Any] = uploads.aggregate(
-        average=Avg("processing_ms", filter=done),
-        p95=Percentile95("processing_ms", filter=done),
-        waiting=Count("pk", filter=Q(status=Upload.Status.QUEUED)),
-    )
-    variants = Variant.objects.filter(image__in=images.values("pk"))
+    """Reads 2000 photos at most: beyond that, what is kept of each group."""
+    group_ids = groups.order_by().values("pk")
+    images = Image.objects.filter(group__in=group_ids).order_by()
+    if images[: SMALL + 1].count() <= SMALL:
+        found = numbers.Kept(numbers.count(group_ids), counted_at=timezone.now(), uncounted=0)
+    else:
+        found = numbers.kept(group_ids)
+    known = Counter[str](found.numbers.get("totals", {}))
     return Stats(
         groups=groups.count(),
-        photos=sum(kind["photos"] for kind in kinds),
-        trashed=sum(kind["trashed"] for kind in kinds),
-        statuses=_statuses(kept),
-        average_ms=work["average"],
-        p95_ms=work["p95"],
-        waiting=work["waiting"],
-        original_bytes=int(sum(kind["bytes"] for kind in kinds)),
-        variant_bytes=variants.aggregate(bytes=Sum("byte_size", default=0))["bytes"],
-        archive_bytes=Archive.objects.on_disk()
-        .filter(group__in=groups.order_by().values("pk"))
-        .aggregate(bytes=Sum("total_bytes", default=0))["bytes"],
-        **_transforms(groups),
-        formats=[
-            {"format": content_type.partition("/")[2], "count": count}
-            for (content_type,), count in _most_frequent(kinds, "content_type")
-        ],
-        cameras=[
-            {"make": make, "model": model, "count": count}
-            for (make, model), count in _most_frequent(kinds, "camera_make", "camera_model")
-        ],
-        uploads_per_day=_per_day(uploads.exclude(status=Upload.Status.DISCARDED)),
+        photos=known["photos"],
+        trashed=known["trashed"],
+        original_bytes=known["original_bytes"],
+        variant_bytes=known["variant_bytes"],
+        archive_bytes=known["archive_bytes"],
+        transforms=Work(**_work(found.numbers, "transform")),
+        captions=Captions(
+            **_work(found.numbers, "caption"),
+            asked=known["captions_asked"],
+            input_tokens=known["caption_input_tokens"],
+            output_tokens=known["caption_output_tokens"],
+        ),
         broker=broker_length(),
+        counted_at=found.counted_at,
+        uncounted_groups=found.uncounted,
+        **_lists(found.numbers),
+        **_processing(found.numbers),
+        **_queue(group_ids),
     )
 
 
-def _transforms(groups: GroupQuerySet) -> dict[str, int]:
-    rows = Transform.objects.done().filter(group_id__in=groups.order_by().values("pk"))
-    return rows.aggregate(transforms=Count("pk"), transform_bytes=Sum("byte_size", default=0))
+def _lists(known: Numbers) -> dict[str, Any]:
+    formats = numbers.most_frequent(known.get("formats", Counter()), TOP)
+    cameras = numbers.most_frequent(known.get("cameras", Counter()), TOP)
+    uploaders = numbers.most_frequent(known.get("uploaders", Counter()), TOP_UPLOADERS)
+    byte_counts = known.get("uploader_bytes", Counter())
+    sizes = known.get("sizes", Counter())
+    named = [(name, *json.loads(name), count) for name, count in cameras]
+    return {
+        "formats": [{"format": name, "count": count} for name, count in formats],
+        "cameras": [{"make": make, "model": model, "count": n} for _, make, model, n in named],
+        "uploaders": [
+            {"name": name, "count": count, "bytes": byte_counts[name]} for name, count in uploaders
+        ],
+        "sizes": [
+            {"below": below or None, "count": sizes[str(below)]} for below in (*numbers.SIZES, 0)
+        ],
+        "statuses": {str(status): known["statuses"][status] for status in Upload.Status.values}
+        if "statuses" in known
+        else dict.fromkeys(Upload.Status.values, 0),
+        "failures": dict(known.get("failures", {})),
+        "uploads_per_day": _per_day(known.get("days", Counter())),
+    }
 
 
-def _statuses(images: Any) -> dict[str, int]:
-    shown = Upload.objects.shown()
-    # More than 1, as every newer one is: replacements are few and have an index of their own.
-    newer = shown.filter(version__gt=1).filter(
-        image=OuterRef("image"), version__gt=OuterRef("version")
+def _work(known: Numbers, kind: str) -> dict[str, Any]:
+    totals, states = known.get("totals", Counter()), known.get(f"{kind}s", Counter())
+    timed = totals[f"{kind}s_timed"]
+    return {
+        "done": states["done"],
+        "failed": states["failed"],
+        "waiting": states.total() - states["done"] - states["failed"],
+        "failures": dict(known.get(f"{kind}_failures", {})),
+        "bytes": totals[f"{kind}_bytes"],
+        "average_ms": totals[f"{kind}_ms"] / timed if timed else None,
+    }
+
+
+def _processing(known: Numbers) -> dict[str, float | None]:
+    times = known.get("processing", Counter())
+    if not times.total():
+        return {"average_ms": None, "p95_ms": None}
+    together = known["totals"]["processing_ms"]
+    return {"average_ms": together / times.total(), "p95_ms": percentile(times, 0.95)}
+
+
+def percentile(times: Counter[str], share: float) -> float:
+    """Returns the value that this share does not exceed, interpolated as Postgres does."""
+    place = share * (times.total() - 1)
+    passed, lower = 0, None
+    for value, number in sorted((int(value), number) for value, number in times.items()):
+        if lower is not None:
+            return lower + (value - lower) * (place - int(place))
+        passed += number
+        if place <= passed - 1:
+            return float(value)
+        if place < passed:
+            lower = value
+    return float(lower or 0)
+
+
+def _queue(group_ids: Any) -> dict[str, int | None]:
+    """Counts what waits now; an index has those alone."""
+    queued = Upload.objects.filter(status=Upload.Status.QUEUED, image__group__in=group_ids)
+    # Not `queued_at`, which the sweeper moves.
+    found = queued.order_by().aggregate(
+        waiting=Count("pk"), oldest=Min(Coalesce(MOVED_AT, "created_at"))
     )
-    newest = shown.filter(~Exists(newer), image__in=images.values("pk"))
-    counted = dict(newest.order_by().values_list("status").annotate(Count("pk")))
-    return {str(status): counted.get(status, 0) for status in Upload.Status.values}
+    oldest = found["oldest"]
+    seconds = max(0, round((timezone.now() - oldest).total_seconds())) if oldest else None
+    return {"waiting": found["waiting"], "oldest_seconds": seconds}
 
 
-def _most_frequent(kinds: list[dict[str, Any]], *columns: str) -> list[tuple[Any, int]]:
-    """Each combination that says something and how often it occurs, the most frequent first."""
-    counts: Counter[tuple[str, ...]] = Counter()
-    for kind in kinds:
-        counts[tuple(kind[column] for column in columns)] += kind["photos"]
-    told = [(values, count) for values, count in counts.items() if count and any(values)]
-    return sorted(told, key=lambda found: (-found[1], found[0]))[:TOP]
-
-
-def _per_day(uploads: Any) -> list[dict[str, Any]]:
+def _per_day(counted: Counter[str]) -> list[dict[str, Any]]:
     """The last 30 days in UTC, today included; days without any, too."""
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    first = datetime(days[0].year, days[0].month, days[0].day, tzinfo=UTC)
-    recent = uploads.filter(created_at__gte=first).order_by()
-    counted = dict(
-        recent.annotate(day=TruncDate("created_at", tzinfo=UTC))
-        .values_list("day")
-        .annotate(Count("pk"))
-    )
-    return [{"date": day, "count": counted.get(day, 0)} for day in days]
+    return [{"date": day, "count": counted[str(day)]} for day in days]
 
 
 def broker_length() -> int | None:

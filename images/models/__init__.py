@@ -5,6 +5,7 @@ from images.models.clock_correction import ClockCorrection
 from images.models.closing_archive import ClosingArchive
 from images.models.deletion import PendingDeletion, Tombstone
 from images.models.generated_caption import CaptionUsage, GeneratedCaption
+from images.models.group_numbers import GroupNumbers
 from images.models.image import ONCE_PER_GROUP, Image, ImageQuerySet
 from images.models.image_indexes import BEFORE_ALL_TIME, HashBands
 from images.models.photo_change import PhotoChange
@@ -40,6 +41,7 @@ __all__ = [
     "ClockCorrection",
     "ClosingArchive",
     "GeneratedCaption",
+    "GroupNumbers",
     "HashBands",
     "Image",
     "ImageQuerySet",

@@ -7,16 +7,20 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import redis
 from django.conf import settings
+from django.db.models import F
 
 from groups.tests.factories import GroupFactory
 from images.listing import stats
-from images.models import Upload, Variant
+from images.models import CaptionUsage, GeneratedCaption, Transform, Upload, Variant
+from images.photofile.transforms.spec import Spec
 from images.tests.bulk_rows import photo, refused, upload
 
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/stats/"
 TODAY = datetime.now(UTC)
+HALF_A_MINUTE = timedelta(seconds=30)
+QUERIES = 14  # whether there are many photos, eleven that count, groups, the queue
 
 
 @pytest.fixture
@@ -45,6 +49,7 @@ def album(group):
             processing_ms=100 * (number + 1),
             content_type="image/heic" if number < 2 else "image/jpeg",
             uploaded_at=TODAY - timedelta(days=ago),
+            uploader_name="Ada" if number < 2 else "Ben",
             **(apple if number < 3 else canon),
         )
     old = TODAY - timedelta(days=30)
@@ -71,6 +76,12 @@ def test_the_numbers_are_right(album, told):
     }
     assert found["processing"] == {"average_ms": 300.0, "p95_ms": pytest.approx(480.0)}
     assert found["queue"]["waiting"] == 2
+    assert found["queue"]["oldest_seconds"] < 600
+    assert found["failures"] == {"damaged": 1}
+    assert found["uploaders"] == [
+        {"name": "Ben", "count": 3, "bytes": 12_000},
+        {"name": "Ada", "count": 2, "bytes": 3000},
+    ]
     assert found["bytes"] == {"originals": 15_050, "variants": 1100, "archives": 0, "transforms": 0}
     assert found["formats"] == [{"format": "jpeg", "count": 4}, {"format": "heic", "count": 2}]
     assert found["cameras"] == [
@@ -119,8 +130,12 @@ def test_one_group_can_be_asked_for(album, group, told):
 
 
 def test_viewers_and_owners_see_the_same(album, ada, vera, signed_in, told):
+    def lasting(found):
+        queue = {**found["queue"], "oldest_seconds": None}
+        return {**found, "queue": queue, "counted_at": None}
+
     for user in (ada, vera):
-        assert signed_in(user).get(URL).json() == told()
+        assert lasting(signed_in(user).get(URL).json()) == lasting(told())
 
 
 def test_a_stranger_counts_nothing_and_finds_no_group(album, dora, group, signed_in):
@@ -172,12 +187,77 @@ def test_the_number_of_queries_does_not_grow(
 ):
     client = signed_in(ben)
     for _ in range(2):
-        with django_assert_num_queries(2 + 8):  # session, user
+        with django_assert_num_queries(2 + QUERIES):  # session, user
             client.get(URL)
         for _ in range(5):
             photo(GroupFactory(team=group.team), variants=("thumb",))
-    with django_assert_num_queries(2 + 9):  # and whether the group is theirs
+    with django_assert_num_queries(2 + QUERIES + 1):  # and whether the group is theirs
         client.get(URL, {"group": str(group.pk)})
+
+
+def test_the_20_uploaders_with_most_photos_are_named(group, told):
+    for number in range(22):
+        photo(group, uploader_name=f"{number:02}")
+    photo(group, uploader_name="21", byte_size=5)
+    uploaders = told()["uploaders"]
+    assert [each["name"] for each in uploaders] == ["21", *(f"{n:02}" for n in range(19))]
+    assert uploaders[0] == {"name": "21", "count": 2, "bytes": 1005}
+
+
+def test_the_oldest_that_waits_is_said_whatever_the_sweeper_has_queued_again(group, told):
+    assert told()["queue"]["oldest_seconds"] is None
+    waiting = [photo(group, status="queued", byte_size=None, uploaded_at=TODAY) for _ in range(2)]
+    Upload.objects.update(queued_at=TODAY)
+    Upload.objects.filter(pk=waiting[0].pk).update(arrived_at=TODAY - timedelta(hours=2))
+    assert told()["queue"]["oldest_seconds"] == pytest.approx(7200, abs=600)
+
+
+def test_transforms_and_captions_are_counted_with_what_they_cost(group, told):
+    images = [photo(group) for _ in range(3)]
+    spec = Spec(flip=True).canonical()
+    kind = {"group_id": group.pk, "version": 1, "spec": spec}
+    for image, took in zip(images[:2], (100, 300), strict=True):
+        done = {"state": "done", "width": 4, "height": 3, "byte_size": 50, "done_at": TODAY}
+        Transform.objects.create(
+            image=image, spec_hash=f"{took}", rendering_ms=took, **kind, **done
+        )
+    Transform.objects.create(
+        image=images[0], spec_hash="x", state="failed", failure="crashed", **kind
+    )
+    Transform.objects.create(image=images[0], spec_hash="y", **kind)
+    for image, state in zip(images, ("done", "failed", "queued"), strict=True):
+        GeneratedCaption.objects.create(
+            image=image,
+            version=1,
+            language="en",
+            state=state,
+            failure="refused" if state == "failed" else "",
+        )
+    GeneratedCaption.objects.filter(state="done").update(done_at=F("created_at") + HALF_A_MINUTE)
+    for day, in_group in enumerate((group, group, None), start=1):
+        CaptionUsage.objects.create(
+            group=in_group, day=date(2026, 6, day), asked=2, input_tokens=700, output_tokens=40
+        )
+    found = told()
+    assert found["totals"]["transforms"] == 2
+    assert found["transforms"] == {
+        "done": 2,
+        "waiting": 1,
+        "failed": 1,
+        "failures": {"crashed": 1},
+        "bytes": 100,
+        "average_ms": 200.0,
+    }
+    assert found["captions"] == {
+        "done": 1,
+        "waiting": 1,
+        "failed": 1,
+        "failures": {"refused": 1},
+        "asked": 4,
+        "input_tokens": 1400,
+        "output_tokens": 80,
+        "average_ms": 30_000.0,
+    }
 
 
 def test_the_state_of_a_photo_is_counted_once(group, told):
