@@ -6,7 +6,7 @@ Without a RabbitMQ these tests fail: see images/tests/rabbitmq.py.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import redis
@@ -56,15 +56,21 @@ def test_from_link_to_gallery_nothing_is_lost_whatever_breaks(rabbit, tmp_path):
         assert world.redis_url.startswith("redis://")  # which carried no task:
         assert not _redis_queues(world)
 
+        host, shown_id = Sender(world, group="any"), next(iter(sender.acknowledged.values()))
+        first = asked_for(host, shown_id, {"filters": {"grayscale": True}})
+        world.until(first, seconds=120, what="a transform")
+
         kills = KillList(world, set(others))
         futures = sender.send_all(others)
         kills.kill_a_child(seconds=120)
+        second = asked_for(host, shown_id, {"rotate": 90})
         rabbit.restart()
         kills.kill_the_worker(seconds=120)
         rabbitmq.forget(rabbit.url)
         world.until(lambda: all(each.done() for each in futures), seconds=300, what="sending")
         assert [each.exception() for each in futures] == [None] * len(others)
         world.until(lambda: are_at_their_end(world, sender), seconds=300, what="the end of all")
+        world.until(second, seconds=300, what="a transform asked for before the fall")
         chaos.assert_nothing_is_lost(world, wanted, sender)
         rows = rows_of(world, sender)
         assert {row.status for row in rows} == {"done"}, world
@@ -103,6 +109,19 @@ def small(seed: int) -> bytes:
 def send(world, sender, wanted):
     for future in sender.send_all(wanted):
         assert future.exception() is None, world
+
+
+def asked_for(host, image_id, wanted):
+    """Asks for a transform; returns whether it is there, each time it is called."""
+    address = f"/images/{image_id}/transforms/"
+    made = host.ask("POST", address, {"transformations": wanted})
+
+    def is_there() -> bool:
+        with suppress(chaos.NotYet):
+            return bool(host.ask("GET", f"{address}{made['hash']}/")["status"] == "done")
+        return False
+
+    return is_there
 
 
 def watched(world, *senders) -> int:
