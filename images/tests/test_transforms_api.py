@@ -13,8 +13,10 @@ from rest_framework.test import APIClient
 
 from groups.tests.factories import GroupFactory
 from images import tasks
+from images.access import MemberAccess
 from images.lifecycle import sweeper
 from images.models import Image, Transform, TransformPreset
+from images.photofile.transforms.spec import Spec
 from images.reconcile import compare
 from images.tests import drawn_pictures
 from images.tests.guest_client import described, get, put, send_as_member
@@ -296,6 +298,15 @@ def test_a_photo_replaced_in_the_middle_leaves_no_object_without_a_row(
     names = {transform.key for transform in Transform.objects.done()}
     stored = {each.key for each in bucket.list_keys(f"{image.group_id}/transforms/")}
     assert stored == names
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"trashed_at": timezone.now()}])
+def test_a_photo_that_is_another_since_it_was_looked_up_gets_no_row(image, ben, change):
+    """A trigger drops rows of the old version: one that is made later would stay."""
+    Image.objects.filter(pk=image.pk).update(**change)
+    with pytest.raises(ordering.Changed):
+        ordering.request(image, Spec(flip=True), MemberAccess(ben))
+    assert not Transform.objects.exists()
 
 
 # --- Guests and presets ---------------------------------------------------------------------
