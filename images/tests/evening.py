@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 
 from images.tests import drawn_pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass
@@ -34,19 +37,32 @@ class Evening:
         guest = {"Authorization": f"Invitation {link.rstrip('/').rpartition('/')[2]}"}
         return cls(stack["web_url"], host, made["id"], guest, link)
 
-    def send(self, count: int, *, first: int = 0) -> list[str]:
+    def send(self, count: int, *, first: int = 0, **shot: Any) -> list[str]:
         """Sends photos as the guest, and waits until they are done. Returns their ids."""
+        return self.send_files(
+            [
+                drawn_pictures.jpeg(width=600, height=400 + 40 * (seed % 3), seed=seed, **shot)
+                for seed in range(first, first + count)
+            ],
+            first=first,
+        )
+
+    def send_files(self, files: list[bytes], *, first: int = 0) -> list[str]:
+        """Sends these photos as send() does."""
         ids = []
-        for seed in range(first, first + count):
-            data = drawn_pictures.jpeg(width=600, height=400 + 40 * (seed % 3), seed=seed)
+        for number, data in enumerate(files, first):
             picture = base64.b64encode(data).decode()
-            body = {"image": picture, "filename": f"IMG_{seed:04}.jpg"}
+            body = {"image": picture, "filename": f"IMG_{number:04}.jpg"}
             ids.append(_asked("POST", f"{self.web_url}/api/v1/images/", self.guest, body)["id"])
+        self.wait_until(lambda photo: photo["status"] == "done", ids)
+        return ids
+
+    def wait_until(self, holds: Callable[[Any], bool], ids: list[str]) -> None:
+        """Waits until something holds for each of these photos."""
         end = time.monotonic() + 60
-        while not all(self.photo(image_id)["status"] == "done" for image_id in ids):
+        while not all(holds(self.photo(image_id)) for image_id in ids):
             assert time.monotonic() < end
             time.sleep(0.2)
-        return ids
 
     def photo(self, image_id: str) -> Any:
         return _asked("GET", f"{self.web_url}/api/v1/images/{image_id}/?trashed=true", self.host)

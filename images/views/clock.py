@@ -83,9 +83,10 @@ def clocks(request: HttpRequest, desk: Desk) -> HttpResponse:
         found = clock.cameras(desk.group)
         samples = Image.objects.with_variants().in_bulk([each.sample for each in found])
         rows = [(each, samples.get(each.sample)) for each in found]
-        return render(request, "groups/clocks.html", desk.context(cameras=rows))
+        context = desk.context(section="group-settings", cameras=rows)
+        return render(request, "groups/clocks.html", context)
     asked = request.POST if request.method == "POST" else request.GET
-    form = ShiftForm(asked if "direction" in asked else None)
+    form = ShiftForm(asked if "direction" in asked else None, label_suffix="")
     if request.method == "POST" and form.is_valid():
         try:
             clock.correct(camera, form.shift(), by=desk.access.user)
@@ -96,7 +97,13 @@ def clocks(request: HttpRequest, desk: Desk) -> HttpResponse:
             return redirect("group-clocks", desk.group.pk)
     shifted = _preview(camera, form.shift()) if form.is_bound and form.is_valid() else []
     status = 422 if request.method == "POST" else 200
-    context = desk.context(camera=camera, form=form, shifted=shifted)
+    context = desk.context(
+        section="group-settings",
+        camera=camera,
+        form=form,
+        shifted=shifted,
+        count=clock.photos_of(camera).ready().count() if shifted else 0,
+    )
     return render(request, "groups/clock.html", context, status=status)
 
 
