@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NODE_MODULES = BASE_DIR / "node_modules"
 PREFIX = "vendor"
 FILES = [
+    "cropperjs/LICENSE",
+    "cropperjs/dist/cropper.esm.min.js",
     "kdbush/LICENSE",
     "kdbush/index.js",
     "leaflet/LICENSE",

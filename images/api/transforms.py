@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
@@ -18,13 +19,14 @@ from bandpics.api.pagination import Pages
 from bandpics.api.problems import Conflict, Forbidden, Problem
 from bandpics.users.models import Scope
 from images import deletions, transforms
-from images.api import transform_serializers
+from images.api import file_serializers, transform_serializers
 from images.api.access import PhotoViewSet
 from images.api.image_files import redirect_seconds, refuse_without_picture
 from images.api.problems import PhotoBusy
 from images.models import UPLOADER_COLUMNS, Image, Transform
 from images.photofile.transforms.spec import Spec, SpecError
 from images.transforms import presets
+from images.uploads.file_check import Unacceptable
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -60,6 +62,15 @@ class TransformFailed(Conflict):
     slug = "transform-failed"
     title = "The picture could not be made"
     explanation = "`failure` of the transform says why. Post the same steps again to have it tried."
+
+
+class NotApproved(Conflict):
+    slug = "not-approved"
+    title = "This photo is not approved"
+    explanation = (
+        "New photos of members are approved at once. Nobody makes one of a photo that waits for "
+        "approval or was rejected: a host may approve it first."
+    )
 
 
 class TransformViewSet(PhotoViewSet):
@@ -155,16 +166,46 @@ class TransformViewSet(PhotoViewSet):
         """Go to the picture. 409 with Retry-After until it is made."""
         image = self.image()
         transform = self.transform(image)
-        if transform.state == State.FAILED:
-            raise TransformFailed(failure=transform.failure)
-        if transform.state != State.DONE:
-            raise TransformNotReady
+        _refuse_unless_done(transform)
         transforms.mark_used(transform)
-        is_to_be_saved = request.query_params.get("download") == "true"
-        filename = self._filename(image, transform) if is_to_be_saved else ""
+        filename = ""
+        if request.query_params.get("download") == "true":
+            shows_name = self.access.sees_all_of(image)
+            filename = transforms.filename(image, transform, shows_name=shows_name)
         answer = HttpResponseRedirect(transforms.url(transform, self.access, filename=filename))
         answer["Cache-Control"] = f"private, max-age={redirect_seconds(self.access.expires_at)}"
         return answer
+
+    @extend_schema(
+        request=None,
+        responses={
+            202: OpenApiResponse(
+                file_serializers.TakenSerializer, "A new photo; or the one that you made before."
+            )
+        },
+    )
+    @action(detail=True, methods=["post"], write_scope=Scope.UPLOAD)
+    def photo(self, request: Request, image_id: UUID, spec_hash: str) -> Response:
+        """Make the picture a new photo of the same group, sent by you. For members.
+
+        It is processed like any other: ask for it until it `is_final`. 409 until the picture is
+        made, and for a photo that is not approved.
+        """
+        image = self.image()
+        if self.access.is_guest:
+            raise Forbidden("Only members make new photos of pictures.")
+        uploader = self.member.uploader(self.writable_group(image.group_id))
+        transform = self.transform(image)
+        _refuse_unless_done(transform)
+        if image.moderation != Image.Moderation.APPROVED:
+            raise NotApproved
+        try:
+            upload = transforms.save_as_photo(transform, image, uploader)
+        except Unacceptable as error:
+            raise ValidationError(str(error), code=error.code) from None
+        return Response(
+            file_serializers.TakenSerializer(upload).data, status=status.HTTP_202_ACCEPTED
+        )
 
     def _spec(self, image: Image, sent: dict[str, Any]) -> Spec:
         """Raises ValidationError, which names the step, and Forbidden for a guest's own steps."""
@@ -198,10 +239,12 @@ class TransformViewSet(PhotoViewSet):
         data = transform_serializers.TransformSerializer(transform, context=context).data
         return Response(data, status=waiting if is_waiting else 200, headers=headers)
 
-    def _filename(self, image: Image, transform: Transform) -> str:
-        name = image.original_filename if self.access.sees_all_of(image) else ""
-        stem = name.rpartition(".")[0] or name or "photo"
-        return f"{stem}-{transform.spec_hash[:8]}.{transform.key.rpartition('.')[2]}"
+
+def _refuse_unless_done(transform: Transform) -> None:
+    if transform.state == State.FAILED:
+        raise TransformFailed(failure=transform.failure)
+    if transform.state != State.DONE:
+        raise TransformNotReady
 
 
 problems.answer(

@@ -32,6 +32,7 @@ class PhotoChange(models.Model):
         REJECTED = "rejected", "Rejected it"
         UNDECIDED = "undecided", "Made it wait for approval again"
         REMOVAL_ASKED = "removal_asked", "Asked for its removal"
+        MADE_FROM = "made_from", "Made it from another photo"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     image = models.ForeignKey("images.Image", on_delete=models.CASCADE, related_name="changes")

@@ -204,6 +204,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("move-photo", "GET"): Decided("405 403 403 404 404 404 302"),
     ("replace-photo", "GET"): Decided("405 403 403 404 404 404 302"),
     ("photo", "GET"): Decided("200 200 200 404 404 404 302"),
+    ("edit-picture", "GET"): Decided("200 200 200 404 404 404 302"),
     ("photo-removal", "GET"): Decided("302 200 200 404 404 404 302"),
     ("removal-page", "GET"): Decided("200 200 200 200 200 200 200"),
     ("removal-page", "POST"): Decided("302 302 302 302 302 302 302"),  # the link is the credential
@@ -231,6 +232,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("transform-detail", "GET"): Decided("200 200 200 404 404 404 401"),
     ("transform-detail", "DELETE"): Decided("204 403 403 404 404 404 401"),
     ("transform-file", "GET"): Decided("409 409 409 404 404 404 401"),  # it is not made yet
+    ("transform-photo", "POST"): Decided("409 409 403 404 403 404 401"),  # nor is this
     ("preset-list", "GET"): Decided("200 200 200 404 200 404 401"),
     ("preset-list", "POST"): Decided(
         "201 403 403 404 403 404 401", {"name": "P", "transformations": {"flip": True}}

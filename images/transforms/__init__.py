@@ -8,5 +8,15 @@ from images.transforms.ordering import (
     url,
     visible,
 )
+from images.transforms.saving import filename, save_as_photo
 
-__all__ = ["Changed", "TooManyWaiting", "mark_used", "request", "url", "visible"]
+__all__ = [
+    "Changed",
+    "TooManyWaiting",
+    "filename",
+    "mark_used",
+    "request",
+    "save_as_photo",
+    "url",
+    "visible",
+]

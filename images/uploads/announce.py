@@ -13,11 +13,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
-from images.models import Image, Upload
+from images import history
+from images.models import Image, PhotoChange, Upload
 from images.uploads import agreement, quota, when_and_where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from groups.models import Licence
     from images.access import Uploader
@@ -58,6 +60,7 @@ class Announced:
     description: str = ""
     taken: when_and_where.Taken | None = None  # None: as the file says
     place: tuple[float, float] | None = None  # latitude and longitude
+    made_from: UUID | None = None  # the photo of which this server made the file
 
     @property
     def photo_columns(self) -> dict[str, Any]:
@@ -153,8 +156,20 @@ def _announce(
         quota.reserve(uploader.invitation, files=len(new), byte_count=byte_count)
     Image.objects.bulk_create([upload.image for upload in new])
     Upload.objects.bulk_create(new)
+    _record_origins(uploader, files, tickets)
     agreement.add(uploader, [ticket.upload for ticket in tickets if ticket.was_known], licence)
     return tickets
+
+
+def _record_origins(
+    uploader: Uploader, files: Sequence[Announced], tickets: Sequence[Ticket]
+) -> None:
+    """Tells the history of each new photo from which other one it was made."""
+    for file, ticket in zip(files, tickets, strict=True):
+        if file.made_from is not None and not ticket.was_known:
+            origin = {"image": str(file.made_from)}
+            made = [ticket.upload.image]
+            history.record(made, PhotoChange.Kind.MADE_FROM, by=uploader.user, details=origin)
 
 
 class _KnownUploads:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from images import history
-from images.models import PhotoChange
+from images.models import Image, PhotoChange
 from images.views import photo_facts
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
-
-    from images.models import Image
 
 AT_MOST = 50
 Kind = PhotoChange.Kind
@@ -38,6 +37,7 @@ SENTENCES: dict[str, Any] = {
     Kind.REJECTED: gettext_lazy("{name} rejected it"),
     Kind.UNDECIDED: gettext_lazy("{name} made it wait for approval again"),
     Kind.REMOVAL_ASKED: gettext_lazy("{name} asked for its removal"),
+    Kind.MADE_FROM: gettext_lazy("{name} made it from {photo}"),
 }
 
 
@@ -55,7 +55,9 @@ def lines(image: Image) -> list[Line]:
     found = list(history.of(image)[: AT_MOST + 1])
     shown = [
         Line(
-            _with_name(SENTENCES[change.kind], history.name_of(change)),
+            _with_name(
+                SENTENCES[change.kind], history.name_of(change), photo=_origin(change, image)
+            ),
             photo_facts.moment_in(image.group, change.created_at),
             change.created_at.isoformat(),
         )
@@ -68,5 +70,16 @@ def lines(image: Image) -> list[Line]:
     return [*shown, Line(sent, at, image.created_at.isoformat())]
 
 
-def _with_name(sentence: Any, name: str) -> SafeString:
-    return format_html(str(sentence), name=format_html("<bdi>{}</bdi>", name or _("Somebody")))
+def _with_name(sentence: Any, name: str, **values: Any) -> SafeString:
+    shown_name = format_html("<bdi>{}</bdi>", name or _("Somebody"))
+    return format_html(str(sentence), name=shown_name, **values)
+
+
+def _origin(change: PhotoChange, image: Image) -> SafeString | str:
+    """Returns the photo of which this one was made: a link while it is in the same group."""
+    if change.kind != Kind.MADE_FROM:
+        return ""
+    words, origin_id = _("another photo"), change.details["image"]
+    if not Image.objects.ready().filter(pk=origin_id, group=image.group_id).exists():
+        return words
+    return format_html('<a href="{}">{}</a>', reverse("photo", args=[origin_id]), words)
