@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -13,6 +13,8 @@ from django.utils import timezone
 from images.models import Image, Upload, UploaderKey, UploaderKind, Variant
 
 if TYPE_CHECKING:
+    from django.db.models import Model
+
     from groups.models import Group
 
 SOMEBODY = UploaderKey(UploaderKind.MEMBER, "0")
@@ -87,27 +89,52 @@ def upload(image: Image, *, status: str, version: int = 1, **columns: Any) -> Up
 
 
 def many(group: Group, count: int) -> None:
-    """Enough photos for Postgres to look for an index."""
+    """Enough photos for Postgres to look for an index; it copies the first one, which is faster."""
     first = datetime(2026, 6, 21, 20, tzinfo=UTC)
-    Image.objects.bulk_create(
-        Image(
-            group=group,
-            **SOMEBODY.columns,
-            version=1,
-            original_filename=f"DSC_{number:05}.jpg",
-            content_type="image/jpeg",
-            byte_size=1000,
-            sha256=f"{number:064}",
-            width=40,
-            height=30,
-            description=f"Song {number}, as sung at table {number % 97}",
-            sort_at=first + timedelta(minutes=number),
-            taken_at=first + timedelta(minutes=number),
-        )
-        for number in range(count)
+    one = Image.objects.create(
+        group=group,
+        **SOMEBODY.columns,
+        version=1,
+        original_filename="DSC_00000.jpg",
+        content_type="image/jpeg",
+        byte_size=1000,
+        sha256=f"{0:064}",
+        width=40,
+        height=30,
+        description="Song 0, as sung at table 0",
+        sort_at=first,
+        taken_at=first,
     )
+    changed = {
+        "id": "uuidv7()",
+        "original_filename": "'DSC_' || lpad(n::text, 5, '0') || '.jpg'",
+        "sha256": "lpad(n::text, 64, '0')",
+        "description": "'Song ' || n || ', as sung at table ' || mod(n, 97)",
+        "sort_at": "one.sort_at + n * interval '1 minute'",
+        "taken_at": "one.taken_at + n * interval '1 minute'",
+        "created_at": "clock_timestamp()",
+        "updated_at": "clock_timestamp()",
+    }
+    copied(one, changed, f"generate_series(1, {count - 1}) n")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE images_image")
+
+
+INSERT = "INSERT INTO {table} ({columns}) SELECT {values} FROM {table} one, {numbers} WHERE {where}"
+
+
+def copied(row: Model, changed: dict[str, str], numbers: str, where: str = "TRUE") -> None:
+    """Copies one row as often as there are numbers `n`, with other values in some columns."""
+    columns = [field.column for field in row._meta.concrete_fields if not field.generated]
+    statement = INSERT.format(
+        table=row._meta.db_table,
+        columns=", ".join(columns),
+        values=", ".join(changed.get(column, f"one.{column}") for column in columns),
+        numbers=numbers,
+        where=f"one.id = '{row.pk}' AND {where}",
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def ids(answer: Any) -> list[str]:

@@ -102,12 +102,12 @@ def bucket():
     """The real one, emptied before, because tests without this fixture may have sent photos, and
     afterwards."""
     bucket = photo_storage()
-    _empty(bucket)
+    empty(bucket)
     yield bucket
-    _empty(bucket)
+    empty(bucket)
 
 
-def _empty(bucket):
+def empty(bucket):
     bucket.delete_keys([found.key for found in bucket.list_keys("")])
     for found in bucket.open_multiparts(""):
         bucket.abort_multipart(found.key, multipart_id=found.multipart_id)

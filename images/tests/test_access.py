@@ -23,18 +23,24 @@ from django.db import transaction
 from django.urls import get_resolver, reverse
 from rest_framework.test import APIClient
 
+from bandpics import limits
+from bandpics.users.tests.factories import UserFactory
+from groups.models import Membership
+from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
 from images import archives, transforms
 from images.access import MemberAccess
 from images.lifecycle import walls
 from images.models import ClockCorrection, Upload
 from images.photofile.transforms.spec import Spec
+from images.storage.objects import photo_storage
 from images.tests import drawn_pictures
+from images.tests.conftest import empty
 from images.tests.guest_client import Guest
 from images.transforms import presets
 from invitations.models import ShortAddress
 from invitations.tests.factories import InvitationFactory
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
+pytestmark = pytest.mark.django_db
 
 VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 # Not about anybody's things: admin has its own rules and tests.
@@ -310,9 +316,33 @@ def routes(patterns: Any = None, name: str = "") -> Any:
         yield each.name, verbs or ["GET"], each.pattern.converters
 
 
-@pytest.fixture
-def everything(team, group, ada, ben, vera, dora, invitation, cleo):
-    """What the addresses are about, and the cast to ask for it."""
+@pytest.fixture(scope="module")
+def everything(django_db_setup, django_db_blocker):
+    """What the addresses are about, and the cast to ask for it. It is made once for all tests of a
+    module, in a transaction of its own; each test, and each of the cast, rolls back what it did."""
+    limits.reset()
+    with django_db_blocker.unblock(), transaction.atomic():
+        bucket = photo_storage()
+        empty(bucket)
+        yield _made()
+        empty(bucket)
+        transaction.set_rollback(True)
+
+
+def _made() -> dict[str, Any]:
+    team = TeamFactory(name="The Band")
+    group = GroupFactory(team=team, name="Summer concert")
+    roles = {"ada": Membership.Role.OWNER, "ben": Membership.Role.MEMBER}
+    roles["vera"] = Membership.Role.VIEWER
+    ada, ben, vera = (
+        MembershipFactory(
+            team=team, role=role, user=UserFactory(email=f"{name}@example.org", name=name.title())
+        ).user
+        for name, role in roles.items()
+    )
+    dora = MembershipFactory(user__email="dora@example.org", role=Membership.Role.OWNER).user
+    invitation = InvitationFactory(group=group, name="Cleo", email="cleo@example.org")
+    cleo = Guest(invitation)
     image = cleo.send_and_process(drawn_pictures.jpeg(lat=48.2, lon=16.4))
     pending = Upload.objects.get(pk=cleo.announce_one(b"not sent yet")["id"])
     gus = Guest(InvitationFactory(name="Gus"))

@@ -323,24 +323,10 @@ def test_a_full_map_is_small_on_the_wire(member, group):
     assert per_cluster * most < 100 * 1024
 
 
-INSERT = "INSERT INTO {table} ({columns}) SELECT {values} FROM {table} one, {numbers} WHERE {where}"
-
-
-def copied(row, table_values, numbers, where="TRUE"):
-    """Copies one row as often as there are numbers `n`, with other values in some columns."""
-    meta = row._meta
-    columns = [field.column for field in meta.concrete_fields if not field.generated]
-    values = [table_values.get(column, f"one.{column}") for column in columns]
-    statement = INSERT.format(
-        table=meta.db_table,
-        columns=", ".join(columns),
-        values=", ".join(values),
-        numbers=numbers,
-        where=f"one.id = '{row.pk}' AND {where}",
-    )
+def copied(row, changed, numbers, where="TRUE"):
+    bulk_rows.copied(row, changed, numbers, where)
     with connection.cursor() as cursor:
-        cursor.execute(statement)
-        cursor.execute(f"VACUUM ANALYZE {meta.db_table}")
+        cursor.execute(f"VACUUM ANALYZE {row._meta.db_table}")
 
 
 @pytest.mark.long
