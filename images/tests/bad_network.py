@@ -26,6 +26,7 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from bandpics.testing.fault_proxy import FaultProxy
+from bandpics.testing.matrix import representative
 from images.tests import browsers, drawn_pictures
 from images.tests.socks_proxy import socks_server
 
@@ -313,6 +314,12 @@ class Row:
 def row(story: Story) -> Callable[..., None]:
     """A test with the file sent whole, and one with the file sent in parts."""
     return pytest.mark.parametrize("way", ["whole", "parts"])(_test_of(story, "way"))
+
+
+def row_usually(way: str) -> Callable[[Story], Callable[..., None]]:
+    """As row, but the other way is among the long tests: what the page does is the same."""
+    ways = representative(["whole", "parts"], lambda one: one == way)
+    return lambda story: pytest.mark.parametrize("way", ways)(_test_of(story, "way"))
 
 
 def row_once(story: Story) -> Callable[..., None]:

@@ -20,6 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
 from bandpics.ids import new_id
+from bandpics.testing.matrix import representative
 from images.tests import drawn_pictures
 from images.tests.test_access import CASES, DECIDED
 
@@ -346,7 +347,16 @@ def look_at(page: Any, told: list[str], look: Look) -> None:
     assert found["width"] <= (WIDE if look.wide else PHONE)["width"]
 
 
-@pytest.mark.parametrize("name", EVERY)
+# One of each kind of page; all of them are long.
+USUAL = {
+    *("home", "login", "sign-up", "account", "team", "teams", "new-group", "group-gallery"),
+    *("group-settings", "group-invitations", "group-map", "group-cards", "group-walls"),
+    *("invite-many", "moderation", "photo", "upload-page", "guest-gallery", "wall"),
+    *("short-guest-photo", "short-pin", "nowhere", "no-photos-yet", "select", "dead-link"),
+}
+
+
+@pytest.mark.parametrize("name", representative(EVERY, USUAL.__contains__))
 def test_a_page_is_in_order_on_a_phone(open_page, name):
     page, told = open_page(name, Look())
     try:

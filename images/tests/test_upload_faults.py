@@ -13,7 +13,15 @@ import re
 import pytest
 
 from bandpics.testing.fault_proxy import CAPTIVE_PORTAL, SLOW_DOWN
-from images.tests.bad_network import MIB, URL_SECONDS, SideBySide, row, row_once, rows_of
+from images.tests.bad_network import (
+    MIB,
+    URL_SECONDS,
+    SideBySide,
+    row,
+    row_once,
+    row_usually,
+    rows_of,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("matrix")]
 
@@ -34,7 +42,7 @@ def side_by_side(request, impatient_stack, tmp_path_factory):
 # --- Signatures -----------------------------------------------------------------------------
 
 
-@row
+@row_usually("parts")
 async def test_a_signature_that_expired_on_its_way_is_replaced(guest):
     late = guest.s3.delay(URL_SECONDS + 1.5, matching=guest.put, times=1)
     file = guest.photo()
@@ -82,7 +90,7 @@ async def test_four_cuts_are_survived(guest):
     assert guest.puts == guest.part_count + 4
 
 
-@row
+@row_usually("whole")
 async def test_a_stalled_connection_is_noticed(guest):
     stall = guest.s3.stall(after_bytes=300_000, matching=guest.put)
     file = guest.photo()
@@ -96,7 +104,7 @@ async def test_a_stalled_connection_is_noticed(guest):
     assert guest.s3.count_requests(guest.put) >= 2
 
 
-@row
+@row_usually("parts")
 async def test_an_answer_that_never_comes_is_asked_for_again(guest):
     """The store has the bytes; its answer is stuck. They are not sent twice."""
     stall = guest.s3.stall(direction="down", matching=guest.put)
@@ -108,7 +116,7 @@ async def test_an_answer_that_never_comes_is_asked_for_again(guest):
     assert guest.puts == guest.part_count
 
 
-@row
+@row_usually("whole")
 async def test_a_put_nobody_answers_is_not_sent_twice(guest):
     """The server took it and the connection ended: Safari calls that a refusal."""
     cut = guest.s3.cut(direction="down", matching=guest.put, times=2)
@@ -124,7 +132,7 @@ async def test_a_put_nobody_answers_is_not_sent_twice(guest):
     assert guest.web.count_requests(SIGN) == (3 if guest.in_parts else 0)
 
 
-@row
+@row_usually("whole")
 async def test_a_put_refused_without_a_word_is_tried_again(guest):
     cut = guest.s3.cut(matching=guest.put, times=2)
     file = guest.photo()
@@ -135,7 +143,7 @@ async def test_a_put_refused_without_a_word_is_tried_again(guest):
     assert await guest.said_it_paused()
 
 
-@row
+@row_usually("whole")
 async def test_eight_seconds_of_weak_signal(guest):
     weak = guest.s3.trickle(2_000, matching=r"^PUT ")
     file = guest.photo()
@@ -147,7 +155,7 @@ async def test_eight_seconds_of_weak_signal(guest):
     await guest.arrives(file)
 
 
-@row
+@row_usually("parts")
 async def test_six_seconds_offline(guest):
     slow = guest.s3.trickle(200_000, matching=guest.put)
     file = guest.photo()
@@ -217,7 +225,7 @@ async def test_an_answer_of_the_server_that_is_lost(guest, step):
     assert cut.hits == 1
 
 
-@row
+@row_usually("whole")
 async def test_a_web_server_that_restarts(guest):
     slow = guest.s3.trickle(500_000, matching=guest.put)
     file = guest.photo()
@@ -236,7 +244,7 @@ async def test_a_web_server_that_restarts(guest):
     ("status", "cors"),
     [pytest.param(500, {}, id="500", marks=pytest.mark.long), pytest.param(503, CORS, id="503")],
 )
-@row
+@row_usually("whole")
 async def test_a_store_in_trouble_is_asked_again(guest, status, cors):
     _, headers, body = SLOW_DOWN
     trouble = guest.s3.answer(status, headers | cors, body, matching=guest.put, times=2)
@@ -252,7 +260,7 @@ async def test_a_store_in_trouble_is_asked_again(guest, status, cors):
     "cors",
     [pytest.param(CORS, id="readable"), pytest.param({}, id="opaque", marks=pytest.mark.long)],
 )
-@row
+@row_usually("parts")
 async def test_a_captive_portal_at_the_store_is_not_believed(guest, cors):
     status, headers, body = CAPTIVE_PORTAL
     portal = guest.s3.answer(status, headers | cors, body, matching=guest.put)
@@ -312,7 +320,7 @@ async def _expect_count(photos, count):
     await expect(photos).to_have_count(count, timeout=30_000)
 
 
-@row
+@row_usually("parts")
 async def test_a_reload_sends_only_the_rest(guest):
     page, files = await _two_of_three(guest)
     page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
@@ -320,7 +328,7 @@ async def test_a_reload_sends_only_the_rest(guest):
     await _choose_all_again(guest, page, files)
 
 
-@row
+@row_usually("whole")
 async def test_a_killed_tab_sends_only_the_rest(guest):
     page, files = await _two_of_three(guest)
     context = page.context
@@ -332,7 +340,7 @@ async def test_a_killed_tab_sends_only_the_rest(guest):
     await _choose_all_again(guest, await guest.open(context), files)
 
 
-@row
+@row_usually("parts")
 async def test_a_restarted_browser_sends_only_the_rest(guest):
     profile = guest.folder / "profile"
     context = await guest.browse_as(profile)
@@ -351,7 +359,7 @@ async def _two_of_three_in(guest, context):
         guest.open = new_tab
 
 
-@row
+@row_usually("whole")
 async def test_two_tabs_and_the_same_photo_twice_make_one_image(guest):
     file = guest.photo()
     again = guest.folder / "copy.jpg"
@@ -380,7 +388,7 @@ async def _settled(page):
 # --- The phone ------------------------------------------------------------------------------
 
 
-@row
+@row_usually("whole")
 async def test_a_file_that_changed_asks_to_be_chosen_again(guest):
     """On disk, while it is sent: ERR_UPLOAD_FILE_CHANGED, for ever."""
     stall = guest.s3.stall(after_bytes=100_000, matching=guest.put)

@@ -36,12 +36,22 @@ def test_all_that_belongs_together_starts():
     ("wrong", "words"),
     [
         ({"OIDC_AUDIENCE": ""}, "OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL"),
-        ({"OIDC_JWKS_URL": ""}, "OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL"),
-        ({"OIDC_JWKS_URL": "issuer/jwks.json"}, "OIDC_JWKS_URL: must be an address"),
+        pytest.param(
+            {"OIDC_JWKS_URL": ""},
+            "OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"OIDC_JWKS_URL": "issuer/jwks.json"},
+            "OIDC_JWKS_URL: must be an address",
+            marks=pytest.mark.long,
+        ),
         ({"OIDC_JWKS_URL": "file:///etc/passwd"}, "OIDC_JWKS_URL: must be an address"),
         ({"OIDC_CREATES_USERS": "perhaps"}, "OIDC_CREATES_USERS: "),
         ({"REGISTRATION": "open"}, "Set REGISTRATION to closed"),
-        ({"REGISTRATION": "invite"}, "Set REGISTRATION to closed"),
+        pytest.param(
+            {"REGISTRATION": "invite"}, "Set REGISTRATION to closed", marks=pytest.mark.long
+        ),
     ],
 )
 def test_what_does_not_is_refused_loudly(wrong, words):
