@@ -100,7 +100,7 @@ def add(parts: Iterable[dict[str, dict[str, int]]]) -> Numbers:
 
 def kept(group_ids: Any) -> Kept:
     """Returns the sum of what is kept of these groups, and how old the oldest of it is."""
-    rows = GroupNumbers.objects.filter(group_id__in=group_ids)
+    rows: Any = GroupNumbers.objects.filter(group_id__in=group_ids)
     counted = list(rows.exclude(counted_at=None).values_list("numbers", "changed_at", "counted_at"))
     # What has not changed since is as good as new.
     outdated = [counted_at for _, changed_at, counted_at in counted if changed_at >= counted_at]

@@ -149,7 +149,7 @@ def _work(known: Numbers, kind: str) -> dict[str, Any]:
     }
 
 
-def _processing(known: Numbers) -> dict[str, float | None]:
+def _processing(known: Numbers) -> dict[str, Any]:
     times = known.get("processing", Counter())
     if not times.total():
         return {"average_ms": None, "p95_ms": None}
@@ -172,7 +172,7 @@ def percentile(times: Counter[str], share: float) -> float:
     return float(lower or 0)
 
 
-def _queue(group_ids: Any) -> dict[str, int | None]:
+def _queue(group_ids: Any) -> dict[str, Any]:
     """Counts what waits now; an index has those alone."""
     queued = Upload.objects.filter(status=Upload.Status.QUEUED, image__group__in=group_ids)
     # Not `queued_at`, which the sweeper moves.
