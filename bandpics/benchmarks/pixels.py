@@ -44,7 +44,7 @@ FLOOR = (variants.FULLSIZE, variants.MEDIUM, variants.THUMB, variants.SMALL)
 @dataclass
 class Case:
     name: str
-    run: Callable[[], None]
+    run: Callable[[], object]
     yardstick: str | None = None  # the case it is compared with
     target: float | None = None
 
