@@ -101,6 +101,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("group-restore", "POST"): Decided("200 403 403 404 401 401 401"),
     ("group-news", "GET"): Decided("400 400 400 404 404 404 302"),  # no moment is said
     ("group-settings", "GET"): Decided("200 403 403 404 404 404 302"),
+    ("group-stats", "GET"): Decided("200 403 403 404 404 404 302"),
     ("guest-logo", "GET"): Decided("404 404 404 404 404 404 404"),
     ("home", "GET"): Decided("200 200 200 200 404 404 302"),
     ("image-bulk", "POST"): Decided(

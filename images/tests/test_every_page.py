@@ -62,6 +62,7 @@ MORE = {
     "dead-wall": "/w/no-such-wall/",
     "other-group": "/groups/{unknown}/",
     "no-photos-yet": "/groups/{empty_group_id}/",
+    "no-numbers-yet": "/groups/{empty_group_id}/stats/",
     "no-map-yet": "/groups/{empty_group_id}/map/",
     "invite-one": "/groups/{group_id}/invitations/new/?kind=personal",
     "rejected": "/groups/{group_id}/moderation/?show=rejected",

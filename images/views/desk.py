@@ -45,6 +45,7 @@ TABS = (
     Tab("group-map", gettext_lazy("Map")),
     Tab("moderation", gettext_lazy("To approve"), needs=OWNER, counts="to_decide"),
     Tab("group-invitations", gettext_lazy("Invitations"), needs=MEMBER),
+    Tab("group-stats", gettext_lazy("Statistics"), needs=OWNER),
     Tab("group-settings", gettext_lazy("Settings"), needs=OWNER),
     Tab("trash", gettext_lazy("Trash"), needs=OWNER),
 )

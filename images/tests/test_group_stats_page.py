@@ -1,0 +1,65 @@
+"""The page of a group in numbers: what owners read there."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+
+from images.tests.bulk_rows import photo
+
+pytestmark = pytest.mark.django_db
+
+EVENING = datetime(2026, 6, 21, 18, 10, tzinfo=UTC)  # ten past eight in Vienna
+
+
+@pytest.fixture
+def page_of(ada, group, signed_in):
+    group.time_zone = "Europe/Vienna"
+    group.save()
+    client = signed_in(ada)
+
+    def ask():
+        answer = client.get(f"/groups/{group.pk}/stats/")
+        assert answer.status_code == 200
+        return unescape(answer.content.decode())
+
+    return ask
+
+
+def table(html, name):
+    """The rows of the table of one chart."""
+    body = re.search(rf'id="{name}">.*?<tbody>(.*?)</tbody>', html, re.DOTALL)
+    return re.findall(r'data-count="(\d+)">\s*<th scope="row">(.*?)</th>', body[1]) if body else []
+
+
+def test_each_chart_has_its_table(group, page_of):
+    for minutes, name in ((0, "Ada"), (20, "Ada"), (50, "Ben")):
+        at = EVENING + timedelta(minutes=minutes)
+        photo(group, sort_at=at, uploader_name=name, camera_make="Canon", camera_model="Canon R5")
+    photo(group, status="queued", byte_size=None)
+    html = page_of()
+    assert table(html, "taken") == [("2", "21 Jun 20:00"), ("1", "21 Jun 21:00")]
+    assert table(html, "uploaders") == [("2", "Ada"), ("1", "Ben")]
+    assert table(html, "cameras") == [("3", "Canon R5")]
+    assert table(html, "formats") == [("3", "JPEG")]
+    assert table(html, "sizes")[0] == ("3", "< 1 MB")
+    assert len(table(html, "arrived")) == 30
+    assert "Waiting for a worker" in html
+
+
+def test_photos_of_many_days_are_counted_by_day(group, page_of):
+    for day in range(7):
+        for hour in range(16):
+            photo(group, sort_at=EVENING.replace(hour=hour) + timedelta(days=day))
+    rows = table(page_of(), "taken")
+    assert [int(count) for count, _ in rows] == [16] * 7
+    assert rows[0][1] == "21 Jun 2026"
+
+
+def test_a_group_without_photos_has_no_chart(page_of):
+    html = page_of()
+    assert "chart-frame" not in html
+    assert "group_stats" not in html
