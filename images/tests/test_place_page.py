@@ -81,7 +81,7 @@ def loads_all_node_packages(page: Any) -> bool:
           return [modules.length, named.length, typeof Map];
         }"""
     )
-    return bool(imported == [6, 5, "function"])
+    return bool(imported == [7, 6, "function"])
 
 
 def place_of(api: Any, name: str) -> Any:

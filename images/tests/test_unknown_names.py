@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 STORE = "/api/v1/storage-events/"  # its operator writes the address, the store the body
 METHODS = {"get", "post", "put", "patch", "delete"}
+# What is no id in a path.
+WORDS = {"name": "thumb", "prefix": "x", "preset": "x", "spec_hash": "0" * 64}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def test_an_unknown_parameter_is_refused_by_each_operation(schema, addresses, cl
         if path == STORE:
             continue
         for method in METHODS & operations.keys():
-            words = {"name": "thumb", "prefix": "x", **addresses}
+            words = {**WORDS, **addresses}
             client = special.get(path, one_of_ours)
             answer = client.generic(method.upper(), f"{path.format(**words)}?no-such=1", b"")
             refused(answer, "no-such", None, "parameter")
@@ -48,7 +50,7 @@ def test_an_unknown_parameter_is_refused_by_each_operation(schema, addresses, cl
 
 
 def test_the_description_names_just_the_parameters_that_are_taken(schema, addresses):
-    words = {"name": "thumb", "prefix": "x", **addresses}
+    words = {**WORDS, **addresses}
     for path, operations in schema["paths"].items():
         view = resolve(path.format(**words)).func
         actions = getattr(view, "actions", None) or {}
