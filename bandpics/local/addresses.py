@@ -53,7 +53,8 @@ def check_web_port(host: str, port: int) -> None:
 
 def free_port(host: str, *, preferred: int | None = None) -> int:
     """Returns the preferred port if it is free, or else any free one."""
-    candidates = random.sample(FREE_PORTS, k=200)
+    # Not `random` itself: tests seed it, and processes that start at once would draw the same port.
+    candidates = random.SystemRandom().sample(FREE_PORTS, k=200)
     for port in [preferred, *candidates] if preferred else candidates:
         try:
             _bind(host, port)
