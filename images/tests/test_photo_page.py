@@ -96,8 +96,9 @@ def test_a_camera_that_says_it_does_not_say_is_not_quoted(page, group):
 
 def test_what_the_camera_did_not_say_is_not_invented(page, image):
     html = text(page.get(address(image))).partition("<main")[2]
-    for word in ("Camera", "ISO", " mm", "f/", "Taken<", "Place</dt>", "show-place"):
+    for word in ("Camera", "ISO", " mm", "Taken<", "Place</dt>", "show-place"):
         assert word not in html
+    assert not re.search(r"[\s>]f/", html)  # an address may hold "…f/"
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,7 @@ def test_the_place_is_forgotten_for_good(page, cleo, bucket):
     image = cleo.send_and_process(drawn_pictures.jpeg(lat=48.2, lon=16.4))
     html = text(page.post(address(image, "forget-place"), follow=True))
     assert "The place was removed, from the original, too." in html
-    assert "48.2" not in html
+    assert not re.search(r"(?<![:\d])48\.2", html)  # a time may end so
     assert "<bdi>Ada</bdi> had the place forgotten" in html
     image.refresh_from_db()
     assert (image.latitude, image.is_place_removed) == (None, True)
