@@ -4,19 +4,17 @@ each request; those of many are kept, and a few minutes old (images.listing.numb
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import redis
 from django.conf import settings
 from django.db.models import Count, Min
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from images.listing import numbers
+from images.listing import numbers, service
 from images.models import Image, Upload
 from images.models.upload import MOVED_AT
 
@@ -24,13 +22,10 @@ if TYPE_CHECKING:
     from groups.models import GroupQuerySet
     from images.listing.numbers import Numbers
 
-logger = logging.getLogger(__name__)
-
 SMALL = 2000  # photos, those that failed included
 DAYS = numbers.DAYS
 TOP = 10
 TOP_UPLOADERS = 20
-BROKER_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ def of(groups: GroupQuerySet) -> Stats:
             input_tokens=known["caption_input_tokens"],
             output_tokens=known["caption_output_tokens"],
         ),
-        broker=broker_length(),
+        broker=_broker_length(),
         counted_at=found.counted_at,
         uncounted_groups=found.uncounted,
         **_lists(found.numbers),
@@ -191,17 +186,7 @@ def _per_day(counted: Counter[str]) -> list[dict[str, Any]]:
     return [{"date": day, "count": counted[str(day)]} for day in days]
 
 
-def broker_length() -> int | None:
+def _broker_length() -> int | None:
     """Messages that wait in Redis, whosever photos they are about. None if it does not say."""
-    if not settings.BROKER_URL.startswith(("redis", "unix")):
-        return None
-    client = redis.Redis.from_url(
-        settings.BROKER_URL, socket_connect_timeout=BROKER_SECONDS, socket_timeout=BROKER_SECONDS
-    )
-    try:
-        return int(client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))
-    except redis.RedisError as error:
-        logger.info("Redis does not say how many messages wait: %s", error)
-        return None
-    finally:
-        client.close()
+    messages = service.broker_messages()
+    return None if messages is None else messages[settings.CELERY_TASK_DEFAULT_QUEUE]

@@ -80,6 +80,11 @@ class GeneratedCaption(models.Model):
                 condition=Q(state__in=["queued", "asking"]),
                 name="generated_caption_sweep",
             ),
+            models.Index(
+                fields=["created_at", "failure"],
+                condition=Q(state="failed"),
+                name="generated_caption_failed",
+            ),
             models.Index(fields=["done_at"], name="generated_caption_done"),
         ]
 

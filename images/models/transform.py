@@ -95,6 +95,11 @@ class Transform(models.Model):
                 condition=Q(state__in=["queued", "rendering"]),
                 name="transform_sweep",
             ),
+            models.Index(
+                fields=["created_at", "failure"],
+                condition=Q(state="failed"),
+                name="transform_failed",
+            ),
             models.Index(fields=["last_used_at"], name="transform_last_used"),
             models.Index(fields=["group_id"], name="transform_of_group"),
             models.Index(

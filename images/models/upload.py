@@ -159,6 +159,11 @@ class Upload(HasUploader):
             models.Index(
                 fields=["image"], condition=Q(version__gt=1), name="upload_sweep_replacements"
             ),
+            models.Index(
+                fields=["finished_at", "failure"],
+                condition=Q(status="failed"),
+                name="upload_failed",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["image", "version"], name="upload_once_per_version"),

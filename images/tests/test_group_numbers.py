@@ -31,12 +31,16 @@ def told(*groups):
     return stats.of(Group.objects.filter(pk__in=[group.pk for group in groups]))
 
 
+def without_nothing(found):
+    return {name: +values for name, values in found.items() if +values}
+
+
 def counted_now(group):
-    return {name: +values for name, values in numbers.count([group.pk]).items()}
+    return without_nothing(numbers.count([group.pk]))
 
 
 def kept(group):
-    return {name: +values for name, values in numbers.kept([group.pk]).numbers.items()}
+    return without_nothing(numbers.kept([group.pk]).numbers)
 
 
 def sweep():
