@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from images.listing import stats
 from images.tests.bulk_rows import photo
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +60,12 @@ def test_photos_of_many_days_are_counted_by_day(group, page_of):
     assert rows[0][1] == "21 Jun 2026"
 
 
+def test_it_says_when_it_was_counted_on_the_clock_of_the_group(group, page_of, monkeypatch):
+    monkeypatch.setattr(stats.timezone, "now", lambda: EVENING)
+    assert "Counted at 20:10." in page_of()
+
+
 def test_a_group_without_photos_has_no_chart(page_of):
     html = page_of()
     assert "chart-frame" not in html
-    assert "group_stats" not in html
+    assert "charts/page" not in html

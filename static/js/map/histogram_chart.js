@@ -1,8 +1,7 @@
 /* The histogram as bars, drawn from the list of hours of templates/groups/map.html. Between hours
    that do not follow each other the chart leaves one bar out, however long the pause. */
 
-import uPlot from "uplot";
-
+import { drawBars } from "../charts/bars.js";
 import { t } from "../upload/messages.js";
 
 const BAR_PIXELS = 24; // at least, so that a finger hits it
@@ -12,16 +11,17 @@ const byId = (id) => document.getElementById(id);
 /** `bars` are links, with their numbers as data. */
 export function drawHistogram(bars) {
   const slots = slotsOf(bars);
-  const frame = byId("histogram");
-  frame.hidden = byId("bar-status").hidden = false;
-  const chart = new uPlot(options(slots), dataOf(slots), byId("chart"));
-
-  const fit = () => {
-    chart.setSize({ width: Math.max(frame.clientWidth, slots.length * BAR_PIXELS), height: HEIGHT });
-  };
-  fit();
-  new ResizeObserver(fit).observe(frame);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.redraw());
+  byId("bar-status").hidden = false;
+  const chart = drawBars({
+    frame: byId("histogram"),
+    place: byId("chart"),
+    counts: slots.map((link) => (link ? Number(link.dataset.count) : null)),
+    barPixels: BAR_PIXELS,
+    height: HEIGHT,
+    labelSize: 44,
+    labels: (chart) => labels(slots, chart.bbox.width / devicePixelRatio / slots.length),
+    cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+  });
 
   const linkAt = (event) => slots[Math.round(chart.posToVal(event.offsetX, "x"))];
   chart.over.addEventListener("click", (event) => {
@@ -45,55 +45,6 @@ function slotsOf(bars) {
     const follows = number === 0 || bars[number - 1].dataset.until === link.dataset.at;
     return follows ? [link] : [null, link];
   });
-}
-
-function dataOf(slots) {
-  return [slots.map((_, number) => number), slots.map((link) => (link ? Number(link.dataset.count) : null))];
-}
-
-function options(slots) {
-  const color = (name) => () => getComputedStyle(document.documentElement).getPropertyValue(name);
-  const font = `13px ${getComputedStyle(document.body).fontFamily}`;
-  const grid = { stroke: color("--line"), width: 1 };
-  return {
-    width: 320,
-    height: HEIGHT,
-    legend: { show: false },
-    cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-    scales: {
-      x: { time: false, range: [-0.5, slots.length - 0.5] },
-      y: { range: (_, _least, most) => [0, most * 1.1] },
-    },
-    series: [
-      {},
-      {
-        fill: color("--accent"),
-        width: 0,
-        points: { show: false },
-        paths: uPlot.paths.bars({ size: [0.8, 48], radius: 0.15 }),
-      },
-    ],
-    axes: [
-      {
-        stroke: color("--muted"),
-        font,
-        size: 44,
-        grid: { show: false },
-        ticks: { show: false },
-        splits: () => slots.map((_, number) => number),
-        values: (chart) => labels(slots, chart.bbox.width / devicePixelRatio / slots.length),
-      },
-      {
-        stroke: color("--muted"),
-        font,
-        size: 44,
-        grid,
-        ticks: { show: false },
-        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000],
-        space: 40,
-      },
-    ],
-  };
 }
 
 /** The hour below its bar, and the day below the first of its bars. */
