@@ -3,25 +3,18 @@ section."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
-from django.utils import timezone
+from django.urls import path
 
-from bandpics import health
-from groups.models import Group, Team
-from images.listing import stats
-from images.models import Image, PendingDeletion, TakedownRequest, Upload
+from groups.models import Group
+from images import admin_overview
 from images.reconcile import compare
 from images.storage.objects import StorageUnavailable
-from invitations.models import Invitation, OutgoingMail
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -34,29 +27,7 @@ INTERNALS = {
     *("PendingDeletion", "Variant", "Upload", "OutgoingMail", "ExternalIdentity", "GroupVisit"),
     *("GroupLogo", "Licence"),
 }
-BAR_WIDTH, CHART_HEIGHT = 20, 120  # pixels
-FAILURE_DAYS = 7
 RECONCILE_PHOTOS = 2000  # a request waits for them
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number of the overview, and the list that it counts."""
-
-    label: str
-    value: int | str
-    url: str = ""
-    is_bad: bool = False
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One day of the chart of uploads; lengths in pixels."""
-
-    x: int
-    y: int
-    height: int
-    text: str
 
 
 class Site(admin.AdminSite):
@@ -69,7 +40,7 @@ class Site(admin.AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        more = overview() if request.user.has_perm("images.view_image") else {}
+        more = admin_overview.context() if request.user.has_perm("images.view_image") else {}
         return super().index(request, {**more, **(extra_context or {})})
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
@@ -141,86 +112,3 @@ def _reconciled(group: Group, *, repairs: bool) -> Report:
         raise CannotReconcile(
             "The photo store does not answer. What was repaired stays so; please try again."
         ) from None
-
-
-def overview() -> dict[str, Any]:
-    """Returns the figures and the chart of the start page; the same number of queries always."""
-    numbers = stats.of(Group.objects.kept())
-    return {
-        "figures": [*_contents(numbers), *_work(numbers)],
-        "failures": _failures(),
-        "failure_days": FAILURE_DAYS,
-        "bars": bars(numbers.uploads_per_day),
-        "chart_width": BAR_WIDTH * stats.DAYS,
-        "chart_height": CHART_HEIGHT,
-        "uploads_per_day": numbers.uploads_per_day,
-    }
-
-
-def _contents(numbers: stats.Stats) -> list[Figure]:
-    ready = Image.objects.filter(group__trashed_at=None)
-    takedowns = TakedownRequest.objects.filter(state=TakedownRequest.State.OPEN).count()
-    return [
-        Figure("Photos", numbers.photos, _list("images_image", "trashed_at__isempty=1")),
-        Figure("Groups", numbers.groups, _list("groups_group", "trashed_at__isempty=1")),
-        Figure("Teams", Team.objects.count(), _list("groups_team")),
-        Figure("Open links", Invitation.objects.open().count(), _list("invitations_invitation")),
-        Figure(
-            "Wait for approval",
-            ready.waiting_for_approval().count(),
-            _list("images_image", "moderation__exact=pending&trashed_at__isempty=1"),
-        ),
-        Figure("Asked to remove", takedowns, _list("images_takedownrequest", "state__exact=open")),
-        Figure("In the trash", numbers.trashed, _list("images_image", "trashed_at__isempty=0")),
-    ]
-
-
-def _work(numbers: stats.Stats) -> list[Figure]:
-    mails = OutgoingMail.objects.order_by().values_list("state").annotate(Count("pk"))
-    mail_counts: dict[str, int] = dict(mails)
-    waiting, failed = mail_counts.get("queued", 0), mail_counts.get("failed", 0)
-    swept = health.seconds_since_sweep()
-    uploads, mail = "images_upload", "invitations_outgoingmail"
-    broker = "unknown" if numbers.broker is None else numbers.broker
-    return [
-        Figure("Uploads in the queue", numbers.waiting, _list(uploads, "status__exact=queued")),
-        Figure("Messages at the broker", broker),
-        Figure("Mails to send", waiting, _list(mail, "state__exact=queued")),
-        Figure("Mails given up", failed, _list(mail, "state__exact=failed"), is_bad=bool(failed)),
-        Figure("Deletions to do", PendingDeletion.objects.count(), _list("images_pendingdeletion")),
-        Figure(
-            "Seconds since the last sweep",
-            "unknown" if swept is None else swept,
-            is_bad=swept is None or swept > 60,
-        ),
-    ]
-
-
-def _failures() -> list[Figure]:
-    """Counts the uploads that failed in the last days, by reason."""
-    since = timezone.now() - timedelta(days=FAILURE_DAYS)
-    rows = Upload.objects.filter(status=Upload.Status.FAILED, finished_at__gte=since)
-    counted = rows.order_by().values_list("failure").annotate(Count("pk"))
-    return [
-        Figure(
-            str(Upload.Failure(failure).label),
-            count,
-            _list("images_upload", f"failure__exact={failure}"),
-            is_bad=True,
-        )
-        for failure, count in sorted(counted)
-    ]
-
-
-def _list(name: str, query: str = "") -> str:
-    return reverse(f"admin:{name}_changelist") + (f"?{query}" if query else "")
-
-
-def bars(uploads_per_day: list[dict[str, Any]]) -> list[Bar]:
-    """Returns one bar for each day; the highest fills the chart."""
-    most = max(1, *(day["count"] for day in uploads_per_day))
-    heights = [round(CHART_HEIGHT * day["count"] / most) for day in uploads_per_day]
-    return [
-        Bar(BAR_WIDTH * i, CHART_HEIGHT - height, height, f"{day['date']}: {day['count']}")
-        for i, (day, height) in enumerate(zip(uploads_per_day, heights, strict=True))
-    ]

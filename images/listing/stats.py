@@ -15,10 +15,13 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from images.listing import numbers, service
+from images.listing.numbers import Kept
 from images.models import Image, Upload
 from images.models.upload import MOVED_AT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from groups.models import GroupQuerySet
     from images.listing.numbers import Numbers
 
@@ -77,12 +80,7 @@ class Stats:
 
 def of(groups: GroupQuerySet) -> Stats:
     """Reads 2000 photos at most: beyond that, what is kept of each group."""
-    group_ids = groups.order_by().values("pk")
-    images = Image.objects.filter(group__in=group_ids).order_by()
-    if images[: SMALL + 1].count() <= SMALL:
-        found = numbers.Kept(numbers.count(group_ids), counted_at=timezone.now(), uncounted=0)
-    else:
-        found = numbers.kept(group_ids)
+    found = counted(groups)
     known = Counter[str](found.numbers.get("totals", {}))
     return Stats(
         groups=groups.count(),
@@ -103,8 +101,20 @@ def of(groups: GroupQuerySet) -> Stats:
         uncounted_groups=found.uncounted,
         **_lists(found.numbers),
         **_processing(found.numbers),
-        **_queue(group_ids),
+        **_queue(_ids(groups)),
     )
+
+
+def counted(groups: GroupQuerySet, *, parts: Iterable[str] | None = None) -> Kept:
+    """Returns the numbers of these groups, or some parts of them."""
+    images = Image.objects.filter(group__in=_ids(groups)).order_by()
+    if images[: SMALL + 1].count() > SMALL:
+        return numbers.kept(_ids(groups), parts=parts)
+    return Kept(numbers.count(_ids(groups)), counted_at=timezone.now(), uncounted=0)
+
+
+def _ids(groups: GroupQuerySet) -> Any:
+    return groups.order_by().values("pk")
 
 
 def _lists(known: Numbers) -> dict[str, Any]:
@@ -127,7 +137,7 @@ def _lists(known: Numbers) -> dict[str, Any]:
         if "statuses" in known
         else dict.fromkeys(Upload.Status.values, 0),
         "failures": dict(known.get("failures", {})),
-        "uploads_per_day": _per_day(known.get("days", Counter())),
+        "uploads_per_day": per_day(known),
     }
 
 
@@ -179,8 +189,9 @@ def _queue(group_ids: Any) -> dict[str, Any]:
     return {"waiting": found["waiting"], "oldest_seconds": seconds}
 
 
-def _per_day(counted: Counter[str]) -> list[dict[str, Any]]:
-    """The last 30 days in UTC, today included; days without any, too."""
+def per_day(known: Numbers) -> list[dict[str, Any]]:
+    """Returns the uploads of the last 30 days in UTC, today included; days without any, too."""
+    counted = known.get("days", Counter())
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
     return [{"date": day, "count": counted[str(day)]} for day in days]

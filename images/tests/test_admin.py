@@ -7,13 +7,15 @@ from datetime import timedelta
 import pytest
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from bandpics.users.models import ApiKey, ExternalIdentity, User
 from groups.models import Group
-from images import deletions
+from images import admin_overview, deletions
+from images.lifecycle import counts
+from images.listing import service
 from images.models import Image, TakedownRequest, Upload
 from images.tests import drawn_pictures
 from invitations.models import Invitation, OutgoingMail, ShortAddress, TeamInvitation
@@ -289,24 +291,70 @@ def test_photos_are_filtered_by_group_moderation_and_trash(admin_client, cleo, g
     assert count(trashed_at__isempty="0") == 0
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_start_page_counts_and_charts(
     admin_client, cleo, invitation, bucket, django_assert_max_num_queries
 ):
     failed = cleo.send_and_process(drawn_pictures.jpeg())
+    cleo.send_and_process(drawn_pictures.jpeg(seed=2))
+    cleo.send(drawn_pictures.jpeg(seed=3))
     Upload.objects.filter(image=failed).update(status="failed", failure="crashed")
+    long_ago = timezone.now() - timedelta(hours=3)
+    Upload.objects.filter(status="queued").update(arrived_at=long_ago)
     OutgoingMail.objects.create(kind="reminder", invitation=invitation, state="failed")
-    with django_assert_max_num_queries(24):
+    counts.add_up()
+    counts.recount()
+    with django_assert_max_num_queries(80):  # each limited one is in a transaction of its own
         page = admin_client.get(reverse("admin:index"))
     figures = {figure.label: figure.value for figure in page.context["figures"]}
-    assert (figures["Groups"], figures["Wait for approval"]) == (1, 1)
+    assert (figures["Photos"], figures["Groups"], figures["Wait for approval"]) == (2, 1, 2)
     assert figures["Mails given up"] == 1
-    assert [figure.value for figure in page.context["failures"]] == [1]
-    assert len(page.context["bars"]) == 30
-    assert page.context["bars"][-1].height == 120
+    lines = {line.name: line for line in page.context["waiting"]}
+    assert list(lines) == ["Images", "Transforms", "Captions", "Archives", "Deletions", "Mails"]
+    assert (lines["Images"].waiting, lines["Images"].oldest) == (1, "3 h")
+    assert lines["Images"].is_bad
+    assert not lines["Archives"].is_bad
+    charts = {chart.name: chart for chart in page.context["charts"]}
+    assert [row.count for row in charts["uploads"].rows] == [*[0] * 29, 3]
+    assert [row.label for row in charts["times"].rows] == ["JPEG"]
+    (crashed,) = charts["failures"].rows
+    assert (crashed.label, crashed.count) == (
+        "Images: Processing this picture failed three times.",
+        1,
+    )
+    assert admin_client.get(crashed.url).context["cl"].result_count == 1
+    assert [row.label for row in charts["stored"].rows][:2] == ["Originals", "Variants"]
+    assert charts["stored"].title == "Stored, in KB"
     internals = page.context["app_list"][-1]
     assert internals["name"] == "Internals"
     names = {model["object_name"] for model in internals["models"]}
     assert {"PendingDeletion", "Variant", "Upload"} <= names
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_start_page_opens_while_the_database_is_too_slow_to_count(admin_client, monkeypatch):
+    monkeypatch.setattr(service, "SECONDS", 0.05)
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK images_image, images_upload IN ACCESS EXCLUSIVE MODE")
+            page = admin_client.get(reverse("admin:index"))
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
+    figures = {figure.label: figure.value for figure in page.context["figures"]}
+    assert (figures["Photos"], figures["Groups"]) == ("unknown", 0)
+    assert [line.name for line in page.context["waiting"]] == ["Deletions", "Mails"]
+    assert page.content.decode().count("The database took too long to say.") == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (0, "0 s"), (119, "119 s"), (150, "2 min"), (7300, "2 h"), (200_000, "2 days")],
+)
+def test_ages_are_told_in_their_largest_unit(seconds, words):
+    assert admin_overview.in_words(seconds) == words
 
 
 def test_staff_who_see_no_photos_see_no_numbers(client, db):

@@ -58,35 +58,39 @@ ANIMATIONS_END = """() => Promise.all(
     .map((one) => one.finished.catch(() => {})))"""
 
 
-def assert_accessible(page):
-    """By axe-core, in light and in dark."""
+def assert_accessible(page, within="html"):
+    """By axe-core, in light and in dark: the page, or what is in one element."""
     page.evaluate(Axe().axe_script)
     for scheme in ["light", "dark"]:
         page.emulate_media(color_scheme=scheme)
         page.evaluate(ANIMATIONS_END)  # what fades in has too little contrast for a moment
         found = page.evaluate(
-            "(rules) => axe.run({ runOnly: rules, resultTypes: ['violations'] })", WCAG
+            """([within, rules]) => axe.run(within === "html" ? document : within,
+              { runOnly: rules, resultTypes: ["violations"] })""",
+            [within, WCAG],
         )
         wrong = {
             each["id"]: [node["html"] for node in each["nodes"]] for each in found["violations"]
         }
         assert wrong == {}, scheme
         assert found["passes"], "axe looked at nothing"
-    assert too_small(page) == []
+    assert too_small(page, within) == []
 
 
-def too_small(page):
+def too_small(page, within="html"):
     """What can be pressed and is smaller than 44 by 44 px, links in running text left out. Of a
     check box it is the label that counts."""
     return page.evaluate(
-        """() => [...document.querySelectorAll("a, button, input, label.button, summary")]
+        """(within) => [...document.querySelectorAll("a, button, input, label.button, summary")]
+          .filter((one) => one.closest(within))
           .filter((one) => one.checkVisibility() && !one.closest(".skip"))
           .filter((one) => ![...(one.labels ?? [])].some((label) => one.type === "checkbox"
             && label.getBoundingClientRect().height >= 44))
           .filter((one) => one.type !== "hidden" && getComputedStyle(one).display !== "inline")
           .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
           .filter(([, { width, height }]) => Math.min(width, height) < 44)
-          .map(([html, { width, height }]) => `${html} ${width}x${height}`)"""
+          .map(([html, { width, height }]) => `${html} ${width}x${height}`)""",
+        within,
     )
 
 
