@@ -1,8 +1,9 @@
 """Runs `python -m bandpics.benchmarks [NAME …] [rounds]`, of these names or of all.
 
-`pixels` measures rendering, `transforms` one transform beside libvips and sharp, `api` lists and
-announcements, `gallery` the pages of a group of very many photos, `walls` 500 walls at once,
-`ingest` a photo's way from the announcement to the gallery, `archives` a ZIP of 300 photos.
+`pixels` measures rendering, `transforms` one transform beside libvips and sharp, and an answer that
+is there already, `api` lists and announcements, `gallery` the pages of a group of very many photos,
+`walls` 500 walls at once, `ingest` a photo's way from the announcement to the gallery, `archives` a
+ZIP of 300 photos.
 """
 
 from __future__ import annotations

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import AutoField, GeneratedField, Model
 from django.test import Client
 
+from bandpics.users import api_keys
 from bandpics.users.models import User
 from groups.models import Group, Membership, Team
-from images.models import Image, Upload, Variant
+from images.api.transform_serializers import spec_of
+from images.models import Image, Transform, Upload, Variant
 from images.photofile import variants
 from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 RAW_BYTES = 3000  # what a phone writes as EXIF, without the maker note
 TAKEN_AT = datetime(2026, 6, 21, 19, 30, tzinfo=UTC)
@@ -114,6 +119,30 @@ def _add_photos(group: Group, count: int) -> None:
         image_id="image.id",
         key=f"'{group.pk}/' || template.name || '/' || image.id || '-1.jpg'",
     )
+
+
+def add_transform(group_id: UUID, steps: dict[str, Any]) -> dict[str, str]:
+    """Makes a transform of a photo of the group that is done, and an API key of an owner."""
+    image = Image.objects.filter(group=group_id).first()
+    owner = User.objects.filter(teams__groups=group_id).first()
+    assert image is not None
+    assert owner is not None
+    spec = spec_of(steps)
+    transform = Transform.objects.create(
+        image=image,
+        group_id=image.group_id,
+        version=image.version,
+        spec=spec.canonical(),
+        spec_hash=spec.hash,
+        state=Transform.State.DONE,
+        source=Transform.Source.ORIGINAL,
+        width=1000,
+        height=750,
+        byte_size=123_456,
+        done_at=TAKEN_AT,
+    )
+    _row, key = api_keys.issue(owner, name="benchmark", scopes=["read"])
+    return {"image": str(image.pk), "hash": transform.spec_hash, "api_key": key}
 
 
 def _photo(group: Group) -> Image:

@@ -4,7 +4,8 @@ The floor is the least work in C for the same result: libjpeg-turbo decodes the 
 that is needed and encodes the pixels of the result, without cropping, resizing, writing or checking
 anything. libvips, by pyvips, and sharp do the same work where they are installed: pyvips for the
 Python that BENCH_PYVIPS names (this one, if it is not set), sharp where NODE_PATH says. They run in
-processes of their own, whose start is not counted.
+processes of their own, whose start is not counted. Last comes what an answer costs that is there
+already: see transform_answers.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from bandpics.benchmarks import transform_answers
 from bandpics.benchmarks.pixels import Case, measure
 from images.photofile.transforms import render
 from images.photofile.transforms.spec import Crop, Resize, Spec
@@ -145,3 +147,4 @@ def main(*, rounds: int = 9) -> None:
             print(f"{'the first by ' + name:36} {other[name]:8.1f} {ratio:>7}")
         else:
             print(f"{'the first by ' + name:36} is not installed")
+    transform_answers.main()

@@ -9,8 +9,10 @@ from django.conf import settings
 from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
 
 from bandpics.urls import urlpatterns as real
+from bandpics.users.models import Scope
 from images.api.access import PhotoViewSet
 from images.api.image_serializers import ImageSerializer
 from images.api.uploads import UploadViewSet
@@ -19,7 +21,6 @@ from images.uploads import transfer
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
-    from rest_framework.response import Response
 
     from images.models import Image, Upload
     from images.storage.presign import SignedRequest
@@ -64,6 +65,20 @@ class PlainImages(PhotoViewSet):
         return pages.get_paginated_response(json.data)
 
 
+class Nothing(PhotoViewSet):
+    """Lets somebody in, and answers nothing."""
+
+    write_scope = Scope.READ
+
+    @extend_schema(exclude=True)
+    def retrieve(self, request: Request) -> Response:
+        return Response({})
+
+    @extend_schema(exclude=True)
+    def create(self, request: Request) -> Response:
+        return Response(request.data and {})
+
+
 # --- Announcing without signing -------------------------------------------------------------
 
 _is_unsigned = contextvars.ContextVar("_is_unsigned", default=False)
@@ -97,6 +112,7 @@ class UnsignedUploads(UploadViewSet):
 
 urlpatterns = [
     *real,
+    path("benchmark/nothing/", Nothing.as_view({"get": "retrieve", "post": "create"})),
     path("benchmark/images/", PlainImages.as_view({"get": "list"})),
     path("benchmark/uploads/", UnsignedUploads.as_view({"post": "create"})),
 ]

@@ -11,16 +11,25 @@ from django.db.models import Q
 from django.db.models.functions import Least, Now
 from django.utils import timezone
 
-from bandpics.users.models import ApiKey
+from bandpics.lookups import Lookup
+from bandpics.users.models import ApiKey, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-    from bandpics.users.models import User
-
 LAST_USED_INTERVAL = timedelta(minutes=1)
 _generator = ApiKey.objects.key_generator
+_COLUMNS = [field.attname for field in ApiKey._meta.concrete_fields]
+_OF_USER = [field.attname for field in User._meta.concrete_fields]
+_ROW = Lookup(
+    lambda prefix: (
+        ApiKey.objects.filter(prefix=prefix)
+        .order_by()
+        .values_list(*_COLUMNS, *(f"user__{name}" for name in _OF_USER))
+    ),
+    prefix="a prefix",
+)
 
 
 def issue(
@@ -57,12 +66,21 @@ def find(key: str) -> ApiKey | None:
     prefix, dot, _ = key.partition(".")
     if not dot or "\0" in key:
         return None
-    row: ApiKey | None = ApiKey.objects.select_related("user").filter(prefix=prefix).first()
+    row = _with_prefix(prefix)
     # Compares in constant time, and before the other checks.
     if row is None or not row.is_valid(key):
         return None
     if row.revoked or row.has_expired or not row.user.is_active:
         return None
+    return row
+
+
+def _with_prefix(prefix: str) -> ApiKey | None:
+    found = _ROW.first(prefix=prefix)
+    if found is None:
+        return None
+    row: ApiKey = ApiKey.from_db("default", _COLUMNS, found[: len(_COLUMNS)])
+    row.user = User.from_db("default", _OF_USER, found[len(_COLUMNS) :])
     return row
 
 

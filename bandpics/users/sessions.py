@@ -15,9 +15,11 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from bandpics.lookups import Lookup
 from bandpics.users.models import Session
 
 if TYPE_CHECKING:
@@ -49,6 +51,14 @@ PLATFORMS = (
     ("Macintosh", "Mac"),
     ("Linux", "Linux"),
 )
+_ROW = Lookup(
+    lambda session_key: (
+        Session.objects.filter(session_key=session_key, expire_date__gt=Now())
+        .order_by()
+        .values_list("session_data", "last_seen_at")
+    ),
+    session_key="a session key",
+)
 
 
 class SessionStore(DatabaseStore):
@@ -61,11 +71,12 @@ class SessionStore(DatabaseStore):
         return Session
 
     def load(self) -> dict[str, Any]:
-        row = self._get_session_from_db()  # type: ignore[attr-defined]  # not in its stubs
-        if not row:
+        row = _ROW.first(session_key=self.session_key)
+        if row is None:
+            self._session_key = None
             return {}
-        self.last_seen_at = row.last_seen_at
-        return dict(self.decode(row.session_data))
+        data, self.last_seen_at = row
+        return dict(self.decode(data))
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         row = super().create_model_instance(data)

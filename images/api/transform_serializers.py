@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
@@ -24,6 +26,8 @@ MAX_COORDINATE = 1_000_000
 FULL_TURNS_AT_MOST = 10
 # `jpg` is what everybody writes.
 FORMATS = (*steps.FORMATS, "jpg")
+MAX_REMEMBERED = 1000  # letters of a body
+_MOMENT = serializers.DateTimeField()
 
 
 class NumberField(serializers.FloatField):
@@ -205,6 +209,24 @@ class NewTransformSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     transformations = TransformationsSerializer()
 
 
+def hash_of(body: Any) -> str:
+    """Returns the hash of the steps of a request that was seen before, without validating it
+    again; empty for one that is refused, or means another spec in another group."""
+    if type(body) is not dict:
+        return ""
+    text = json.dumps(body, sort_keys=True)
+    return _hash_of(text) if len(text) <= MAX_REMEMBERED else ""
+
+
+@lru_cache(maxsize=1024)
+def _hash_of(text: str) -> str:
+    body = NewTransformSerializer(data=json.loads(text))
+    if not body.is_valid() or "preset" in body.validated_data["transformations"]:
+        return ""
+    spec = spec_of(body.validated_data["transformations"])
+    return "" if spec.watermark is not None and spec.watermark.image else spec.hash
+
+
 class TransformSerializer(serializers.ModelSerializer[Transform]):
     hash = serializers.CharField(source="spec_hash", help_text="SHA-256 of what is done.")
     status = serializers.ChoiceField(source="state", choices=Transform.State.values)
@@ -229,6 +251,23 @@ class TransformSerializer(serializers.ModelSerializer[Transform]):
         ]
         extra_kwargs: ClassVar = {
             "source": {"help_text": "Empty until it is done; fullsize: the original is gone."}
+        }
+
+    def to_representation(self, transform: Transform) -> dict[str, Any]:
+        """By hand: an answer that is there is asked for again and again."""
+        return {
+            "id": str(transform.pk),
+            "hash": transform.spec_hash,
+            "status": transform.state,
+            "failure": transform.failure,
+            "width": transform.width,
+            "height": transform.height,
+            "byte_size": transform.byte_size,
+            "url": self.get_url(transform),
+            "source": transform.source,
+            "transformations": self.get_transformations(transform),
+            "created_at": _MOMENT.to_representation(transform.created_at),
+            "done_at": transform.done_at and _MOMENT.to_representation(transform.done_at),
         }
 
     def get_url(self, transform: Transform) -> str | None:

@@ -52,6 +52,12 @@ class Transform(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    guest_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="Which guest asked: a digest of link and device. Empty for members.",
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     failure = models.CharField(max_length=60, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -3,6 +3,7 @@
 from images.transforms.ordering import (
     Changed,
     TooManyWaiting,
+    made_before,
     mark_used,
     request,
     url,
@@ -14,6 +15,7 @@ __all__ = [
     "Changed",
     "TooManyWaiting",
     "filename",
+    "made_before",
     "mark_used",
     "request",
     "save_as_photo",
