@@ -80,6 +80,7 @@ def command(role: str, more: list[str], environment: dict[str, str]) -> list[str
     """Returns the command line of a role, with the values of its environment."""
     if role not in ROLES:
         return ["python", "manage.py", role, *more]
+    refuse_mixed_queues(role, more, environment)
     drain_seconds = number("WEB_DRAIN_SECONDS", environment, default=5, least=0)
     values = {
         "WEB_HOST": environment.get("WEB_HOST") or "0.0.0.0",  # noqa: S104 - of the container
@@ -97,6 +98,19 @@ def command(role: str, more: list[str], environment: dict[str, str]) -> list[str
         "LOG_LEVEL": environment.get("LOG_LEVEL", "INFO"),
     }
     return [word.format(**values) for word in ROLES[role]] + more
+
+
+def refuse_mixed_queues(role: str, more: list[str], environment: dict[str, str]) -> None:
+    """Ends where one worker of photos would serve another queue as well, from RabbitMQ: that hands
+    out the tasks of all queues in turn, and Celery's order of queues is for Redis only."""
+    queues = [word.removeprefix("--queues=").removeprefix("-Q") for word in more]
+    is_mixed = any("," in each and "images" in each.split(",") for each in queues)
+    if role == "worker" and is_mixed and environment.get("BROKER_URL", "").startswith("amqp"):
+        sys.exit(
+            "RabbitMQ hands out the tasks of several queues in turn, so that photos would wait for "
+            "others. Run `worker` for photos, and beside it `transforms`; or leave BROKER_URL "
+            "empty, for Redis (see docs/operating.md)."
+        )
 
 
 def variables(role: str, environment: dict[str, str]) -> dict[str, str]:

@@ -153,6 +153,16 @@ def test_a_number_of_processes_that_is_none_is_refused(count):
         entrypoint.command("web", [], {"WEB_PROCESSES": count})
 
 
+@pytest.mark.parametrize("words", [["-Q", "images,transforms"], ["--queues=transforms,images"]])
+def test_with_rabbitmq_photos_do_not_share_their_worker(words):
+    """It hands out the tasks of several queues in turn."""
+    amqp = {"BROKER_URL": "amqp://rabbit:5672//"}
+    with pytest.raises(SystemExit, match=r"beside it `transforms`"):
+        entrypoint.command("worker", words, amqp)
+    assert entrypoint.command("worker", words, {})[-1] == words[-1]
+    assert entrypoint.command("worker", ["-Q", "images"], amqp)[-1] == "images"
+
+
 def test_the_consumer_of_events_is_a_role():
     assert entrypoint.command("events", [], {}) == ["python", "manage.py", "consume_storage_events"]
 
