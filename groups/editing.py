@@ -8,6 +8,8 @@ from zoneinfo import available_timezones
 from django.db import transaction
 from django.db.models.functions import Now
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from groups import licences
 from groups.models import Group
 
@@ -31,6 +33,7 @@ def create(team: Team, about: dict[str, Any]) -> Group:
     if licence is not None:
         group.licence = licences.version_of(group, licence)
         group.save(update_fields=["licence"])
+    trail.record(Action.GROUP_CREATED, team_id=team.pk, group_id=group.pk)
     return group
 
 
@@ -53,3 +56,10 @@ def change(
     if "licence" in columns:
         columns["licence"] = licences.version_of(found, columns["licence"])
     Group.objects.filter(pk=found.pk).update(**columns, updated_at=Now())
+    is_closing = set(changes) == {"closes_at"} and changes["closes_at"] is not None
+    trail.record(
+        Action.GROUP_CLOSED if is_closing else Action.GROUP_CHANGED,
+        team_id=found.team_id,
+        group_id=found.pk,
+        details={"fields": sorted(changes)},
+    )

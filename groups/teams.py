@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from groups.models import Group, Membership, Team
 
 if TYPE_CHECKING:
@@ -36,18 +38,27 @@ class TeamNotEmpty(Exception):
 def start(*, name: str, owner: User) -> Team:
     team = Team.objects.create(name=name)
     Membership.objects.create(team=team, user=owner, role=Membership.Role.OWNER)
+    trail.record(Action.TEAM_CREATED, team_id=team.pk)
     return team
 
 
+@transaction.atomic
 def rename(team: Team, *, name: str, expected: str) -> bool:
     """Returns False if the team is not called `expected` any more."""
-    return bool(Team.objects.filter(pk=team.pk, name=expected).update(name=name))
+    is_renamed = bool(Team.objects.filter(pk=team.pk, name=expected).update(name=name))
+    if is_renamed:
+        trail.record(Action.TEAM_RENAMED, team_id=team.pk)
+    return is_renamed
 
 
+@transaction.atomic
 def open_to_others(team: Team, *, name: str) -> bool:
     """Makes a personal team one that others can join. True if this call did."""
     rows = Team.objects.filter(pk=team.pk, is_personal=True)
-    return bool(rows.update(is_personal=False, name=name))
+    is_opened = bool(rows.update(is_personal=False, name=name))
+    if is_opened:
+        trail.record(Action.TEAM_OPENED, team_id=team.pk)
+    return is_opened
 
 
 @transaction.atomic
@@ -64,6 +75,8 @@ def add(team: Team, user: User, *, role: str) -> tuple[Membership, bool]:
     )
     if membership.role != role:
         raise OtherRole
+    if is_new:
+        _record(Action.MEMBER_ADDED, membership, role=role)
     return membership, is_new
 
 
@@ -79,6 +92,8 @@ def change_role(membership: Membership, *, role: str, expected: str | None = Non
     if expected is not None:
         rows = rows.filter(role=expected)
     is_changed = bool(rows.update(role=role))
+    if is_changed:
+        _record(Action.MEMBER_ROLE_CHANGED, membership, role=role)
     if is_changed and role != Membership.Role.OWNER:
         _end_invitations_of(membership)
     return is_changed
@@ -97,10 +112,13 @@ def hand_over(mine: Membership, *, to: Membership, leave: bool) -> bool:
     others = Membership.objects.filter(team=mine.team_id).exclude(pk=mine.pk)
     if not others.filter(pk=to.pk).update(role=Membership.Role.OWNER):
         return False
+    _record(Action.MEMBER_ROLE_CHANGED, to, role=Membership.Role.OWNER)
     if leave:
         Membership.objects.filter(pk=mine.pk).delete()
+        _record(Action.MEMBER_REMOVED, mine)
     else:
         Membership.objects.filter(pk=mine.pk).update(role=Membership.Role.MEMBER)
+        _record(Action.MEMBER_ROLE_CHANGED, mine, role=Membership.Role.MEMBER)
     return True
 
 
@@ -109,8 +127,14 @@ def remove(membership: Membership) -> None:
     """Removes a member, and the open links by which they have asked people to join. Safe to call
     twice. Raises LastOwner."""
     _check_another_owner(membership)
-    Membership.objects.filter(pk=membership.pk).delete()
+    if Membership.objects.filter(pk=membership.pk).delete()[0]:
+        _record(Action.MEMBER_REMOVED, membership)
     _end_invitations_of(membership)
+
+
+def _record(action: Action, membership: Membership, **details: str) -> None:
+    about = {"member": membership.user_id, **details}
+    trail.record(action, team_id=membership.team_id, details=about)
 
 
 def lock(team: Team) -> Team:
@@ -143,4 +167,5 @@ def delete(team: Team) -> None:
     Team.objects.select_for_update().filter(pk=team.pk).first()
     if Group.objects.filter(team=team).exists():
         raise TeamNotEmpty
-    Team.objects.filter(pk=team.pk).delete()
+    if Team.objects.filter(pk=team.pk).delete()[0]:
+        trail.record(Action.TEAM_DELETED, team_id=team.pk)

@@ -10,6 +10,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from groups.models import Group, Licence, Membership, Team
 
 if TYPE_CHECKING:
@@ -25,24 +27,30 @@ def put(group: Group, *, expected: dict[str, Any] | None = None) -> bool:
 
     Uploads that have started still arrive, and appear if the group is restored.
     """
-    return _move(Group.objects.kept().filter(pk=group.pk, **(expected or {})), to=Now())
+    rows = Group.objects.kept().filter(pk=group.pk, **(expected or {}))
+    return _move(rows, to=Now(), action=Action.GROUP_TRASHED)
 
 
 def restore(group: Group) -> bool:
     """Restores a group. False if it is not in the trash, or its time there is over."""
-    return _move(Group.objects.filter(pk=group.pk, trashed_at__gte=end_of_lifetime()), to=None)
+    rows = Group.objects.filter(pk=group.pk, trashed_at__gte=end_of_lifetime())
+    return _move(rows, to=None, action=Action.GROUP_RESTORED)
 
 
+@transaction.atomic
 def expire(group: Group) -> bool:
     """Ends the time of a group in the trash, so that the next sweep purges it with its photos.
 
     True if this call did it: nobody can restore the group from then on.
     """
     rows = Group.objects.filter(pk=group.pk, trashed_at__gte=end_of_lifetime())
-    return bool(rows.update(trashed_at=just_overdue(), updated_at=Now()))
+    is_ended = bool(rows.update(trashed_at=just_overdue(), updated_at=Now()))
+    if is_ended:
+        trail.record(Action.GROUP_PURGED, team_id=group.team_id, group_id=group.pk)
+    return is_ended
 
 
-def _move(rows: GroupQuerySet, *, to: Any) -> bool:
+def _move(rows: GroupQuerySet, *, to: Any, action: Action) -> bool:
     with transaction.atomic():
         group = rows.select_for_update().first()
         if group is None:
@@ -50,6 +58,7 @@ def _move(rows: GroupQuerySet, *, to: Any) -> bool:
         Group.objects.filter(pk=group.pk).update(trashed_at=to, updated_at=Now())
         # Mirrors learn from `updated_at` that the photos are gone or back.
         group.images.update(updated_at=Now())
+        trail.record(action, team_id=group.team_id, group_id=group.pk)
         return True
 
 

@@ -5,20 +5,25 @@ It holds no place and no text: what is forgotten or written anew must not be fou
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.users.models import User
 from groups.models import Membership
-from images.models import PhotoChange, UploaderKind
+from images.models import Image, PhotoChange, UploaderKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
-    from images.models import Image, Upload
+    from images.models import Upload
 
 BATCH = 1000
 Kind = PhotoChange.Kind
@@ -28,6 +33,19 @@ EDITS = {
     Kind.CAPTION: ("caption",),
     Kind.DATE: ("taken_at_local", "utc_offset_minutes"),
     Kind.PLACE: ("latitude", "longitude"),
+}
+
+
+# What the audit trail of the team tells of, too.
+AUDITED = {
+    Kind.APPROVED: Action.PHOTOS_APPROVED,
+    Kind.REJECTED: Action.PHOTOS_REJECTED,
+    Kind.UNDECIDED: Action.PHOTOS_UNDECIDED,
+    Kind.TRASHED: Action.PHOTOS_TRASHED,
+    Kind.RESTORED: Action.PHOTOS_RESTORED,
+    Kind.MOVED: Action.PHOTOS_MOVED,
+    Kind.REPLACED: Action.PHOTO_REPLACED,
+    Kind.PLACE_FORGOTTEN: Action.PLACE_FORGOTTEN,
 }
 
 
@@ -44,7 +62,7 @@ def record(
     Without an account it was whoever sent the photo, if it was done `by_uploader`, or somebody
     whose name the history does not tell.
     """
-    rows = (
+    rows = [
         PhotoChange(
             image_id=image.pk,
             kind=kind,
@@ -53,8 +71,24 @@ def record(
             details=details or {},
         )
         for image in images
-    )
+    ]
     PhotoChange.objects.bulk_create(rows, batch_size=BATCH)
+    if kind in AUDITED:
+        audit(AUDITED[kind], [row.image_id for row in rows], by=by)
+
+
+def audit(action: Action, image_ids: Collection[UUID], *, by: User | None = None) -> None:
+    """Records in the audit trail what was done with these photos: an event for each group."""
+    rows = Image.objects.filter(pk__in=image_ids).order_by("group_id", "pk")
+    found = rows.values_list("group__team_id", "group_id", "pk")
+    for (team_id, group_id), photos in groupby(found, key=itemgetter(0, 1)):
+        trail.record(
+            action,
+            team_id=team_id,
+            group_id=group_id,
+            objects=[pk for *_, pk in photos],
+            user_id=by.pk if by else None,
+        )
 
 
 def record_edit(

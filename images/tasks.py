@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from contextlib import suppress
 from uuid import UUID
@@ -13,12 +14,14 @@ from bandpics.connections import KeepsConnection
 from images.archives import building
 from images.archives import queue as archive_queue
 from images.captions import writing
-from images.lifecycle import markers, news, sweeper
+from images.lifecycle import audit_shipping, markers, news, sweeper
 from images.models import Upload
 from images.processing import claims, work
 from images.reconcile import compare
 from images.storage.objects import StorageUnavailable
 from images.transforms import work as transform_work
+
+logger = logging.getLogger(__name__)
 
 # As long as the sweeper would take to queue it again.
 MAX_BACKOFF_SECONDS = 60
@@ -88,3 +91,12 @@ def clean_quarantine() -> None:
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def tell_subscribers() -> None:
     news.tell_subscribers()
+
+
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
+def ship_audit_trail() -> None:
+    """Where bucket or database are away, the next call ships it."""
+    try:
+        audit_shipping.ship()
+    except (StorageUnavailable, OperationalError, InterfaceError) as error:
+        logger.warning("The audit trail was not shipped to LOGS_BUCKET: %s", error)

@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from invitations.models import Invitation, default_expiry
 
 if TYPE_CHECKING:
@@ -90,7 +92,9 @@ def invite(
     new.expires_at = expires_at or new.expires_at
     new.new_secret()
     if kind == Invitation.Kind.SHARED:
-        new.save(force_insert=True)
+        with transaction.atomic():
+            new.save(force_insert=True)
+            _record(Action.INVITATION_CREATED, group, [new])
         return new, True
     with transaction.atomic():
         # ON CONFLICT DO NOTHING: the second of two requests waits, and finds the first's row.
@@ -98,11 +102,13 @@ def invite(
         rows = Invitation.objects.personal_to(email, group=group).select_for_update()
         invitation = rows.get()
         if invitation.pk == new.pk:
+            _record(Action.INVITATION_CREATED, group, [new])
             return new, True
         is_new_link = _renew(
             invitation, by=by, is_owner=is_owner, expires_at=expires_at, options=options
         )
         invitation.save()
+        _record(Action.INVITATION_CHANGED, group, [invitation])
     return invitation, is_new_link
 
 
@@ -147,7 +153,17 @@ def invite_many(
             else:
                 outcome.extended.append(invitation)
         Invitation.objects.bulk_update(outcome.extended, RENEWED_FIELDS, batch_size=500)
+        _record(Action.INVITATION_CREATED, group, outcome.new)
+        _record(Action.INVITATION_CHANGED, group, outcome.extended)
     return outcome
+
+
+def _record(
+    action: Action, group: Group, made: list[Invitation], details: dict[str, Any] | None = None
+) -> None:
+    if made:
+        ids = [invitation.pk for invitation in made]
+        trail.record(action, team_id=group.team_id, group_id=group.pk, objects=ids, details=details)
 
 
 def _personal(group: Group, person: Person, *, by: User, **options: Any) -> Invitation:
@@ -203,6 +219,7 @@ def _check_use(invitation: Invitation, options: dict[str, Any]) -> None:
             raise BelowUse(field)
 
 
+@transaction.atomic
 def change(invitation: Invitation, *, only_if: dict[str, Any], **changes: Any) -> None:
     """Changes columns in one UPDATE. Raises BelowUse; ChangedMeanwhile unless `only_if` holds."""
     rows = Invitation.objects.filter(pk=invitation.pk)
@@ -217,14 +234,22 @@ def change(invitation: Invitation, *, only_if: dict[str, Any], **changes: Any) -
         for invitation in rows:
             _check_use(invitation, changes)
         raise ChangedMeanwhile
+    if changes:
+        fields = {"fields": sorted(changes)}
+        _record(Action.INVITATION_CHANGED, invitation.group, [invitation], fields)
 
 
+@transaction.atomic
 def revoke(invitation: Invitation) -> bool:
     """Ends a link. Safe to call twice; True if this call ended it."""
     rows = Invitation.objects.filter(pk=invitation.pk, revoked_at=None)
-    return bool(rows.update(revoked_at=Now(), updated_at=Now()))
+    is_ended = bool(rows.update(revoked_at=Now(), updated_at=Now()))
+    if is_ended:
+        _record(Action.INVITATION_REVOKED, invitation.group, [invitation])
+    return is_ended
 
 
+@transaction.atomic
 def rotate(invitation: Invitation) -> None:
     """Replaces the link; the old one ends at once. Raises Revoked.
 
@@ -232,7 +257,8 @@ def rotate(invitation: Invitation) -> None:
     """
     rows = Invitation.objects.filter(pk=invitation.pk, digest=invitation.digest, revoked_at=None)
     invitation.new_secret()
-    rows.update(nonce=invitation.nonce, digest=invitation.digest, updated_at=Now())
+    if rows.update(nonce=invitation.nonce, digest=invitation.digest, updated_at=Now()):
+        _record(Action.INVITATION_ROTATED, invitation.group, [invitation])
     invitation.refresh_from_db(fields=["nonce", "digest", "revoked_at", "updated_at"])
     if invitation.is_revoked:
         raise Revoked

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.moments import YEARS
 from groups.models import Group
 from invitations import links
@@ -85,15 +87,24 @@ def make_unless_open(group: Group, access: Access) -> Invitation:
     return make(group, access)
 
 
+@transaction.atomic
 def open_again(invitation: Invitation) -> None:
     """Extends a link that has expired, so that cards which were printed work again. One that
     somebody else extended or withdrew meanwhile stays as it is."""
     rows = Invitation.objects.filter(
         pk=invitation.pk, revoked_at=None, expires_at=invitation.expires_at
     )
-    rows.filter(expires_at__lte=timezone.now()).update(
-        expires_at=until(invitation.group), updated_at=timezone.now()
-    )
+    group = invitation.group
+    if rows.filter(expires_at__lte=timezone.now()).update(
+        expires_at=until(group), updated_at=timezone.now()
+    ):
+        trail.record(
+            Action.INVITATION_CHANGED,
+            team_id=group.team_id,
+            group_id=group.pk,
+            objects=[invitation.pk],
+            details={"fields": ["expires_at"]},
+        )
 
 
 def renew(invitation: Invitation) -> None:

@@ -12,6 +12,8 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Now, Replace
 from django.utils import timezone
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from invitations.models import Invitation, ShortAddress
 
 if TYPE_CHECKING:
@@ -208,18 +210,21 @@ def choose(
         if address is not None and _squeezed(address.word) == _squeezed(word):
             address.word, address.pin_hash = word, pin_hash
             address.save()
+            _record(Action.SHORT_ADDRESS_CHOSEN, invitation, has_pin=bool(pin_hash))
             return address
         if address is not None:
             _give_up(address, invitation)
         _spelled([_squeezed(word)]).exclude(_not_free_for(invitation.group)).delete()
         try:
             with transaction.atomic():  # of two who choose one word, the second is told
-                return ShortAddress.objects.create(
+                chosen = ShortAddress.objects.create(
                     word=word, invitation=invitation, pin_hash=pin_hash
                 )
         except IntegrityError:
             transaction.set_rollback(True)
             raise Unusable("taken") from None
+        _record(Action.SHORT_ADDRESS_CHOSEN, invitation, has_pin=bool(pin_hash))
+        return chosen
 
 
 def remove(invitation: Invitation, *, only_if: str) -> None:
@@ -228,6 +233,19 @@ def remove(invitation: Invitation, *, only_if: str) -> None:
         address = _locked(invitation, only_if)
         if address is not None:
             _give_up(address, invitation)
+            _record(Action.SHORT_ADDRESS_REMOVED, invitation)
+
+
+def _record(action: Action, invitation: Invitation, **details: bool) -> None:
+    """Not the word: it is the way in."""
+    group = invitation.group
+    trail.record(
+        action,
+        team_id=group.team_id,
+        group_id=group.pk,
+        objects=[invitation.pk],
+        details=details,
+    )
 
 
 def _locked(invitation: Invitation, only_if: str) -> ShortAddress | None:

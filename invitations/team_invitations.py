@@ -8,6 +8,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.users.models import User
 from groups import teams
 from groups.models import Membership
@@ -63,6 +65,7 @@ def invite(team: Team, *, email: str, role: str, by: User, language: str) -> Tea
     invitation.role, invitation.created_by = role, by
     invitation.expires_at = default_expiry()
     invitation.save()
+    _record(Action.MEMBER_INVITED, team, invitation.pk, role=role)
     outbox.enqueue(OutgoingMail.Kind.TEAM_INVITATION, [invitation], sender=by, language=language)
     return invitation
 
@@ -79,12 +82,22 @@ def rotate(team: Team, invitation_id: UUID) -> TeamInvitation | None:
         invitation.new_secret()
         invitation.expires_at = default_expiry()
         invitation.save()
+        _record(Action.INVITATION_ROTATED, team, invitation.pk)
     return invitation
 
 
+@transaction.atomic
 def withdraw(team: Team, invitation_id: UUID) -> bool:
     """Ends an open invitation. Safe to call twice; True if this call ended it."""
-    return bool(TeamInvitation.objects.open_of(team).filter(pk=invitation_id).delete()[0])
+    rows = TeamInvitation.objects.open_of(team).filter(pk=invitation_id)
+    is_ended = bool(rows.delete()[0])
+    if is_ended:
+        _record(Action.MEMBER_INVITATION_WITHDRAWN, team, invitation_id)
+    return is_ended
+
+
+def _record(action: Action, team: Team, invitation_id: UUID, **details: str) -> None:
+    trail.record(action, team_id=team.pk, objects=[invitation_id], details=details)
 
 
 def find(token: str) -> TeamInvitation:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from invitations.views import join, members, team
+from invitations.views import activity, join, members, team
 
 urlpatterns = [
     path("teams/", team.teams_page, name="teams"),
     path("teams/join/<str:token>/", join.join_team, name="join-team"),
     path("teams/<uuid:team_id>/", team.team_page, name="team"),
+    path("teams/<uuid:team_id>/activity/", activity.team_activity, name="team-activity"),
     path("teams/<uuid:team_id>/name/", team.rename, name="rename-team"),
     path("teams/<uuid:team_id>/open/", team.open_to_others, name="open-team"),
     path("teams/<uuid:team_id>/delete/", team.delete, name="delete-team"),

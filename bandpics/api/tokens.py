@@ -19,6 +19,8 @@ from bandpics.api.authentication import CHALLENGE, CredentialInvalid
 from bandpics.api.base import ApiView
 from bandpics.api.problems import wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.users.passwords import TooManyAttempts
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class SignIn(_SignInView):
         if user is None:
             raise CredentialInvalid("The e-mail address or the password is wrong.")
         token = RefreshToken.for_user(user)
+        trail.record(Action.SIGNED_IN, user_id=user.pk, details={"by": "token"})
         return Response({"access": str(token.access_token), "refresh": str(token)})
 
 

@@ -53,6 +53,7 @@ class Root(ApiView):
         "uploads": "upload-list",
         "images": "image-list",
         "stats": "stats",
+        "audit_events": "audit-event-list",
     }
 
     @extend_schema(

@@ -190,6 +190,8 @@ BROKER_URL = (
 )
 
 S3_BUCKET: str = env.str("S3_BUCKET", validate=validate.Length(min=3, max=63))
+# The audit trail is shipped there. Empty: it stays in the database.
+LOGS_BUCKET = env.str("LOGS_BUCKET", default="", validate=validate.Regexp(r"^(.{3,63})?$"))
 S3_REGION = env.str("S3_REGION", default="us-east-1")
 # Empty: AWS itself. Set the public one if browsers reach the bucket by another address.
 S3_ENDPOINT_URL = env.http_origin("S3_ENDPOINT_URL", default=None)
@@ -271,19 +273,23 @@ FILE_UPLOAD_TEMP_DIR: str | None = str(WORK_DIR) if WORK_DIR else None
 _secure = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]
 
+_store = {
+    "region_name": S3_REGION,
+    "endpoint_url": S3_ENDPOINT_URL,
+    "access_key": S3_ACCESS_KEY,
+    "secret_key": S3_SECRET_KEY,
+    "addressing_style": S3_ADDRESSING_STYLE,
+    "signature_version": "s3v4",
+    "file_overwrite": True,
+}
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "images.storage.objects.PhotoStorage",
-        "OPTIONS": {
-            "bucket_name": S3_BUCKET,
-            "region_name": S3_REGION,
-            "endpoint_url": S3_ENDPOINT_URL,
-            "access_key": S3_ACCESS_KEY,
-            "secret_key": S3_SECRET_KEY,
-            "addressing_style": S3_ADDRESSING_STYLE,
-            "signature_version": "s3v4",
-            "file_overwrite": True,
-        },
+        "OPTIONS": {"bucket_name": S3_BUCKET, **_store},
+    },
+    "logs": {
+        "BACKEND": "images.storage.objects.PhotoStorage",
+        "OPTIONS": {"bucket_name": LOGS_BUCKET, **_store},
     },
     "staticfiles": {"BACKEND": "bandpics.static.ModuleStaticFilesStorage"},
 }

@@ -9,6 +9,7 @@ CELERY_TASK_ROUTES: dict[str, Any] = {
     "images.tasks.clean_quarantine": {"queue": "sweep"},
     "images.tasks.update_trashed_marker": {"queue": "sweep"},
     "images.tasks.tell_subscribers": {"queue": "sweep"},
+    "images.tasks.ship_audit_trail": {"queue": "sweep"},
     "images.tasks.build_archive": {"queue": "archives"},
     "images.tasks.render_transform": {"queue": "transforms"},
     "images.tasks.write_caption": {"queue": "captions"},
@@ -25,6 +26,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "tell-subscribers": {
         "task": "images.tasks.tell_subscribers",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "ship-audit-trail": {
+        "task": "images.tasks.ship_audit_trail",
         "schedule": 60.0,
         "options": {"expires": 60},
     },

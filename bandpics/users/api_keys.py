@@ -11,6 +11,8 @@ from django.db.models import Q
 from django.db.models.functions import Least, Now
 from django.utils import timezone
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.lookups import Lookup
 from bandpics.users.models import ApiKey, User
 
@@ -57,7 +59,9 @@ def issue(
     else:
         row.prefix, row.hashed_key = key.partition(".")[0], _generator.hash(key)
         row.id = f"{row.prefix}.{row.hashed_key}"
-    row.save(force_insert=True)
+    with transaction.atomic():
+        row.save(force_insert=True)
+        _record(Action.KEY_ISSUED, row)
     return row, key
 
 
@@ -118,6 +122,18 @@ def rotate(
     return issue(old.user, name=name, scopes=scopes, group_ids=group_ids, expires_at=expires_at)
 
 
+@transaction.atomic
 def revoke(user: User, *, prefix: str) -> bool:
     """Revokes a key. Safe to call twice; False if the user has no such key."""
-    return bool(ApiKey.objects.filter(user=user, prefix=prefix).update(revoked=True))
+    row = ApiKey.objects.select_for_update().filter(user=user, prefix=prefix).first()
+    if row is None:
+        return False
+    if not row.revoked:
+        ApiKey.objects.filter(pk=row.pk).update(revoked=True)
+        _record(Action.KEY_REVOKED, row)
+    return True
+
+
+def _record(action: Action, row: ApiKey) -> None:
+    details = {"prefix": row.prefix, "of_user": row.user_id, "scopes": list(row.scopes)}
+    trail.record(action, details=details)

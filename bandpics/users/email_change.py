@@ -9,6 +9,8 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.users.models import User
 
 LIFETIME = timedelta(hours=24)
@@ -55,6 +57,7 @@ def apply(change: EmailChange) -> None:
         with transaction.atomic():
             if not rows.update(email=User.objects.normalize_email(change.new)):
                 raise Stale
+            trail.record(Action.EMAIL_CHANGED, user_id=user.pk)
     except IntegrityError:
         raise Taken from None
 

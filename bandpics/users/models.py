@@ -9,11 +9,14 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from rest_framework_api_key.models import AbstractAPIKey
+
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 
 
 class UserManager(BaseUserManager["User"]):
@@ -71,6 +74,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     def clean(self) -> None:
         super().clean()
         self.email = type(self).objects.normalize_email(self.email)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves, and records a new account or password in the audit trail."""
+        action = Action.ACCOUNT_CREATED if self._state.adding else Action.PASSWORD_CHANGED
+        is_recorded = self._state.adding or self._password is not None
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if is_recorded:
+                trail.record(action, details={"of_user": self.pk})
 
     get_full_name = get_short_name = __str__
 

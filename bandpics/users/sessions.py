@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.lookups import Lookup
 from bandpics.users.models import Session
 
@@ -129,13 +132,19 @@ def of(user: User, *, current: str | None) -> list[SignedIn]:
 def end(user: User, *, handle: str, current: str | None) -> bool:
     """Ends another session of the user. Safe to call twice; True if this call ended it."""
     keys = [row.pk for row in _valid(user) if _handle(row) == handle and row.pk != current]
-    return bool(Session.objects.filter(pk__in=keys, user=user).delete()[0])
+    with transaction.atomic():
+        is_ended = bool(Session.objects.filter(pk__in=keys, user=user).delete()[0])
+        if is_ended:
+            trail.record(Action.SESSIONS_ENDED)
+    return is_ended
 
 
 def end_others(user: User, *, current: str | None) -> int:
     """Ends all sessions of the user but this one; returns how many there were."""
     count = len([row for row in _valid(user) if row.pk != current])
-    Session.objects.filter(user=user).exclude(pk=current).delete()
+    with transaction.atomic():
+        Session.objects.filter(user=user).exclude(pk=current).delete()
+        trail.record(Action.SESSIONS_ENDED, details={"count": count})
     return count
 
 

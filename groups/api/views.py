@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.db import transaction
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -13,6 +14,8 @@ from bandpics.api.base import MemberViewSet
 from bandpics.api.idempotency import idempotent
 from bandpics.api.pagination import Pages
 from bandpics.api.problems import Forbidden
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.users.models import Scope
 from groups import teams
 from groups.api import problems as _problems  # noqa: F401 - registers them
@@ -76,7 +79,9 @@ class TeamViewSet(OwnTeams):
         """Give it another name. For its owners."""
         team = self.managed_team(team_id)
         if changes := self.sent(team, partial=True):
-            Team.objects.filter(pk=team.pk).update(**changes)
+            with transaction.atomic():
+                Team.objects.filter(pk=team.pk).update(**changes)
+                trail.record(Action.TEAM_RENAMED, team_id=team.pk)
         return self.retrieve(request, team_id)
 
     def destroy(self, request: Request, team_id: UUID) -> Response:

@@ -17,8 +17,10 @@ from bandpics.api.base import ApiViewSet
 from bandpics.api.permissions import HasScope
 from bandpics.api.problems import Forbidden
 from bandpics.api.throttles import DEVICE_HEADER
+from bandpics.audit.models import Action
 from bandpics.users.models import Scope, User
 from groups.models import Group
+from images import history
 from images.access import GuestAccess, MemberAccess
 from images.models import Image, Upload
 from invitations.api.authentication import (
@@ -112,7 +114,10 @@ class PhotoViewSet(ApiViewSet):
 
     def my_upload(self, upload_id: UUID) -> Upload:
         rows = self.access.uploads().select_related("image")
-        found: Upload = get_object_or_404(rows, pk=upload_id)
+        found: Upload | None = rows.filter(pk=upload_id).first()
+        if found is None:
+            _record_if_of_another(upload_id)
+            raise Http404
         return found
 
     def hint_without_device(self) -> dict[str, str]:
@@ -182,6 +187,13 @@ class UploadsOrModerates(HasScope):
         if not isinstance(request.user, User) or request.method in SAFE_METHODS:
             return super().has_permission(request, view)
         return bool({Scope.UPLOAD, Scope.MODERATE} & view.access.scopes)
+
+
+def _record_if_of_another(upload_id: UUID) -> None:
+    """Ids of uploads are not guessed: whoever asks for that of somebody else was given it."""
+    upload = Upload.objects.filter(pk=upload_id).first()
+    if upload is not None:
+        history.audit(Action.UPLOAD_OF_ANOTHER, [upload.image_id])
 
 
 def _found(rows: ImageQuerySet, image_id: UUID) -> Image:

@@ -18,8 +18,10 @@ from bandpics.api import etags
 from bandpics.api.idempotency import idempotent
 from bandpics.api.parsers import FormParser, JsonParser
 from bandpics.api.problems import Forbidden
+from bandpics.audit.models import Action
 from bandpics.middleware import body_limit
 from groups import licences
+from images import history
 from images.api import file_serializers
 from images.api.access import PhotoViewSet
 from images.api.announcement_serializers import announced
@@ -217,6 +219,7 @@ class ImageFiles(PhotoViewSet):
                 raise OriginalLost
             if image.original_dropped_at is not None:
                 raise OriginalDropped
+            history.audit(Action.ORIGINAL_READ, [image.pk])
             url = storage.presign_get(
                 image.original_key,
                 content_type=image.content_type,

@@ -12,6 +12,8 @@ from django.db.models import Max, Sum
 from django.shortcuts import get_object_or_404
 from django.utils import timezone, translation
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from groups.models import Team
 from images.access import GuestAccess
 from images.archives import content, manifest, queue, zip_format
@@ -143,6 +145,14 @@ def download(order: ArchiveOrder, access: MemberAccess | GuestAccess) -> str:
     address = url(order, access)
     if access.key.is_identified:  # or it would be said to others who are not known
         ArchiveOrder.objects.filter(pk=order.pk).update(downloaded_at=timezone.now())
+    group = order.archive.group
+    trail.record(
+        Action.ARCHIVE_READ,
+        team_id=group.team_id,
+        group_id=group.pk,
+        objects=[order.archive_id],
+        invitation_id=access.invitation.pk if access.invitation else None,
+    )
     return address
 
 

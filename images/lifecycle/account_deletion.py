@@ -9,6 +9,8 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from bandpics.users.models import User
 from groups import trash as group_trash
 from groups.models import Group, Membership, Team
@@ -87,6 +89,7 @@ def delete(user: User, *, keep_name: bool, at_once: bool) -> None:
     _trash_groups(Group.objects.filter(team__in=alone), at_once=at_once)
     has_groups = Exists(Group.objects.filter(team=OuterRef("pk")))
     alone.filter(~has_groups).delete()  # the sweeper deletes the others after their last group
+    trail.record(Action.ACCOUNT_DELETED, details={"of_user": user.pk})
     user.delete()
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import transaction
 
 from bandpics import limits
+from bandpics.audit import trail
+from bandpics.audit.models import Action
 from groups.models import Group
 from images.lifecycle import trash
 from images.models import Image, PhotoChange, TakedownRequest, UploaderKind
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from bandpics.users.models import User
     from images.models import UploaderKey
 
@@ -60,7 +61,7 @@ def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -
         # Who asked is for the hosts: their request says it, the history does not.
         if row is None or not trash.put(row, kind=PhotoChange.Kind.REMOVAL_ASKED):
             raise PhotoGone
-        return TakedownRequest.objects.create(
+        request = TakedownRequest.objects.create(
             group_id=row.group_id,
             image=row,
             photo_id=row.pk,
@@ -68,6 +69,8 @@ def ask(image: Image, *, asker: UploaderKey, name: str = "", reason: str = "") -
             reason=reason,
             **asker.columns,
         )
+        _record(Action.REMOVAL_ASKED, request, link=_link(asker))
+        return request
 
 
 def _is_refused(image_id: UUID, asker: UploaderKey) -> bool:
@@ -94,6 +97,7 @@ def grant(request: TakedownRequest, *, by: User, answer: str = "", and_purge: bo
     with transaction.atomic():
         if not TakedownRequest.objects.filter(pk=request.pk).grant(by=by, answer=answer):
             raise DecidedMeanwhile
+        _record(Action.REMOVAL_GRANTED, request)
         if and_purge and request.image_id is not None:
             trash.expire([request.image_id])
 
@@ -104,3 +108,17 @@ def refuse(request: TakedownRequest, *, by: User, answer: str = "") -> None:
     image = found.image if found else None
     if image is None or not trash.restore(image, by=by, answer=answer):
         raise DecidedMeanwhile
+    _record(Action.REMOVAL_REFUSED, request)
+
+
+def _link(asker: UploaderKey) -> UUID | None:
+    """Returns the id of a guest's invitation."""
+    return None if asker.kind == UploaderKind.MEMBER else UUID(asker.id)
+
+
+def _record(action: Action, request: TakedownRequest, *, link: UUID | None = None) -> None:
+    team_id = Group.objects.values_list("team_id", flat=True).get(pk=request.group_id)
+    ids = [request.photo_id]
+    trail.record(
+        action, team_id=team_id, group_id=request.group_id, objects=ids, invitation_id=link
+    )

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from bandpics.audit.models import Action
 from groups import trash as group_trash
 from images import history
 from images.lifecycle import markers
@@ -136,11 +137,15 @@ def expire(image_ids: Collection[UUID]) -> int:
 
     Returns how many this call concerned: nobody can restore them from then on.
     """
-    return (
-        Image.objects.trashed()
-        .filter(pk__in=image_ids, trashed_at__gte=group_trash.end_of_lifetime())
-        .update(trashed_at=group_trash.just_overdue(), updated_at=Now())
+    rows = Image.objects.trashed().filter(
+        pk__in=image_ids, trashed_at__gte=group_trash.end_of_lifetime()
     )
+    with transaction.atomic():
+        ended = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
+        history.audit(Action.PHOTOS_PURGED, ended)
+        return Image.objects.filter(pk__in=ended).update(
+            trashed_at=group_trash.just_overdue(), updated_at=Now()
+        )
 
 
 def ids_to_purge(limit: int) -> list[UUID]:

@@ -190,6 +190,11 @@ def photo_storage() -> PhotoStorage:
     return cast("PhotoStorage", storages["default"])
 
 
+def logs_storage() -> PhotoStorage:
+    """The bucket of logs; its name is empty unless LOGS_BUCKET is set."""
+    return cast("PhotoStorage", storages["logs"])
+
+
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):

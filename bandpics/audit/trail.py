@@ -1,0 +1,78 @@
+"""Records what people do, in the transaction that does it.
+
+An event of a request tells by itself who asked, by which credential and from where; see
+`bandpics.middleware.current_request`. Outside of requests the server did it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from bandpics import limits
+from bandpics.audit.models import MOST_OBJECTS, AuditEvent, Credential
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from django.http import HttpRequest
+
+    from bandpics.audit.models import Action
+
+current_request: ContextVar[HttpRequest | None] = ContextVar("current_request", default=None)
+
+
+def record(
+    action: Action,
+    *,
+    team_id: UUID | None = None,
+    group_id: UUID | None = None,
+    objects: Collection[UUID] = (),
+    user_id: int | None = None,
+    invitation_id: UUID | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Records one act on these objects.
+
+    `user_id` or `invitation_id` says who it was where the request cannot: while somebody signs in,
+    or on a page that found the invitation itself. `details` holds numbers, ids and names of fields;
+    never a text that somebody wrote.
+    """
+    by = _by_request(current_request.get())
+    if user_id is not None:
+        by["user_id"] = user_id
+    if invitation_id is not None:
+        by |= {"invitation_id": invitation_id, "credential": Credential.INVITATION}
+    details = dict(details or {})
+    if len(objects) > 1:
+        details["count"] = len(objects)
+    AuditEvent.objects.create(
+        action=action,
+        team_id=team_id,
+        group_id=group_id,
+        object_ids=list(objects)[:MOST_OBJECTS],
+        details=details,
+        **by,
+    )
+
+
+def _by_request(request: HttpRequest | None) -> dict[str, Any]:
+    """Returns the columns that say who asks."""
+    if request is None:
+        return {"credential": Credential.SERVER}
+    user, auth = getattr(request, "user", None), getattr(request, "auth", None)
+    columns: dict[str, Any] = {
+        "address": limits.address_of(request),
+        "request_id": getattr(request, "request_id", ""),
+        "credential": Credential.NONE,
+    }
+    if user is not None and user.is_authenticated:
+        columns |= {"user_id": user.pk, "credential": Credential.SESSION}
+        if hasattr(auth, "hashed_key"):
+            columns |= {"credential": Credential.API_KEY, "key_prefix": auth.prefix}
+        elif auth is not None:
+            columns["credential"] = Credential.TOKEN
+    elif auth is not None:
+        columns |= {"invitation_id": auth.pk, "credential": Credential.INVITATION}
+    return columns

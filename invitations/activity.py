@@ -1,0 +1,74 @@
+"""The audit trail as owners and operators read it: which events they see, and who did what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+
+from bandpics.audit.models import AuditEvent
+from bandpics.users.models import User
+from groups.models import Group, Membership, Team, is_admin
+from invitations.models import Invitation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.db.models import QuerySet
+
+    from bandpics.users.access import Access
+
+VIEW_PERMISSION = "audit.view_auditevent"
+
+
+@dataclass(frozen=True)
+class Line:
+    """An event, and the names of those it is about, as far as they still exist."""
+
+    event: AuditEvent
+    by: str  # empty: the server, or somebody who is gone
+    group: str
+    member: str
+
+
+def visible_to(access: Access) -> QuerySet[AuditEvent]:
+    """Returns the events of the teams that the person owns, and those of their own account.
+
+    Those who run the server see all; a key for some groups sees the events of these.
+    """
+    events = AuditEvent.objects.all()
+    if is_admin(access, permission=VIEW_PERMISSION):
+        return events
+    if access.group_ids is not None:
+        owned = Group.objects.owned_by(access).values_list("pk", flat=True)
+        return events.filter(group_id__in=list(owned))
+    owner = Membership.Role.OWNER
+    teams = Team.objects.filter(memberships__user=access.user, memberships__role=owner)
+    own = Q(team_id=None, user_id=access.user.pk)
+    return events.filter(own | Q(team_id__in=list(teams.values_list("pk", flat=True))))
+
+
+def lines(events: Sequence[AuditEvent]) -> list[Line]:
+    """Looks up the names for these events, in three queries."""
+    users = _names(User, [each.user_id for each in events] + [_member(each) for each in events])
+    guests = _names(Invitation, [each.invitation_id for each in events])
+    groups = _names(Group, [each.group_id for each in events])
+    return [
+        Line(
+            event,
+            by=users.get(event.user_id) or guests.get(event.invitation_id) or "",
+            group=groups.get(event.group_id, ""),
+            member=users.get(_member(event), ""),
+        )
+        for event in events
+    ]
+
+
+def _names(model: type[Any], keys: list[Any]) -> dict[Any, str]:
+    found = model.objects.filter(pk__in={key for key in keys if key is not None})
+    return {row.pk: row.name or getattr(row, "email", "") for row in found}
+
+
+def _member(event: AuditEvent) -> Any:
+    return event.details.get("member")
