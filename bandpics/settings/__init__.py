@@ -19,6 +19,7 @@ from environs import EnvValidationError, FileAwareEnv, validate
 from bandpics.settings.framework import *  # noqa: F403
 from bandpics.settings.framework import BASE_DIR
 from bandpics.settings.parsers import LONG_SECRET, PARSERS, STILL_AN_EXAMPLE, not_the_example
+from bandpics.settings.stores import storages
 from bandpics.settings.tasks import *  # noqa: F403
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Image] and the like work at run time
@@ -273,26 +274,15 @@ FILE_UPLOAD_TEMP_DIR: str | None = str(WORK_DIR) if WORK_DIR else None
 _secure = PUBLIC_URL.startswith("https://")
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "", *ALLOWED_HOSTS]
 
-_store = {
-    "region_name": S3_REGION,
-    "endpoint_url": S3_ENDPOINT_URL,
-    "access_key": S3_ACCESS_KEY,
-    "secret_key": S3_SECRET_KEY,
-    "addressing_style": S3_ADDRESSING_STYLE,
-    "signature_version": "s3v4",
-    "file_overwrite": True,
-}
-STORAGES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "images.storage.objects.PhotoStorage",
-        "OPTIONS": {"bucket_name": S3_BUCKET, **_store},
-    },
-    "logs": {
-        "BACKEND": "images.storage.objects.PhotoStorage",
-        "OPTIONS": {"bucket_name": LOGS_BUCKET, **_store},
-    },
-    "staticfiles": {"BACKEND": "bandpics.static.ModuleStaticFilesStorage"},
-}
+STORAGES = storages(
+    bucket=S3_BUCKET,
+    logs_bucket=LOGS_BUCKET,
+    region_name=S3_REGION,
+    endpoint_url=S3_ENDPOINT_URL,
+    access_key=S3_ACCESS_KEY,
+    secret_key=S3_SECRET_KEY,
+    addressing_style=S3_ADDRESSING_STYLE,
+)
 
 # --- Mail -----------------------------------------------------------------------------------
 

@@ -66,6 +66,8 @@ DECIDED: dict[tuple[str, str], Decided] = {
     # Guests only where they see the gallery: see test_archives.py.
     ("archive-list", "GET"): Decided("200 200 200 404 404 404 401"),
     ("archive-list", "POST"): Decided("202 202 202 404 404 404 401", {}),
+    # Each sees the events of their own teams: see test_audit.py.
+    ("audit-event-list", "GET"): Decided("200 200 200 200 401 401 401"),
     ("api-root", "GET"): Decided("200 200 200 200 200 200 200"),
     ("choose-cover", "GET"): Decided("405 403 403 404 404 404 302"),
     ("close-group", "GET"): Decided("200 403 403 404 404 404 302"),
@@ -162,6 +164,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("sign-up", "GET"): Decided("302 302 302 302 200 200 200"),
     # Pages of teams. What members do there is in test_team_page.py.
     ("team", "GET"): Decided("200 200 200 404 404 404 302"),
+    ("team-activity", "GET"): Decided("200 403 403 404 404 404 302"),
     ("teams", "GET"): Decided("302 302 302 302 404 404 302"),
     ("join-team", "GET"): Decided("404 404 404 404 404 404 404"),  # no link to a team
     ("change-member", "GET"): Decided("405 403 403 404 404 404 302"),
