@@ -1,7 +1,7 @@
 """Starts the role of a container: `python -m bandpics.entrypoint ROLE`.
 
-Roles: web, worker, sweeper, archives, transforms, captions, beat, migrate, events. `probe` checks
-the web server of this container. Anything else runs as a `manage.py` command.
+Roles: web, worker, sweeper, archives, transforms, captions, beat, migrate, events. Anything else
+runs as a `manage.py` command. bandpics/probe.py checks whether a role is well.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+
+from bandpics import probe
 
 # How long running requests may take after the drain.
 REQUEST_SECONDS = 30
@@ -60,7 +60,7 @@ CAPTIONS = [
     *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
 BEAT = [
-    *("celery", "-A", "bandpics", "beat", "--schedule", "/tmp/beat-schedule"),  # noqa: S108 - of the container
+    *("celery", "-A", "bandpics", "beat", "--schedule", str(probe.BEAT_SCHEDULE)),
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
 ]
 ROLES = {
@@ -133,22 +133,11 @@ def number(name: str, environment: dict[str, str], *, default: int, least: int =
     return int(text)
 
 
-def probe(public_url: str, environment: dict[str, str]) -> None:
-    """Raises unless the web server of this container answers."""
-    host = urlsplit(public_url).hostname or "localhost"
-    port = number("WEB_PORT", environment, default=8000)
-    request = Request(f"http://127.0.0.1:{port}/healthz", headers={"Host": host})
-    with urlopen(request, timeout=3):  # noqa: S310 - our own address
-        return
-
-
 def main() -> None:
     role, *more = sys.argv[1:] or ["web"]
-    if role == "probe":
-        probe(os.environ.get("PUBLIC_URL", ""), dict(os.environ))
-        return
     program = command(role, more, dict(os.environ))
     os.environ.update(variables(role, dict(os.environ)))
+    os.environ.setdefault("WORKER_HEARTBEAT_FILE", str(probe.WORKER_HEARTBEAT))
     if role == "migrate":
         code = subprocess.run(program, check=False).returncode
         if code == 0 and not more:  # prints how to make an admin, if there is none

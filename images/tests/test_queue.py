@@ -16,7 +16,7 @@ from celery import current_app
 from django.conf import settings as live_settings
 from django.db import connection
 
-from bandpics import entrypoint
+from bandpics import entrypoint, probe
 from bandpics.ids import new_id
 from bandpics.local.environment import PRETENDED, PROJECT
 from images.models import Upload
@@ -175,7 +175,7 @@ def test_photos_go_first_where_one_worker_serves_transforms_as_well(broker, tmp_
     for _ in range(5):
         queue.enqueue(new_id())
     program = [sys.executable, "-m", *entrypoint.command("worker", [], {"WORKER_PROCESSES": "1"})]
-    log = tmp_path / "worker.log"
+    log, sign = tmp_path / "worker.log", tmp_path / "worker-heartbeat"
     with log.open("w") as file:
         worker = subprocess.Popen(
             [*program, "-Q", "images,transforms", "--pool", "solo"],
@@ -186,6 +186,7 @@ def test_photos_go_first_where_one_worker_serves_transforms_as_well(broker, tmp_
                 "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0]
                 + f"/{connection.settings_dict['NAME']}",
                 "REDIS_URL": live_settings.REDIS_URL,
+                "WORKER_HEARTBEAT_FILE": str(sign),
             },
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -195,10 +196,11 @@ def test_photos_go_first_where_one_worker_serves_transforms_as_well(broker, tmp_
         while (
             len(received := re.findall(r"Task images\.tasks\.(\w+)\[.*received", log.read_text()))
             < 25
-        ):
+        ) or not sign.exists():
             assert worker.poll() is None and time.monotonic() < end, log.read_text()
             time.sleep(0.2)
     finally:
         worker.terminate()
         worker.wait(60)
     assert received == ["process_upload"] * 5 + ["render_transform"] * 20
+    assert probe.trouble_of_file(sign, seconds=120) == ""
