@@ -8,13 +8,16 @@ from contextlib import suppress
 from uuid import UUID
 
 from celery import Task, shared_task
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from bandpics import cloudwatch
 from bandpics.connections import KeepsConnection
 from images.archives import building
 from images.archives import queue as archive_queue
 from images.captions import writing
 from images.lifecycle import audit_shipping, markers, news, sweeper
+from images.listing import service
 from images.models import Upload
 from images.processing import claims, work
 from images.reconcile import compare
@@ -81,6 +84,8 @@ def write_caption(caption_id: str) -> None:
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)
 def sweep() -> None:
     sweeper.sweep()
+    if settings.CLOUDWATCH_METRICS and (queues := service.queues()) is not None:
+        cloudwatch.write_ages({queue.name: queue.oldest_seconds or 0 for queue in queues})
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS, time_limit=LIMIT_SECONDS)

@@ -226,6 +226,7 @@ HSTS_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False)
 LOG_LEVEL = env.str(
     "LOG_LEVEL", default="INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
+CLOUDWATCH_METRICS = env.bool("CLOUDWATCH_METRICS", default=False)
 STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")
 # Where workers keep photos while they process them. Empty: the system's temporary folder.
 WORK_DIR = env.path("WORK_DIR", default=None)
