@@ -151,3 +151,12 @@ def test_staff_who_may_not_change_teams_see_none_either(dora, signed_in, group):
     client = signed_in(dora)
     assert client.get(f"/groups/{group.pk}/").status_code == 404
     assert "/admin/groups/team/add/" not in client.get("/groups/new/").content.decode()
+
+
+def test_where_nobody_can_type_the_first_admin_asks_for_a_password_by_mail(db):
+    call_command("first_admin", "ada@example.org", "--random-password")
+    made = User.objects.get(is_superuser=True)
+    assert made.has_usable_password()  # or no link would be sent
+    assert Membership.objects.get(user=made).role == Membership.Role.OWNER
+    with pytest.raises(CommandError, match="valid email"):
+        call_command("first_admin", "nonsense", "--random-password")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from getpass import getpass
 from typing import TYPE_CHECKING, Any
@@ -34,10 +35,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--team", default="Our team", help="the name of the team (default: %(default)s)"
         )
+        parser.add_argument(
+            "--random-password",
+            action="store_true",
+            help="set a password that nobody knows, where none can be typed: the sign-in page "
+            "mails a link for another",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["email"]:
-            self.stdout.write(_create(options["email"], name=options["name"], team=options["team"]))
+            words = {key: options[key] for key in ("name", "team", "random_password")}
+            self.stdout.write(_create(options["email"], **words))
         elif not User.objects.filter(is_superuser=True, is_active=True).exists():
             self.stdout.write(
                 "There is no admin yet. Make one who has a team, for example by\n"
@@ -45,14 +53,16 @@ class Command(BaseCommand):
             )
 
 
-def _create(email: str, *, name: str, team: str) -> str:
+def _create(email: str, *, name: str, team: str, random_password: bool) -> str:
     """Returns what was done. Raises CommandError."""
     user = User.objects.with_email(email).first()
     if user is not None and not user.is_superuser:
         raise CommandError(f"{user.email} has an account and is no admin. Take another address.")
     if user is not None and Membership.objects.filter(user=user).exists():
         return f"{user.email} is an admin in a team already."
-    password = None if user is not None else _password(User(email=email, name=name))
+    password = None
+    if user is None:
+        password = _password(User(email=email, name=name), is_random=random_password)
     with transaction.atomic():
         if user is None:
             user = User.objects.create_superuser(email, password, name=name)
@@ -60,10 +70,12 @@ def _create(email: str, *, name: str, team: str) -> str:
     return f"{user.email} is an admin and owns {team}. Sign in: {settings.PUBLIC_URL}/login/"
 
 
-def _password(user: User) -> str:
+def _password(user: User, *, is_random: bool) -> str:
     """Reads a password, never from an argument or a variable, which others may read."""
     try:
         validate_email(user.email)
+        if is_random:
+            return secrets.token_urlsafe(40)
         if sys.stdin.isatty():
             password = getpass("Password: ")
             if getpass("Again: ") != password:
