@@ -1,27 +1,32 @@
-# One image, eight roles: web, worker, sweeper, archives, transforms, beat, migrate, events. See
-# bandpics/entrypoint.py.
-FROM python:3.13-slim AS build
+# One image, nine roles: web, worker, sweeper, archives, transforms, captions, beat, migrate, events.
+# See bandpics/entrypoint.py. The target `lambda` completes uploads as a function of AWS Lambda.
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
 RUN python -m venv /opt/venv
 COPY requirements.txt .
 RUN /opt/venv/bin/pip install --require-hashes -r requirements.txt
 
-FROM node:24-slim AS node
+FROM node:24-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df AS node
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     # Photos are large allocations of short life; fewer arenas keep the workers' memory flat.
     MALLOC_ARENA_MAX=2 \
-    STATIC_ROOT=/app/staticfiles
-# Pillow orders letters from right to left by it, in the texts of watermarks.
+    STATIC_ROOT=/app/staticfiles \
+    WORK_DIR=/work
+# Pillow orders letters from right to left by it, in the texts of watermarks. Debian serves its
+# newest version only, so that a pinned one could not be installed after its first repair.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends libfribidi0 \
     && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 10001 --create-home bandpics
+RUN useradd --system --uid 10001 --create-home bandpics \
+    && install --directory --owner=10001 /work
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY . .
@@ -32,8 +37,22 @@ RUN SECRET_KEY=only-for-collectstatic-0123456789abcdef \
     PUBLIC_URL=http://build DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
     S3_BUCKET=build \
     python manage.py collectstatic --no-input
-USER bandpics
+USER 10001
+# All that is written: photos and forms in /work, little else in /tmp. The rest may be read-only.
+VOLUME ["/tmp", "/work"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["python", "-m", "bandpics.entrypoint"]
 CMD ["web"]
+
+FROM build AS build-lambda
+COPY requirements-lambda.txt .
+RUN /opt/venv/bin/pip install --require-hashes -r requirements-lambda.txt
+
+FROM app AS lambda
+COPY --from=build-lambda /opt/venv /opt/venv
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["images.storage_events.lambda_handler.handler"]
+
+# What is built without a target.
+FROM app

@@ -15,7 +15,7 @@ help:
 	@echo "make test-long  the tests that take many minutes"
 	@echo "make chaos    break everything in turn while 200 photos arrive, lose all of it and restore"
 	@echo "              a backup (part of test-long)"
-	@echo "make lint     ruff, mypy, import-linter, templates, migrations, deploy checks"
+	@echo "make lint     ruff, mypy, import-linter, templates, migrations, workflows, image, compose files"
 	@echo "make format   let ruff and djlint rewrite"
 	@echo "make messages  bring the catalogues of translations in step with the sources"
 	@echo "make requirements  pin what requirements*.in name, and all that it needs, with hashes"
@@ -52,6 +52,7 @@ requirements: export UV_CUSTOM_COMPILE_COMMAND = make requirements
 requirements: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(COMPILE) --output-file requirements.txt requirements.in
+	$(COMPILE) --constraints requirements.txt --output-file requirements-lambda.txt requirements-lambda.in
 	$(COMPILE) --constraints requirements.txt --output-file requirements-local.txt requirements-local.in
 	$(COMPILE) --constraints requirements-local.txt --output-file requirements-dev.txt requirements-dev.in
 
