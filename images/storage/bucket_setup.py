@@ -12,6 +12,8 @@ from images.storage.client import StorageUnavailable
 if TYPE_CHECKING:
     from images.storage.client import BucketClient
 
+FORGOTTEN_DAYS = 60
+
 
 def create_bucket(bucket: BucketClient) -> bool:
     """True if it was not there before. Raises StorageUnavailable."""
@@ -27,33 +29,50 @@ def create_bucket(bucket: BucketClient) -> bool:
     return False
 
 
-def set_rules(bucket: BucketClient, *, origin: str) -> list[str]:
-    """Lets pages of `origin` PUT and GET, and expires what is forgotten in quarantine.
-
-    Returns the kinds of rule this store takes only by its own configuration.
-    """
-    cors = {
+def cors_rule(origin: str) -> dict[str, Any]:
+    """Lets pages of `origin` PUT and GET, and read the ETag by which parts are confirmed."""
+    return {
         "AllowedOrigins": [origin],
         "AllowedMethods": ["PUT", "GET", "HEAD"],
         "AllowedHeaders": ["content-type"],
         "ExposeHeaders": ["ETag"],
         "MaxAgeSeconds": 3600,
     }
-    # Only a backstop, far beyond every lifetime of ours: rows decide, not dates.
-    expiration = {
-        "ID": "forgotten-incoming",
-        "Status": "Enabled",
-        "Filter": {"Prefix": object_keys.INCOMING},
-        "Expiration": {"Days": 60},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 60},
-    }
+
+
+def lifecycle_rules() -> list[dict[str, Any]]:
+    """Expires what is forgotten in quarantine, and parts of multipart uploads anywhere.
+
+    Only backstops, far beyond every lifetime of ours: rows decide, not dates.
+    """
+    return [
+        {
+            "ID": "forgotten-incoming",
+            "Status": "Enabled",
+            "Filter": {"Prefix": object_keys.INCOMING},
+            "Expiration": {"Days": FORGOTTEN_DAYS},
+        },
+        {
+            "ID": "forgotten-multiparts",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": FORGOTTEN_DAYS},
+        },
+    ]
+
+
+def set_rules(bucket: BucketClient, *, origin: str) -> list[str]:
+    """Sets both kinds of rule; infra/terraform/bucket.tf sets the same.
+
+    Returns the kinds of rule this store takes only by its own configuration.
+    """
     client = bucket.client
     rules: list[tuple[str, Any, dict[str, Any]]] = [
-        ("CORS", client.put_bucket_cors, {"CORSConfiguration": {"CORSRules": [cors]}}),
+        ("CORS", client.put_bucket_cors, {"CORSConfiguration": {"CORSRules": [cors_rule(origin)]}}),
         (
             "lifecycle",
             client.put_bucket_lifecycle_configuration,
-            {"LifecycleConfiguration": {"Rules": [expiration]}},
+            {"LifecycleConfiguration": {"Rules": lifecycle_rules()}},
         ),
     ]
     refused = []

@@ -17,7 +17,17 @@ from images.tests import drawn_pictures
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
 PAPERS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-FOLDERS = ("bandpics/", "groups/", "images/", "invitations/", "templates/", "static/", "docs/")
+FOLDERS = (
+    "bandpics/",
+    "groups/",
+    "images/",
+    "invitations/",
+    "templates/",
+    "static/",
+    "docs/",
+    "infra/",
+    ".github/",
+)
 
 
 pytestmark = pytest.mark.xdist_group("stack")
