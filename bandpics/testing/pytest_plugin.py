@@ -6,6 +6,7 @@ Each process of a parallel run has its own database (pytest-django), bucket and 
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import re
@@ -71,6 +72,18 @@ def pytest_configure() -> None:
     _cache_static_files()
     _flush_tables_faster()
     _refuse_joined_updates()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Collects without the garbage collector, which would look through all tests again and again,
+    and exempts what was collected from it: the tests stay as long as the process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
