@@ -9,11 +9,12 @@ from playwright.sync_api import sync_playwright
 
 from bandpics.ids import new_id
 from bandpics.testing.fault_proxy import FaultProxy
-from bandpics.testing.pytest_plugin import started_stack
+from bandpics.testing.pytest_plugin import of_group, started_stack
 from groups.tests.conftest import ada, ben, dora, group, signed_in, team, vera
 from images.storage import client
 from images.storage.objects import photo_storage
 from images.tests import bad_network, browsers
+from images.tests.caption_server import KEY, MODEL, CaptionServer
 from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 from invitations.tests.mail_server import MailServer
@@ -36,8 +37,7 @@ def impatient_stack(tmp_path_factory):
         "UPLOAD_URL_SECONDS": str(bad_network.URL_SECONDS),
         "UPLOAD_PART_BYTES": str(bad_network.PART_BYTES),
     }
-    with started_stack(tmp_path_factory.mktemp("impatient"), **settings) as stack:
-        yield stack
+    return of_group.enter_context(started_stack(tmp_path_factory.mktemp("impatient"), **settings))
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +50,26 @@ def smtp():
 
 
 @pytest.fixture(scope="session")
-def mail_stack(tmp_path_factory, smtp):
-    """As running_stack, but it sends its mails to `smtp`, and anybody may sign up. Mark tests that
-    use it with `@pytest.mark.xdist_group("mail")`."""
-    settings = {"EMAIL_URL": f"smtp://127.0.0.1:{smtp.port}", "REGISTRATION": "open"}
-    with started_stack(tmp_path_factory.mktemp("mail"), **settings) as stack:
-        yield stack
+def caption_server():
+    """The provider of captions of mail_stack."""
+    server = CaptionServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mail_stack(tmp_path_factory, smtp, caption_server):
+    """As running_stack, but it sends its mails to `smtp`, asks `caption_server` for captions, and
+    anybody may sign up. Mark tests that use it with `@pytest.mark.xdist_group("mail")`."""
+    settings = {
+        "EMAIL_URL": f"smtp://127.0.0.1:{smtp.port}",
+        "REGISTRATION": "open",
+        "CAPTION_PROVIDER": "openai",
+        "CAPTION_API_KEY": KEY,
+        "CAPTION_MODEL": MODEL,
+        "CAPTION_BASE_URL": f"{caption_server.url}/v1",
+    }
+    return of_group.enter_context(started_stack(tmp_path_factory.mktemp("mail"), **settings))
 
 
 @pytest.fixture(scope="session")

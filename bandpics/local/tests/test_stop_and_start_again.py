@@ -6,12 +6,14 @@ import contextlib
 import signal
 import sys
 import time
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
 import pytest
 import redis
 
+from bandpics.local import addresses, environment
 from bandpics.local.tests.conftest import healthz, refused, s3_client, until
 
 pytestmark = pytest.mark.xdist_group("up")
@@ -30,8 +32,11 @@ def _lives(process):
     return False
 
 
-def test_after_it_was_stopped_everything_is_there(up):
-    first = up.start()
+def test_for_a_phone_and_after_it_was_stopped_everything_is_there(up):
+    """`--host 0.0.0.0`: links and signed addresses that a phone can reach, also the second time."""
+    lan = ("--host", "0.0.0.0")  # noqa: S104
+    first = up.start(*lan)
+    _assert_a_phone_reaches_it(up, first)
     descendants = up.descendants()
     assert len(descendants) > 6
     s3_client(first).put_object(Bucket=first["s3_bucket"], Key="kept.jpg", Body=b"bytes")
@@ -45,7 +50,7 @@ def test_after_it_was_stopped_everything_is_there(up):
     assert not living(descendants)
     assert "Your data is safe" in up.said()
 
-    assert up.start() == first  # the same link, keys, password and ports
+    assert up.start(*lan) == first  # the same link, keys, password and ports
     assert first["admin_password"] not in up.said()
     command = f"manage.py --data-dir {up.data_dir} changepassword {first['admin_email']}"
     assert f"{sys.executable} {command}\n" in up.said()
@@ -55,6 +60,23 @@ def test_after_it_was_stopped_everything_is_there(up):
     assert redis.Redis.from_url(first["redis_url"]).get("kept") == b"yes"
     with psycopg.connect(first["database_url"]) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+
+
+def _assert_a_phone_reaches_it(up, stack):
+    address = addresses.lan_address()
+    assert address != addresses.LOOPBACK
+    assert stack["web_url"] == f"http://{address}:{up.port}"
+    assert stack["upload_link"].startswith(stack["web_url"])
+    assert healthz(stack["web_url"]) == 200
+    assert healthz(f"http://localhost:{up.port}") == 200
+
+    variables = environment.parse((up.data_dir / "env").read_text())
+    public = urlsplit(variables["S3_PUBLIC_ENDPOINT_URL"])
+    assert public.hostname == address
+    from_outside = s3_client(stack, endpoint_url=variables["S3_PUBLIC_ENDPOINT_URL"])
+    from_outside.head_bucket(Bucket=stack["s3_bucket"])
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        assert urlsplit(variables[name]).hostname == "127.0.0.1"
 
 
 @pytest.mark.long

@@ -23,6 +23,7 @@ from bandpics import entrypoint
 from bandpics.local import addresses, environment, postgres
 
 DRAIN_SECONDS = 2
+START_SECONDS = 60
 
 
 class Web:
@@ -36,18 +37,25 @@ class Web:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
 
     def status(self, path, connection=None):
-        """Returns 0 if nobody listens."""
+        """Returns 0 if nobody listens, or answers in time."""
         one = connection or self.connect()
         try:
             one.request("GET", path)
             answer = one.getresponse()
             answer.read()
             return answer.status
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, TimeoutError):
             return 0
         finally:
             if connection is None:
                 one.close()
+
+    def until_ready(self, log=None):
+        end = time.monotonic() + START_SECONDS
+        while self.status("/readyz") != 200:
+            is_waiting = self.process.poll() is None and time.monotonic() < end
+            assert is_waiting, log and said(log)
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -64,10 +72,7 @@ def web(**variables):
         )
         one = Web(port, process)
         try:
-            end = time.monotonic() + 30
-            while one.status("/readyz") != 200:
-                assert process.poll() is None and time.monotonic() < end, said(log)
-                time.sleep(0.05)
+            one.until_ready(log)
             yield one
         finally:
             process.terminate()
@@ -165,7 +170,7 @@ def test_a_connection_is_kept_for_longer_than_a_balancer_does():
     assert int(words[words.index("--graceful-timeout") + 1]) > 20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def crowded():
     """Makes a Postgres role with two connections, under a name of its own in the cluster."""
     name = f"crowded_{os.getpid()}"
@@ -180,18 +185,32 @@ def crowded():
         connection.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-@pytest.fixture
-def crowded_url(crowded):
+@pytest.fixture(scope="module")
+def crowded_server(crowded):
     parts = urlsplit(os.environ["DATABASE_URL"])
-    return f"postgres://{crowded}:crowded@127.0.0.1:{parts.port}{parts.path}"
+    url = f"postgres://{crowded}:crowded@127.0.0.1:{parts.port}{parts.path}"
+    with web(DATABASE_URL=url, WEB_PROCESSES="1") as server:
+        yield server
 
 
-def test_where_postgres_has_too_few_connections_requests_wait(crowded_url):
-    with (
-        web(DATABASE_URL=crowded_url, WEB_PROCESSES="1") as server,
-        ThreadPoolExecutor(8) as clients,
-    ):
-        statuses = list(clients.map(lambda _: server.status("/readyz"), range(80)))
+@contextmanager
+def may_not_sign_in(crowded):
+    """Ends the connections of the role, and refuses new ones for a while."""
+    role = sql.Identifier(crowded)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(role))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [crowded]
+        )
+        try:
+            yield
+        finally:
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role))
+
+
+def test_where_postgres_has_too_few_connections_requests_wait(crowded_server):
+    with ThreadPoolExecutor(8) as clients:
+        statuses = list(clients.map(lambda _: crowded_server.status("/readyz"), range(80)))
     assert set(statuses) == {200}
 
 
@@ -214,18 +233,14 @@ def test_other_roles_have_no_pool_though_they_share_the_env_of_the_web_role():
     assert result.stdout == "None\n"
 
 
-def test_while_postgres_is_away_the_process_still_says_that_it_lives(crowded, crowded_url):
+def test_while_postgres_is_away_the_process_still_says_that_it_lives(crowded, crowded_server):
     """Requests that wait for Postgres occupy threads; /healthz has one more."""
-    with web(DATABASE_URL=crowded_url, WEB_PROCESSES="1") as server:
-        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-            connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(crowded)))
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
-                [crowded],
-            )
-        with ThreadPoolExecutor(6) as clients:
-            waiting = [clients.submit(server.status, "/readyz") for _ in range(6)]
-            with suppress(TimeoutError):
-                waiting[-1].result(0.5)
-            assert server.status("/healthz", server.connect(seconds=1)) == 200
-            assert {each.result() for each in waiting} == {503}
+    server = crowded_server
+    with may_not_sign_in(crowded), ThreadPoolExecutor(6) as clients:
+        waiting = [clients.submit(server.status, "/readyz") for _ in range(6)]
+        with suppress(TimeoutError):
+            waiting[-1].result(0.5)
+        assert server.status("/healthz") == 200
+        assert not any(each.done() for each in waiting)  # it did not wait for them
+        assert {each.result() for each in waiting} == {503}
+    server.until_ready()
