@@ -4,8 +4,10 @@ FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 RUN python -m venv /opt/venv
-COPY requirements.txt .
-RUN /opt/venv/bin/pip install --require-hashes -r requirements.txt
+# requirements-telemetry.txt has the packages of SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT, too.
+ARG REQUIREMENTS=requirements.txt
+COPY requirements.txt requirements-telemetry.txt ./
+RUN /opt/venv/bin/pip install --require-hashes -r "$REQUIREMENTS"
 
 FROM node:24-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df AS node
 WORKDIR /app
@@ -19,7 +21,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     # Photos are large allocations of short life; fewer arenas keep the workers' memory flat.
     MALLOC_ARENA_MAX=2 \
     STATIC_ROOT=/app/staticfiles \
-    WORK_DIR=/work
+    WORK_DIR=/work \
+    LOG_FORMAT=json \
+    # Of the container; its port is published nowhere.
+    METRICS_HOST=0.0.0.0
 # Pillow orders letters from right to left by it, in the texts of watermarks. Debian serves its
 # newest version only, so that a pinned one could not be installed after its first repair.
 # hadolint ignore=DL3008

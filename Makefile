@@ -53,8 +53,9 @@ requirements: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(COMPILE) --output-file requirements.txt requirements.in
 	$(COMPILE) --constraints requirements.txt --output-file requirements-lambda.txt requirements-lambda.in
+	$(COMPILE) --constraints requirements.txt --output-file requirements-telemetry.txt requirements-telemetry.in
 	$(COMPILE) --constraints requirements.txt --output-file requirements-local.txt requirements-local.in
-	$(COMPILE) --constraints requirements-local.txt --output-file requirements-dev.txt requirements-dev.in
+	$(COMPILE) --constraints requirements-local.txt --constraints requirements-telemetry.txt --output-file requirements-dev.txt requirements-dev.in
 
 run: $(VENV)/.services $(NODE_PACKAGES)
 	@exec $(BIN)/python manage.py up $(ARGS)

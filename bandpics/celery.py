@@ -7,6 +7,7 @@ import os
 from celery import Celery
 
 from bandpics import connections, watchdog
+from bandpics.telemetry import tasks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
 
@@ -15,3 +16,4 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 connections.keep(app)
 watchdog.guard(app)
+tasks.watch()

@@ -27,40 +27,50 @@ WEB = [
     *("--forwarded-allow-ips", "{FORWARDED_ALLOW_IPS}"),
     # Without sendfile the worker can buffer files for slow clients, too.
     *("--no-control-socket", "--no-sendfile"),
+    *("--config", "python:bandpics.telemetry.web_server"),
     # Enough for the 200 ids of GET /images/?ids=…
     *("--limit-request-line", "8190"),
 ]
+# Quiet: without a banner, which is no line of a log.
+CELERY = ("celery", "--quiet", "-A", "bandpics")
+CELERY_WORKER = (*CELERY, "worker")
 WORKER = [
-    *("celery", "-A", "bandpics", "worker", "-Q", "images"),
+    *CELERY_WORKER,
+    *("-Q", "images"),
     *("--concurrency", "{WORKER_PROCESSES}", "--without-gossip", "--without-mingle"),
     *("--loglevel", "{LOG_LEVEL}"),
 ]
 # A worker of its own, so that photos that hang do not hold up the sweeper. One process at a time
 # sends mail, so that a mail server that hangs leaves the sweeper the other of its two.
 SWEEPER = [
-    *("celery", "-A", "bandpics", "worker", "-Q", "sweep,mail", "--hostname", "sweeper@%h"),
+    *CELERY_WORKER,
+    *("-Q", "sweep,mail", "--hostname", "sweeper@%h"),
     *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
 # ZIPs take minutes, and photos must not wait for them. One at a time: each reads and writes as fast
 # as the bucket allows.
 ARCHIVES = [
-    *("celery", "-A", "bandpics", "worker", "-Q", "archives", "--hostname", "archives@%h"),
+    *CELERY_WORKER,
+    *("-Q", "archives", "--hostname", "archives@%h"),
     *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
 # Pictures made on request wait for each other, not photos for them. One at a time: rendering takes
 # a core.
 TRANSFORMS = [
-    *("celery", "-A", "bandpics", "worker", "-Q", "transforms", "--hostname", "transforms@%h"),
+    *CELERY_WORKER,
+    *("-Q", "transforms", "--hostname", "transforms@%h"),
     *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
 # A provider takes seconds for each caption, and nothing else may wait for it. It alone loads the
 # libraries of the providers.
 CAPTIONS = [
-    *("celery", "-A", "bandpics", "worker", "-Q", "captions", "--hostname", "captions@%h"),
+    *CELERY_WORKER,
+    *("-Q", "captions", "--hostname", "captions@%h"),
     *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "{LOG_LEVEL}"),
 ]
 BEAT = [
-    *("celery", "-A", "bandpics", "beat", "--schedule", str(probe.BEAT_SCHEDULE)),
+    *CELERY,
+    *("beat", "--schedule", str(probe.BEAT_SCHEDULE)),
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
 ]
 ROLES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 import os
 from typing import Any
 
@@ -11,7 +12,10 @@ import django
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
+from bandpics.telemetry import context, errors, metrics, tracing
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
+logger = logging.getLogger(__name__)
 
 
 # Charsets with the same quotes and commas as ASCII, by which values are counted. Others (punycode)
@@ -44,8 +48,13 @@ class Application(WSGIHandler):
         try:
             return super().__call__(environ, start_response)
         except Unreadable:
-            start_response("400 Bad Request", [("Content-Type", "application/problem+json")])
-            return [json.dumps(UNREADABLE).encode()]
+            context.forget()
+            request_id = context.accepted(str(environ.get("HTTP_X_REQUEST_ID", "")))
+            facts = {"request_id": request_id, "status": 400, "route": metrics.OTHER}
+            logger.info("request", extra=facts)
+            headers = [("Content-Type", "application/problem+json")]
+            start_response("400 Bad Request", [*headers, (context.REQUEST_ID_HEADER, request_id)])
+            return [json.dumps(UNREADABLE | {"request_id": request_id}).encode()]
 
 
 UNREADABLE = {
@@ -56,4 +65,7 @@ UNREADABLE = {
 }
 
 django.setup(set_prefix=False)
+errors.start()
+tracing.start()
 application = Application()
+metrics.begin()

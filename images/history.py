@@ -15,6 +15,7 @@ from bandpics.audit import trail
 from bandpics.audit.models import Action
 from bandpics.users.models import User
 from groups.models import Membership
+from images import journey
 from images.models import Image, PhotoChange, UploaderKind
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def record(
     Without an account it was whoever sent the photo, if it was done `by_uploader`, or somebody
     whose name the history does not tell.
     """
+    images = list(images)
     rows = [
         PhotoChange(
             image_id=image.pk,
@@ -73,6 +75,8 @@ def record(
         for image in images
     ]
     PhotoChange.objects.bulk_create(rows, batch_size=BATCH)
+    for image in images:
+        journey.tell(kind.value, image_id=image.pk)
     if kind in AUDITED:
         audit(AUDITED[kind], [row.image_id for row in rows], by=by)
 

@@ -13,17 +13,19 @@ from django.db import InterfaceError, OperationalError
 
 from bandpics import cloudwatch
 from bandpics.connections import KeepsConnection
+from bandpics.telemetry import metrics
 from images.archives import building
 from images.archives import queue as archive_queue
 from images.captions import writing
 from images.lifecycle import audit_shipping, markers, news, sweeper
-from images.listing import service
+from images.listing import readings, service
 from images.models import Upload
 from images.processing import claims, work
 from images.reconcile import compare
 from images.storage.objects import StorageUnavailable
 from images.transforms import work as transform_work
 
+metrics.provide(readings.backlog, queue="sweep")
 logger = logging.getLogger(__name__)
 
 # As long as the sweeper would take to queue it again.

@@ -15,6 +15,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from bandpics.api import throttles
 from bandpics.api.problems import Forbidden, Problem, Unavailable
+from bandpics.telemetry import context
 from bandpics.users import api_keys, oidc
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class ApiKeyAuthentication(BaseAuthentication):
                 why = "There is no such API key, or it was revoked or has expired."
             raise CredentialInvalid(why, scheme=API_KEY)
         api_keys.record_use(key)
+        context.say(credential="api-key", prefix=key.prefix)
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -96,7 +98,9 @@ class TokenAuthentication(BaseAuthentication):
         if text is None:
             return None
         try:
-            return self._by_issuer(text) if _names_issuer(text) else self._by_us(text)
+            found = self._by_issuer(text) if _names_issuer(text) else self._by_us(text)
+            context.say(credential="token")
+            return found
         except (exceptions.AuthenticationFailed, oidc.TokenRefused) as error:
             throttles.guessed_wrong(request)
             why = _SEND_KEY if text.count(".") == 1 else _reason(error)

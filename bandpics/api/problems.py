@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from bandpics import disk
+from bandpics.telemetry import context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -211,6 +212,9 @@ def problem(exc: exceptions.APIException) -> dict[str, Any]:
         answer["errors"] = errors
     else:
         answer["detail"] = _sayable(str(exc.detail))
+    context.say(problem=slug)
+    if (request_id := context.request_id()) is not None:
+        answer["request_id"] = request_id
     return answer | members
 
 

@@ -44,6 +44,10 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "request_id": {
+            "type": "string",
+            "description": "Names this request in the server's log, as `X-Request-Id` does.",
+        },
         "errors": {
             "type": "array",
             "items": {

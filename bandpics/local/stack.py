@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WEB, WORKER, SWEEPER, BEAT = "web", "worker", "sweeper", "beat"
 ARCHIVES, TRANSFORMS = "archives", "transforms"
 CAPTIONS = "captions"  # only where the environment names a provider
+ROLES = (WEB, WORKER, SWEEPER, ARCHIVES, TRANSFORMS, CAPTIONS, BEAT)
 STORES = (redis_server.NAME, s3_server.NAME, postgres.NAME)
 # Variables by which somebody brings stores or settings of their own.
 OWN = (
@@ -104,7 +105,7 @@ class Stack:
         }
         variables = {**self._environment, **settings}
         command = entrypoint.command(WEB, ["--graceful-timeout", "5"], variables)
-        extra = settings | entrypoint.variables(WEB, variables)
+        extra = settings | entrypoint.variables(WEB, variables) | self._metrics_port(WEB)
         self._supervisor.start(self._python(WEB, "-m", *command, extra=extra))
 
     def start_workers(self, *, concurrency: int, application: str = "bandpics") -> None:
@@ -121,16 +122,18 @@ class Stack:
             self._supervisor.start(
                 self._python(
                     name,
-                    *("-m", "celery", "-A", application, "worker", "-Q", queue),
+                    *("-m", "celery", "--quiet", "-A", application, "worker", "-Q", queue),
                     *("--hostname", f"{name}@%h", "--concurrency", *processes.split()),
-                    *("--without-gossip", "--without-mingle", "-l", "warning"),
+                    *("--without-gossip", "--without-mingle"),
+                    extra=self._metrics_port(name),
                 )
             )
         self._supervisor.start(
             self._python(
                 BEAT,
-                *("-m", "celery", "-A", application, "beat", "-l", "warning"),
+                *("-m", "celery", "--quiet", "-A", application, "beat"),
                 *("-s", str(self.data_dir / "beat-schedule")),
+                extra=self._metrics_port(BEAT),
             )
         )
 
@@ -144,6 +147,11 @@ class Stack:
         """Stops the programs before the stores, so that they can finish what they do."""
         self._supervisor.stop(WEB, WORKER, SWEEPER, ARCHIVES, TRANSFORMS, CAPTIONS, BEAT)
         self._supervisor.stop(*STORES)
+
+    def _metrics_port(self, role: str) -> dict[str, str]:
+        """The port of each role, beside those of the others: METRICS_PORT is that of web."""
+        first = self._environment.get("METRICS_PORT")
+        return {"METRICS_PORT": str(int(first) + ROLES.index(role))} if first else {}
 
     @property
     def _writes_captions(self) -> bool:

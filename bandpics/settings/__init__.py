@@ -21,6 +21,7 @@ from bandpics.settings.framework import BASE_DIR
 from bandpics.settings.parsers import LONG_SECRET, PARSERS, STILL_AN_EXAMPLE, not_the_example
 from bandpics.settings.stores import storages
 from bandpics.settings.tasks import *  # noqa: F403
+from bandpics.telemetry import logs
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Image] and the like work at run time
 
@@ -227,6 +228,15 @@ LOG_LEVEL = env.str(
     "LOG_LEVEL", default="INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 )
 CLOUDWATCH_METRICS = env.bool("CLOUDWATCH_METRICS", default=False)
+LOG_FORMAT = env.str(
+    "LOG_FORMAT", default=logs.PLAIN, validate=validate.OneOf([logs.PLAIN, logs.JSON])
+)
+# Where each role answers with its metrics. bandpics.telemetry reads these four itself, because
+# gunicorn and Celery begin before Django.
+METRICS_PORT = env.int("METRICS_PORT", default=None, validate=between(1, 65535))
+METRICS_HOST = env.str("METRICS_HOST", default="127.0.0.1")
+SENTRY_DSN = env.str("SENTRY_DSN", default="", validate=ADDRESS)
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="", validate=ADDRESS)
 STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")
 # Where workers keep photos while they process them. Empty: the system's temporary folder.
 WORK_DIR = env.path("WORK_DIR", default=None)
@@ -377,19 +387,4 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 
 # --- Logs -----------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"no_tokens": {"()": "bandpics.logs.WithoutTokens"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_tokens"]}
-    },
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        "django.server": {"handlers": ["console"], "propagate": False},
-        # A line for each caption would say nothing.
-        "httpx2": {"level": "WARNING"},
-        "google_genai": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configuration(level=LOG_LEVEL, style=LOG_FORMAT)

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from groups.models import Group
 from images.models import CaptionUsage, GeneratedCaption, Image
 from images.processing import leases
+from images.processing.outcomes import FAILURES
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -46,6 +47,7 @@ class Claim(leases.Claim):
 
     def fail(self, reason: str) -> None:
         self.rows().update(state=State.FAILED, failure=reason, lease_until=None, done_at=Now())
+        FAILURES.inc(kind="caption", reason=reason)
 
     def postpone(self, until: datetime, *, counts: bool = True) -> None:
         """ASKING -> QUEUED, not to be claimed before then."""

@@ -17,7 +17,7 @@ from images.captions import claims, plain_text, provider
 from images.models import GeneratedCaption, Image, Variant
 from images.photofile import variants
 from images.photofile.rendering import verify
-from images.processing.claims import TRANSIENT_ERRORS, ClaimLost, renewed_lease
+from images.processing.claims import LEASES_LOST, TRANSIENT_ERRORS, ClaimLost, renewed_lease
 from images.storage.objects import ObjectMissing, photo_storage
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def write(caption_id: UUID) -> None:
         with renewed_lease(claim):
             _write(claim)
     except ClaimLost:
+        LEASES_LOST.inc(kind="caption")
         return
     except TRANSIENT_ERRORS:
         claim.release()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef
 from django.db.models.functions import Now
 
+from images import journey
 from images.models import Image, Upload, locks
 from images.storage.objects import photo_storage
 
@@ -36,7 +37,10 @@ def drop_original(image_id: UUID) -> bool:
             return False
         photo_storage().delete_keys([image.original_key])
         rows = Image.objects.filter(pk=image.pk, version=image.version, original_dropped_at=None)
-        return bool(rows.update(original_dropped_at=Now(), updated_at=Now()))
+        is_dropped = bool(rows.update(original_dropped_at=Now(), updated_at=Now()))
+        if is_dropped:
+            journey.tell(journey.Step.ORIGINAL_DROPPED, image_id=image.pk, version=image.version)
+        return is_dropped
 
 
 def _overdue() -> ImageQuerySet:

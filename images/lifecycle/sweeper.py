@@ -72,9 +72,11 @@ def _enqueue_again() -> None:
     # An upload that waits behind many others needs no second message: it would wait there, too.
     room = max(0, BATCH - queue.depth())
     for upload_id in claims.stuck_ids(queued_longer_than=QUEUED_BEFORE_ENQUEUING)[:room]:
-        Upload.objects.filter(pk=upload_id, status=Upload.Status.QUEUED).update(
+        is_queued = Upload.objects.filter(pk=upload_id, status=Upload.Status.QUEUED).update(
             queued_at=Now()  # so that a backlog is not enqueued again by every sweep
         )
+        if not is_queued:
+            claims.LEASES_LOST.inc(kind="photo")
         queue.enqueue(upload_id)
 
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from bandpics.audit.models import Action
 from groups import trash as group_trash
-from images import history
+from images import history, journey
 from images.lifecycle import markers
 from images.lifecycle.editing import GONE, Refused, once_per_group
 from images.models import (
@@ -213,4 +213,5 @@ def _delete_rows(image: Image) -> bool:
             quota.give_back(upload)
         TakedownRequest.objects.about([row.pk]).grant(by=None)
         row.delete()
+        journey.tell(journey.Step.PURGED, image_id=image.pk)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import threading
 import time
@@ -14,6 +15,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from bandpics.telemetry import metrics
+from images import journey
 from images.models import UPLOADER_COLUMNS, Image, Upload, locks
 from images.storage.objects import StorageUnavailable
 
@@ -55,6 +58,14 @@ class Superseded(Exception):
 
 # Trouble with bucket, lock, database or disk: the claim is released, and no attempt counts.
 TRANSIENT_ERRORS = (StorageUnavailable, locks.Busy, OperationalError, InterfaceError, OSError)
+
+
+LEASES_LOST = metrics.Counter(
+    "bandpics_leases_lost_total",
+    "Claims of workers that died, or were too slow.",
+    "kind",
+    known=[{"kind": kind} for kind in ("photo", "transform", "caption")],
+)
 
 
 class Leased(Protocol):
@@ -106,7 +117,12 @@ def claim(upload: Upload) -> Claim | None:
     photo = (f"image__{name}" for name in IMAGE_FIELDS)
     rows = Upload.objects.select_related("image").only(*own, *photo)
     fresh = rows.filter(pk=upload.pk).first()
-    return None if fresh is None else claim_of(fresh)
+    if fresh is None:
+        return None
+    journey.tell(
+        journey.Step.CLAIMED, image_id=fresh.image_id, upload_id=fresh.pk, attempt=fresh.attempt
+    )
+    return claim_of(fresh)
 
 
 def claim_of(upload: Upload) -> Claim:
@@ -129,7 +145,11 @@ def current_image(claim: Claim, rows: ImageQuerySet) -> Image:
 
 def release(claim: Claim) -> bool:
     """PROCESSING -> QUEUED, as if it had never been claimed. True if it was still ours."""
-    return bool(claim.rows().update(**QUEUED_AGAIN, attempt=F("attempt") - 1))
+    won = bool(claim.rows().update(**QUEUED_AGAIN, attempt=F("attempt") - 1))
+    if won:
+        upload = claim.upload
+        journey.tell(journey.Step.RELEASED, image_id=upload.image_id, upload_id=upload.pk)
+    return won
 
 
 def release_with_retries(claim: Claim) -> None:
@@ -165,7 +185,9 @@ def renewed_lease(claim: Leased) -> Iterator[None]:
             finally:
                 connection.close()  # this thread's own; most photos never need one
 
-    thread = threading.Thread(target=renew, name=f"lease of {claim.name}", daemon=True)
+    # Its lines belong to the task's.
+    run = contextvars.copy_context().run
+    thread = threading.Thread(target=run, args=[renew], name=f"lease of {claim.name}", daemon=True)
     thread.start()
     try:
         yield

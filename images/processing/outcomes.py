@@ -12,7 +12,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from images import deletions, history
+from bandpics.telemetry import metrics
+from images import deletions, history, journey
 from images.models import KEEP_BYTES, ONCE_PER_GROUP, Image, Upload, Variant, locks
 from images.processing import claims, columns, versions
 from images.storage import lookup
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Status, Failure = Upload.Status, Upload.Failure
+
+
+FAILURES = metrics.Counter(
+    "bandpics_failures_total",
+    "What workers gave up, by reason.",
+    "kind",
+    "reason",
+    known=[{"kind": "photo", "reason": reason.value} for reason in Failure],
+)
 
 
 class Stored(enum.Enum):
@@ -214,11 +224,26 @@ def _close(claim: claims.Claim, outcome: Outcome, stored: Stored, **changes: Any
         }
     if not claim.rows().update(**changes):
         return False
+    _tell(claim, outcome, changes.get("duplicate_of"))
     if outcome.returns_quota:
         quota.give_back(claim.upload)
     if stored is Stored.REMOVE:
         deletions.record_version(claim.upload, and_incoming=not outcome.keeps_incoming)
     return True
+
+
+def _tell(claim: claims.Claim, outcome: Outcome, existing: Image | None) -> None:
+    upload = claim.upload
+    ids = {"image_id": upload.image_id, "upload_id": upload.pk}
+    facts: dict[str, Any] = {"elapsed_ms": claim.elapsed_ms}
+    if existing is not None:
+        facts["duplicate_of"] = str(existing.pk)
+    if outcome.status == Status.FAILED:
+        facts["reason"] = str(outcome.failure)
+        FAILURES.inc(kind="photo", reason=outcome.failure)
+    journey.tell(outcome.status.value, **ids, version=upload.version, **facts)
+    if outcome.status == Status.FAILED and outcome.keeps_incoming:
+        journey.tell(journey.Step.QUARANTINED, **ids)
 
 
 def _remove_stored(upload: Upload) -> None:

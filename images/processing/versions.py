@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from images import deletions
+from images import deletions, journey
 from images.models import Image, Upload, Variant, locks
 from images.photofile import location
 from images.storage import lookup
@@ -129,6 +129,7 @@ def purge_old_versions(image_id: UUID) -> None:
             promote_duplicate(image, successors, version=number)
             photo_storage().delete_keys(image.version_keys(number).all_keys())
             old.filter(version=number).delete()
+            journey.tell(journey.Step.VERSION_PURGED, image_id=image.pk, version=number)
 
 
 def ids_with_old_versions(limit: int) -> list[UUID]:

@@ -16,9 +16,10 @@ from django.db import connection
 from django.db.models import Exists
 
 from bandpics import disk
-from images import deletions
+from bandpics.telemetry import context, metrics
+from images import deletions, journey
 from images.models import Image, Upload, locks
-from images.photofile import location, rendering, variants
+from images.photofile import formats, location, rendering, variants
 from images.photofile.metadata import exif
 from images.photofile.rendering import BadPicture, appearance
 from images.processing import claims, outcomes, versions
@@ -27,6 +28,13 @@ from images.storage import lookup
 from images.storage.objects import ObjectMissing, photo_storage
 
 logger = logging.getLogger(__name__)
+
+PHOTO_SECONDS = metrics.Histogram(
+    "bandpics_photo_seconds",
+    "Time from a worker's claim to the finished photo.",
+    "format",
+    known=[{"format": each.name} for each in formats.ACCEPTED],
+)
 
 
 def process(upload: Upload) -> None:
@@ -40,13 +48,15 @@ def process(upload: Upload) -> None:
     claim = claims.claim(upload)
     if claim is None:
         return
+    context.say(upload_id=upload.pk, image_id=claim.upload.image_id)
     try:
         with claims.renewed_lease(claim):
             outcome = _work(claim)
             if outcome is not None:
                 outcomes.end(claim, outcome)
     except claims.ClaimLost:
-        logger.info("Upload %s was taken over", upload.pk)
+        claims.LEASES_LOST.inc(kind="photo")
+        _tell(claim, journey.Step.LEASE_LOST)
         # A successor writes the same keys; but nobody else removes a deleted photo's.
         deletions.delete_if_image_deleted(claim.upload.image, claim.upload.version_keys.all_keys())
     except claims.TRANSIENT_ERRORS as error:
@@ -93,6 +103,8 @@ def _make_photo(claim: claims.Claim) -> None:
         source = folder / "incoming"
         key, sha256 = _download(upload, source)
         header = rendering.inspect(source)
+        facts = {"format": header.format.name, "width": header.width, "height": header.height}
+        _tell(claim, journey.Step.DECODED, **facts)
         if outcomes.end_as_duplicate(claim, sha256, source=source):
             return
         metadata = exif.read(source)
@@ -100,6 +112,7 @@ def _make_photo(claim: claims.Claim) -> None:
         into = folder / "variants"
         into.mkdir()
         renderings = rendering.render(source, header=header, into=into)
+        _tell(claim, journey.Step.RENDERED, variants=len(renderings))
         files = {rendered.name: rendered.path for rendered in renderings}
         looks = appearance.read(files, pixels=header.width * header.height)
         original: Path | None = source
@@ -109,12 +122,20 @@ def _make_photo(claim: claims.Claim) -> None:
             original = _without_location(upload, source, folder / "original")
         finished = Finished(header, sha256, byte_size, metadata, renderings, original, looks)
         _store(claim, finished)
+        _tell(claim, journey.Step.STORED)
         outcomes.finish(claim, finished)
+        PHOTO_SECONDS.observe(claim.elapsed_ms / 1000, format=header.format.name)
     photo_storage().delete_keys([upload.incoming_key])
     if upload.image.version:
         # If it cannot be now, the sweeper does it.
         with contextlib.suppress(locks.Busy):
             versions.purge_old_versions(upload.image_id)
+
+
+def _tell(claim: claims.Claim, step: journey.Step, **facts: object) -> None:
+    upload = claim.upload
+    elapsed = {"elapsed_ms": claim.elapsed_ms}
+    journey.tell(step, image_id=upload.image_id, upload_id=upload.pk, **elapsed, **facts)
 
 
 def _download(upload: Upload, into: Path) -> tuple[str, str]:

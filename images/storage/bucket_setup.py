@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from images.storage import object_keys
-from images.storage.client import StorageUnavailable
+from images.storage.client import Operation, StorageUnavailable
 
 if TYPE_CHECKING:
     from images.storage.client import BucketClient
@@ -23,7 +23,7 @@ def create_bucket(bucket: BucketClient) -> bool:
         region = bucket.region_name
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
         options = {"CreateBucketConfiguration": where} if where else {}
-        with bucket.guarded():
+        with bucket.guarded(Operation.SET_UP):
             bucket.client.create_bucket(Bucket=bucket.bucket_name, **options)
         return True
     return False

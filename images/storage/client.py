@@ -13,6 +13,7 @@ import re
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 from storages.backends.s3 import S3Storage
 
+from bandpics.telemetry import metrics, tracing
 from images.storage.circuit_breaker import CircuitBreaker, CircuitOpen
 from images.storage.presign import Credentials, Signer
 
@@ -55,6 +57,35 @@ RETRIED = {429, 500, 502, 503, 504}
 # With status 400: S3 waited in vain for the rest of a body.
 RETRIED_CODES = {"RequestTimeout", "PriorRequestNotComplete"}
 _CODE = re.compile(rb"<Code>([^<]+)</Code>")
+
+
+class Operation(StrEnum):
+    """What is asked of the store, as metrics and traces name it."""
+
+    CHECK = "check"
+    HEAD = "head"
+    GET = "get"
+    PUT = "put"
+    COPY = "copy"
+    DELETE = "delete"
+    LIST = "list"
+    MULTIPART = "multipart"
+    SET_UP = "set-up"
+
+
+_OPERATIONS = [{"operation": each.value} for each in Operation]
+STORAGE_SECONDS = metrics.Histogram(
+    "bandpics_storage_seconds",
+    "How long calls of the store took, with their bytes and all attempts.",
+    "operation",
+    known=_OPERATIONS,
+)
+STORAGE_ERRORS = metrics.Counter(
+    "bandpics_storage_errors_total",
+    "Calls that the store did not answer, or refused.",
+    "operation",
+    known=_OPERATIONS,
+)
 
 
 class StorageUnavailable(Exception):
@@ -96,11 +127,24 @@ class BucketClient(S3Storage):  # type: ignore[misc]
         return self.client
 
     @contextmanager
-    def guarded(self) -> Iterator[None]:
+    def guarded(self, operation: Operation) -> Iterator[None]:
         """Translates botocore's errors into ours, and refuses while the circuit is open.
 
         Raises ObjectMissing, StorageUnavailable.
         """
+        started_at = time.monotonic()
+        try:
+            with tracing.span(f"store {operation}"):
+                yield from self._translated()
+        except StorageUnavailable:
+            STORAGE_ERRORS.inc(operation=operation)
+            raise
+        finally:
+            # Whoever reads a listing takes their time for each page.
+            if operation is not Operation.LIST:
+                STORAGE_SECONDS.observe(time.monotonic() - started_at, operation=operation)
+
+    def _translated(self) -> Iterator[None]:
         try:
             with self._breaker.watched():
                 yield
@@ -122,7 +166,7 @@ class BucketClient(S3Storage):  # type: ignore[misc]
     def check(self) -> None:
         """Raises StorageUnavailable unless the bucket answers. One HEAD request."""
         try:
-            with self.guarded():
+            with self.guarded(Operation.CHECK):
                 self.client.head_bucket(Bucket=self.bucket_name)
         except ObjectMissing:
             raise StorageUnavailable(f"There is no bucket {self.bucket_name!r}.") from None

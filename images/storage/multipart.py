@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from images.storage.client import BucketClient, ObjectMissing
+from images.storage.client import BucketClient, ObjectMissing, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ class OpenMultipart:
 
 class MultipartUploads(BucketClient):
     def create_multipart(self, key: str, *, content_type: str) -> str:
-        with self.guarded():
+        with self.guarded(Operation.MULTIPART):
             answer = self.client.create_multipart_upload(
                 Bucket=self.bucket_name, Key=key, ContentType=content_type
             )
@@ -49,7 +49,7 @@ class MultipartUploads(BucketClient):
 
         Raises ObjectMissing if the multipart is gone.
         """
-        with self.guarded():
+        with self.guarded(Operation.PUT):
             self.send(
                 "PUT",
                 key,
@@ -60,7 +60,7 @@ class MultipartUploads(BucketClient):
 
     def list_parts(self, key: str, *, multipart_id: str) -> list[StoredPart]:
         """Parts that arrived, by number. Raises ObjectMissing if the multipart is gone."""
-        with self.guarded():
+        with self.guarded(Operation.MULTIPART):
             pages = self.client.get_paginator("list_parts").paginate(
                 Bucket=self.bucket_name, Key=key, UploadId=multipart_id
             )
@@ -74,7 +74,7 @@ class MultipartUploads(BucketClient):
     def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
         """S3 ListMultipartUploads. Raises StorageUnavailable, also where a store does not do it."""
         # Some stores (rclone) answer NoSuchUpload where there is none.
-        with suppress(ObjectMissing), self.guarded():
+        with suppress(ObjectMissing), self.guarded(Operation.LIST):
             pages = self.client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self.bucket_name, Prefix=prefix
             )
@@ -87,7 +87,7 @@ class MultipartUploads(BucketClient):
     ) -> None:
         """Raises ObjectMissing if the multipart is gone, perhaps because it was completed."""
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-        with self.guarded():
+        with self.guarded(Operation.MULTIPART):
             self.client.complete_multipart_upload(
                 Bucket=self.bucket_name,
                 Key=key,
@@ -97,7 +97,7 @@ class MultipartUploads(BucketClient):
 
     def abort_multipart(self, key: str, *, multipart_id: str) -> None:
         """Drops the parts that arrived. Safe to call twice."""
-        with suppress(ObjectMissing), self.guarded():
+        with suppress(ObjectMissing), self.guarded(Operation.MULTIPART):
             self.client.abort_multipart_upload(
                 Bucket=self.bucket_name, Key=key, UploadId=multipart_id
             )

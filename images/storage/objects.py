@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from django.core.files.storage import storages
 
-from images.storage.client import ObjectChanged, ObjectMissing, StorageUnavailable
+from images.storage.client import ObjectChanged, ObjectMissing, Operation, StorageUnavailable
 from images.storage.multipart import MultipartUploads
 from images.storage.presign import PresignedRequests
 
@@ -49,7 +49,7 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
 
     def head(self, key: str) -> StoredObject:
         """Raises ObjectMissing."""
-        with self.guarded():
+        with self.guarded(Operation.HEAD):
             found = self.send("HEAD", key).headers
         modified_at = parsedate_to_datetime(found["Last-Modified"])
         return StoredObject(key, int(found["Content-Length"]), modified_at)
@@ -60,7 +60,7 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
         Raises ObjectMissing, and OSError if the disk is full.
         """
         hashed = hashlib.sha256()
-        with self.guarded():
+        with self.guarded(Operation.GET):
             found = self.send("GET", key, is_streamed=True)
             # Raises if there is less of it than was announced.
             body = StreamingBody(found.raw, found.headers.get("Content-Length"))
@@ -78,7 +78,7 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
 
         Raises ObjectMissing, and ObjectChanged if it has another size.
         """
-        with self.guarded():
+        with self.guarded(Operation.GET):
             try:
                 asked = {"Range": f"bytes={start}-{stop - 1}"}
                 found = self.send("GET", key, headers=asked, is_streamed=True)
@@ -100,7 +100,7 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
     def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         """Writes a whole file under `key`, replacing what was there."""
         headers = {"Content-Length": str(path.stat().st_size), "Content-Type": content_type}
-        with self.guarded():
+        with self.guarded(Operation.PUT):
             self.send("PUT", key, headers=headers, body=partial(_chunks, path))
 
     def put_files(self, files: Iterable[tuple[str, Path, str]]) -> None:
@@ -127,7 +127,7 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
 
     def put_stream(self, key: str, file: BinaryIO, *, byte_size: int, content_type: str) -> None:
         """Writes what is left to read of a seekable file under `key`."""
-        with self.guarded():
+        with self.guarded(Operation.PUT):
             self.client.put_object(
                 Bucket=self.bucket_name,
                 Key=key,
@@ -139,7 +139,7 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
     def copy(self, key: str, target: str) -> None:
         """Copies an object within the bucket; no byte passes here. Raises ObjectMissing."""
         source = {"Bucket": self.bucket_name, "Key": key}
-        with self.guarded():
+        with self.guarded(Operation.COPY):
             self.client.copy_object(Bucket=self.bucket_name, Key=target, CopySource=source)
 
     def copy_all(self, targets: Mapping[str, str]) -> None:
@@ -163,12 +163,12 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
         wanted = list(keys)
         if len(wanted) == 1:
             # Most stores answer 204 for one that is gone, some 404.
-            with suppress(ObjectMissing), self.guarded():
+            with suppress(ObjectMissing), self.guarded(Operation.DELETE):
                 self.send("DELETE", wanted[0])
             return
         for start in range(0, len(wanted), DELETE_BATCH):
             batch = [{"Key": key} for key in wanted[start : start + DELETE_BATCH]]
-            with self.guarded():
+            with self.guarded(Operation.DELETE):
                 answer = self.client.delete_objects(
                     Bucket=self.bucket_name, Delete={"Objects": batch, "Quiet": True}
                 )
@@ -177,7 +177,7 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
                 raise StorageUnavailable(f"{len(failed)} objects could not be deleted.")
 
     def list_keys(self, prefix: str) -> Iterator[StoredObject]:
-        with self.guarded():
+        with self.guarded(Operation.LIST):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket_name, Prefix=prefix
             )

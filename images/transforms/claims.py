@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -9,9 +10,12 @@ from django.db import transaction
 from images import deletions
 from images.models import Transform
 from images.processing import leases
+from images.processing.outcomes import FAILURES
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+logger = logging.getLogger(__name__)
 
 # Why a transform failed, beside the reasons of BadPicture.
 CRASHED, IMPOSSIBLE = "crashed", "impossible"
@@ -58,4 +62,6 @@ def _fail(rows: Any, transform: Transform, reason: str) -> bool:
         if ended:
             # An attempt that ended in silence may have written it.
             deletions.record(transform.image_id, [transform.key], may_be_written=True)
+            FAILURES.inc(kind="transform", reason=reason)
+            logger.info("Transform %s failed: %s", transform.pk, reason)
     return bool(ended)

@@ -19,7 +19,13 @@ from images.photofile import variants
 from images.photofile.rendering import BadPicture
 from images.photofile.transforms import render as rendering
 from images.photofile.transforms.spec import SpecError
-from images.processing.claims import MAX_ATTEMPTS, TRANSIENT_ERRORS, ClaimLost, renewed_lease
+from images.processing.claims import (
+    LEASES_LOST,
+    MAX_ATTEMPTS,
+    TRANSIENT_ERRORS,
+    ClaimLost,
+    renewed_lease,
+)
 from images.storage import object_keys
 from images.storage.objects import ObjectMissing, photo_storage
 from images.transforms import claims
@@ -54,6 +60,7 @@ def render(transform_id: UUID) -> None:
         with renewed_lease(claim):
             _render(claim)
     except ClaimLost:
+        LEASES_LOST.inc(kind="transform")
         logger.info("Transform %s was taken over, or is wanted no more", transform_id)
     except TRANSIENT_ERRORS as error:
         if disk.is_full(error):

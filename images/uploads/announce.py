@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
-from images import history
+from images import history, journey
 from images.models import Image, PhotoChange, Upload
 from images.uploads import agreement, quota, when_and_where
 
@@ -156,9 +156,22 @@ def _announce(
         quota.reserve(uploader.invitation, files=len(new), byte_count=byte_count)
     Image.objects.bulk_create([upload.image for upload in new])
     Upload.objects.bulk_create(new)
+    for upload in new:
+        _tell(upload, uploader.group.pk)
     _record_origins(uploader, files, tickets)
     agreement.add(uploader, [ticket.upload for ticket in tickets if ticket.was_known], licence)
     return tickets
+
+
+def _tell(upload: Upload, group_id: UUID) -> None:
+    journey.tell(
+        journey.Step.ANNOUNCED,
+        image_id=upload.image_id,
+        upload_id=upload.pk,
+        group_id=str(group_id),
+        version=upload.version,
+        byte_size=upload.declared_byte_size,
+    )
 
 
 def _record_origins(
@@ -288,7 +301,7 @@ def _new_version(
     if image.invitation is not None:
         quota.reserve(image.invitation, files=1, byte_count=file.byte_size)
     newest = image.uploads.aggregate(newest=Max("version"))["newest"] or 0
-    return Upload.objects.create(
+    upload = Upload.objects.create(
         image=image,
         version=newest + 1,
         filename=file.filename,
@@ -296,3 +309,5 @@ def _new_version(
         **uploader.columns,
         **file.columns,
     )
+    _tell(upload, image.group_id)
+    return upload

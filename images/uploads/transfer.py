@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from images import deletions
+from images import deletions, journey
 from images.models import KEEP_BYTES, Image, Upload, UploaderKind
 from images.storage import lookup
 from images.storage.objects import ObjectMissing, StorageUnavailable, photo_storage
@@ -65,6 +65,7 @@ def sign(upload: Upload) -> SignedRequest:
     """Signs the PUT of the whole file, without a request. Raises NotPending."""
     if upload.status != Upload.Status.PENDING:
         raise NotPending
+    journey.tell(journey.Step.SIGNED, image_id=upload.image_id, upload_id=upload.pk)
     return photo_storage().presign_put(
         upload.incoming_key,
         content_type=upload.declared_content_type,
@@ -83,6 +84,7 @@ def sign_part(upload: Upload, *, number: int) -> SignedRequest:
         raise NotMultipart
     if not 1 <= number <= upload.part_count:
         raise NoSuchPart(f"It has parts 1 to {upload.part_count}.")
+    journey.tell(journey.Step.SIGNED, image_id=upload.image_id, upload_id=upload.pk, part=number)
     return photo_storage().presign_part(
         upload.incoming_key,
         multipart_id=_multipart_id(upload),
@@ -260,6 +262,10 @@ def _queue(upload: Upload, rows: UploadQuerySet, **changes: Any) -> bool:
             status=Upload.Status.QUEUED, queued_at=Now(), **changes
         )
         if won:
+            ids = {"image_id": upload.image_id, "upload_id": upload.pk}
+            if "arrived_at" in changes:
+                journey.tell(journey.Step.ARRIVED, **ids, byte_size=upload.declared_byte_size)
+            journey.tell(journey.Step.QUEUED, **ids)
             transaction.on_commit(partial(queue.enqueue, upload.pk))
     return bool(won)
 
@@ -280,6 +286,7 @@ def discard(upload: Upload) -> bool:
             .update(status=Upload.Status.DISCARDED, finished_at=Now())
         )
         if won:
+            journey.tell(journey.Step.DISCARDED, image_id=upload.image_id, upload_id=upload.pk)
             quota.give_back(upload)
             upload.refresh_from_db(fields=["multipart_id"])
             parts = deletions.record_parts(upload) if upload.multipart_id is not None else None

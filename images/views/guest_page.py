@@ -115,6 +115,7 @@ def by_word(request: HttpRequest, typed: str) -> tuple[ShortAddress, Invitation]
     try:
         if invitation is None:
             raise InvitationRevoked  # the word was given up
+        authentication.say_who(invitation)
         authentication.refuse_if_dead(invitation)
     except InvitationRevoked:
         raise Refused(dead_link(request, "revoked")) from None

@@ -15,6 +15,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from bandpics import limits
+from bandpics.telemetry import context as telemetry
 from images.listing import wall_photos
 from invitations import qr, tokens
 
@@ -53,6 +54,7 @@ class WallView(View):
         if wall.revoked_at is not None or wall.group.trashed_at is not None:
             return self.ended("ended")
         self.wall = wall
+        telemetry.say(credential="wall", wall_id=wall.pk, group_id=wall.group.pk)
         if seconds := limits.consume(("wall", str(wall.pk))):
             return HttpResponse(status=429, headers={"Retry-After": str(seconds)})
         return None

@@ -22,7 +22,8 @@ variable "settings" {
         "CAPTION_PROVIDER", "CAPTION_MODEL", "CAPTION_BASE_URL", "CAPTIONS_PER_DAY",
         "CAPTIONS_PER_GROUP_PER_DAY", "CAPTION_TIMEOUT_SECONDS",
         "MAP_TILE_URL", "MAP_ATTRIBUTION", "PHOTO_MAX_SECONDS", "TRASH_DAYS", "HSTS_SUBDOMAINS",
-        "LOG_LEVEL", "WEB_PROCESSES", "WORKER_PROCESSES", "WEB_THREADS", "DATABASE_POOL_SIZE",
+        "LOG_LEVEL", "LOG_FORMAT", "METRICS_PORT", "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "WEB_PROCESSES", "WORKER_PROCESSES", "WEB_THREADS", "DATABASE_POOL_SIZE",
       ], name)
     ])
     error_message = "The map has a name that is no setting, that belongs into secret_arns, or that Terraform sets by itself (see settings.tf)."
@@ -39,7 +40,7 @@ variable "secret_arns" {
       for name in keys(var.secret_arns) : contains([
         "SECRET_KEY", "INVITATION_TOKEN_KEY", "INVITATION_TOKEN_KEY_FALLBACKS", "JWT_SIGNING_KEY",
         "DATABASE_URL", "REDIS_URL", "BROKER_URL", "EMAIL_URL", "CAPTION_API_KEY",
-        "STORAGE_EVENTS_SECRET",
+        "STORAGE_EVENTS_SECRET", "SENTRY_DSN",
       ], name)
     ])
     error_message = "The map has a name that is no secret setting (see settings.tf)."
@@ -87,7 +88,7 @@ locals {
   # Of no use on ECS: the image, AWS and the roles of the containers know them.
   settings_not_needed = [
     "S3_ENDPOINT_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY", "STORAGE_EVENTS_QUEUE_ENDPOINT_URL",
-    "STATIC_ROOT", "DEBUG",
+    "STATIC_ROOT", "DEBUG", "METRICS_HOST",
   ]
 
   secret_arns = merge(
@@ -97,7 +98,9 @@ locals {
   )
 
   # Every role reads the same settings at its start. Other secrets are for those that use them.
-  secrets_of_all = ["SECRET_KEY", "INVITATION_TOKEN_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL"]
+  secrets_of_all = [
+    "SECRET_KEY", "INVITATION_TOKEN_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "SENTRY_DSN",
+  ]
   secrets_of = {
     web = [
       "INVITATION_TOKEN_KEY_FALLBACKS", "JWT_SIGNING_KEY", "EMAIL_URL", "CAPTION_API_KEY", "STORAGE_EVENTS_SECRET",

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 
 from bandpics.api import throttles
+from bandpics.telemetry import context
 from invitations import tokens
 from invitations.api.problems import (
     GroupClosed,
@@ -51,8 +52,20 @@ def find(token: str) -> Invitation:
     invitation = Invitation.objects.with_token(token).select_related("group__team").first()
     if invitation is None:
         raise InvitationUnknown
+    say_who(invitation)
     refuse_if_dead(invitation)
     return invitation
+
+
+def say_who(invitation: Invitation) -> None:
+    """Adds the invitation to the line that this request leaves in the log."""
+    group = invitation.group
+    context.say(
+        credential="invitation",
+        invitation_id=invitation.pk,
+        group_id=group.pk,
+        team_id=group.team_id,
+    )
 
 
 def refuse_if_dead(invitation: Invitation) -> None:

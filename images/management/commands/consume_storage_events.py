@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from bandpics.telemetry import errors, metrics, tracing
 from images.storage_events import consumer
 from images.storage_events.sqs import EventQueue
 
@@ -22,6 +23,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.STORAGE_EVENTS_QUEUE_URL:
             raise CommandError("Set STORAGE_EVENTS_QUEUE_URL to the queue of the bucket's events.")
+        errors.start()
+        tracing.start()
+        metrics.prepare()
+        metrics.begin()
+        metrics.serve()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

@@ -1,0 +1,39 @@
+"""gunicorn's configuration: its own messages go the way of all others, and its main process
+answers for the metrics of the workers."""
+
+from __future__ import annotations
+
+import logging.config
+import os
+from typing import Any
+
+from gunicorn import glogging
+
+from bandpics.telemetry import logs, metrics
+
+
+class Logger(glogging.Logger):
+    """gunicorn's logger without handlers of its own."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self._access_log_enabled = False  # bandpics.middleware.request_log writes that line
+        # Settings refuse a wrong value, in the workers.
+        level = os.environ.get("LOG_LEVEL", "")
+        style = os.environ.get("LOG_FORMAT", "")
+        known = level if level in {"DEBUG", "INFO", "WARNING", "ERROR"} else "INFO"
+        logging.config.dictConfig(logs.configuration(level=known, style=style))
+        self.loglevel = logging.getLevelName(known)
+        self.error_log.propagate = True
+
+
+logger_class = Logger
+metrics.prepare()
+
+
+def when_ready(_server: Any) -> None:
+    metrics.serve()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    metrics.forget_process(worker.pid)
