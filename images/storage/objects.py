@@ -35,6 +35,7 @@ __all__ = [
 CHUNK_BYTES = 1024 * 1024
 PUTS_AT_ONCE = 5  # the original and its sizes
 DELETE_BATCH = 1000  # S3 DeleteObjects takes no more keys
+NO_BATCHES = {"NotImplemented", "MethodNotAllowed"}  # what stores without it answer
 
 
 @dataclass(frozen=True)
@@ -169,12 +170,29 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
         for start in range(0, len(wanted), DELETE_BATCH):
             batch = [{"Key": key} for key in wanted[start : start + DELETE_BATCH]]
             with self.guarded(Operation.DELETE):
-                answer = self.client.delete_objects(
-                    Bucket=self.bucket_name, Delete={"Objects": batch, "Quiet": True}
-                )
+                try:
+                    answer = self.client.delete_objects(
+                        Bucket=self.bucket_name, Delete={"Objects": batch, "Quiet": True}
+                    )
+                except ClientError as error:
+                    if error.response["Error"]["Code"] not in NO_BATCHES:
+                        raise
+                    answer = self._delete_each(batch)
             failed = [row for row in answer.get("Errors", []) if row.get("Code") != "NoSuchKey"]
             if failed:
                 raise StorageUnavailable(f"{len(failed)} objects could not be deleted.")
+
+    def _delete_each(self, batch: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+        """Answers as DeleteObjects does, for stores that have none, such as Google's. Raises
+        botocore's errors."""
+        failed = []
+        for each in batch:
+            try:
+                self.send("DELETE", each["Key"])
+            except ClientError as error:
+                code = str(error.response["Error"]["Code"])
+                failed.append({**each, "Code": "NoSuchKey" if code == "404" else code})
+        return {"Errors": failed}
 
     def list_keys(self, prefix: str) -> Iterator[StoredObject]:
         with self.guarded(Operation.LIST):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 REFUSAL = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>No.</Message></Error>"
+NOT_IMPLEMENTED = REFUSAL.replace(b"AccessDenied", b"NotImplemented")
 
 
 def pointed_at(stores: dict[str, Any], endpoint_url: str) -> dict[str, Any]:
@@ -26,6 +27,19 @@ def pointed_at(stores: dict[str, Any], endpoint_url: str) -> dict[str, Any]:
 @contextmanager
 def refusing(settings: Any, photos: list[UUID]) -> Iterator[list[bytes]]:
     """Every DELETE of an object of these photos is answered with 403. Yields the refused."""
+    with _door(settings, photos=photos) as refused:
+        yield refused
+
+
+@contextmanager
+def without_batches(settings: Any) -> Iterator[list[bytes]]:
+    """DeleteObjects is answered as stores do that have none. Yields the refused."""
+    with _door(settings, photos=[]) as refused:
+        yield refused
+
+
+@contextmanager
+def _door(settings: Any, *, photos: list[UUID]) -> Iterator[list[bytes]]:
     stores, refused = settings.STORAGES, []
     upstream = stores["default"]["OPTIONS"]["endpoint_url"]
     pool = urllib3.PoolManager(retries=False, timeout=10)
@@ -37,6 +51,10 @@ def refusing(settings: Any, photos: list[UUID]) -> Iterator[list[bytes]]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             deletes = self.command == "DELETE" or "delete" in self.path.partition("?")[2]
             named = self.path.encode() + body
+            if self.command == "POST" and deletes and not photos:
+                refused.append(body)
+                self._answer(501, {"Content-Type": "application/xml"}, NOT_IMPLEMENTED)
+                return
             if deletes and any(str(photo).encode() in named for photo in photos):
                 refused.append(body)
                 self._answer(403, {"Content-Type": "application/xml"}, REFUSAL)

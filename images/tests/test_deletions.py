@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
+from bandpics.ids import new_id
 from bandpics.testing.matrix import representative
 from bandpics.users.models import User
 from groups.models import Group
@@ -26,10 +28,10 @@ from images import deletions
 from images.lifecycle import moving, sweeper
 from images.models import Image, PendingDeletion, Upload, Variant
 from images.processing import claims, outcomes, work
-from images.storage.objects import ObjectMissing
+from images.storage.objects import ObjectMissing, photo_storage
 from images.tests import bulk_rows, drawn_pictures
 from images.tests.guest_client import Guest, get, put
-from images.tests.refusing_store import pointed_at, refusing
+from images.tests.refusing_store import pointed_at, refusing, without_batches
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
 
@@ -407,3 +409,14 @@ def test_a_guest_whose_photo_duplicated_a_deleted_one_may_send_it_again(cleo, im
     assert Upload.objects.get(image=mine).status == "discarded"
     assert emil.send_and_process(drawn_pictures.jpeg()).status == "done"
     assert Invitation.objects.get(pk=emil.invitation.pk).used_files == 1
+
+
+def test_a_store_that_cannot_delete_many_at_once_is_asked_for_each(bucket, settings):
+    """As Google's was in 2026."""
+    keys = [f"incoming/{new_id()}" for _ in range(3)]
+    for key in keys:
+        photo_storage().put_stream(key, io.BytesIO(b"1"), byte_size=1, content_type="image/jpeg")
+    with without_batches(settings) as refused:
+        photo_storage().delete_keys([*keys, f"incoming/{new_id()}"])
+    assert len(refused) == 1
+    assert not {row.key for row in photo_storage().list_keys("incoming/")} & set(keys)
