@@ -76,6 +76,7 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/python -m bandpics.testing.lint
+	$(BIN)/python -m bandpics.testing.lint_deployment
 
 format: setup
 	$(BIN)/ruff check --fix .
