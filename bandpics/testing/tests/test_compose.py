@@ -19,7 +19,7 @@ SERVICES = compose.read(PROJECT / "docker-compose.yml")["services"]
 CADDY = compose.read(PROJECT / "compose.caddy.yml")["services"]
 APP = {name: body for name, body in SERVICES.items() if body["image"] == "bandpics"}
 # The image says where it writes; web listens on 8000 inside, and WEB_PORT is the port outside.
-NOT_TOLD = {"STATIC_ROOT", "WORK_DIR", "WEB_PORT", "DEBUG"}
+NOT_TOLD = {"STATIC_ROOT", "WORK_DIR", "WEB_PORT", "METRICS_HOST", "DEBUG"}
 SECRETS = {
     "S3_SECRET_KEY": {*APP} - {"beat", "migrate"},
     "JWT_SIGNING_KEY": {"web"},
