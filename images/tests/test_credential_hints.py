@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
+from bandpics import limits
 from bandpics.api.tests.conftest import problem
 from bandpics.users import api_keys
 from images.tests import drawn_pictures
@@ -75,6 +76,27 @@ def test_a_key_or_token_sent_by_another_scheme_is_told_the_right_one(path, key, 
         assert key not in answer.content.decode()
     for header in (f"Api-Key {key}", f"Bearer {token}"):
         assert asked(path, Authorization=header).status_code == 200
+
+
+def test_the_token_of_a_link_sent_by_another_scheme_is_told_the_right_one(cleo, settings):
+    token = cleo.invitation.token
+    for scheme in ("Bearer", "bearer"):
+        for path in (IMAGES, UPLOADS):
+            answer = asked(path, Authorization=f"{scheme} {token}")
+            body = problem(answer, 401, "credential-invalid")
+            assert "Authorization: Invitation <token>" in body["detail"]
+            assert schemes(answer) == ["Invitation"]
+            assert token not in answer.content.decode()
+    # Groups are made by people with an account: there the link opens nothing.
+    assert schemes(asked(GROUPS, Authorization=f"Bearer {token}")) == ["Bearer"]
+    assert asked(IMAGES, Authorization=f"Invitation {token}").status_code == 200
+
+
+def test_tokens_of_links_cannot_be_guessed_by_another_scheme(db, settings):
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "guess": "3/hour"}
+    limits.reset()
+    codes = [asked(IMAGES, Authorization=f"Bearer {number:043}").status_code for number in range(5)]
+    assert codes == [401, 401, 401, 429, 429]
 
 
 def test_a_header_that_is_not_read_does_not_stop_a_right_credential(key, ada, cleo, signed_in):

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 
 from bandpics.api import throttles
+from bandpics.api.authentication import BEARER, CredentialInvalid
 from bandpics.telemetry import context
 from invitations import tokens
 from invitations.api.problems import (
@@ -20,10 +21,12 @@ from invitations.api.problems import (
 from invitations.models import Invitation
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
     from rest_framework.request import Request
 
 KEYWORD = "Invitation"
+_WRONG_SCHEME = (
+    f"This looks like the token of an upload link. Send it as `Authorization: {KEYWORD} <token>`."
+)
 PARAMETER = "access_token"
 CREDENTIAL_PARAMETERS = frozenset({PARAMETER})
 
@@ -94,18 +97,27 @@ class InvitationAuthentication(BaseAuthentication):
         return KEYWORD
 
     @staticmethod
-    def _token(request: Request | HttpRequest) -> str | None:
-        words = get_authorization_header(request).split()  # type: ignore[arg-type]  # reads META
+    def _token(request: Request) -> str | None:
+        words = get_authorization_header(request).split()
         in_address = request.GET.get(PARAMETER)
         if not words:
             return in_address
         in_header = None
+        text = words[1].decode("latin-1") if len(words) == 2 else ""
         if words[0].lower() == KEYWORD.lower().encode():
-            in_header = words[1].decode("latin-1") if len(words) == 2 else ""
+            in_header = text
+        elif words[0].lower() == BEARER.lower().encode() and _looks_like_ours(text):
+            throttles.guessed_wrong(request)
+            raise CredentialInvalid(_WRONG_SCHEME, scheme=KEYWORD)
         # Neither may hide that the other is wrong, or somebody else's.
         if in_address is not None and in_address != in_header:
             raise TwoCredentials
         return in_header
+
+
+def _looks_like_ours(text: str) -> bool:
+    """Whether it has the form of a link's token. A JWT has two dots, an API key has one."""
+    return len(text) == tokens.TOKEN_LENGTH and text.isascii() and "." not in text
 
 
 def guest(request: Request) -> Invitation | None:
