@@ -10,3 +10,4 @@ class ImagesConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("images.signals")  # connects
+        import_module("images.captions.checks")  # registers

@@ -60,6 +60,9 @@ urlpatterns = [
     ),
     path("groups/<uuid:group_id>/settings/", group_settings.group_settings, name="group-settings"),
     path("groups/<uuid:group_id>/stats/", group_stats.group_stats, name="group-stats"),
+    path(
+        "groups/<uuid:group_id>/captions/retry/", group_stats.retry_captions, name="retry-captions"
+    ),
     path("groups/<uuid:group_id>/close/", close_group.close_group, name="close-group"),
     path("groups/<uuid:group_id>/delete/", group_settings.delete_group, name="delete-group"),
     path("groups/<uuid:group_id>/logo.png", look.group_logo, name="group-logo"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
@@ -31,6 +31,14 @@ class NoGeneratedCaption(Conflict):
     slug = "no-generated-caption"
     title = _("A model has written no caption of this photo")
     default_detail = _("It waits, or failed, or the group wants none: GET says which.")
+
+
+class CaptionNotFailed(Conflict):
+    slug = "caption-not-failed"
+    title = _("There is no caption that could be tried again")
+    default_detail = _(
+        "Only one that failed can be, of a photo that the group wants described. GET says more."
+    )
 
 
 class HostsGeneratedCaptionSerializer(serializers.ModelSerializer[GeneratedCaption]):
@@ -93,6 +101,22 @@ class GeneratedCaptions(PhotoViewSet):
             decide(image, by=by)
         return self._decided(image)
 
+    @extend_schema(
+        operation_id="images_generated_caption_retry",
+        request=None,
+        responses={202: HostsGeneratedCaptionSerializer},
+    )
+    @generated_caption.mapping.post
+    def retry_generated_caption(self, request: Request, image_id: UUID) -> Response:
+        """Have one that failed tried again, as the caps of the day allow. Owners only; 409 for one
+        that did not fail."""
+        image = self._of_host(image_id)
+        self.need_scope(Scope.MODERATE)
+        deciding.retry(image)
+        answer = self._decided(image)
+        answer.status_code = status.HTTP_202_ACCEPTED
+        return answer
+
     def _of_host(self, image_id: UUID) -> Image:
         image = self.visible_image(image_id)
         if not self.access.rights_on(image).is_host:
@@ -109,6 +133,7 @@ class GeneratedCaptions(PhotoViewSet):
 problems.answer(
     {
         deciding.NoCaption: lambda _error: NoGeneratedCaption(),
+        deciding.NotFailed: lambda _error: CaptionNotFailed(),
         plain_text.Nonsense: lambda _error: wrong(
             "text", "Write some words, or hide the caption with is_hidden.", "no-words"
         ),

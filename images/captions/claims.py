@@ -29,10 +29,11 @@ _KEPT = Group.objects.kept().filter(
 _SHOWN = Image.objects.ready().filter(
     Exists(_KEPT), pk=OuterRef("image"), version=OuterRef("version"), place_forgotten_at=None
 )
+IS_SHOWN = Q(Exists(_SHOWN))
 WORK = leases.Work(
     GeneratedCaption,
     claimed=State.ASKING,
-    wanted=IS_DUE & Q(Exists(_SHOWN)),
+    wanted=IS_DUE & IS_SHOWN,
     max_attempts=MAX_ATTEMPTS,
 )
 

@@ -47,13 +47,9 @@ def sweep() -> None:
 def add() -> list[UUID]:
     """Makes rows for photos that have none, the newest first, as many as may be asked for today.
     Returns their ids."""
-    room = min(WAITING_AT_MOST, settings.CAPTIONS_PER_DAY - _asked_today())
-    room -= GeneratedCaption.objects.filter(WAITING).count()
-    if room <= 0:
-        return []
     rows = [
         GeneratedCaption(image_id=image_id, version=version, language=language)
-        for image_id, version, language in _newest(room)
+        for image_id, version, language in _newest(room())
     ]
     if not rows:
         return []
@@ -63,8 +59,16 @@ def add() -> list[UUID]:
     return list(made.order_by("-image_id").values_list("pk", flat=True))
 
 
-def _newest(room: int) -> Iterator[tuple[UUID, int, str]]:
+def room() -> int:
+    """Returns how many more may wait now."""
+    most: int = min(WAITING_AT_MOST, settings.CAPTIONS_PER_DAY - _asked_today())
+    return max(0, most - GeneratedCaption.objects.filter(WAITING).count())
+
+
+def _newest(count: int) -> Iterator[tuple[UUID, int, str]]:
     """The newest photos without a caption; of each group as many as it may still ask for."""
+    if not count:
+        return
     left = {
         group_id: (language, settings.CAPTIONS_PER_GROUP_PER_DAY - spent)
         for group_id, language, spent in _groups()
@@ -72,10 +76,10 @@ def _newest(room: int) -> Iterator[tuple[UUID, int, str]]:
     due = Image.objects.ready().filter(
         caption_due=True, place_forgotten_at=None, group=OuterRef("pk")
     )
-    first = Func(ArraySubquery(due.order_by("-id").values("pk")[:room]), function="unnest")
+    first = Func(ArraySubquery(due.order_by("-id").values("pk")[:count]), function="unnest")
     ids = Group.objects.filter(pk__in=left).order_by().values(image=first)
     found = Image.objects.filter(pk__in=ids).order_by("-id")
-    for image_id, version, group_id in found.values_list("pk", "version", "group")[:room]:
+    for image_id, version, group_id in found.values_list("pk", "version", "group")[:count]:
         language, may_ask = left[group_id]
         if may_ask > 0:
             left[group_id] = language, may_ask - 1

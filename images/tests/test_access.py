@@ -119,6 +119,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("image-generated-caption", "PATCH"): Decided(
         "409 403 403 404 403 404 401", {"is_hidden": True}
     ),
+    ("image-generated-caption", "POST"): Decided("409 403 403 404 403 404 401", {}),
     ("image-list", "GET"): Decided("200 200 200 200 200 200 401"),
     ("image-list", "POST"): Decided(
         "202 202 403 404 202 202 401", {"group": "GROUP", "image": PICTURE, "filename": "x.jpg"}
@@ -208,6 +209,7 @@ DECIDED: dict[tuple[str, str], Decided] = {
     ("new-group", "GET"): Decided("200 200 200 200 404 404 302"),
     # By POST alone: see test_photo_page.py.
     ("decide-caption", "GET"): Decided("405 403 403 404 404 404 302"),
+    ("retry-captions", "GET"): Decided("405 403 403 404 404 404 302"),
     ("decide-photo", "GET"): Decided("405 403 403 404 404 404 302"),
     ("edit-photo", "GET"): Decided("405 403 403 404 404 404 302"),
     ("forget-place", "GET"): Decided("405 403 403 404 404 404 302"),

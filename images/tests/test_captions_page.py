@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.core.checks import run_checks
 from django.urls import reverse
 from django.utils import timezone
 
 from groups.models import Group
+from images.captions import checks, waiting
 from images.lifecycle import walls
 from images.models import GeneratedCaption, Image, PhotoChange
 from images.tests import bulk_rows
@@ -264,6 +266,111 @@ def test_one_that_is_gone_meanwhile_is_said(image, host):
     assert "There is no such text any more" in html(host, page_of(image))
 
 
+# --- One that failed ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def failed(image, group, settings):
+    """A photo whose caption failed, in a group that wants captions."""
+    settings.CAPTIONS_ON = True
+    Group.objects.update(caption_language="de")
+    fail(GeneratedCaption.objects.all())
+    return image
+
+
+def fail(rows):
+    rows.update(state="failed", failure="unreachable", text="", attempts=6, done_at=timezone.now())
+
+
+def again(client, image):
+    return client.post(api(image, "generated-caption/"))
+
+
+def test_a_host_has_one_that_failed_tried_again(failed, host):
+    shown = html(host, page_of(failed))
+    assert "could not be reached for hours" in shown
+    assert "Try again" in shown
+    assert decide(host, failed, action="retry").status_code == 302
+    row = GeneratedCaption.objects.get()
+    assert (row.state, row.failure, row.attempts, row.done_at) == ("queued", "", 0, None)
+    shown = html(host, page_of(failed))
+    assert "A model will be asked again." in shown
+    assert "A model will describe this photo." in shown
+    assert "Try again" not in shown
+    decide(host, failed, action="retry")  # it waits already
+    assert "cannot be tried again now" in html(host, page_of(failed))
+
+
+def test_the_api_has_one_that_failed_tried_again(failed, host):
+    answer = again(host, failed)
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    answer = again(host, failed)
+    assert answer.status_code == 409
+    assert answer.json()["type"].endswith("/problems/caption-not-failed/")
+
+
+def test_others_try_nothing_again(failed, ben, dora, gus, signed_in, client):
+    for who, status in [
+        *((signed_in(ben), 403), (signed_in(dora), 404), (gus.client, 403), (client, 401))
+    ]:
+        assert again(who, failed).status_code == status
+    assert "Try again" not in html(signed_in(ben), page_of(failed))
+    assert GeneratedCaption.objects.get().state == "failed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "done", "text": WORDS},
+        {"state": "queued"},
+        {"language": "fr"},  # the group has another one by now
+        {"version": 7},
+    ],
+)
+def test_only_what_failed_and_is_wanted_is_tried_again(failed, host, change):
+    GeneratedCaption.objects.update(**change)
+    before = GeneratedCaption.objects.values().get()
+    assert again(host, failed).status_code == 409
+    assert GeneratedCaption.objects.values().get() == before
+
+
+def test_without_a_provider_nothing_is_tried_again(failed, host, settings):
+    settings.CAPTIONS_ON = False
+    assert "Try again" not in html(host, page_of(failed))
+    assert again(host, failed).status_code == 409
+
+
+def test_a_photo_in_the_trash_is_not_tried_again(failed, host):
+    Image.objects.update(trashed_at=timezone.now())
+    assert again(host, failed).status_code == 404
+
+
+@pytest.mark.parametrize("cap", ["CAPTIONS_PER_DAY", "WAITING_AT_MOST"])
+def test_no_more_wait_than_the_caps_allow(failed, group, host, settings, monkeypatch, cap):
+    for _ in range(3):
+        captioned(group)
+    fail(GeneratedCaption.objects.all())
+    if cap == "CAPTIONS_PER_DAY":
+        settings.CAPTIONS_PER_DAY = 2
+    else:
+        monkeypatch.setattr(waiting, cap, 2)
+    page = reverse("group-stats", args=[group.pk])
+    assert "Captions that failed" in html(host, page)
+    retry = reverse("retry-captions", args=[group.pk])
+    assert host.post(retry).status_code == 302
+    states = GeneratedCaption.objects.order_by("-image_id").values_list("state", flat=True)
+    assert list(states) == ["queued", "queued", "failed", "failed"]  # the newest first
+    assert "asked about 2 photos again" in html(host, page)
+    host.post(retry)
+    assert "Look again tomorrow" in html(host, page)
+    assert again(host, failed).status_code == 409  # nor one by one
+
+
+def test_another_groups_captions_stay_as_they_are(failed, host, dora, signed_in, group):
+    assert signed_in(dora).post(reverse("retry-captions", args=[group.pk])).status_code == 404
+    assert GeneratedCaption.objects.get().state == "failed"
+
+
 def test_members_who_are_no_owners_read_it_alone(image, ben, signed_in):
     shown = html(signed_in(ben), page_of(image))
     assert WORDS in shown
@@ -318,3 +425,31 @@ def test_the_api_switches_it(host, group, ben, signed_in):
     assert answer.status_code == 400
     answer = signed_in(ben).patch(path, {"caption_language": ""})
     assert answer.status_code == 403
+
+
+# --- Settings -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"CAPTION_PROVIDER": "gemini"}, "CAPTION_API_KEY, CAPTION_MODEL"),
+        ({"CAPTION_API_KEY": "x"}, "CAPTION_PROVIDER, CAPTION_MODEL"),
+        ({"CAPTION_API_KEY": "x", "CAPTION_MODEL": "vision-1"}, "CAPTION_PROVIDER"),
+        ({"CAPTION_BASE_URL": "http://llama:8080/v1"}, "CAPTION_PROVIDER"),
+    ],
+)
+def test_half_of_the_settings_is_a_warning(settings, given, missing):
+    for name in (*checks.NAMES, "CAPTION_BASE_URL"):
+        setattr(settings, name, given.get(name, ""))
+    (warning,) = [each for each in run_checks() if each.id == "images.W001"]
+    assert f"but not {missing}" in warning.msg
+    assert "CAPTION_MODEL" in warning.hint
+
+
+@pytest.mark.parametrize("value", ["", "x"])
+def test_all_of_the_settings_or_none_is_none(settings, value):
+    for name in checks.NAMES:
+        setattr(settings, name, value)
+    settings.CAPTION_BASE_URL = ""
+    assert not [each for each in run_checks() if each.id == "images.W001"]

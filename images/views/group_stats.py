@@ -6,13 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.shortcuts import render
+from django.conf import settings
+from django.contrib import messages
+from django.shortcuts import redirect, render
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
-from django.views.decorators.http import require_safe
+from django.utils.translation import gettext_lazy, ngettext, pgettext
+from django.views.decorators.http import require_POST, require_safe
 
 from groups.models import Group
+from images.captions import deciding
 from images.listing import overview, stats
 from images.views.desk import OWNER, Desk, desk_page
 
@@ -70,8 +73,26 @@ def group_stats(request: HttpRequest, desk: Desk) -> HttpResponse:
     found = stats.of(Group.objects.filter(pk=desk.group.pk))
     charts = [chart for chart in _charts(desk.group, found) if any(row.count for row in chart.rows)]
     waiting = [(STATES[name], found.statuses[name]) for name in STATES if found.statuses[name]]
-    context = desk.context(numbers=found, charts=charts, waiting=waiting)
+    context = desk.context(
+        numbers=found, charts=charts, waiting=waiting, captions_on=settings.CAPTIONS_ON
+    )
     return render(request, "groups/stats.html", context)
+
+
+@desk_page(needs=OWNER)
+@require_POST
+def retry_captions(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """Has a model asked again for captions that failed."""
+    if count := deciding.retry_of_group(desk.group):
+        text = ngettext(
+            "A model will be asked about %(count)d photo again.",
+            "A model will be asked about %(count)d photos again.",
+            count,
+        )
+        messages.success(request, text % {"count": count})
+    else:
+        messages.warning(request, _("None can be tried again now. Look again tomorrow."))
+    return redirect("group-stats", desk.group.pk)
 
 
 def _charts(group: Group, found: stats.Stats) -> list[Chart]:

@@ -91,6 +91,7 @@ def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: An
     """Renders the page; `forms` holds one that was not accepted, with its errors."""
     image, group = opened.image, opened.image.group
     before, after = neighbours.of(image, request, opened.access)
+    written = written_of(image, opened.rights)
     context: dict[str, Any] = {
         "opened": opened,
         "image": image,
@@ -104,7 +105,10 @@ def show(request: HttpRequest, opened: Opened, *, status: int = 200, **forms: An
         "camera_settings": photo_facts.camera_settings(image),
         "large_url": _download_url(image),
         "replacement": _replacement(image),
-        "written": written_of(image, opened.rights),
+        "written": written,
+        "may_retry_caption": written is not None
+        and opened.rights.is_host
+        and deciding.can_be_retried(image),
         "history": photo_history.lines(image),
         "sent_at": photo_facts.moment_in(group, image.created_at),
         **map_picker.context(),

@@ -40,7 +40,7 @@ class CaptionForm(forms.Form):
 @photo_page(decides=True)
 @require_POST
 def decide_caption(request: HttpRequest, opened: Opened) -> HttpResponse:
-    """Corrects what a model wrote, hides it, or shows it again."""
+    """Corrects what a model wrote, hides it, shows it again, or has what failed tried again."""
     image, by = opened.image, opened.access.user
     action = request.POST.get("action")
     try:
@@ -48,10 +48,15 @@ def decide_caption(request: HttpRequest, opened: Opened) -> HttpResponse:
             deciding.hide(image, by=by)
         elif action == "show":
             deciding.show(image, by=by)
+        elif action == "retry":
+            deciding.retry(image)
+            messages.success(request, _("A model will be asked again. It takes a moment."))
         else:
             return _correct(request, opened)
     except deciding.NoCaption:
         messages.warning(request, _gone())
+    except deciding.NotFailed:
+        messages.warning(request, _("It cannot be tried again now: look at what the page says."))
     return opened.again()
 
 
