@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("bandpics", "groups", "images", "invitations")
 # Django's functions: with `p` the first argument is the context, with `n` there are two texts.
-FUNCTIONS = ["_", "counted"] + [
+FUNCTIONS = ["_", "counted", "gettext_noop"] + [
     f"{kind}gettext{when}" for kind in ("", "n", "p", "np") for when in ("", "_lazy")
 ]
 

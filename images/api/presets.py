@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.response import Response
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
 
 class PresetNameTaken(Conflict):
     slug = "preset-name-taken"
-    title = "The group has another preset of this name"
-    default_detail = "Choose another name, or delete the other preset first."
+    title = _("The group has another preset of this name")
+    default_detail = _("Choose another name, or delete the other preset first.")
 
 
 class TooManyPresets(Conflict):
     slug = "too-many-presets"
-    title = "The group has as many presets as a group may have"
-    default_detail = "Delete one of them first."
+    title = _("The group has as many presets as a group may have")
+    default_detail = _("Delete one of them first.")
 
 
 class NewPresetSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
@@ -49,7 +50,7 @@ class NewPresetSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate_transformations(self, sent: dict[str, Any]) -> dict[str, Any]:
         if "preset" in sent:
-            raise serializers.ValidationError({"preset": ["A preset is not made of another."]})
+            raise serializers.ValidationError({"preset": [_("A preset is not made of another.")]})
         return sent
 
 
@@ -87,9 +88,9 @@ class PresetViewSet(PhotoViewSet):
         """403 for whoever does not own the group."""
         group = self.group()
         if isinstance(self.access, GuestAccess):
-            raise Forbidden("Presets are made by the owners of the group.")
+            raise Forbidden(_("Presets are made by the owners of the group."))
         if not Group.objects.owned_by(self.member).filter(pk=group.pk).exists():
-            raise Forbidden("Presets are made by the owners of the group.")
+            raise Forbidden(_("Presets are made by the owners of the group."))
         return group
 
     def list(self, request: Request, group_id: UUID) -> Response:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -88,7 +89,7 @@ class RotateSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
     def validate(self, sent: dict[str, Any]) -> dict[str, Any]:
         given = [sent.pop(name) for name in ("degrees", "angle") if name in sent]
         if len(given) != 1:
-            raise ValidationError({"degrees": ["Give degrees (or angle), once."]})
+            raise ValidationError({"degrees": [_("Give degrees (or angle), once.")]})
         return sent | {"degrees": given[0]}
 
 
@@ -129,7 +130,7 @@ class WatermarkSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate(self, sent: dict[str, Any]) -> dict[str, Any]:
         if ("text" in sent) == ("image" in sent):
-            raise ValidationError("Give either text or image.")
+            raise ValidationError(_("Give either text or image."))
         return sent
 
 
@@ -158,7 +159,7 @@ class TransformationsSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
     def validate(self, sent: dict[str, Any]) -> dict[str, Any]:
         if "preset" in sent and len(sent) > 1:
-            raise ValidationError({"preset": ["A preset is used alone, without other steps."]})
+            raise ValidationError({"preset": [_("A preset is used alone, without other steps.")]})
         return sent
 
 
@@ -185,10 +186,16 @@ def spec_of(sent: dict[str, Any]) -> Spec:
     return Spec(**made)
 
 
-def error_of(error: SpecError) -> ValidationError:
-    """The error that points at the step."""
-    detail: Any = [str(error)]
-    for name in reversed(["transformations", *filter(None, error.field.split("."))]):
+def error_of(error: SpecError, *, preset: bool = False) -> ValidationError:
+    """The error that points at the step, or at the preset that has it."""
+    text = _(error.sentence).format(**error.values)
+    path = error.field
+    if preset:
+        path = "preset"
+        if error.field != path:
+            text = _("This preset does not fit the photo. {why}").format(why=text)
+    detail: Any = [text]
+    for name in reversed(["transformations", *filter(None, path.split("."))]):
         detail = {name: detail}
     return ValidationError(detail)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.db import transaction
 from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -44,28 +46,29 @@ IMAGE_FIELDS = (
 class TooManyTransforms(Problem):
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
     slug = "too-many-transforms"
-    title = "Many pictures that you asked for are not made yet"
-    default_detail = "Wait until some of them are made."
+    title = _("Many pictures that you asked for are not made yet")
+    default_detail = _("Wait until some of them are made.")
     explanation = "Only so many transforms of one person wait at a time. Ask again a little later."
     retry_after_seconds = 10
 
 
 class TransformNotReady(Conflict):
     slug = "transform-not-ready"
-    title = "The picture is not made yet"
+    title = _("The picture is not made yet")
     explanation = "The transform is still being rendered. Wait as long as `Retry-After` says."
     retry_after_seconds = RETRY_AFTER_SECONDS
 
 
 class TransformFailed(Conflict):
     slug = "transform-failed"
-    title = "The picture could not be made"
+    title = _("The picture could not be made")
     explanation = "`failure` of the transform says why. Post the same steps again to have it tried."
 
 
 class NotApproved(Conflict):
     slug = "not-approved"
-    title = "This photo is not approved"
+    title = _("This photo is not approved")
+    default_detail = _("A host may approve it first.")
     explanation = (
         "New photos of members are approved at once. Nobody makes one of a photo that waits for "
         "approval or was rejected: a host may approve it first."
@@ -203,7 +206,7 @@ class TransformViewSet(PhotoViewSet):
         """
         image = self.image()
         if self.access.is_guest:
-            raise Forbidden("Only members make new photos of pictures.")
+            raise Forbidden(_("Only members make new photos of pictures."))
         uploader = self.member.uploader(self.writable_group(image.group_id))
         transform = self.transform(image)
         _refuse_unless_done(transform)
@@ -220,22 +223,19 @@ class TransformViewSet(PhotoViewSet):
     def _spec(self, image: Image, sent: dict[str, Any]) -> Spec:
         """Raises ValidationError, which names the step, and Forbidden for a guest's own steps."""
         if "preset" not in sent and self.access.is_guest:
-            raise Forbidden("With a link pictures are made by the presets of the hosts only.")
+            raise Forbidden(_("With a link pictures are made by the presets of the hosts only."))
         try:
             spec = self._preset(image, sent["preset"]) if "preset" in sent else None
             spec = presets.placed(spec or transform_serializers.spec_of(sent), image.group_id)
             presets.check(spec, image)
         except SpecError as error:
-            if "preset" in sent:
-                why = f"This preset does not fit the photo. {error}"
-                error = SpecError("preset", why)
-            raise transform_serializers.error_of(error) from None
+            raise transform_serializers.error_of(error, preset="preset" in sent) from None
         return spec
 
     def _preset(self, image: Image, name: str) -> Spec:
         found = presets.of_group(image.group_id, self.access).filter(name=name).first()
         if found is None:
-            raise SpecError("preset", "The group has no such preset.")
+            raise SpecError("preset", gettext_noop("The group has no such preset."))
         return Spec.from_canonical(found.spec)
 
     def _shown(self, transform: Transform, *, waiting: int, headers: Any = None) -> Response:

@@ -14,7 +14,7 @@ from images.models import Image, PhotoChange, Upload
 from images.photofile.transforms.spec import Crop, Spec
 from images.storage.objects import photo_storage
 from images.tests import drawn_pictures
-from images.transforms import presets, work
+from images.transforms import claims, presets, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
@@ -169,3 +169,20 @@ def test_the_page_of_a_photo_links_to_it_and_loads_nothing_of_it(image, vera, si
 
 def test_an_unknown_photo_has_no_page(ada, signed_in, db):
     assert signed_in(ada).get(f"/images/{uuid.uuid4()}/edit-picture/").status_code == 404
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_the_page_says_each_failure_in_words(image, ada, signed_in, language):
+    client = signed_in(ada)
+    client.credentials(HTTP_ACCEPT_LANGUAGE=language)
+    page = client.get(f"/images/{image.pk}/edit-picture/").content.decode()
+    said = json.loads(re.search(r'<script id="messages"[^>]*>(.*?)</script>', page)[1])
+    codes = {claims.CRASHED, claims.IMPOSSIBLE, claims.ORIGINAL_MISSING, claims.WATERMARK_MISSING}
+    texts = [said[f"failure-{code}"] for code in codes | {*Upload.Failure.values}]
+    assert all(text.endswith(".") for text in texts)
+    crashed = {
+        "en": "It failed three times.",
+        "de": "Es ist dreimal fehlgeschlagen.",
+        "fr": "Cela a échoué trois fois.",
+    }
+    assert said["failure-crashed"] == crashed[language]

@@ -181,6 +181,27 @@ def test_what_cannot_be_made_is_refused_at_the_field(image, ada, signed_in, name
     assert not Transform.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("language", "beyond", "preset_of_none", "too_many"),
+    [
+        ("de", "Der Ausschnitt endet bei 700", "Die Gruppe hat keine", "Viele Bilder, um die du"),
+        ("fr", "Le recadrage finit à 700", "Le groupe n", "Beaucoup d"),
+    ],
+)
+def test_it_is_refused_in_the_language_of_whoever_asks(
+    image, ada, group, signed_in, monkeypatch, language, beyond, preset_of_none, too_many
+):
+    client = signed_in(ada)
+    client.credentials(HTTP_ACCEPT_LANGUAGE=language)
+    steps = {"crop": {"x": 500, "y": 0, "width": 200, "height": 10}}
+    assert ask(client, image, **steps).json()["detail"].startswith(beyond)
+    assert ask(client, image, preset="none").json()["detail"].startswith(preset_of_none)
+    preset(group, crop={"x": 0, "y": 0, "width": 700, "height": 10})
+    assert "700" in ask(client, image, preset="poster").json()["detail"]
+    monkeypatch.setattr(ordering, "WAITING_AT_MOST", 0)
+    assert ask(client, image).json()["title"].startswith(too_many)
+
+
 def test_literals_that_are_no_json_are_refused(image, ada, signed_in):
     body = '{"transformations": {"rotate": NaN}}'
     answer = signed_in(ada).post(path_of(image), body, content_type="application/json")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from groups.models import Group
 from images.models import Image, TransformPreset
@@ -64,7 +65,7 @@ def placed(spec: Spec, group_id: UUID) -> Spec:
     photos = Image.objects.ready().filter(pk=watermark_id(spec), group=group_id)
     version = photos.values_list("version", flat=True).first()
     if version is None:
-        raise SpecError("watermark.image", "This group shows no such photo.")
+        raise SpecError("watermark.image", gettext_noop("This group shows no such photo."))
     return replace(spec, watermark=replace(spec.watermark, version=version))
 
 

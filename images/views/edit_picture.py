@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from groups.models import Group
 from images.api import transform_serializers
-from images.models import Image
+from images.models import Image, Upload
 from images.photofile.transforms import capabilities, spec
 from images.transforms import presets
 from images.views.messages import MESSAGES
@@ -49,6 +49,12 @@ EDITOR_MESSAGES = {
     "failed": _("The picture could not be made: {why}"),
     "notDone": _("That did not work: {why}"),
     "byPreset": _("The preset “{name}” makes the picture. Press it again to use your own steps."),
+    # Why it could not be made, by the code that the API gives.
+    **{f"failure-{code}": label for code, label in Upload.Failure.choices},
+    "failure-crashed": _("It failed three times."),
+    "failure-impossible": _("The photo does not allow these steps."),
+    "failure-original-missing": _("The photo was lost on our side."),
+    "failure-watermark-missing": _("The photo of the watermark is there no longer."),
     "mark": _("The photo that the preset lays over it is not shown here."),
 }
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import features
 
-from images.photofile.transforms.spec import FORMATS, FormatName, Spec, SpecError
+from images.photofile.transforms.spec import FORMATS, FormatName, Spec, SpecError, gettext
 
 # Latin, Greek, Cyrillic, Armenian, Georgian, Arabic, Hebrew and signs; neither Chinese, Japanese,
 # Korean, nor the scripts of India.
@@ -28,15 +28,16 @@ def check(spec: Spec) -> None:
     if spec.format not in available_formats():
         raise SpecError(
             "format",
-            f"This server cannot write {spec.format}. Choose one of: "
-            f"{', '.join(available_formats())}.",
+            gettext("This server cannot write {format}. Choose one of: {formats}."),
+            format=spec.format,
+            formats=", ".join(available_formats()),
         )
     if spec.watermark is not None and (missing := missing_letters(spec.watermark.text)):
         named = ", ".join(f"{letter!r} (U+{ord(letter):04X})" for letter in missing[:10])
         raise SpecError(
             "watermark.text",
-            f"The font for watermarks cannot draw {named}{' …' if len(missing) > 10 else ''}. "
-            "Write the text without them.",
+            gettext("The font for watermarks cannot draw {letters}. Write the text without them."),
+            letters=named + (" …" if len(missing) > 10 else ""),
         )
 
 

@@ -33,14 +33,31 @@ DEFAULT_QUALITY: Final = 85
 MAX_EDGE: Final = 10_000  # pixels of the result
 MAX_PIXELS: Final = 40_000_000
 MAX_WATERMARK_LETTERS: Final = 100
+# What the sentences of errors name.
+_CHOICES: Final = {
+    "formats": ", ".join(FORMATS),
+    "filters": ", ".join(FILTERS),
+    "modes": ", ".join(MODES),
+    "positions": ", ".join(POSITIONS),
+    "edge": MAX_EDGE,
+    "letters": MAX_WATERMARK_LETTERS,
+}
 
 
 class SpecError(Exception):
-    """A step cannot be done. `field` is its path, such as `crop.width`; a person reads the text."""
+    """A step cannot be done. `field` is its path, such as `crop.width`.
 
-    def __init__(self, field_path: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.field = field_path
+    A person reads the text: `sentence`, in their language, with `values` in its places.
+    """
+
+    def __init__(self, field_path: str, sentence: str, **values: object) -> None:
+        super().__init__(sentence.format(**values))
+        self.field, self.sentence, self.values = field_path, sentence, values
+
+
+def gettext(sentence: str) -> str:
+    """Marks a sentence for translation, which is done where it is shown."""
+    return sentence
 
 
 @dataclass(frozen=True)
@@ -132,7 +149,7 @@ class Spec:
         """Raises SpecError for a value that no picture allows, such as NaN degrees."""
         for field_path, is_allowed, sentence in _rules(self):
             if not is_allowed:
-                raise SpecError(field_path, sentence)
+                raise SpecError(field_path, sentence, **_CHOICES)
 
     @property
     def hash(self) -> str:
@@ -170,37 +187,48 @@ class Spec:
 
 def _rules(spec: Spec) -> Iterator[tuple[str, bool, str]]:
     """Yields the path of each field, whether its value is allowed, and what is."""
-    yield "format", spec.format in FORMATS, f"Choose one of: {', '.join(FORMATS)}."
-    yield "quality", 1 <= spec.quality <= 100, "The quality goes from 1 to 100."
-    yield "filters", spec.filters <= {*FILTERS}, f"Choose from: {', '.join(FILTERS)}."
+    yield "format", spec.format in FORMATS, gettext("Choose one of: {formats}.")
+    yield "quality", 1 <= spec.quality <= 100, gettext("The quality goes from 1 to 100.")
+    yield "filters", spec.filters <= {*FILTERS}, gettext("Choose from: {filters}.")
     if crop := spec.crop:
         for name in ("x", "y"):
-            yield f"crop.{name}", getattr(crop, name) >= 0, "A crop begins at 0 or more."
+            yield f"crop.{name}", getattr(crop, name) >= 0, gettext("A crop begins at 0 or more.")
         for name in ("width", "height"):
             yield (
                 f"crop.{name}",
                 getattr(crop, name) > 0,
-                "A crop is at least 1 pixel wide and high.",
+                gettext("A crop is at least 1 pixel wide and high."),
             )
     if resize := spec.resize:
-        yield "resize.mode", resize.mode in MODES, f"Choose one of: {', '.join(MODES)}."
+        yield "resize.mode", resize.mode in MODES, gettext("Choose one of: {modes}.")
         for name in ("width", "height"):
             is_within = 0 <= getattr(resize, name) <= MAX_EDGE
-            yield f"resize.{name}", is_within, f"A side has from 0 to {MAX_EDGE} pixels."
+            yield f"resize.{name}", is_within, gettext("A side has from 0 to {edge} pixels.")
     if rotate := spec.rotate:
-        yield "rotate.degrees", math.isfinite(rotate.degrees), "The degrees must be a number."
+        yield (
+            "rotate.degrees",
+            math.isfinite(rotate.degrees),
+            gettext("The degrees must be a number."),
+        )
         is_colour = re.fullmatch("#[0-9a-fA-F]{6}", rotate.background) is not None
-        yield "rotate.background", is_colour, "Write a colour as #rrggbb."
+        yield "rotate.background", is_colour, gettext("Write a colour as #rrggbb.")
     if mark := spec.watermark:
         is_short = len(mark.text) <= MAX_WATERMARK_LETTERS
-        sentence = f"A watermark has at most {MAX_WATERMARK_LETTERS} letters."
-        yield "watermark.text", is_short, sentence
+        yield "watermark.text", is_short, gettext("A watermark has at most {letters} letters.")
         is_one = not (mark.text and mark.image)
-        yield "watermark", is_one, "A watermark is a text or a photo, not both."
-        yield "watermark.position", mark.position in POSITIONS, f"Choose: {', '.join(POSITIONS)}."
+        yield "watermark", is_one, gettext("A watermark is a text or a photo, not both.")
+        yield (
+            "watermark.position",
+            mark.position in POSITIONS,
+            gettext("Choose one of: {positions}."),
+        )
         is_share = 0.01 <= mark.size <= 1
-        yield "watermark.size", is_share, "The size is a share of the width, from 0.01 to 1."
-        yield "watermark.opacity", 0 <= mark.opacity <= 1, "The opacity goes from 0 to 1."
+        yield (
+            "watermark.size",
+            is_share,
+            gettext("The size is a share of the width, from 0.01 to 1."),
+        )
+        yield "watermark.opacity", 0 <= mark.opacity <= 1, gettext("The opacity goes from 0 to 1.")
 
 
 def resized(resize: Resize, size: Size) -> Size:
@@ -247,8 +275,14 @@ def _check_result(field_path: str, size: Size) -> None:
     if max(size) > MAX_EDGE or math.prod(size) > MAX_PIXELS:
         raise SpecError(
             field_path,
-            f"The result would have {size[0]} x {size[1]} pixels. At most {MAX_EDGE} to a side "
-            f"and {MAX_PIXELS // 1_000_000} megapixels are made: ask for a smaller one.",
+            gettext(
+                "The result would have {width} x {height} pixels. At most {edge} to a side and "
+                "{megapixels} megapixels are made: ask for a smaller one."
+            ),
+            width=size[0],
+            height=size[1],
+            edge=MAX_EDGE,
+            megapixels=MAX_PIXELS // 1_000_000,
         )
 
 
@@ -261,8 +295,12 @@ def _cropped(crop: Crop, size: Size) -> Size:
         if start + length > end:
             raise SpecError(
                 f"crop.{name}",
-                f"The crop ends at {start + length}, outside the picture of {width} x {height} "
-                "pixels.",
+                gettext(
+                    "The crop ends at {end}, outside the picture of {width} x {height} pixels."
+                ),
+                end=start + length,
+                width=width,
+                height=height,
             )
     return crop.width, crop.height
 

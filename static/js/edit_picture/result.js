@@ -31,7 +31,7 @@ export async function make(api, image, transformations) {
   const made = await api.post(`images/${image}/transforms/`, { transformations });
   const path = `images/${image}/transforms/${made.hash}/`;
   const { status, failure } = isMade(made) ? made : await ask(api, path, isMade);
-  if (status === "failed") throw new NotDone(t("failed", { why: failure }));
+  if (status === "failed") throw new NotDone(t("failed", { why: t(`failure-${failure}`) }));
   return path;
 }
 
