@@ -65,7 +65,8 @@ def one_line(text: str) -> str:
 
 @contextmanager
 def _written_in(language: str) -> Iterator[None]:
-    """Writes texts in this language, and times in UTC, as they say, whatever page asks for them."""
+    """Writes texts in this language, and times in UTC where a text names no other zone, whatever
+    page asks for them."""
     with translation.override(language), timezone.override(UTC):
         yield
 

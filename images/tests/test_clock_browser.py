@@ -39,7 +39,7 @@ def test_a_host_sees_what_a_correction_changes_corrects_and_takes_it_back(runnin
     page.get_by_label("Hours").fill("1")
     page.get_by_label("Minutes").fill("5")
     page.get_by_role("button", name="Preview").click()
-    preview = page.get_by_role("region", name="So it would be")
+    preview = page.get_by_role("region", name="Times after the correction")
     expect(preview.get_by_role("listitem")).to_have_count(1)
     expect(preview.get_by_text("21 June 2026, 20:45")).to_be_visible()
     expect(preview.get_by_text("21 June 2026, 21:50")).to_be_visible()

@@ -9,6 +9,7 @@ import pytest
 from groups.models import Group
 from invitations import delivery
 from invitations.models import Invitation
+from invitations.tests.factories import InvitationFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,23 @@ def test_it_says_who_asks_for_what_until_when_and_where_to(invite, group, mailou
     )
     assert f"\n{answer.json()['upload_link']}\n" in message.body
     assert "The Band" in message.body
+
+
+@pytest.mark.parametrize(
+    ("language", "until"),
+    [
+        ("en", "It works until 1 July 2030, 01:30 (Europe/Vienna). The photos go"),
+        ("de", "Er gilt bis 1. Juli 2030, 01:30 (Europe/Vienna). Die Fotos"),
+        ("fr", "au 1 juillet 2030, 01:30 (Europe/Vienna). Les photos"),
+    ],
+)
+def test_it_says_times_by_the_clock_of_the_group(ada, group, mailoutbox, language, until):
+    Group.objects.update(time_zone="Europe/Vienna")
+    midnight = datetime.datetime(2030, 6, 30, 23, 30, tzinfo=datetime.UTC)
+    group.refresh_from_db()
+    invitation = InvitationFactory(group=group, email="cleo@example.org", expires_at=midnight)
+    delivery.send_link(invitation, sender=ada, language=language)
+    assert until in mailoutbox[0].body
 
 
 @pytest.mark.parametrize("backend", ["console", "filebased", "dummy"])
