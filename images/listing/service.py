@@ -8,7 +8,7 @@ gives up after SECONDS: it then returns None.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -24,7 +24,7 @@ from psycopg.errors import QueryCanceled
 from groups.models import Group
 from images.listing import numbers
 from images.models import Archive, GeneratedCaption, PendingDeletion, Transform, Upload
-from images.models.upload import MOVED_AT, UNDER_WAY
+from images.models.upload import MOVED_AT
 from images.uploads.queue import Priority
 from invitations.models import OutgoingMail
 
@@ -36,7 +36,7 @@ Answer = TypeVar("Answer")
 
 SECONDS = 2.0
 BROKER_SECONDS = 1.0
-LATEST = 10_000  # uploads whose times are told
+LATEST = 2000  # uploads whose times are told
 FAILURE_DAYS = 7
 QUEUES = ("images", "transforms", "captions", "archives")
 # Of kombu's Redis transport: the list of each priority but the first has its number in its name.
@@ -187,9 +187,12 @@ def _list_of(queue: str, priority: Priority) -> str:
 
 
 def _of_uploads() -> Waiting:
-    # Not `queued_at`, which the sweeper moves.
+    # Not `queued_at`, which the sweeper moves. Apart: each status has an index of its own.
     since = Coalesce(MOVED_AT, "created_at")
-    return _waiting(QUEUES[0], Upload.objects.filter(UNDER_WAY), Q(status="queued"), since)
+    queued = Upload.objects.filter(status=Upload.Status.QUEUED)
+    found = _waiting(QUEUES[0], queued, Q(status="queued"), since)
+    at_work = Upload.objects.filter(status=Upload.Status.PROCESSING).count()
+    return replace(found, at_work=at_work)
 
 
 def _waiting(name: str, rows: QuerySet[Any], is_waiting: Q, since: Any) -> Waiting:

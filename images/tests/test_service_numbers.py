@@ -194,7 +194,7 @@ def test_other_trouble_is_raised_and_the_limit_ends_with_the_question(db):
 @pytest.mark.parametrize(
     ("ask", "most"),
     [
-        (service.queues, 8),
+        (service.queues, 9),
         (service.outboxes, 7),
         (service.processing_times, 5),
         (service.failures, 8),
