@@ -21,7 +21,7 @@ from images.lifecycle import forget_location
 from images.models import NOT_FINAL, UNDER_WAY, Image, PendingDeletion, Upload, Variant, locks
 from images.photofile import variants
 from images.processing import outcomes, versions
-from images.reconcile import archives, repair, restored, transforms
+from images.reconcile import appearances, archives, repair, restored, transforms
 from images.reconcile.bucket_listing import (
     batches,
     best_of,
@@ -139,6 +139,9 @@ class Comparison:
         for images in pages(self._images().filter(version__gt=0)):
             self.report.photos += len(images)
             self._check_photos(images)
+        for image in appearances.missing(self._images(), self.started_at):
+            read = partial(appearances.read_again, image.pk)
+            self.note(Kind.PLACEHOLDER_MISSING, appearances.key_of(image), read)
         for archive in archives.without_object(self.listing, self.options.group, self.started_at):
             self.note(Kind.ARCHIVE_MISSING, archive.key, partial(archives.end, archive))
         lost = transforms.without_object(self.listing, self.options.group, self.started_at)

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     MULTIPART = "forgotten-multipart"
     FOREIGN = "foreign-object"
     SIZE_MISSING = "size-missing"
+    PLACEHOLDER_MISSING = "placeholder-missing"
     ORIGINAL_MISSING = "original-missing"
     ORIGINAL_FOUND = "original-found-again"
     ORIGINAL_DIFFERS = "original-wrong-size"
@@ -51,6 +52,7 @@ REPAIRS = {
     Kind.MULTIPART: "aborts it",
     Kind.FOREIGN: "leaves it alone: Bandpics did not write it",
     Kind.SIZE_MISSING: "renders it again",
+    Kind.PLACEHOLDER_MISSING: "makes it of the smallest size",
     Kind.ORIGINAL_MISSING: "marks the original as lost; the sizes stay",
     Kind.ORIGINAL_FOUND: "marks the original as found",
     Kind.ORIGINAL_DIFFERS: "leaves it alone: nothing is known to repair it with",
