@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
 from django.urls import path
 
+from bandpics import __version__
 from groups.models import Group
 from images import admin_overview
 from images.reconcile import compare
@@ -33,7 +34,9 @@ RECONCILE_PHOTOS = 2000  # a request waits for them
 class Site(admin.AdminSite):
     """Django's admin with an overview on its start page."""
 
-    site_header = site_title = "Bandpics"
+    # Only operators are told the version.
+    site_header = f"Bandpics {__version__}"
+    site_title = "Bandpics"
     index_title = "Bandpics for operators"
     enable_nav_sidebar = False  # lists need the width
 
