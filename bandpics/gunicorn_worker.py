@@ -26,6 +26,8 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from bandpics.telemetry.web_server import REFUSED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
@@ -347,6 +349,7 @@ class BufferingWorker(ThreadWorker):
 
     def _refuse(self, conn: Any, status: bytes) -> None:
         if conn.parser.has_begun:
+            REFUSED.inc(status=status[:3].decode())
             with suppress(OSError):
                 conn.sock.send(
                     b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status

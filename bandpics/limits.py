@@ -74,6 +74,11 @@ def address_of(request: HttpRequest) -> str:
         hops = request.headers.get("X-Forwarded-For", "").split(",")
         if len(hops) >= settings.TRUSTED_PROXY_COUNT:
             address = hops[-settings.TRUSTED_PROXY_COUNT].strip() or address
+    return _normal(address[:100])
+
+
+@functools.lru_cache(maxsize=1024)  # parsing costs more than the whole line of a request in the log
+def _normal(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

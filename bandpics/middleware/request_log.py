@@ -6,6 +6,7 @@ proxy is taken over, answered, and carried on to the tasks that the request queu
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import logging
 import time
@@ -95,7 +96,7 @@ def _facts(request: HttpRequest) -> dict[str, Any]:
         facts["user_id"] = user_id
     if "credential" not in context.known():
         facts["credential"] = "none" if user_id is None else "session"
-    return facts | {"network": network_of(request)}
+    return facts | {"network": network_of(limits.address_of(request))}
 
 
 def _user_id(request: HttpRequest) -> int | None:
@@ -106,10 +107,11 @@ def _user_id(request: HttpRequest) -> int | None:
     return getattr(user, "pk", None)
 
 
-def network_of(request: HttpRequest) -> str:
-    """Returns the first half of the client's address."""
+@functools.lru_cache(maxsize=1024)
+def network_of(text: str) -> str:
+    """Returns the first half of a client's address."""
     try:
-        address = ipaddress.ip_interface(limits.address_of(request))
+        address = ipaddress.ip_interface(text)
     except ValueError:
         return ""
     bits = NETWORK_BITS[address.version]

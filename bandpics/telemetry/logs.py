@@ -102,14 +102,24 @@ class SaidByRequestLine(logging.Filter):
     5xx is kept without its path, which may hold a token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == "gunicorn.error" and "Error handling request" in str(record.msg):
-            record.msg, record.args = "A request could not be handled", ()
+        if record.name == "gunicorn.error":
+            _without_address(record)
         if not hasattr(record, "request") or not record.name.startswith("django."):
             return True
         if getattr(record, "status_code", 500) < 500:
             return False
         record.msg, record.args = "A request failed", ()
         return True
+
+
+def _without_address(record: logging.LogRecord) -> None:
+    """Takes the address out of what gunicorn says of a request that never reached Django."""
+    said = str(record.msg)
+    if said.startswith("Error handling request"):
+        record.msg, record.args = "A request could not be handled", ()
+    elif said.startswith("Invalid request"):  # of somebody who tries things out
+        record.msg, record.args = "A request was malformed", ()
+        record.levelno, record.levelname = logging.INFO, "INFO"
 
 
 ERROR_LINES = metrics.Counter(

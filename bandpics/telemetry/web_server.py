@@ -27,6 +27,12 @@ class Logger(glogging.Logger):
         self.error_log.propagate = True
 
 
+REFUSED = metrics.Counter(
+    "bandpics_refused_total",
+    "Requests that the server ended unasked: too late (408), or too many at once (503).",
+    "status",
+    known=[{"status": "408"}, {"status": "503"}],
+)
 logger_class = Logger
 metrics.prepare()
 

@@ -27,6 +27,7 @@ FILENAME = "Anna-und-Bernd-geheim.jpg"
 PASSWORD = "grey horses on the lake"
 HOST, GUEST = "hanna.secret@example.org", "gustav.secret@example.org"
 TRAIL = ["announced", "signed", "arrived", "queued", "claimed", "decoded", "rendered", "stored"]
+_pool = urllib3.PoolManager(retries=False, timeout=60)
 MONITORING = environment.PROJECT / "infra" / "monitoring"
 
 
@@ -39,7 +40,7 @@ class Evening:
     def call(self, method, path, *, key="", says=(200, 201, 202, 204), **more):
         headers = {"Authorization": key} if key else {}
         url = self.stack["web_url"] + path
-        answer = urllib3.request(
+        answer = _pool.request(
             method, url, headers=headers | more.pop("headers", {}), redirect=False, **more
         )
         assert answer.status in says, answer.data
@@ -148,7 +149,7 @@ def _free_ports():
 
 
 def _metrics(port):
-    answer = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", retries=False)
+    answer = _pool.request("GET", f"http://127.0.0.1:{port}/metrics")
     assert answer.status == 200
     return answer.data.decode()
 
