@@ -2,8 +2,8 @@
 
 `pixels` measures rendering, `transforms` one transform beside libvips and sharp, and an answer that
 is there already, `api` lists and announcements, `gallery` the pages of a group of very many photos,
-`walls` 500 walls at once, `ingest` a photo's way from the announcement to the gallery, `archives` a
-ZIP of 300 photos.
+`stats` the statistics of one, `walls` 500 walls at once, `ingest` a photo's way from the
+announcement to the gallery, `archives` a ZIP of 300 photos.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("pixels", "transforms", "api", "gallery", "walls", "ingest", "archives")
+BENCHMARKS = ("pixels", "transforms", "api", "gallery", "stats", "walls", "ingest", "archives")
 
 
 def main(*words: str) -> None:

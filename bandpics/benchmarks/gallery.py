@@ -79,7 +79,7 @@ def measure(web: stack.Web, known: dict[str, Any], rounds: int) -> None:
         for target in TARGETS:
             for size, query in (("small", target.than), ("large", target.query)):
                 path = f"/groups/{known[f'{size} group']}/{query}"
-                took = _open(connection, path, known[size])
+                took = open_page(connection, path, known[size])
                 if round_:  # the first one fills caches
                     times.setdefault((target.name, size), []).append(took)
     print(f"\nA gallery of {SMALL} and of {LARGE:,} photos, {rounds} rounds")
@@ -101,7 +101,8 @@ def _p95(times: list[float]) -> float:
     return quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
 
 
-def _open(connection: http.client.HTTPConnection, path: str, session: str) -> float:
+def open_page(connection: http.client.HTTPConnection, path: str, session: str) -> float:
+    """Opens a page with this session; returns how long it took, in seconds."""
     started = time.perf_counter()
     connection.request("GET", path, headers={"Cookie": f"sessionid={session}"})
     answer = connection.getresponse()

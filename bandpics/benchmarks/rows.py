@@ -61,25 +61,7 @@ def fill(*, small: int, large: int) -> dict[str, Any]:
     """Makes a small and a large group; returns the id of and a session for each, and an upload
     token."""
     call_command("migrate", verbosity=0)
-    with connection.cursor() as cursor:
-        # To make it at the end is ten times as fast.
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'image_search_vector'")
-        (search_index,) = cursor.fetchone() or ("",)
-        cursor.execute("DROP INDEX image_search_vector")
-    sessions = {}
-    for name, count in (("small", small), ("large", large)):
-        team = Team.objects.create(name=f"The {name} band")
-        user = User.objects.create_user(f"{name}@example.org", "a long enough password")
-        Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
-        group = Group.objects.create(team=team, name=f"The {name} evening")
-        _add_photos(group, count)
-        sessions[f"{name} group"] = str(group.pk)
-        client = Client()
-        client.force_login(user)
-        sessions[name] = client.cookies["sessionid"].value
-    with connection.cursor() as cursor:
-        cursor.execute(search_index)
-        cursor.execute("VACUUM ANALYZE")
+    sessions = add_group("small", small) | add_group("large", large)
     # A third group takes the announced uploads, so that the lists of the others stay as they are.
     other = Group.objects.create(team=Team.objects.create(name="Others"), name="To announce to")
     link = Invitation.objects.create(
@@ -88,10 +70,47 @@ def fill(*, small: int, large: int) -> dict[str, Any]:
     return {**sessions, "token": link.token}
 
 
+def add_group(name: str, count: int) -> dict[str, str]:
+    """Makes a team with a group of so many photos; returns the id of the group and a session of
+    its owner."""
+    team = Team.objects.create(name=f"The {name} band")
+    user = User.objects.create_user(f"{name}@example.org", "a long enough password")
+    Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
+    group = Group.objects.create(team=team, name=f"The {name} evening")
+    with connection.cursor() as cursor:
+        # To make it at the end is ten times as fast.
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'image_search_vector'")
+        (search_index,) = cursor.fetchone() or ("",)
+        cursor.execute("DROP INDEX image_search_vector")
+        _add_photos(group, count)
+        cursor.execute(search_index)
+        cursor.execute("VACUUM ANALYZE")
+    client = Client()
+    client.force_login(user)
+    return {f"{name} group": str(group.pk), name: client.cookies["sessionid"].value}
+
+
 def _add_photos(group: Group, count: int) -> None:
     """Copies one photo: four a minute in Vienna, by eight people and four cameras, some with words
     that few, or only the newest or the oldest, have."""
     template = _photo(group)
+    copy_photos(group, count)
+    others = (
+        f"images_image image WHERE image.group_id = '{group.pk}' AND image.id <> '{template.pk}'"
+        f" AND template.image_id = '{template.pk}'"
+    )
+    _copy(Upload, others, id="image.id", image_id="image.id")
+    _copy(
+        Variant,
+        others,
+        image_id="image.id",
+        key=f"'{group.pk}/' || template.name || '/' || image.id || '-1.jpg'",
+    )
+
+
+def copy_photos(group: Group, count: int) -> None:
+    """Copies the only photo of a group until there are so many, without uploads and variants."""
+    template = group.images.get()
     _copy(
         Image,
         f"generate_series(1, {count - 1}) n WHERE template.id = '{template.pk}'",
@@ -107,17 +126,6 @@ def _add_photos(group: Group, count: int) -> None:
         original_filename="'IMG_' || lpad(n::text, 4, '0') || '.jpg'",
         sort_at="template.sort_at - n * interval '15 seconds'",
         taken_at="template.taken_at - n * interval '15 seconds'",
-    )
-    others = (
-        f"images_image image WHERE image.group_id = '{group.pk}' AND image.id <> '{template.pk}'"
-        f" AND template.image_id = '{template.pk}'"
-    )
-    _copy(Upload, others, id="image.id", image_id="image.id")
-    _copy(
-        Variant,
-        others,
-        image_id="image.id",
-        key=f"'{group.pk}/' || template.name || '/' || image.id || '-1.jpg'",
     )
 
 
