@@ -1,0 +1,101 @@
+"""Upgrades: the database of each release, with data in it, is migrated to what there is now."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, connections
+from django.test import Client
+from django.urls import reverse
+
+from bandpics.ids import new_id
+from bandpics.testing import release_data
+from bandpics.users.models import User
+from groups.models import Group
+from images.management.commands import migrate
+from images.models import Image
+
+DUMPS = sorted(release_data.RELEASES.glob("*.sql.gz"))
+
+
+@pytest.fixture
+def elsewhere(transactional_db):
+    """Lets Django use another, empty database until the end of the test."""
+    own, name = connection.settings_dict["NAME"], f"upgrade_{new_id().hex}"
+    connection.close()
+    parameters = connections["default"].get_connection_params() | {"dbname": "postgres"}
+    for unknown in ("cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(unknown, None)
+    with psycopg.connect(**parameters, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        connection.settings_dict["NAME"] = name
+        try:
+            yield name
+        finally:
+            connection.close()
+            connection.settings_dict["NAME"] = own
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def counts():
+    with connection.cursor() as cursor:
+        tables = connection.introspection.django_table_names(only_existing=True)
+        found = {}
+        for table in sorted(tables):
+            cursor.execute(f'SELECT count(*) FROM "{table}"')  # noqa: S608 - our own names
+            found[table] = cursor.fetchone()[0]
+    return found
+
+
+def test_there_is_the_database_of_a_release():
+    assert DUMPS
+
+
+@pytest.mark.parametrize("dump", DUMPS, ids=lambda path: path.name.removesuffix(".sql.gz"))
+def test_a_release_is_upgraded_with_its_data(elsewhere, dump):
+    with connection.cursor() as cursor:
+        cursor.execute(gzip.decompress(dump.read_bytes()).decode())
+    connection.close()  # the dump has emptied search_path
+    before = counts()
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("migrate", check=True, verbosity=0)  # nothing is left to do
+    after = counts()
+    kept = {"images_image", "images_upload", "groups_group", "invitations_invitation", "users_user"}
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    assert after["images_image"] == 6
+    browser, hanna = Client(), User.objects.get(is_superuser=True)
+    browser.force_login(hanna)
+    group = Group.objects.get(name="Hanna turns 40")
+    photo = Image.objects.get(description="The cake")
+    for page in ("gallery", "invitations", "settings"):
+        assert browser.get(reverse(f"group-{page}", args=[group.pk])).status_code == 200
+    for page in ("moderation", "trash"):
+        assert browser.get(reverse(page, args=[group.pk])).status_code == 200
+    assert "The cake" in browser.get(reverse("photo", args=[photo.pk])).content.decode()
+    assert "Hanna turns 40" in browser.get("/").content.decode()
+    listed = browser.get("/api/v1/images/", {"group": str(group.pk)}).json()["results"]
+    assert len(listed) == 4  # of six, one is in the trash and one in another group
+
+
+def test_migrate_does_not_wait_for_a_lock_for_ever(elsewhere, monkeypatch):
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("migrate", "images", "0001", verbosity=0)
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(migrate, "ATTEMPTS", 2)
+    monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.1)
+    parameters = connection.get_connection_params()
+    parameters = {key: parameters[key] for key in ("dbname", "user", "password", "host", "port")}
+    with psycopg.connect(**parameters) as somebody:
+        somebody.execute("LOCK TABLE images_image IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(CommandError, match="table locked"):
+            call_command("migrate", interactive=False, verbosity=0)
+        done = threading.Thread(target=lambda: (time.sleep(0.5), somebody.rollback()))
+        done.start()  # a lock that is given back in time is no error
+        call_command("migrate", interactive=False, verbosity=0)
+        done.join()
+    call_command("migrate", check=True, verbosity=0)
