@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bandpics.ids import new_id
 from images.storage import object_keys
-from images.storage.client import ObjectMissing, StorageUnavailable
+from images.storage.client import ObjectMissing, Operation, StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,7 +146,7 @@ def _copies(bucket: _Bucket) -> None:
 
 
 def _has_our_time(bucket: _Bucket) -> None:
-    with bucket.storage.guarded():
+    with bucket.storage.guarded(Operation.CHECK):
         answer = bucket.storage.client.head_bucket(Bucket=bucket.storage.bucket_name)
     said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     if said is None:
@@ -256,7 +256,7 @@ def _may_be_reached(bucket: _Bucket) -> None:
 
 def _expires_quarantine(bucket: _Bucket) -> None:
     try:
-        with bucket.storage.guarded():
+        with bucket.storage.guarded(Operation.SET_UP):
             found = bucket.storage.client.get_bucket_lifecycle_configuration(
                 Bucket=bucket.storage.bucket_name
             )
