@@ -15,7 +15,7 @@ from bandpics.local import environment
 from bandpics.testing import compose
 
 PROJECT = environment.PROJECT
-COMPOSE_FILES = ("docker-compose.yml", "compose.caddy.yml")
+COMPOSE_FILES = ("docker-compose.yml", "compose.caddy.yml", "infra/monitoring/compose.yml")
 
 
 def commands(folder: Path) -> list[list[str]]:
@@ -25,7 +25,7 @@ def commands(folder: Path) -> list[list[str]]:
     scripts = [".ci/run", "infra/backup/backup.sh"]
     plain = []
     for name in COMPOSE_FILES:
-        plain.append(folder / f"{name}.json")
+        plain.append(folder / f"{name.replace('/', '-')}.json")
         plain[-1].write_text(json.dumps(compose.read(PROJECT / name)))
     found = [
         [str(here / "zizmor"), "--offline", "--quiet", "--persona", "regular", *workflows],
