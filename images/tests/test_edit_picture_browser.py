@@ -159,3 +159,66 @@ def test_a_wrong_letter_is_named_and_nothing_is_lost(editor):
     expect(page.get_by_role("alert")).to_contain_text("U+6F22", timeout=PATIENCE)
     expect(page.get_by_label("Text", exact=True)).to_have_value("\N{CJK UNIFIED IDEOGRAPH-6F22}")
     expect(page.get_by_role("button", name="Download")).to_be_enabled()
+
+
+def test_a_mouse_crops_as_well(editor):
+    page = editor
+    handle = page.locator("cropper-handle[action=se-resize]")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 60, y - 40, steps=5)
+    page.mouse.up()
+    left, top, width, height = crop_of(page)
+    assert (left, top) == (0, 0)
+    assert 150 < width < 300
+    assert 100 < height < 200
+
+
+def test_a_photo_that_is_trashed_meanwhile_is_said_and_the_steps_stay(editor, album, tmp_path):
+    page = editor
+    page.get_by_label("Proportions").select_option("1:1")
+    before = crop_of(page)
+    album.api("DELETE", f"images/{album.photos[0]}/")
+    page.get_by_role("button", name="Download").click()
+    expect(page.get_by_role("alert")).to_contain_text("Not found", timeout=PATIENCE)
+    assert crop_of(page) == before
+    album.api("POST", f"images/{album.photos[0]}/restore/")
+    downloaded(page, tmp_path / "made.jpg")  # of the same steps
+    with Image.open(tmp_path / "made.jpg") as made:
+        assert made.size == tuple(before[2:])
+
+
+def test_without_a_network_nothing_is_lost(editor, tmp_path):
+    page = editor
+    page.get_by_label("Proportions").select_option("1:1")
+    before = crop_of(page)
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Download").click()
+    expect(page.get_by_role("alert")).to_contain_text("could not be reached", timeout=PATIENCE)
+    page.context.set_offline(False)
+    downloaded(page, tmp_path / "made.jpg")
+    assert crop_of(page) == before
+
+
+def test_a_network_that_breaks_while_it_is_made_is_waited_for(editor, tmp_path):
+    """The order is taken already; what asks how far it is fails for a while."""
+    page, asked = editor, []
+
+    def cut(route: Any) -> None:
+        asked.append(route.request.url)
+        if len(asked) < 3:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    def as_waiting(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "status": "queued", "url": None})
+
+    page.route("**/transforms/", as_waiting)
+    page.route(re.compile(r"/transforms/[0-9a-f]{64}/$"), cut)
+    downloaded(page, tmp_path / "made.jpg")
+    assert len(asked) >= 3

@@ -14,6 +14,13 @@ IDS = "[...document.querySelectorAll('#grid li[data-id]')].map((each) => each.da
 # All that is on the screen has arrived.
 LOADED = """[...document.querySelectorAll("#grid img:not(.placeholder)")]
     .every((each) => each.complete && each.naturalWidth > 0)"""
+CROP = """["x", "y", "width", "height"].map(
+    (name) => document.getElementById("editor").elements[name].valueAsNumber)"""
+# Scripts cannot read the canvas of the preview: its picture comes from the store.
+PREVIEW = """(([width, height]) =>
+    document.getElementById("drawn").style.filter.includes("grayscale")
+    && document.getElementById("result-size").textContent.includes(width)
+    && document.getElementById("result-size").textContent.includes(height))(arguments[0])"""
 SHOWN_LARGE = """location.hash === `#photo=${arguments[0]}`
     && document.querySelector(".pswp--open .pswp__item[aria-hidden=false] img")?.naturalWidth > 0"""
 CLOSED = "!document.querySelector('.pswp') && !location.hash"
@@ -90,3 +97,37 @@ def test_a_wall_shows_what_is_approved_while_it_runs(browser, running_stack, eve
     for image_id in (second, first, second):  # and nothing else
         browser.wait_for(ON_WALL, image_id)
     assert browser.evaluate("document.getElementById('credit').textContent") == "Cleo"
+
+
+def test_a_picture_is_cropped_by_mouse_and_keys_and_becomes_a_photo(
+    browser, running_stack, evening
+):
+    (image_id,) = evening.send(1, first=760)
+    approve(evening, [image_id])
+    sign_in(browser, running_stack, f"/images/{image_id}/edit-picture/")
+    browser.wait_for("document.querySelector('#editor[data-state=ready]')")
+    _, _, full_width, full_height = browser.evaluate(CROP)
+    assert full_width == 600
+    browser.drag("cropper-handle[action=se-resize]", right=-150, down=-120)
+    x, y, width, height = browser.evaluate(CROP)
+    assert (x, y) == (0, 0)
+    assert 100 < width < full_width
+    assert 100 < height < full_height
+    browser.drag("cropper-handle[action=move]", right=40, down=30)
+    left, top, *size = browser.evaluate(CROP)
+    assert left > 0
+    assert top > 0
+    assert size == [width, height]
+    browser.evaluate("document.getElementById('crop-keys').focus()")
+    browser.press("ArrowRight")
+    browser.press("ArrowDown")
+    browser.wait_for(
+        f"JSON.stringify({CROP}) === JSON.stringify(arguments[0])",
+        [left + 6, top + 6, width, height],  # a hundredth of the longer edge
+    )
+    browser.click("[data-toggle=grayscale]")
+    browser.wait_for(PREVIEW, [width, height])
+    browser.click("#save")
+    href = browser.wait_for("document.querySelector('#said a')?.getAttribute('href')")
+    made = evening.photo(href.strip("/").rpartition("/")[2])
+    assert (made["width"], made["height"]) == (width, height)

@@ -38,7 +38,7 @@ PATHS = {
     "PerformActions": "actions",
     "SetWindowRect": "window/rect",
 }
-KEYS = {"ArrowRight": "\ue014", "Escape": "\ue00c"}
+KEYS = {"ArrowRight": "\ue014", "ArrowDown": "\ue015", "Escape": "\ue00c"}
 FIREFOX_PREFS = {
     "browser.dom.window.dump.enabled": True,  # logs errors of scripts
     "marionette.port": 0,  # any; see MarionetteActivePort
@@ -76,6 +76,33 @@ class Browser:
         strokes = [{"type": kind, "value": KEYS[key]} for kind in ("keyDown", "keyUp")]
         keyboard = {"type": "key", "id": "keyboard", "actions": strokes}
         self.send("PerformActions", {"actions": [keyboard]})
+
+    def drag(self, selector: str, *, right: int, down: int) -> None:
+        """Drags the middle of an element by so many pixels, with a mouse."""
+        self._find(selector)  # waits
+        middle = f"""(() => {{
+            const found = document.querySelector({json.dumps(selector)});
+            found.scrollIntoView({{block: "center"}});
+            const {{ x, y, width, height }} = found.getBoundingClientRect();
+            return [x + width / 2, y + height / 2];
+        }})()"""
+        x, y = (round(length) for length in self.evaluate(middle))
+        button = {"button": 0}
+        steps = [
+            {
+                "type": "pointerMove",
+                "duration": 100,
+                "x": x + right * step // 5,
+                "y": y + down * step // 5,
+            }
+            for step in range(6)
+        ]
+        actions = [
+            *(steps[0], {"type": "pointerDown", **button}),
+            *(*steps[1:], {"type": "pointerUp", **button}),
+        ]
+        mouse = {"type": "pointer", "id": "mouse", "actions": actions}
+        self.send("PerformActions", {"actions": [mouse]})
 
     def _find(self, selector: str) -> str:
         self.wait_for("document.querySelector(arguments[0])?.checkVisibility()", selector)
