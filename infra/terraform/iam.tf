@@ -97,7 +97,8 @@ data "aws_iam_policy_document" "bucket" {
     sid = "Bucket"
     actions = concat(
       ["s3:ListBucket"],
-      each.key == "sweeper" ? ["s3:ListBucketMultipartUploads"] : [],
+      # Reconciling: admin has a page for it.
+      contains(["web", "sweeper"], each.key) ? ["s3:ListBucketMultipartUploads"] : [],
     )
     resources = [aws_s3_bucket.media.arn]
   }
