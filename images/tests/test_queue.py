@@ -194,8 +194,7 @@ def test_photos_go_first_where_one_worker_serves_transforms_as_well(broker, tmp_
     try:
         end = time.monotonic() + 120
         while (
-            len(received := re.findall(r"Task images\.tasks\.(\w+)\[.*received", log.read_text()))
-            < 25
+            len(received := re.findall(r"task=images\.tasks\.(\w+)", log.read_text())) < 25
         ) or not sign.exists():
             assert worker.poll() is None and time.monotonic() < end, log.read_text()
             time.sleep(0.2)
