@@ -16,10 +16,10 @@ from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory
 from images.access import MemberAccess
 from images.api import transform_serializers
-from images.models import Image, Transform
+from images.models import Image, Transform, TransformPreset
 from images.tests import drawn_pictures
 from images.tests.guest_client import send_as_member
-from images.tests.transform_client import SMALL, ask, made
+from images.tests.transform_client import SMALL, ask, made, path_of
 from images.transforms import made_before
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -183,6 +183,51 @@ def test_a_wrong_body_is_refused_each_time(image, transform, ada, signed_in):
     for _ in range(2):
         assert ask(client, image, resize={"width": 100, "height": -1}).status_code == 400
         assert ask(client, image, **SMALL).status_code == 200
+
+
+HOSTILE = [
+    {"watermark": {"text": "a\x00b"}},
+    {"watermark": {"text": "\ud800"}},  # half a character
+    {"watermark": {"text": "{0.__class__} {width}"}, "crop": {"width": 10**6, "height": 1}},
+    {"watermark": {"text": "x", "position": "{formats}"}},
+    {"resize": {"width": 10**4000}},
+    {"rotate": {"degrees": {"degrees": {"degrees": 1}}}},
+    {"crop": {"width": "1e3", "height": [[[[]]]]}},
+    {"filters": {"grayscale": {"sepia": True}}},
+    {"preset": "../../etc/passwd"},
+    {"preset": "x" * 10_000},
+    {"format": {"jpeg": 1}, "quality": "NaN"},
+]
+
+
+@pytest.mark.parametrize("steps", HOSTILE)
+def test_hostile_steps_are_refused_each_time(image, ada, signed_in, steps):
+    client = signed_in(ada)
+    body = json.dumps({"transformations": steps})
+    for _ in range(2):
+        answer = client.post(path_of(image), body, content_type="application/json")
+        assert answer.status_code == 400, answer.content
+        assert len(answer.content) < 20_000
+    assert not Transform.objects.exists()
+
+
+def test_presets_and_hashes_of_other_groups_lead_nowhere(
+    transform, image, ada, dora, signed_in, group
+):
+    theirs = GroupFactory()
+    Membership.objects.create(team=theirs.team, user=dora, role="owner")
+    stranger = signed_in(dora)
+    other = send_as_member(stranger, theirs, drawn_pictures.jpeg(seed=8))
+    TransformPreset.objects.create(group=theirs, name="secret", spec={"format": "png"})
+    assert ask(signed_in(ada), image, preset="secret").status_code == 400
+    assert stranger.get(f"{path_of(other)}{transform.spec_hash}/").status_code == 404
+    answer = ask(stranger, other, watermark={"image": str(image.pk)})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "#/transformations/watermark/image"
+    for name in ("file/", "photo/", ""):
+        path = f"{path_of(image)}{transform.spec_hash}/{name}"
+        verb = stranger.post if name == "photo/" else stranger.get
+        assert verb(path).status_code == 404
 
 
 # --- The SQL that is made once --------------------------------------------------------------
