@@ -45,7 +45,7 @@ class AuditShipmentAdmin(Unchangeable, admin.ModelAdmin[AuditShipment]):
     show_full_result_count = False
 
 
-@admin.action(permissions=["delete"], description=str(delete_selected.short_description))
+@admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
 def delete_and_record(
     model_admin: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]
 ) -> HttpResponse | None:

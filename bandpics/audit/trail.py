@@ -61,7 +61,8 @@ def _by_request(request: HttpRequest | None) -> dict[str, Any]:
     """Returns the columns that say who asks."""
     if request is None:
         return {"credential": Credential.SERVER}
-    user, auth = getattr(request, "user", None), getattr(request, "auth", None)
+    user: Any = getattr(request, "user", None)
+    auth: Any = getattr(request, "auth", None)
     columns: dict[str, Any] = {
         "address": limits.address_of(request),
         "request_id": getattr(request, "request_id", ""),

@@ -78,7 +78,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Saves, and records a new account or password in the audit trail."""
         action = Action.ACCOUNT_CREATED if self._state.adding else Action.PASSWORD_CHANGED
-        is_recorded = self._state.adding or self._password is not None
+        # AbstractBaseUser keeps a new password there until it is saved.
+        is_recorded = self._state.adding or getattr(self, "_password", None) is not None
         with transaction.atomic():
             super().save(*args, **kwargs)
             if is_recorded:

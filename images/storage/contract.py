@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -45,11 +45,6 @@ class Outcome:
 
 class Missing(Exception):
     """The bucket does not do what a check is about, for the reason it says."""
-
-
-class Check(Protocol):
-    def __call__(self, bucket: _Bucket) -> None:
-        """Raises Missing."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def check(storage: PhotoStorage, *, origin: str) -> Iterator[Outcome]:
             return
 
 
-def _problem(run: Check, bucket: _Bucket) -> str:
+def _problem(run: Callable[[_Bucket], None], bucket: _Bucket) -> str:
     try:
         run(bucket)
     except Missing as missing:
