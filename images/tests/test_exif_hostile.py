@@ -104,9 +104,9 @@ def test_entries_that_share_their_bytes_do_not_multiply_them():
     entries = b"".join(struct.pack("<HHLL", tag, UNDEFINED, 1_000_000, 16) for tag in range(65_535))
     block = b"II*\0\x08\0\0\0" + struct.pack("<H", 65_535) + entries + b"\0" * 1_000_000
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     check(exif.parse(block))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < len(block) + 2 * tiff.MAX_TOTAL_BYTES
@@ -116,9 +116,9 @@ def test_a_million_segments_are_not_walked(tmp_path: Path):
     picture = drawn_pictures.jpeg(width=60, height=40)
     path = tmp_path / "photo.jpg"
     path.write_bytes(picture[:2] + drawn_pictures.segment(0xFE, b"") * 1_000_000 + picture[2:])
-    started = time.perf_counter()
+    started = time.process_time()
     assert exif.read(path) == exif.Exif()
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("fault", [SoftTimeLimitExceeded, MemoryError])

@@ -111,9 +111,9 @@ TOO_MANY = {
 
 @pytest.mark.parametrize("name", TOO_MANY)
 def test_too_many_pixels_are_refused_by_the_header(name: str, tmp_path: Path):
-    started = time.perf_counter()
+    started = time.process_time()
     assert refusal(TOO_MANY[name], tmp_path) == "too-many-pixels"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -118,18 +118,18 @@ def test_ten_thousand_lines_are_refused_in_words():
 
 
 def test_a_megabyte_in_one_line_is_read_quickly():
-    started = time.monotonic()
+    started = time.process_time()
     for text in ['"' * address_list.MAX_BYTES, "@" * address_list.MAX_BYTES, "<@" * 500_000]:
         assert all(entry.problem for entry in read(text))
-    assert time.monotonic() - started < 4
+    assert time.process_time() - started < 4
 
 
 def test_a_megabyte_of_people_or_columns_is_read_quickly():
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(Unreadable, match="people"):
         read("@;" * 500_000)
     assert len(read("mail," * 200_000 + "\nx" * 900)) == 900
-    assert time.monotonic() - started < 4
+    assert time.process_time() - started < 4
 
 
 @pytest.mark.parametrize(

@@ -189,16 +189,17 @@ def test_slow_networks_are_late_and_narrow(proxy, client):
     fault = proxy.delay(0.1)
     started = time.monotonic()
     client.request("GET", proxy.url)
-    assert 0.2 <= time.monotonic() - started < 0.5
+    assert 0.2 <= time.monotonic() - started < 5
     fault.lift()
     narrow = proxy.trickle(100_000, direction="up", matching="^PUT")
     started = time.monotonic()
     client.request("PUT", proxy.url, body=bytes(30_000))
-    assert 0.25 <= time.monotonic() - started < 0.7
+    late = time.monotonic() - started
+    assert 0.25 <= late < 5
     narrow.lift()
     started = time.monotonic()
     client.request("PUT", proxy.url, body=bytes(30_000))
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < late
 
 
 def test_it_answers_in_the_servers_place(proxy, server, client):
