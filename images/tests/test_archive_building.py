@@ -16,8 +16,7 @@ from images.lifecycle import sweeper
 from images.models import Archive, ArchiveOrder
 from images.storage.objects import StorageUnavailable, photo_storage
 from images.tests import archive_reader as reader
-from images.tests import drawn_pictures
-from images.tests.guest_client import send_as_member
+from images.tests import drawn_pictures, stored_photos
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
@@ -30,7 +29,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def photos(ada, group, signed_in):
-    return [send_as_member(signed_in(ada), group, data) for data in PICTURES]
+    return [stored_photos.by_member(ada, group, data) for data in PICTURES]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from images.lifecycle import editing, forget_location
 from images.models import Archive, ArchiveOrder, Image
 from images.storage.objects import photo_storage
 from images.tests import archive_reader as reader
-from images.tests import bulk_rows, drawn_pictures
+from images.tests import bulk_rows, drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, get, send_as_member
 from invitations.models import Invitation, OutgoingMail
 from invitations.tests.factories import InvitationFactory
@@ -32,8 +32,8 @@ STAGE, CHOIR = drawn_pictures.jpeg(), drawn_pictures.jpeg(seed=2)
 def photos(ada, ben, group, signed_in):
     """One of Ada's, one of Ben's."""
     return [
-        send_as_member(signed_in(ada), group, STAGE, filename="stage.jpg"),
-        send_as_member(signed_in(ben), group, CHOIR, filename="Chör.jpg"),
+        stored_photos.by_member(ada, group, STAGE, filename="stage.jpg"),
+        stored_photos.by_member(ben, group, CHOIR, filename="Chör.jpg"),
     ]
 
 

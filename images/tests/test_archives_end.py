@@ -29,8 +29,8 @@ from images.reconcile.report import Kind
 from images.storage import object_keys
 from images.storage.objects import ObjectMissing, photo_storage
 from images.tests import archive_reader as reader
-from images.tests import drawn_pictures
-from images.tests.guest_client import described, get, put, send_as_member
+from images.tests import drawn_pictures, stored_photos
+from images.tests.guest_client import described, get, put
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 
@@ -39,12 +39,12 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def image(ada, group, signed_in):
     group.visibility = "gallery"
     group.save()
-    return send_as_member(signed_in(ada), group, drawn_pictures.jpeg(lat=48.2, lon=16.4))
+    return stored_photos.by_member(ada, group, drawn_pictures.jpeg(lat=48.2, lon=16.4))
 
 
 @pytest.fixture
 def other(ada, group, signed_in):
-    return send_as_member(signed_in(ada), group, drawn_pictures.jpeg(seed=2))
+    return stored_photos.by_member(ada, group, drawn_pictures.jpeg(seed=2))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.models import Image, Variant
 from images.storage.objects import StorageUnavailable
-from images.tests import bulk_rows, drawn_pictures
+from images.tests import bulk_rows, drawn_pictures, stored_photos
 from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
@@ -29,7 +29,7 @@ def host(ada, signed_in):
 
 @pytest.fixture
 def photos(cleo):
-    return [cleo.send_and_process(drawn_pictures.jpeg(seed=n)) for n in range(3)]
+    return [stored_photos.by_guest(cleo, drawn_pictures.jpeg(seed=n)) for n in range(3)]
 
 
 @pytest.fixture

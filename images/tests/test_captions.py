@@ -20,7 +20,7 @@ from images.captions import claims, provider, waiting, writing
 from images.lifecycle import forget_location, moving, sweeper, trash
 from images.models import CaptionUsage, GeneratedCaption, Image, PhotoChange, Variant
 from images.storage.objects import StorageUnavailable, photo_storage
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.caption_server import KEY, MODEL, CaptionServer, Reply
 from images.tests.guest_client import send_as_member
 from invitations.models import OutgoingMail
@@ -70,7 +70,7 @@ def group(group):
 
 @pytest.fixture
 def image(ada, group, signed_in):
-    return send_as_member(signed_in(ada), group, drawn_pictures.jpeg(seed=1, lat=48.2, lon=16.37))
+    return stored_photos.by_member(ada, group, drawn_pictures.jpeg(seed=1, lat=48.2, lon=16.37))
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from groups.tests.factories import GroupFactory
 from images import tasks
 from images.lifecycle import forget_location, moving, trash
 from images.models import GeneratedCaption, Image
-from images.tests import drawn_pictures
-from images.tests.guest_client import described, put, send_as_member
+from images.tests import drawn_pictures, stored_photos
+from images.tests.guest_client import described, put
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
 State = GeneratedCaption.State
@@ -29,7 +29,7 @@ def group(group):
 
 @pytest.fixture
 def image(ada, group, signed_in):
-    return send_as_member(signed_in(ada), group, drawn_pictures.jpeg(seed=1, lat=48.2, lon=16.37))
+    return stored_photos.by_member(ada, group, drawn_pictures.jpeg(seed=1, lat=48.2, lon=16.37))
 
 
 def caption(image, **more):

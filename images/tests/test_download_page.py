@@ -13,7 +13,7 @@ from groups.models import Group, Membership
 from images import tasks
 from images.models import Archive, ArchiveOrder, ClosingArchive, Image
 from images.tests import archive_reader as reader
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import get, send_as_member
 from invitations import delivery, links
 from invitations.models import OutgoingMail
@@ -36,8 +36,8 @@ def smtp(settings):
 @pytest.fixture
 def photos(ada, ben, group, signed_in):
     return [
-        send_as_member(signed_in(ada), group, STAGE, filename="stage.jpg"),
-        send_as_member(signed_in(ben), group, CHOIR, filename="choir.jpg"),
+        stored_photos.by_member(ada, group, STAGE, filename="stage.jpg"),
+        stored_photos.by_member(ben, group, CHOIR, filename="choir.jpg"),
     ]
 
 

@@ -18,7 +18,7 @@ from images.lifecycle import editing, moving
 from images.models import Image, Upload, Variant, locks
 from images.processing import work
 from images.storage import object_keys
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.bulk_rows import SOMEBODY
 from images.tests.guest_client import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
@@ -32,7 +32,7 @@ def stage(**more):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(stage())
+    return stored_photos.by_guest(cleo, stage())
 
 
 @pytest.fixture

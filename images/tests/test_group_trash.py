@@ -16,7 +16,7 @@ from groups.tests.factories import GroupFactory
 from images import tasks
 from images.lifecycle import retention, sweeper
 from images.models import Image, Upload
-from images.tests import bulk_rows, drawn_pictures
+from images.tests import bulk_rows, drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, put, send_as_member
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -37,7 +37,7 @@ def path(group):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg(lat=48.2, lon=16.4))
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg(lat=48.2, lon=16.4))
 
 
 def is_listed(client, image) -> bool:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from groups.models import Group
 from groups.tests.factories import GroupFactory
 from images.models import Image
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, get, send_as_member
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -24,7 +24,7 @@ def stage(**more):
 
 @pytest.fixture
 def image(cleo, bucket):
-    return cleo.send_and_process(stage())
+    return stored_photos.by_guest(cleo, stage())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from groups.models import Group
 from images.models import Image, Upload
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.bulk_rows import photo
 from images.tests.guest_client import DEVICE, Guest, get, send_as_member
 from images.views.guest_photo import name_of
@@ -39,7 +39,7 @@ def open_gallery(group):
 
 @pytest.fixture
 def image(cleo):
-    image = cleo.send_and_process(stage(), filename="SECRET_NAME.jpg")
+    image = stored_photos.by_guest(cleo, stage(), filename="SECRET_NAME.jpg")
     Image.objects.update(moderation="approved")
     return image
 

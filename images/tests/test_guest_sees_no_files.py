@@ -10,7 +10,7 @@ import pytest
 
 from groups.models import Group
 from images.models import Image
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, get
 from invitations.tests.factories import InvitationFactory
 
@@ -22,7 +22,7 @@ PHOTO = drawn_pictures.jpeg(seed=5)
 
 @pytest.fixture
 def image(cleo):
-    image = cleo.send_and_process(PHOTO, filename=NAME)
+    image = stored_photos.by_guest(cleo, PHOTO, filename=NAME)
     Group.objects.update(visibility="gallery")
     Image.objects.update(moderation="approved", caption="The encore")
     return image

@@ -19,7 +19,7 @@ from images.photofile.metadata import exif
 from images.processing import versions
 from images.reconcile import repair, restored
 from images.storage import object_keys
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import described, put
 from images.tests.refusing_store import pointed_at
 from images.tests.test_location import SCANS_APART
@@ -55,12 +55,12 @@ class Dump:
 @pytest.fixture
 def whole(cleo, bucket):
     """A photo nothing is wrong with: else both sides would look like strangers."""
-    return cleo.send_and_process(drawn_pictures.jpeg(seed=100))
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg(seed=100))
 
 
 @pytest.fixture
 def photo(cleo, whole):
-    photo = cleo.send_and_process(DATA)
+    photo = stored_photos.by_guest(cleo, DATA)
     assert photo.latitude is not None
     return photo
 

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 from bandpics.users import api_keys
 from images.lifecycle import moderation
 from images.models import Image
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, send_as_member
 from invitations.tests.factories import InvitationFactory
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("bucket")]
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg())
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg())
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from images.lifecycle import moderation, takedown
 from images.models import Image, TakedownRequest
-from images.tests import bulk_rows, drawn_pictures
+from images.tests import bulk_rows, drawn_pictures, stored_photos
 from images.tests.guest_client import send_as_member
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bucket")]
@@ -105,7 +105,7 @@ def test_an_unknown_filter_leads_to_the_page_itself(page, url):
 
 @pytest.fixture
 def asked(cleo):
-    image = cleo.send_and_process(drawn_pictures.jpeg())
+    image = stored_photos.by_guest(cleo, drawn_pictures.jpeg())
     return takedown.ask(image, asker=cleo.key, name="Cleo", reason="That is <me>")
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from groups.models import Group
 from images.models import Image
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, described
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -21,7 +21,7 @@ PLACE = {"location": {"lat": 48.2082, "lon": 16.3738}}
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg(seed=1))
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg(seed=1))
 
 
 def address(image, more=""):

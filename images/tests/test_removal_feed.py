@@ -13,7 +13,7 @@ from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory
 from images.lifecycle import sweeper
 from images.models import Image, Tombstone
-from images.tests import bulk_rows, drawn_pictures
+from images.tests import bulk_rows, drawn_pictures, stored_photos
 from images.tests.bulk_rows import refused
 from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
@@ -30,7 +30,7 @@ def host(ada, signed_in):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg())
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg())
 
 
 @pytest.fixture

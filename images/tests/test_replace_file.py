@@ -15,7 +15,7 @@ from images import tasks
 from images.lifecycle import sweeper
 from images.models import Image, Upload, Variant, locks
 from images.processing import versions, work
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.bulk_rows import SOMEBODY
 from images.tests.guest_client import Guest, described, get, put, send_as_member
 from images.uploads import announce
@@ -35,7 +35,7 @@ def new(**more):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(old(), filename="stage.jpg")
+    return stored_photos.by_guest(cleo, old(), filename="stage.jpg")
 
 
 @pytest.fixture

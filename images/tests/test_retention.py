@@ -12,7 +12,7 @@ from images.lifecycle import sweeper
 from images.models import Image, Upload
 from images.processing import work
 from images.storage.objects import ObjectMissing
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import described, get, put
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def image(cleo, bucket):
-    return cleo.send_and_process(drawn_pictures.jpeg())
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg())
 
 
 def processed(days_ago: int) -> None:

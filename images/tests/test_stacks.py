@@ -26,7 +26,7 @@ from images.listing import pagination
 from images.listing import stacks as listing
 from images.models import Image
 from images.photofile import placeholder
-from images.tests import bulk_rows, drawn_pictures
+from images.tests import bulk_rows, drawn_pictures, stored_photos
 from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
@@ -65,9 +65,9 @@ def tops(group: Group) -> set[Any]:
 @pytest.fixture
 def trio(cleo):
     """Two copies of one scene, the sharper one first, and another scene."""
-    sharp = cleo.send_and_process(scene(), filename="sharp.jpg")
-    copy = cleo.send_and_process(scene(edge=800, quality=50), filename="copy.jpg")
-    other = cleo.send_and_process(scene(seed=8), filename="other.jpg")
+    sharp = stored_photos.by_guest(cleo, scene(), filename="sharp.jpg")
+    copy = stored_photos.by_guest(cleo, scene(edge=800, quality=50), filename="copy.jpg")
+    other = stored_photos.by_guest(cleo, scene(seed=8), filename="other.jpg")
     sweeper.sweep()
     return sharp, copy, other
 

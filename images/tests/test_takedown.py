@@ -17,7 +17,7 @@ from bandpics.users import api_keys
 from groups.tests.factories import GroupFactory
 from images.lifecycle import sweeper, takedown, trash
 from images.models import Image, TakedownRequest
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import Guest
 from invitations.tests.factories import InvitationFactory
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg())
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg())
 
 
 @pytest.fixture

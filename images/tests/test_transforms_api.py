@@ -19,7 +19,7 @@ from images.lifecycle import sweeper
 from images.models import Image, Transform, TransformPreset, locks
 from images.photofile.transforms.spec import Spec
 from images.reconcile import compare
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, described, get, put, send_as_member
 from images.tests.transform_client import ask, asked, is_there, made, opened, path_of, render
 from images.transforms import ordering, presets
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def image(ada, group, signed_in):
     """600 x 400 pixels."""
     data = drawn_pictures.jpeg(width=600, height=400, lat=48.2, lon=16.4)
-    return send_as_member(signed_in(ada), group, data, filename="stage.jpg")
+    return stored_photos.by_member(ada, group, data, filename="stage.jpg")
 
 
 def preset(group, name="poster", *, is_for_guests=True, **spec):
@@ -343,7 +343,7 @@ def test_a_photo_that_is_another_since_it_was_looked_up_gets_no_row(image, ben, 
 
 @pytest.fixture
 def guest_photo(group, cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg(width=600, height=400))
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg(width=600, height=400))
 
 
 def test_guests_have_presets_for_guests_alone(guest_photo, group, cleo, ada, signed_in):

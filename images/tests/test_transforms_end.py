@@ -25,7 +25,7 @@ from images.models import Image, PendingDeletion, Transform, Upload
 from images.reconcile import compare
 from images.reconcile.report import Kind
 from images.storage import object_keys
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import described, get, put, send_as_member
 from images.tests.transform_client import ask, asked, is_there, made, path_of, render
 
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def image(ben, group, signed_in):
     data = drawn_pictures.jpeg(width=600, height=400, lat=48.2, lon=16.4)
-    return send_as_member(signed_in(ben), group, data)
+    return stored_photos.by_member(ben, group, data)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def transform(image, ben, signed_in):
 
 @pytest.fixture
 def logo(ada, group, signed_in):
-    return send_as_member(signed_in(ada), group, drawn_pictures.jpeg(seed=2))
+    return stored_photos.by_member(ada, group, drawn_pictures.jpeg(seed=2))
 
 
 def replaced(image, who, signed_in):

@@ -21,7 +21,7 @@ from images.models import Image, PendingDeletion, Transform, locks
 from images.photofile.rendering import BadPicture
 from images.photofile.transforms.spec import SpecError
 from images.storage.objects import StorageUnavailable
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import send_as_member
 from images.tests.transform_client import ask, asked, is_there, made, render
 from images.transforms import claims, expiry, work
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def image(ben, group, signed_in):
     data = drawn_pictures.jpeg(width=600, height=400)
-    return send_as_member(signed_in(ben), group, data)
+    return stored_photos.by_member(ben, group, data)
 
 
 @pytest.fixture

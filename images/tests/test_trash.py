@@ -15,7 +15,7 @@ from images.lifecycle import sweeper, trash
 from images.models import Image, Upload
 from images.processing import work
 from images.storage.objects import StorageUnavailable
-from images.tests import drawn_pictures
+from images.tests import drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, described, get, send_as_member
 from invitations.tests.factories import InvitationFactory
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg())
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg())
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from groups import trash as group_trash
 from groups.models import Group
 from images.lifecycle import sweeper, takedown, trash
 from images.models import Image, TakedownRequest
-from images.tests import bulk_rows, drawn_pictures
+from images.tests import bulk_rows, drawn_pictures, stored_photos
 from images.tests.guest_client import Guest, send_as_member
 from invitations.tests.factories import InvitationFactory
 
@@ -36,7 +36,7 @@ def url(group):
 
 @pytest.fixture
 def image(cleo):
-    return cleo.send_and_process(drawn_pictures.jpeg())
+    return stored_photos.by_guest(cleo, drawn_pictures.jpeg())
 
 
 def said(answer):
