@@ -75,6 +75,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/djlint --check --lint --quiet templates
+	$(BIN)/zdm bandpics groups images invitations
 	$(BIN)/python -m bandpics.testing.lint
 	$(BIN)/python -m bandpics.testing.lint_deployment
 
