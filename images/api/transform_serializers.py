@@ -254,10 +254,11 @@ class TransformSerializer(serializers.ModelSerializer[Transform]):
         model = Transform
         fields = [
             *("id", "hash", "status", "failure", "width", "height", "byte_size", "url", "source"),
-            *("transformations", "created_at", "done_at"),
+            *("transformations", "version", "created_at", "done_at"),
         ]
         extra_kwargs: ClassVar = {
-            "source": {"help_text": "Empty until it is done; fullsize: the original is gone."}
+            "version": {"help_text": "Of the photo's file: it grows when the file is replaced."},
+            "source": {"help_text": "Empty until it is done; fullsize: the original is gone."},
         }
 
     def to_representation(self, transform: Transform) -> dict[str, Any]:
@@ -273,6 +274,7 @@ class TransformSerializer(serializers.ModelSerializer[Transform]):
             "url": self.get_url(transform),
             "source": transform.source,
             "transformations": self.get_transformations(transform),
+            "version": transform.version,
             "created_at": _MOMENT.to_representation(transform.created_at),
             "done_at": transform.done_at and _MOMENT.to_representation(transform.done_at),
         }

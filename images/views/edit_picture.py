@@ -46,6 +46,7 @@ EDITOR_MESSAGES = {
     "known": _("The group has this very picture already."),
     "show": _("Show it"),
     "slow": _("This takes longer than usual. Try again in a minute: what was begun goes on."),
+    "replaced": _("The photo shows another file by now. Load this page again."),
     "failed": _("The picture could not be made: {why}"),
     "notDone": _("That did not work: {why}"),
     "byPreset": _("The preset “{name}” makes the picture. Press it again to use your own steps."),

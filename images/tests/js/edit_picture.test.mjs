@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { make, NotDone } from "../../../static/js/edit_picture/result.js";
 import { cut, inRatio, planOf, ratioOf, stepsOf, within } from "../../../static/js/edit_picture/geometry.js";
 
 const photo = { width: 400, height: 300 };
@@ -82,4 +83,15 @@ for (const [steps, size] of [
 test("a box that is filled shows the middle", () => {
   const { source } = planOf({ resize: { width: 100, height: 100, mode: "fill" } }, photo);
   assert.deepEqual(source, { x: 50, y: 0, width: 300, height: 300 });
+});
+
+const answering = (made) => ({ post: async () => ({ hash: "abc", status: "done", ...made }) });
+
+test("a picture of the file that was seen is taken", async () => {
+  const path = await make(answering({ version: 2 }), { image: "x", version: "2" }, {});
+  assert.equal(path, "images/x/transforms/abc/");
+});
+
+test("a picture of a file that replaced it is not", async () => {
+  await assert.rejects(make(answering({ version: 3 }), { image: "x", version: "2" }, {}), NotDone);
 });

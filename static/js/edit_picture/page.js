@@ -169,7 +169,7 @@ async function run(finish) {
   say(t("making"));
   try {
     const steps = preset ? { preset: preset.name } : chosenSteps();
-    await finish(await make(api, form.dataset.image, steps));
+    await finish(await make(api, form.dataset, steps));
   } catch (problem) {
     complain(whyOf(problem));
   } finally {

@@ -26,9 +26,10 @@ async function ask(api, path, isDone) {
 
 const isMade = ({ status }) => status === "done" || status === "failed";
 
-/** Returns the path of a transform that is done. */
-export async function make(api, image, transformations) {
+/** Returns the path of a transform that is done; `version` is that of the file which the person saw. */
+export async function make(api, { image, version }, transformations) {
   const made = await api.post(`images/${image}/transforms/`, { transformations });
+  if (made.version !== Number(version)) throw new NotDone(t("replaced"));
   const path = `images/${image}/transforms/${made.hash}/`;
   const { status, failure } = isMade(made) ? made : await ask(api, path, isMade);
   if (status === "failed") throw new NotDone(t("failed", { why: t(`failure-${failure}`) }));
