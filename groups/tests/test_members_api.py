@@ -154,7 +154,9 @@ def test_somebody_who_was_switched_off_is_unknown(ada, members, signed_in):
 
 
 def test_owners_do_not_read_off_by_id_who_has_an_account(ada, dora, team, members, signed_in):
-    answers = [signed_in(ada).post(members, {"user": each}) for each in (dora.pk, 2**62)]
+    client = signed_in(ada)
+    one = {"headers": {"X-Request-Id": "one"}}
+    answers = [client.post(members, {"user": each}, **one) for each in (dora.pk, 2**62)]
     assert [answer.status_code for answer in answers] == [400, 400]
     assert answers[0].json() == answers[1].json()
     assert answers[0].json()["errors"][0]["pointer"] == "#/user"

@@ -247,6 +247,7 @@ def _mutated(chance: random.Random, data: bytes) -> bytes:
 def test_mutated_metadata_always_fits_its_row(cleo, caplog, tmp_path):
     """Into real columns, as long as `FUZZ_SECONDS`; `exif.read` logs what it should not meet."""
     image = cleo.send_and_process(drawn_pictures.png(width=60, height=40))
+    caplog.clear()
     header = rendering.Header(formats.PNG, 60, 40)
     rows = Image.objects.filter(pk=image.pk)
     chance = random.Random(20261121)

@@ -124,7 +124,7 @@ def test_closed_is_closed_and_tells_nothing_of_who_is_here(settings):
     settings.REGISTRATION = "closed"
     UserFactory(email="ada@example.org")
     answers = [
-        APIClient().post(USERS, {**ADA, "email": email})
+        APIClient(headers={"X-Request-Id": "one"}).post(USERS, {**ADA, "email": email})
         for email in ("ada@example.org", "new@example.org", "nonsense")
     ]
     assert {answer.status_code for answer in answers} == {403}
