@@ -260,7 +260,10 @@ def test_a_photo_that_hangs_when_redis_dies_is_ended_all_the_same(world):
 @pytest.mark.long
 @pytest.mark.chaos
 def test_a_worker_that_stands_still_is_started_again(world):
-    sender, worker = Sender(world), world.worker
+    sender = Sender(world)
+    # A worker that has done something listens to the signal.
+    seconds_until_done(world, sender, "before.jpg", photo(4201), patience_seconds=30)
+    worker = world.worker
     worker.send_signal(signal.SIGWINCH)
     seconds_until_done(world, sender, "still.jpg", photo(4200), patience_seconds=30)
     assert world.worker.pid != worker.pid

@@ -192,7 +192,14 @@ def forget_place(world: World, sender: Sender, upload: str) -> None:
 
 
 def state(world: World, upload: str) -> list[Any]:
-    """All that is said of a photo, and when each of its objects was written."""
+    """All that is said of a photo, and when each of its objects was written, once the sweeper has
+    looked for photos that are like it."""
+    due = "SELECT stack_due FROM images_image WHERE id = %s"
     with world.postgres() as connection:
+        world.until(
+            lambda: connection.execute(due, [upload]).fetchone() == (False,),
+            seconds=SECONDS,
+            what="the look for others like it",
+        )
         rows = [connection.execute(query, [upload]).fetchall() for query in OF_PHOTO]
     return [rows, {key: at for key, at in world.stored().items() if upload in key}]
