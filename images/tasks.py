@@ -106,4 +106,8 @@ def ship_audit_trail() -> None:
     try:
         audit_shipping.ship()
     except (StorageUnavailable, OperationalError, InterfaceError) as error:
-        logger.warning("The audit trail was not shipped to LOGS_BUCKET: %s", error)
+        logger.error(
+            "audit-not-shipped: LOGS_BUCKET refused it, and it is tried again every minute; "
+            "manage.py set_up_bucket makes the bucket. %s",
+            error,
+        )

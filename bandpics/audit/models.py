@@ -69,6 +69,14 @@ class Action(models.TextChoices):
     ADMIN = "admin", _("Changed something in the admin")
 
 
+# Events of an account, not of a team: owners read them at the API and operators in the admin.
+OF_ACCOUNTS = {
+    *(Action.SIGNED_IN, Action.SIGN_IN_FAILED, Action.SIGNED_OUT, Action.SESSIONS_ENDED),
+    *(Action.ACCOUNT_CREATED, Action.ACCOUNT_DELETED, Action.PASSWORD_CHANGED),
+    *(Action.EMAIL_CHANGED, Action.KEY_ISSUED, Action.KEY_REVOKED, Action.ADMIN),
+}
+
+
 class Credential(models.TextChoices):
     """What an event was done by."""
 

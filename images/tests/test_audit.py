@@ -356,7 +356,8 @@ def test_the_page_tells_owners_and_nobody_else(host, ben, group, signed_in, team
     assert "Summer concert" in html
     assert "Nothing of this kind" in host.get(page, {"what": "wall_ended"}).content.decode()
     assert signed_in(ben).get(page).status_code == 403
-    for nonsense in ({"what": "dance"}, {"before": "x"}):
+    assert "signed_in" not in host.get(page).content.decode()  # it is of no team
+    for nonsense in ({"what": "dance"}, {"what": "signed_in"}, {"before": "x"}):
         assert host.get(page, nonsense).status_code == 404
 
 

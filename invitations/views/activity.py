@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from bandpics.audit.models import Action, AuditEvent
+from bandpics.audit.models import OF_ACCOUNTS, Action, AuditEvent
 from invitations import activity
 from invitations.views.team import team_view
 
@@ -31,7 +31,8 @@ def team_activity(request: HttpRequest, access: Access, team: Team) -> HttpRespo
     """Lists the events of a team, newest first; `what` shows one kind, `before` the older ones."""
     events = AuditEvent.objects.filter(team_id=team.pk)
     what, before = request.GET.get("what", ""), request.GET.get("before", "")
-    if what not in {"", *Action.values}:
+    kinds = [(each.value, each.label) for each in Action if each not in OF_ACCOUNTS]
+    if what and what not in dict(kinds):
         raise Http404
     if what:
         events = events.filter(action=what)
@@ -47,7 +48,7 @@ def team_activity(request: HttpRequest, access: Access, team: Team) -> HttpRespo
         "older": older,
         "is_later_page": bool(before),
         "what": what,
-        "kinds": [(value, label) for value, label in Action.choices if value != Action.ADMIN],
+        "kinds": kinds,
     }
     return render(request, "teams/activity.html", context)
 
