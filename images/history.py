@@ -20,6 +20,7 @@ from images.models import Image, PhotoChange, UploaderKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from datetime import timedelta
     from uuid import UUID
 
     from django.db.models import QuerySet
@@ -81,7 +82,13 @@ def record(
         audit(AUDITED[kind], [row.image_id for row in rows], by=by)
 
 
-def audit(action: Action, image_ids: Collection[UUID], *, by: User | None = None) -> None:
+def audit(
+    action: Action,
+    image_ids: Collection[UUID],
+    *,
+    by: User | None = None,
+    once_in: timedelta | None = None,
+) -> None:
     """Records in the audit trail what was done with these photos: an event for each group."""
     rows = Image.objects.filter(pk__in=image_ids).order_by("group_id", "pk")
     found = rows.values_list("group__team_id", "group_id", "pk")
@@ -92,6 +99,7 @@ def audit(action: Action, image_ids: Collection[UUID], *, by: User | None = None
             group_id=group_id,
             objects=[pk for *_, pk in photos],
             user_id=by.pk if by else None,
+            once_in=once_in,
         )
 
 

@@ -50,19 +50,34 @@ def visible_to(access: Access) -> QuerySet[AuditEvent]:
 
 
 def lines(events: Sequence[AuditEvent]) -> list[Line]:
-    """Looks up the names for these events, in three queries."""
-    users = _names(User, [each.user_id for each in events] + [_member(each) for each in events])
+    """Looks up the names for these events, in five queries. Of accounts those in the team, and of
+    those who run the server: others could call themselves as they like."""
+    ids = [each.user_id for each in events] + [_member(each) for each in events]
+    users = _names(User, ids)
+    known = _known_to_team(events)
     guests = _names(Invitation, [each.invitation_id for each in events])
     groups = _names(Group, [each.group_id for each in events])
     return [
         Line(
             event,
-            by=users.get(event.user_id) or guests.get(event.invitation_id) or "",
+            by=(users.get(event.user_id) or "")
+            if (event.team_id, event.user_id) in known
+            else (guests.get(event.invitation_id) or ""),
             group=groups.get(event.group_id, ""),
             member=users.get(_member(event), ""),
         )
         for event in events
     ]
+
+
+def _known_to_team(events: Sequence[AuditEvent]) -> set[tuple[Any, Any]]:
+    """Returns (team, user) of the events whose account the team knows; of no team, all."""
+    users = {event.user_id for event in events if event.user_id is not None}
+    rows = Membership.objects.filter(user__in=users)
+    members = set(rows.values_list("team_id", "user_id"))
+    staff = set(User.objects.filter(pk__in=users, is_staff=True).values_list("pk", flat=True))
+    pairs = {(event.team_id, event.user_id) for event in events}
+    return {pair for pair in pairs if pair[0] is None or pair[1] in staff or pair in members}
 
 
 def _names(model: type[Any], keys: list[Any]) -> dict[Any, str]:

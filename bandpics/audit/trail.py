@@ -9,11 +9,14 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
+
 from bandpics import limits
 from bandpics.audit.models import MOST_OBJECTS, AuditEvent, Credential
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import timedelta
     from uuid import UUID
 
     from django.http import HttpRequest
@@ -32,8 +35,10 @@ def record(
     user_id: int | None = None,
     invitation_id: UUID | None = None,
     details: dict[str, Any] | None = None,
+    once_in: timedelta | None = None,
 ) -> None:
-    """Records one act on these objects.
+    """Records one act on these objects; with `once_in`, unless the same person did the same with
+    them so short a time ago.
 
     `user_id` or `invitation_id` says who it was where the request cannot: while somebody signs in,
     or on a page that found the invitation itself. `details` holds numbers, ids and names of fields;
@@ -44,6 +49,8 @@ def record(
         by["user_id"] = user_id
     if invitation_id is not None:
         by |= {"invitation_id": invitation_id, "credential": Credential.INVITATION}
+    if once_in is not None and _was_recorded(action, team_id, objects, by, once_in):
+        return
     details = dict(details or {})
     if len(objects) > 1:
         details["count"] = len(objects)
@@ -55,6 +62,19 @@ def record(
         details=details,
         **by,
     )
+
+
+def _was_recorded(
+    action: Action,
+    team_id: UUID | None,
+    objects: Collection[UUID],
+    by: dict[str, Any],
+    once_in: timedelta,
+) -> bool:
+    same = {name: by.get(name) for name in ("user_id", "invitation_id")}
+    rows = AuditEvent.objects.filter(team_id=team_id, action=action, **same)
+    recent = rows.filter(at__gt=timezone.now() - once_in, object_ids=list(objects))
+    return recent.exists()
 
 
 def _by_request(request: HttpRequest | None) -> dict[str, Any]:

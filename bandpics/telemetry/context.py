@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # The request's header, and the answer's.
 REQUEST_ID_HEADER = "X-Request-Id"
-_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
 def accepted(sent: str) -> str:

@@ -91,8 +91,8 @@ def formatter(style: str) -> logging.Formatter:
             _with_origin,
             ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            _scrubbed,  # before JSON escapes letters: a hidden half of an escape is no JSON
             structlog.processors.JSONRenderer() if style == JSON else _plain,
-            _scrubbed,
         ],
     )
 
@@ -153,5 +153,7 @@ def _plain(_logger: Any, _method: str, line: EventDict) -> str:
     return f"{text}\n{traceback}" if traceback else text
 
 
-def _scrubbed(_logger: Any, _method: str, text: Any) -> str:
-    return scrubber.hide(text)
+def _scrubbed(_logger: Any, _method: str, line: EventDict) -> EventDict:
+    return {
+        name: scrubber.hide(fact) if isinstance(fact, str) else fact for name, fact in line.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
@@ -193,7 +194,7 @@ def _record_if_of_another(upload_id: UUID) -> None:
     """Ids of uploads are not guessed: whoever asks for that of somebody else was given it."""
     upload = Upload.objects.filter(pk=upload_id).first()
     if upload is not None:
-        history.audit(Action.UPLOAD_OF_ANOTHER, [upload.image_id])
+        history.audit(Action.UPLOAD_OF_ANOTHER, [upload.image_id], once_in=timedelta(hours=1))
 
 
 def _found(rows: ImageQuerySet, image_id: UUID) -> Image:

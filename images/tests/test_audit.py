@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from html import unescape
@@ -221,6 +222,7 @@ def test_who_asks_for_the_upload_of_somebody_else_is_recorded(cleo, group, team)
     ticket = cleo.announce_one(drawn_pictures.jpeg())
     stranger = Guest(InvitationFactory(group=GroupFactory()))
     assert stranger.complete(ticket["id"]).status_code == 404
+    assert stranger.complete(ticket["id"]).status_code == 404  # within the hour: no second line
     assert stranger.complete(str(new_id())).status_code == 404  # nobody's: nothing to record
     event = AuditEvent.objects.get(action="upload_of_another")
     assert (event.team_id, event.invitation_id) == (team.pk, stranger.invitation.pk)
@@ -343,6 +345,23 @@ def test_events_are_filtered_and_come_in_pages(host, group):
     wrong = host.get(EVENTS, {"action": "dance", "since": "soon"})
     assert wrong.status_code == 400
     assert {each["pointer"] for each in wrong.json()["errors"]} == {"#/action", "#/since"}
+
+
+@pytest.mark.parametrize("position", ["x", "", "1", "{}", "9" * 30])
+def test_a_cursor_of_another_list_is_refused(host, position):
+    for cursor in (base64.b64encode(f"p={position}".encode()).decode(), "%%%"):
+        answer = host.get(EVENTS, {"cursor": cursor})
+        assert answer.status_code == 400, answer.content
+        assert answer.json()["errors"][0]["pointer"] == "#/cursor"
+    assert host.get(EVENTS, {"limit": "1000"}).status_code == 400
+
+
+def test_who_is_not_of_the_team_is_not_named(host, group, cleo, dora, signed_in):
+    ticket = cleo.announce_one(drawn_pictures.jpeg())
+    User.objects.filter(pk=dora.pk).update(name="ada@example.org")
+    assert signed_in(dora).get(f"/api/v1/uploads/{ticket['id']}/").status_code == 404
+    (event,) = events(host, action="upload_of_another")
+    assert (event["by"], event["user"]) == ("", dora.pk)
 
 
 def test_the_page_tells_owners_and_nobody_else(host, ben, group, signed_in, team):

@@ -19,8 +19,8 @@ from django.db import connection
 from bandpics import entrypoint, probe
 from bandpics.ids import new_id
 from bandpics.local.environment import PRETENDED, PROJECT
-from images.models import Upload
-from images.tests import drawn_pictures
+from images.models import Transform, Upload
+from images.tests import bulk_rows, drawn_pictures
 from images.tests.guest_client import Guest
 from images.transforms import queue as transforms_queue
 from images.uploads import queue
@@ -103,11 +103,11 @@ def broker():
     client.close()
 
 
-def served(count: int) -> list[str]:
-    """The ids a worker takes from the queue, in its order."""
+def served(count: int, name: str = live_settings.CELERY_TASK_DEFAULT_QUEUE) -> list[str]:
+    """The ids a worker takes from a queue, in its order."""
     ids = []
     with current_app.connection_for_read() as connection:
-        simple_queue = connection.SimpleQueue(live_settings.CELERY_TASK_DEFAULT_QUEUE)
+        simple_queue = connection.SimpleQueue(name)
         for _ in range(count):
             message = simple_queue.get(timeout=5)
             ids.append(message.payload[0][0])
@@ -168,6 +168,28 @@ def test_the_consumer_of_events_is_a_role():
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
+def test_one_transform_does_not_wait_behind_anothers_hundred(broker, group, ada, ben):
+    image = bulk_rows.photo(group)
+
+    def asked_by(user, number):
+        row = Transform.objects.create(
+            image=image,
+            group_id=group.pk,
+            version=1,
+            spec={},
+            spec_hash=f"{user.pk}-{number}".zfill(64),
+            requested_by=user,
+        )
+        transforms_queue.enqueue(row.pk)
+        return str(row.pk)
+
+    many = [asked_by(ben, number) for number in range(8)]
+    one = asked_by(ada, 0)
+    assert served(9, "transforms") == [*many[:5], one, *many[5:]]
+
+
+@pytest.mark.django_db
 def test_photos_go_first_where_one_worker_serves_transforms_as_well(broker, tmp_path):
     """One worker, one process; what it does with ids that are no rows is nothing."""
     for _ in range(20):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 
 from bandpics.api.base import MemberViewSet
 from bandpics.api.filters import Panel
+from bandpics.api.pagination import Pages
 from bandpics.audit.models import Action, AuditEvent, Credential
 from bandpics.users.models import Scope
 from invitations import activity
@@ -27,6 +30,20 @@ class NewestFirst(CursorPagination):
     page_size = 50
     max_page_size = 200
     page_size_query_param = "limit"
+
+    def get_page_size(self, request: Request) -> int:
+        return Pages().get_limit(request)
+
+    def decode_cursor(self, request: Request) -> Any:
+        """Raises ValidationError for a cursor that this list has not made."""
+        try:
+            cursor = super().decode_cursor(request)
+            if cursor is not None and (cursor.position is not None or not any(cursor)):
+                UUID(str(cursor.position))
+        except (NotFound, ValueError):
+            wrong = "This is no cursor of this list. Take it from `next` or `previous`."
+            raise ValidationError({"cursor": [wrong]}) from None
+        return cursor
 
 
 class AuditEventFilter(filters.FilterSet):
