@@ -32,7 +32,8 @@ def side_by_side(request, impatient_stack, tmp_path_factory):
     rows.close()
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(MEASURED, marks=pytest.mark.long)])
+@pytest.mark.long  # of many, test_headline.py shows sixty in each run
+@pytest.mark.parametrize("count", [60, MEASURED])
 @row_once
 async def test_many_photos_leave_the_page_light(guest, count):
     drawn = drawn_pictures.jpeg(width=240, height=160, seed=guest.seed)
