@@ -16,7 +16,7 @@ from bandpics import probe
 # How long running requests may take after the drain.
 REQUEST_SECONDS = 30
 # Where gunicorn's processes write their heartbeat: in memory, if there is such a folder.
-HEARTBEAT_DIRS = ("/dev/shm", "/tmp")  # noqa: S108
+HEARTBEAT_DIRS = ("/dev/shm", "/tmp")  # noqa: S108 - of the container
 WEB = [
     *("gunicorn", "bandpics.wsgi:application", "--bind", "{WEB_HOST}:{WEB_PORT}"),
     *("--worker-class", "bandpics.gunicorn_worker.BufferingWorker", "--threads", "{WEB_THREADS}"),

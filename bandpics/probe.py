@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 # Of the container: where beat keeps its schedule, and the watchdog of a worker leaves its sign.
-FOLDER = Path("/tmp")  # noqa: S108
+FOLDER = Path("/tmp")  # noqa: S108 - of the container
 BEAT_SCHEDULE = FOLDER / "beat-schedule"
 WORKER_HEARTBEAT = FOLDER / "worker-heartbeat"
 BEAT_SECONDS = 600.0  # beat writes its schedule every three minutes

@@ -27,7 +27,7 @@ class Line:
     """An event, and the names of those it is about, as far as they still exist."""
 
     event: AuditEvent
-    by: str  # empty: the server, or somebody who is gone
+    by: str  # empty: the server, somebody who is gone, or whom the team does not know
     group: str
     member: str
 

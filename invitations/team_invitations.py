@@ -92,7 +92,7 @@ def withdraw(team: Team, invitation_id: UUID) -> bool:
     rows = TeamInvitation.objects.open_of(team).filter(pk=invitation_id)
     is_ended = bool(rows.delete()[0])
     if is_ended:
-        _record(Action.MEMBER_INVITATION_WITHDRAWN, team, invitation_id)
+        _record(Action.MEMBER_UNINVITED, team, invitation_id)
     return is_ended
 
 

@@ -33,7 +33,7 @@ class Action(models.TextChoices):
     TEAM_OPENED = "team_opened", _("Opened the team to others")
     TEAM_DELETED = "team_deleted", _("Deleted the team")
     MEMBER_INVITED = "member_invited", _("Invited somebody to the team")
-    MEMBER_INVITATION_WITHDRAWN = "member_uninvited", _("Withdrew an invitation to the team")
+    MEMBER_UNINVITED = "member_uninvited", _("Withdrew an invitation to the team")
     MEMBER_ADDED = "member_added", _("Added a member")
     MEMBER_ROLE_CHANGED = "member_role_changed", _("Changed the role of a member")
     MEMBER_REMOVED = "member_removed", _("Removed a member")

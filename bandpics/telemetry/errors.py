@@ -58,7 +58,7 @@ def reduced(event: Event, _hint: Hint) -> Event | None:
     values = (given.get("exception") or {}).get("values") or []
     if values:
         made["exception"] = {"values": [_exception(value) for value in values]}
-    return made  # type: ignore[return-value]
+    return made  # type: ignore[return-value]  # a part of an Event
 
 
 def _message(event: dict[str, Any]) -> str:

@@ -133,7 +133,7 @@ def serve(*queues: str) -> None:
     from prometheus_client.multiprocess import MultiProcessCollector
 
     registry: CollectorRegistry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
     readings = [each for queue in queues for each in _READINGS.get(queue, [])]
     if readings:
         registry.register(_Collector(readings))
@@ -151,7 +151,7 @@ def forget_process(pid: int) -> None:
     if is_on():
         from prometheus_client import multiprocess
 
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
 
 
 class _Collector:

@@ -94,6 +94,7 @@ def test_migrate_does_not_wait_for_a_lock_for_ever(elsewhere, monkeypatch):
         somebody.execute("LOCK TABLE images_image IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(CommandError, match="table locked"):
             call_command("migrate", interactive=False, verbosity=0)
+        monkeypatch.setattr(migrate, "ATTEMPTS", 30)
         done = threading.Thread(target=lambda: (time.sleep(0.5), somebody.rollback()))
         done.start()  # a lock that is given back in time is no error
         call_command("migrate", interactive=False, verbosity=0)

@@ -64,8 +64,8 @@ class AuditEventSerializer(serializers.Serializer[activity.Line]):
     at = serializers.DateTimeField(source="event.at")
     action = serializers.ChoiceField(source="event.action", choices=Action.choices)
     by = serializers.CharField(
-        help_text="The name of the member or guest. Empty for the server itself, and for somebody "
-        "whose account or invitation is gone."
+        help_text="The name of the member or guest. Empty for the server itself, for somebody "
+        "whose account or invitation is gone, and for an account that is not in the team."
     )
     user = serializers.IntegerField(source="event.user_id", allow_null=True)
     invitation = serializers.UUIDField(source="event.invitation_id", allow_null=True)

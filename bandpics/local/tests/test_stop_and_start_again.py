@@ -34,7 +34,7 @@ def _lives(process):
 
 def test_for_a_phone_and_after_it_was_stopped_everything_is_there(up):
     """`--host 0.0.0.0`: links and signed addresses that a phone can reach, also the second time."""
-    lan = ("--host", "0.0.0.0")  # noqa: S104
+    lan = ("--host", "0.0.0.0")  # noqa: S104 - that is the point
     first = up.start(*lan)
     _assert_a_phone_reaches_it(up, first)
     descendants = up.descendants()
