@@ -1,19 +1,23 @@
-"""gunicorn's threaded worker, changed so that slow clients occupy no thread.
+"""gunicorn's threaded worker, changed so that slow clients occupy no thread, and none waits long in
+silence.
 
 gunicorn gives a thread to every connection that has sent a byte, so that eight slow clients block a
 server. Here the main loop receives a whole request (a large body on disk) before a thread gets it,
 and sends the part of a response that the client does not take at once. The loop does not wait for
 a body that will be refused: that response says `Connection: close`. Late requests get a 408.
+
+A server that gets more than it can serve would let everybody wait until they give up, and then
+serve nobody. So a request that no thread has taken for QUEUE_SECONDS gets a 503, which says when to
+ask again; and connections are accepted at once, for which those make room that are idle.
 """
 
 from __future__ import annotations
 
-import io
-import select
+import math
 import selectors
 import socket
-import tempfile
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -21,209 +25,79 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from gunicorn.http import wsgi
-from gunicorn.http.errors import LimitRequestHeaders
-from gunicorn.http.message import Request
-from gunicorn.http.unreader import IterUnreader
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from bandpics.telemetry.web_server import REFUSED
+from bandpics.buffered_socket import RECEIVE_BYTES, SEND_SECONDS, BufferedSocket
+from bandpics.incoming_request import IncomingRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-RECEIVE_BYTES = 64 * 1024
-HEAD_MAX_BYTES = 64 * 1024
-# The longest body, or rest of a response, that is kept in memory; a longer one goes to disk.
-MEMORY_BYTES = 64 * 1024
 # Bodies up to this length are always received; longer ones only if the view accepts them.
 ALWAYS_RECEIVED_BYTES = 64 * 1024
-# The longest time from the first byte of a head to its last.
-HEAD_SECONDS = 20.0
-# The time for a body: so long, and one more second for every BYTES_PER_SECOND.
-BODY_SECONDS, BYTES_PER_SECOND = 60.0, 1024
 # How long a closed connection is read: unread bytes would reset it and lose the response.
 LINGER_SECONDS = 5.0
-# How long a client may take nothing of a response, and how much of one is buffered.
-SEND_SECONDS, UNSENT_MAX_BYTES = 20.0, 16 * 1024 * 1024
-
-
-class IncomingRequest:
-    """The next request of a connection, as far as it has arrived.
-
-    gunicorn uses it as the connection's parser: `next()` returns the request. Large bodies are
-    kept in `folder`.
-    """
-
-    def __init__(
-        self, cfg: Any, client: Any, *, folder: str | None, wants_body: Callable[[Any], bool]
-    ) -> None:
-        self._cfg, self._client, self._folder, self._wants_body = cfg, client, folder, wants_body
-        self._count = 0
-        self._ahead = b""
-        self._begin()
-
-    def _begin(self) -> None:
-        self.request: Any = None
-        self.body: Any = io.BytesIO()
-        self.received = 0
-        self.has_begun, self.began_at = False, time.monotonic()
-        self.deadline = 0.0
-        self._head = bytearray()
-        self._missing = 0
-        self._error: Exception | None = None
-
-    def start_next(self) -> bool:
-        """Starts the next request. True if it has arrived already."""
-        ahead, self._ahead = self._ahead, b""
-        self._begin()
-        return bool(ahead) and self.receive(ahead)
-
-    def receive(self, data: bytes) -> bool:
-        """Adds bytes that arrived. True once the request is complete or wrong."""
-        if not self.has_begun:
-            self.has_begun, self.began_at = True, time.monotonic()
-            self.deadline = self.began_at + HEAD_SECONDS
-        if self.request is None:
-            self._head += data
-            end = self._head.find(b"\r\n\r\n", max(0, len(self._head) - len(data) - 3))
-            if end < 0:
-                if len(self._head) > HEAD_MAX_BYTES:
-                    self._error = LimitRequestHeaders("the head is too long")
-                return self._error is not None
-            data = bytes(self._head[end + 4 :])
-            self._parse(bytes(self._head[: end + 4]))
-        self._take_body(data)
-        return not self._missing
-
-    def __next__(self) -> Any:
-        if self._error:
-            raise self._error
-        return self.request
-
-    def finish_body(self, *, deadline: float) -> bool:
-        """Whether another request can follow on this connection."""
-        return not self.request.must_close
-
-    def _parse(self, head: bytes) -> None:
-        self._count += 1
-        try:
-            self.request = Request(self._cfg, IterUnreader([head]), self._client, self._count)
-            length = getattr(self.request.body.reader, "length", None)  # None: chunked
-            if length == 0 or (length is not None and self._wants_body(self.request)):
-                self.body = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115
-                self._missing = length
-                self.deadline = time.monotonic() + BODY_SECONDS
-            else:
-                self.request.force_close()
-            self.request.body = self.body
-        except Exception as error:  # noqa: BLE001 - gunicorn responds to it in a thread
-            self._error = error
-
-    def _take_body(self, data: bytes) -> None:
-        body, self._ahead = data[: self._missing], data[self._missing :]
-        try:
-            self.body.write(body)
-        except OSError as error:  # a full disk: reading the body raises it again
-            self.body = self.request.body = _UnreadableBody(error)
-            self.request.force_close()
-            self._missing = 0
-            return
-        self._missing -= len(body)
-        self.received += len(body)
-        self.deadline += len(body) / BYTES_PER_SECOND
-        if not self._missing:
-            self.body.seek(0)
-
-
-class _UnreadableBody(io.RawIOBase):
-    """A body that could not be stored; reading it raises the error."""
-
-    def __init__(self, error: OSError) -> None:
-        self._error = error
-
-    def read(self, *_: Any) -> Any:
-        raise self._error
-
-    readline = readinto = read
-
-
-class BufferedSocket:
-    """A socket whose sendall() does not wait for the client: it buffers the rest."""
-
-    def __init__(self, sock: socket.socket, *, folder: str | None) -> None:
-        self._sock, self._folder = sock, folder
-        self._buffer: Any = None
-        self._sent = self.unsent = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-    def sendall(self, data: bytes) -> None:
-        if not self.unsent:
-            data = data[self._send(data) :]
-        if data:
-            self._store(data)
-        while self.unsent > UNSENT_MAX_BYTES:  # an export: its thread has to wait
-            if not select.select([], [self._sock], [], SEND_SECONDS)[1]:
-                raise TimeoutError
-            self.flush()
-
-    def flush(self) -> int:
-        """Sends what can be sent now, and returns how many bytes that were."""
-        before = self.unsent
-        while self.unsent:
-            self._buffer.seek(self._sent)
-            count = self._send(self._buffer.read(RECEIVE_BYTES))
-            if not count:
-                break
-            self._sent += count
-            self.unsent -= count
-        if not self.unsent:
-            self._buffer = None
-        return before - self.unsent
-
-    def close(self) -> None:
-        if self._buffer is not None:
-            self._buffer.close()  # or its file stays open until garbage collection
-        self._buffer, self.unsent = None, 0
-        self._sock.close()
-
-    def _send(self, data: bytes) -> int:
-        with suppress(BlockingIOError):
-            return self._sock.send(data, socket.MSG_DONTWAIT)
-        return 0
-
-    def _store(self, data: bytes) -> None:
-        if self._buffer is None:
-            self._buffer = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115
-            self._sent = 0
-        self._buffer.seek(0, io.SEEK_END)
-        self._buffer.write(data)
-        self.unsent += len(data)
+# The longest time that a request waits for a thread.
+QUEUE_SECONDS = 5.0
+# New connections that are accepted before the others have their turn.
+ACCEPTED_AT_ONCE = 32
 
 
 class BufferingWorker(ThreadWorker):
-    """Overrides gunicorn's enqueue_req, finish_request and murder_pending, which run in the main
-    loop, and handle_request, which runs in a thread."""
+    """Overrides gunicorn's set_accept_enabled, accept, enqueue_req, finish_request and
+    murder_pending, which run in the main loop, and handle_request and handle_error, which run in a
+    thread."""
 
     alive: bool
 
     def init_process(self) -> None:
         self._waiting: set[Any] = set()  # connections whose request has not arrived
+        # Connections whose request waits for a thread, and until when.
+        self._queue: deque[tuple[Any, float]] = deque()
+        self._running = 0  # requests that have a thread
+        self._probe: Any = None  # the connection whose /readyz goes before all others
         self._ending: set[Any] = set()  # connections that get a response, or are closed
         self._next_check = 0.0
         self._stops_at: float | None = None
+        # With more connections each is closed behind its answer.
+        self._crowd = self.worker_connections * 8 // 10
         # /healthz gets a thread of its own, however busy the others are.
         self._liveness_pool = ThreadPoolExecutor(max_workers=1)
         super().init_process()
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        from bandpics import health  # they need Django, which is set up now
+        from bandpics import health, refusals  # they need Django, which is set up now
         from bandpics.middleware import body_limit
 
         self._is_accepted, self._is_stopping = body_limit.is_accepted, health.is_stopping
+        self._refusals = refusals
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Takes new connections, or not. A server that has stopped closes its sockets at once, for
+        the kernel would go on to accept connections that nobody serves; those that it has accepted
+        are still served."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            listener.setblocking(False)
+            self._accept_all(listener)
+            listener.close()
+
+    def accept(self, listener: Any) -> None:
+        """Takes new connections. Those that are idle make room for them at once."""
+        self._accept_all(listener, most=ACCEPTED_AT_ONCE)
+        if self.alive:
+            self._limit_load()
+
+    def _accept_all(self, listener: Any, *, most: float = math.inf) -> None:
+        count, before = 0, -1
+        while before != self.nr_conns and count < most:
+            before = self.nr_conns
+            super().accept(listener)
+            count += 1
 
     def enqueue_req(self, conn: Any) -> None:
         """Waits for the next request of a new or kept connection."""
@@ -249,6 +123,10 @@ class BufferingWorker(ThreadWorker):
 
     def finish_request(self, conn: Any, fs: Future[bool]) -> None:
         """Keeps or closes the connection once the client has the response."""
+        self._forget_probe(conn)
+        if conn.has_thread_of_pool:
+            self._running -= 1
+            self._hand_over()
         conn.parser.body.close()  # frees its disk space before the response is sent
         is_kept = not (fs.cancelled() or fs.exception()) and fs.result()
         finish = self.enqueue_req if is_kept else self._close
@@ -261,9 +139,22 @@ class BufferingWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._flush, conn, finish))
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        if self._stops_at is not None:
+        if self._stops_at is not None or self.nr_conns > self._crowd:
+            # The client is told so, and sends its next request by a new connection. An idle one
+            # would be closed to make room, perhaps while a request is on its way.
             req.force_close()
         return bool(super().handle_request(req, conn))
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answers a request that cannot be read. Runs in a thread."""
+        status = self._refusals.status_of(exc)
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        began_at = getattr(exc, "began_at", time.monotonic())
+        answer = self._refusals.refuse(status, request=req, client=addr, began_at=began_at)
+        with suppress(OSError):
+            client.sendall(answer)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Handles SIGTERM: /readyz fails at once, the server goes on for WEB_DRAIN_SECONDS."""
@@ -285,7 +176,10 @@ class BufferingWorker(ThreadWorker):
         for conn in [conn for conn in self._ending if conn.timeout < now]:
             self._drop(conn, self._ending)
         for conn in [conn for conn in self._waiting if conn.timeout < now]:
-            self._refuse(conn, b"408 Request Timeout")
+            self._refuse(conn, 408)
+        for entry in [entry for entry in self._queue if entry[1] < now]:
+            self._queue.remove(entry)
+            self._refuse_queued(entry[0])
         self._limit_load()
 
     def _cap_keepalive(self, deadline: float) -> None:
@@ -295,20 +189,30 @@ class BufferingWorker(ThreadWorker):
                 conn.timeout = min(conn.timeout, deadline)
 
     def _limit_load(self) -> None:
-        """Ends the oldest waiting requests if connections or received bytes are too many."""
-        oldest_first = sorted(self._waiting, key=lambda conn: conn.parser.began_at)
+        """Ends connections that idle after a request, then those whose request does not come, then
+        the newest of the queue if connections are too many; and waiting requests if received bytes
+        are. Of each kind the oldest go first."""
         count = self.nr_conns - self.worker_connections * 9 // 10
-        for conn in list(self._ending)[: max(0, count - len(oldest_first))]:
-            self._drop(conn, self._ending)
-        size = sum(conn.parser.received for conn in oldest_first)
+        size = sum(conn.parser.received for conn in self._waiting)
         max_size = settings.FORM_MAX_BYTES * self.cfg.threads
-        for conn in oldest_first:
+        if count <= 0 and size <= max_size:
+            return
+        for conn in list(self._ending)[: max(0, count - len(self._waiting))]:
+            self._drop(conn, self._ending)
+            count -= 1
+        for conn in sorted(self._waiting, key=lambda conn: conn.parser.leaves_at):
             if count <= 0 and size <= max_size:
                 return
-            if count > 0 or conn.parser.received:
+            if count > 0 and not conn.parser.has_begun:
+                self._receive(conn)  # perhaps a request is there, and was not seen yet
+                if conn in self._waiting and not conn.parser.has_begun:
+                    self._drop(conn, self._waiting)
+            elif count > 0 or conn.parser.received:
                 size -= conn.parser.received
-                count -= 1
-                self._refuse(conn, b"503 Service Unavailable")
+                self._refuse(conn, 503)
+            count = self.nr_conns - self.worker_connections * 9 // 10
+        for _ in range(min(count, len(self._queue))):
+            self._refuse_queued(self._queue.pop()[0])
 
     def _wants_body(self, conn: Any, request: Any) -> bool:
         """Whether to receive the body. Answers `Expect: 100-continue`."""
@@ -322,7 +226,9 @@ class BufferingWorker(ThreadWorker):
                 conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
 
-    def _receive(self, conn: Any, _sock: socket.socket) -> None:
+    def _receive(self, conn: Any, _sock: socket.socket | None = None) -> None:
+        if conn not in self._waiting:
+            return  # it had to make room for one that came at the same moment
         try:
             data = conn.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
@@ -339,21 +245,57 @@ class BufferingWorker(ThreadWorker):
             conn.timeout = conn.parser.deadline
 
     def _dispatch(self, conn: Any) -> None:
-        """Gives a complete request to a thread."""
+        """Queues a complete request for the threads; a probe before all others, if it is the only
+        one: who sends many must not keep all others from the threads."""
         request = conn.parser.request  # None: it is wrong
-        is_probe = request is not None and request.path == "/healthz"
-        pool = self._liveness_pool if is_probe else self.tpool
+        path = None if request is None else request.path
+        if path == "/healthz":
+            self._submit(conn, self._liveness_pool)
+        elif path == "/readyz" and self._probe is None:
+            self._probe = conn
+            self._queue.appendleft((conn, math.inf))
+        else:
+            self._queue.append((conn, time.monotonic() + QUEUE_SECONDS))
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Gives each thread that is free the request that waits for longest."""
+        while self._queue and self._running < self.cfg.threads:
+            self._running += 1
+            self._submit(self._queue.popleft()[0], self.tpool)
+
+    def _submit(self, conn: Any, pool: ThreadPoolExecutor) -> None:
+        conn.has_thread_of_pool = pool is self.tpool
         pool.submit(self.handle, conn).add_done_callback(
             lambda future: self.method_queue.defer(self.finish_request, conn, future)
         )
 
-    def _refuse(self, conn: Any, status: bytes) -> None:
+    def _forget_probe(self, conn: Any) -> None:
+        if conn is self._probe:
+            self._probe = None
+
+    def _refuse_queued(self, conn: Any) -> None:
+        """Answers 503 to a request that would wait too long."""
+        self._forget_probe(conn)
+        with suppress(OSError):
+            conn.sock.send(self._refusal(conn, 503))
+        self.nr_conns -= 1
+        conn.parser.body.close()
+        conn.close()
+
+    def _refusal(self, conn: Any, status: int) -> bytes:
+        answer: bytes = self._refusals.refuse(
+            status,
+            request=conn.parser.request,
+            client=conn.client,
+            began_at=conn.parser.began_at,
+        )
+        return answer
+
+    def _refuse(self, conn: Any, status: int) -> None:
         if conn.parser.has_begun:
-            REFUSED.inc(status=status[:3].decode())
             with suppress(OSError):
-                conn.sock.send(
-                    b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status
-                )
+                conn.sock.send(self._refusal(conn, status))
         self._drop(conn, self._waiting)
 
     def _close(self, conn: Any) -> None:
@@ -370,6 +312,8 @@ class BufferingWorker(ThreadWorker):
         self._ending.add(conn)
 
     def _flush(self, conn: Any, finish: Callable[[Any], None], _sock: Any) -> None:
+        if conn not in self._ending:
+            return
         try:
             if conn.sock.flush():
                 conn.timeout = time.monotonic() + SEND_SECONDS
@@ -382,6 +326,8 @@ class BufferingWorker(ThreadWorker):
             finish(conn)
 
     def _discard(self, conn: Any, _sock: socket.socket) -> None:
+        if conn not in self._ending:
+            return
         try:
             more = bool(conn.sock.recv(RECEIVE_BYTES))
         except BlockingIOError:

@@ -47,8 +47,32 @@ def trouble_of_file(path: Path, *, seconds: float) -> str:
     return "" if age < seconds else f"{path} was last written {age:.0f} s ago."
 
 
+def heartbeat_of(role: str) -> Path:
+    """The sign of a worker that has others beside it in its container."""
+    return WORKER_HEARTBEAT.with_name(f"{role}-heartbeat")
+
+
+def trouble_of_all() -> str:
+    """Returns which of the roles of one container is not well; empty if all are."""
+    return " ".join(
+        filter(
+            None,
+            [
+                trouble_of("web"),
+                trouble_of("beat"),
+                *(
+                    trouble_of_file(heartbeat_of(role), seconds=WORKER_SECONDS)
+                    for role in ("worker", "sweeper", "archives", "transforms")
+                ),
+            ],
+        )
+    )
+
+
 def trouble_of(role: str) -> str:
     """Returns why the role of this container is not well; empty if it is."""
+    if role == "all":
+        return trouble_of_all()
     if role == "web":
         port = os.environ.get("WEB_PORT") or "8000"
         return trouble_of_web(port, os.environ.get("PUBLIC_URL", ""))

@@ -57,11 +57,21 @@ class RequestLog:
         span = tracing.begin("request", parent=request.headers.get("traceparent"))
         response = self._get_response(request)
         response[context.REQUEST_ID_HEADER] = request_id
+        if request.method == "HEAD":
+            _drop_body(response)
         route = route_of(request)
         _write(request, route, response.status_code, time.perf_counter() - started_at)
         span.rename(f"{request.method} {route}")
         span.end(status=response.status_code)
         return response
+
+
+def _drop_body(response: Any) -> None:
+    """Leaves the headers of an answer to HEAD, whose body gunicorn would drop with a warning."""
+    if response.streaming:
+        response.streaming_content = ()  # what it would have read is closed with it
+    else:
+        response.content = b""
 
 
 def route_of(request: HttpRequest) -> str:

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from bandpics.testing.matrix import few
 from groups.models import Group
 from invitations.models import Invitation
 from invitations.tests.factories import InvitationFactory
@@ -40,7 +41,7 @@ def test_a_link_and_a_key_take_no_moment_that_their_pages_cannot_show(signed_in,
     assert signed_in(ada).post("/api/v1/users/me/keys/", key).status_code == 400
 
 
-@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("zone", few(["Asia/Tokyo", "America/New_York"], 1))
 @pytest.mark.parametrize("day", [date(1, 1, 1), date(9999, 12, 31)])
 def test_the_pages_of_an_event_at_the_end_of_time_open(page, group, zone, day):
     Group.objects.filter(pk=group.pk).update(time_zone=zone, event_date=day)

@@ -215,7 +215,7 @@ def test_who_says_close_and_stays_holds_nobody_up(server):
             assert connection.recv(12) == b"HTTP/1.1 200"
         started = time.monotonic()
         assert server.ask("GET", "/healthz").status == 200
-        assert time.monotonic() - started < 8  # gunicorn's own would wait 2 s for each
+        assert time.monotonic() - started < 14  # gunicorn's own would wait 2 s for each
 
 
 def test_a_large_form_arrives_on_the_disk_and_not_in_memory(server):

@@ -1,0 +1,141 @@
+"""A web server that is asked more than it can serve: who waits in vain is told so, and when to ask
+again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from bandpics.local.tests.test_web_role import crowded, database_of, may_not_sign_in, web  # noqa: F401 - a fixture
+
+A_BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "de-AT,en"}
+CONNECTIONS, CLIENTS = 10, 40
+WAITING = 12
+POOL_SECONDS = 3.0  # for so long a request waits for a connection of its pool to Postgres
+SOME_LINK = {"Authorization": f"Invitation {'A' * 43}", "Accept": "application/json"}
+
+
+def test_more_clients_than_connections_are_served_though_each_keeps_its_own():
+    with web("--worker-connections", str(CONNECTIONS), WEB_PROCESSES="1") as server:
+        started = time.monotonic()
+        assert {server.status("/healthz") for _ in range(CLIENTS)} == {200}
+        alone = time.monotonic() - started
+        started = time.monotonic()
+        clients = [server.connect() for _ in range(CLIENTS)]
+        for client in clients:
+            client.request("GET", "/healthz")
+        assert [client.getresponse().status for client in clients] == [200] * CLIENTS
+        # When the server looks after them twice a second, they take 15 s however fast the machine
+        # is; else about as long as those that make room themselves.
+        assert time.monotonic() - started < 8 + 5 * alone
+        for client in clients:
+            client.close()
+
+
+def test_a_request_on_a_connection_that_has_to_make_room_is_served_as_well():
+    with web("--worker-connections", str(CONNECTIONS), WEB_PROCESSES="1") as server:
+        (worker,) = psutil.Process(server.process.pid).children()
+        idle = [server.connect() for _ in range(CONNECTIONS - 1)]
+        assert {server.status("/healthz", client) for client in idle} == {200}
+        worker.suspend()  # so that all of it comes at once: new connections first
+        new = [server.connect() for _ in range(CLIENTS)]
+        for client in [*new, *idle]:
+            client.request("GET", "/healthz")
+        worker.resume()
+        assert {client.getresponse().status for client in [*new, *idle]} == {200}
+        assert psutil.Process(server.process.pid).children() == [worker]
+        for client in [*new, *idle]:
+            client.close()
+
+
+def test_in_a_crowd_an_answer_says_that_its_connection_ends():
+    """Else a request may be on its way by a connection that is closed to make room for others."""
+    with web("--worker-connections", str(CONNECTIONS), WEB_PROCESSES="1") as server:
+        clients = [server.connect() for _ in range(CONNECTIONS - 1)]
+        for client in clients:
+            client.connect()
+        said = []
+        for client in clients:
+            client.request("GET", "/healthz")
+            answer = client.getresponse()
+            answer.read()
+            said.append(answer.getheader("Connection"))
+        assert "close" in said
+        assert {server.status("/healthz", client) for client in clients} == {200}
+        for client in clients:
+            client.close()
+
+
+def test_who_has_just_come_is_not_ended_before_those_who_have_their_answer():
+    with web("--worker-connections", str(CONNECTIONS), WEB_PROCESSES="1") as server:
+        late = server.connect()
+        late.connect()
+        served = [server.connect() for _ in range(CLIENTS)]
+        assert {server.status("/healthz", client) for client in served} == {200}
+        assert server.status("/healthz", late) == 200
+        for client in [late, *served]:
+            client.close()
+
+
+def test_who_asks_for_the_health_again_and_again_keeps_nobody_from_the_threads():
+    with web(WEB_PROCESSES="1", WEB_THREADS="1") as server, ThreadPoolExecutor(4) as askers:
+        is_over, asked = threading.Event(), threading.Barrier(5, timeout=30)
+
+        def ask():
+            client, statuses = server.connect(30), {server.status("/readyz")}
+            asked.wait()
+            while not is_over.is_set():
+                statuses.add(server.status("/readyz", client))
+            client.close()
+            return statuses
+
+        asking = [askers.submit(ask) for _ in range(4)]
+        try:
+            asked.wait()
+            answers = [server.status("/login/", server.connect(30)) for _ in range(3)]
+        finally:
+            is_over.set()
+        assert answers == [200] * 3
+        assert [each.result() for each in asking] == [{200}] * 4
+
+
+@pytest.fixture
+def slow_server(crowded):  # noqa: F811 - the fixture
+    """One thread, whose requests wait for Postgres for POOL_SECONDS."""
+    one = {"WEB_PROCESSES": "1", "WEB_THREADS": "1"}
+    with web(DATABASE_URL=database_of(crowded), **one) as server:
+        yield server
+
+
+def test_who_would_wait_for_long_is_told_when_to_ask_again(crowded, slow_server):  # noqa: F811 - the fixture
+    with may_not_sign_in(crowded):
+        started = time.monotonic()
+        clients = [slow_server.connect(60) for _ in range(WAITING)]
+        for client in clients:
+            client.request("GET", "/api/v1/uploads/", headers=SOME_LINK)
+        browser = slow_server.connect(60)
+        browser.request("GET", "/login/", headers=A_BROWSER)
+        assert slow_server.status("/healthz") == 200
+        answers = [client.getresponse() for client in clients]
+        seconds = time.monotonic() - started
+        assert {answer.status for answer in answers} == {503}
+        page = browser.getresponse()
+        said = [answer.read() for answer in answers]
+        refused = [
+            answer for answer, body in zip(answers, said, strict=True) if b"Too many ask" in body
+        ]
+    assert len(refused) >= WAITING - 4
+    assert all(5 <= int(answer.getheader("Retry-After")) <= 15 for answer in refused)
+    # A person gets a page that opens the wanted one again.
+    assert (page.status, page.getheader("Retry-After")) == (503, page.getheader("Refresh"))
+    assert "Einen Moment, bitte" in page.read().decode()
+    # In turn they would take 36 s.
+    assert seconds < WAITING * POOL_SECONDS / 2
+    slow_server.until_ready()
+    for client in [*clients, browser]:
+        client.close()
+    assert slow_server.status("/api/v1/uploads/") == 401
