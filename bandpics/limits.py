@@ -7,16 +7,18 @@ import ipaddress
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import limits
 from django.conf import settings
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from django.http import HttpRequest
 
@@ -34,13 +36,24 @@ _parse = functools.lru_cache(maxsize=64)(limits.parse)
 
 
 def consume(*keys: ThrottleKey) -> int:
-    """Counts a call for each key. Returns 0 if all allow it, or the seconds to wait."""
-    return max((_seconds_to_wait(key, "hit") for key in keys), default=0)
+    """Counts a call for each key. Returns 0 if all allow it, or the seconds to wait. One request
+    to Redis, where all allow it."""
+    rates = [(_parse(settings.RATE_LIMITS[name]), name, whose) for name, whose in keys]
+
+    def hit(limiter: RateLimiter) -> int:
+        if isinstance(limiter, _OneRequest):
+            allowed = limiter.hit_each(rates)
+        else:
+            allowed = [limiter.hit(*rate) for rate in rates]
+        refused = [rate for rate, is_allowed in zip(rates, allowed, strict=True) if not is_allowed]
+        return max((_seconds_left(limiter, *rate) for rate in refused), default=0)
+
+    return _with_limiter(hit)
 
 
 def retry_after(*keys: ThrottleKey) -> int:
     """Returns what consume() would, without counting."""
-    return max((_seconds_to_wait(key, "test") for key in keys), default=0)
+    return max((_seconds_to_wait(key) for key in keys), default=0)
 
 
 def forget(key: ThrottleKey) -> None:
@@ -90,17 +103,56 @@ def _normal(address: str) -> str:
     return str(parsed)
 
 
-def _seconds_to_wait(key: ThrottleKey, method: str) -> int:
+def _seconds_to_wait(key: ThrottleKey) -> int:
     name, whose = key
     rate = _parse(settings.RATE_LIMITS[name])
 
     def ask(limiter: RateLimiter) -> int:
-        if getattr(limiter, method)(rate, name, whose):
+        if limiter.test(rate, name, whose):
             return 0
-        reset_time = limiter.get_window_stats(rate, name, whose).reset_time
-        return max(1, math.ceil(reset_time - time.time()))
+        return _seconds_left(limiter, rate, name, whose)
 
     return _with_limiter(ask)
+
+
+def _seconds_left(limiter: RateLimiter, rate: limits.RateLimitItem, name: str, whose: str) -> int:
+    reset_time = limiter.get_window_stats(rate, name, whose).reset_time
+    return max(1, math.ceil(reset_time - time.time()))
+
+
+class _OneRequest(SlidingWindowCounterRateLimiter):
+    """Hits several limits in Redis by one request, which the library does one after the other, and
+    in half of the time that the client's own pipeline takes."""
+
+    storage: RedisStorage
+
+    def hit_each(self, rates: Sequence[tuple[limits.RateLimitItem, str, str]]) -> list[bool]:
+        client: Any = self.storage.get_connection()
+        pool = client.connection_pool
+        try:
+            connection = pool.get_connection()
+            try:
+                commands = [self._command(*rate) for rate in rates]
+                connection.send_packed_command(connection.pack_commands(commands))
+                return [bool(connection.read_response()) for _ in commands]
+            except BaseException:
+                connection.disconnect()  # it may hold answers that nobody has read
+                raise
+            finally:
+                pool.release(connection)
+        except RedisTimeout as error:
+            raise StorageError(error) from error
+        except RedisError:
+            # Redis was restarted: the library sends its script, or connects again. Or Redis is
+            # away: it raises StorageError.
+            return [self.hit(*rate) for rate in rates]
+
+    def _command(self, rate: limits.RateLimitItem, name: str, whose: str) -> tuple[Any, ...]:
+        storage, key = self.storage, rate.key_for(name, whose)
+        before, now = storage._previous_window_key(key), storage._current_window_key(key)
+        keys = [storage.prefixed_key(before), storage.prefixed_key(now)]
+        sha = storage.lua_acquire_sliding_window.sha
+        return ("EVALSHA", sha, len(keys), *keys, rate.amount, rate.get_expiry(), 1)
 
 
 def _with_limiter(ask: Callable[[RateLimiter], int]) -> int:
@@ -115,7 +167,7 @@ def _with_limiter(ask: Callable[[RateLimiter], int]) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _redis_limiter(redis_url: str) -> RateLimiter:
+def _redis_limiter(redis_url: str) -> _OneRequest:
     storage = RedisStorage(
         redis_url,
         key_prefix="limit",
@@ -123,4 +175,4 @@ def _redis_limiter(redis_url: str) -> RateLimiter:
         socket_connect_timeout=REDIS_SECONDS,
         socket_timeout=REDIS_SECONDS,
     )
-    return SlidingWindowCounterRateLimiter(storage)
+    return _OneRequest(storage)

@@ -10,9 +10,12 @@ from bandpics.api import accounts, tokens
 from bandpics.api import views as api
 from invitations.api.registration import Register
 
+admin.autodiscover()
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    # First: each request tries the addresses in this order, and most requests are for these.
+    path("api/v1/", include("images.api.urls")),
     path("admin/", admin.site.urls),
     path("problems/<slug:slug>/", api.explain_problem, name="problem"),
     path("api/v1/", api.Root.as_view(), name="api-root"),
@@ -24,7 +27,6 @@ urlpatterns = [
     path("api/v1/users/me/", accounts.Me.as_view(), name="me"),
     path("api/v1/", include("groups.api.urls")),
     path("api/v1/", include("invitations.api.urls")),
-    path("api/v1/", include("images.api.urls")),
     path("", include("bandpics.account.urls")),
     path("", include("invitations.urls")),
     path("", include("images.urls")),

@@ -10,10 +10,13 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 from django.db.models import Q
 
+from bandpics.lookups import RowLookup
 from bandpics.users.access import Access
+from bandpics.users.models import User
 from groups.models import Group
 from images.models import NAMED_BY_ADDRESS, NOBODYS, Image, Upload, UploaderKey, UploaderKind
 from invitations.models import Invitation
@@ -21,9 +24,7 @@ from invitations.models import Invitation
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from datetime import datetime
-    from uuid import UUID
 
-    from bandpics.users.models import User
     from groups.models import GroupQuerySet
     from images.models import ImageQuerySet, UploadQuerySet
 
@@ -137,6 +138,10 @@ class PhotoAccess(ABC):
         """Uploads announced with this credential."""
 
     @abstractmethod
+    def upload(self, upload_id: UUID) -> Upload | None:
+        """Returns one of uploads() with its photo, without that photo's large columns (`_WIDE`)."""
+
+    @abstractmethod
     def scope(self) -> VisibilityScope: ...
 
     @abstractmethod
@@ -208,6 +213,12 @@ class MemberAccess(Access, PhotoAccess):
         # As a list: along one group's index the newest come first.
         groups = list(self.groups().values_list("pk", flat=True))
         return Upload.objects.filter(self.key.condition(), announced_to__in=groups)
+
+    def upload(self, upload_id: UUID) -> Upload | None:
+        if self.group_ids is not None:
+            return _with_photo(self.uploads()).filter(pk=upload_id).first()
+        user_id = self.user.pk
+        return _OF_MEMBER.first(pk=upload_id, user_id=user_id, uploader_id=str(user_id))
 
     def uploader(self, group: Group) -> Uploader:
         return Uploader(self.key, group, name=str(self.user), user=self.user)
@@ -324,6 +335,10 @@ class GuestAccess(PhotoAccess):
     def uploads(self) -> UploadQuerySet:
         return self.uploader.uploads()
 
+    def upload(self, upload_id: UUID) -> Upload | None:
+        found = {"announced_to": self.invitation.pk, **self.key.columns}
+        return _OF_GUEST.first(pk=upload_id, **found)
+
     def scope(self) -> VisibilityScope:
         own = self.key.condition() if self.key.is_identified else NOBODYS
         coarse_places = ~own if self.sees_others_roughly else None
@@ -340,6 +355,36 @@ class GuestAccess(PhotoAccess):
     def may_still_change(self) -> Callable[[Upload], bool]:
         is_open = not self.invitation.group.is_closed and self.key.is_identified
         return lambda upload: is_open and _is_still_theirs(upload)
+
+
+_WIDE = ("image__exif", "image__search_vector")
+
+
+def _with_photo(uploads: UploadQuerySet) -> UploadQuerySet:
+    return uploads.select_related("image").defer(*_WIDE).order_by()
+
+
+_OF_GUEST = RowLookup(
+    lambda pk, announced_to, **key: _with_photo(
+        Upload.objects.sent_by(UploaderKey(*key.values()), announced_to=announced_to)
+    ).filter(pk=pk),
+    pk=UUID(int=1_618_033_988),
+    announced_to=UUID(int=2_718_281_828),
+    uploader_kind="a kind",
+    uploader_id="an id",
+    device_hash="a device",
+)
+_OF_MEMBER = RowLookup(
+    lambda pk, user_id, uploader_id: _with_photo(
+        Upload.objects.filter(
+            UploaderKey(UploaderKind.MEMBER, uploader_id).condition(),
+            announced_to__in=MemberAccess(User(pk=user_id)).groups().values("pk"),
+        )
+    ).filter(pk=pk),
+    pk=UUID(int=1_618_033_988),
+    user_id=1_618_033_988,
+    uploader_id="an id",
+)
 
 
 def name_for_guests(name: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -14,14 +16,13 @@ from django.db.models.functions import Lower, Replace
 from django.utils import timezone
 
 from bandpics.ids import new_id
+from bandpics.lookups import Lookup
 from bandpics.users.models import Scope
 from groups.models import Group, Membership, Team
 from invitations import tokens
 from invitations.outgoing_mail import OutgoingMail as OutgoingMail
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from bandpics.users.access import Access
 
 
@@ -59,8 +60,8 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
     def with_token(self, token: str) -> Self:
         return self.filter(digest=tokens.digest(token))
 
-    def open(self) -> Self:
-        return self.filter(revoked_at=None, expires_at__gt=timezone.now())
+    def open(self, *, at: datetime | None = None) -> Self:
+        return self.filter(revoked_at=None, expires_at__gt=at or timezone.now())
 
     def in_state(self, state: str) -> Self:
         """Invitations whose `state` is this one."""
@@ -73,9 +74,9 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         )
         return self.open().filter(is_full if state == Invitation.State.EXHAUSTED else ~is_full)
 
-    def with_gallery_of(self, group: Group) -> Self:
+    def with_gallery_of(self, group: Group | UUID, *, at: datetime | None = None) -> Self:
         """Open invitations that show approved photos of the group, whatever the group says."""
-        return self.open().filter(group=group, visibility=Group.Visibility.GALLERY)
+        return self.open(at=at).filter(group=group, visibility=Group.Visibility.GALLERY)
 
     def personal_to(self, email: str, *, group: Group) -> Self:
         rows = self.filter(group=group, kind=Invitation.Kind.PERSONAL)
@@ -138,7 +139,16 @@ def may_be_shown_to_guests(group: Group) -> bool:
     """Returns whether approved photos of the group may be shown to guests of any of its links."""
     if group.visibility == Group.Visibility.GALLERY:
         return True
-    return Invitation.objects.with_gallery_of(group).exists()
+    return _WITH_GALLERY.first(group=group.pk, at=timezone.now()) is not None
+
+
+_WITH_GALLERY = Lookup(
+    lambda group, at: (
+        Invitation.objects.with_gallery_of(group, at=at).order_by().values_list("group")
+    ),
+    group=UUID(int=1_618_033_988),
+    at=datetime(1618, 3, 3, tzinfo=UTC),
+)
 
 
 class Invitation(HasToken):

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from bandpics.api.authentication import MEMBER_AUTHENTICATION
 from bandpics.api.base import ApiView
 from bandpics.api.permissions import HasScope
-from bandpics.api.problems import wrong
+from bandpics.api.problems import Forbidden, wrong
 from bandpics.api.unknown_names import KnownFieldsOnly
 from bandpics.users.access import Access
 from bandpics.users.models import Scope, User
@@ -35,6 +35,8 @@ class UserSerializer(serializers.ModelSerializer[User]):
 
 
 class AccountChangeSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    """Changes of an account. What is left out stays; another password needs `current_password`."""
+
     also_known = frozenset(UserSerializer.Meta.fields)
     name = serializers.CharField(max_length=120, allow_blank=True, required=False)
     password = serializers.CharField(
@@ -73,6 +75,8 @@ class Me(ApiView):
 
     def patch(self, request: Request) -> Response:
         """Change my name or password. Another password ends all tokens and other sessions."""
+        if self.access.group_ids is not None:
+            raise Forbidden("An API key that is good for some groups does not change the account.")
         wanted, user = self.sent(), self.access.user
         fields = []
         if "name" in wanted:

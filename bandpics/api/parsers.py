@@ -60,6 +60,7 @@ class JsonParser(parsers.JSONParser):
                 raw.decode(context.get("encoding", "utf-8")),
                 parse_constant=_refuse_constant,
                 parse_float=_float,
+                parse_int=_int,
             )
         except (ValueError, LookupError) as error:
             raise ParseError(f"JSON parse error - {error}") from None
@@ -83,9 +84,17 @@ def _refuse_constant(name: str) -> None:
 
 
 def _float(text: str) -> float:
-    if len(text) > MAX_DIGITS:  # of whole numbers Python reads 4,300
+    return float(_short(text))
+
+
+def _int(text: str) -> int:
+    return int(_short(text))
+
+
+def _short(text: str) -> str:
+    if len(text) > MAX_DIGITS:  # Python refuses whole numbers of 4,300, in its own words
         raise ValueError(f"a number of more than {MAX_DIGITS} digits")
-    return float(text)
+    return text
 
 
 def _has_more_values(raw: bytes, *, than: int) -> bool:

@@ -1,17 +1,18 @@
-"""The browsable API: the same answers as pages, with forms to send and links to follow."""
+"""JSON, and the browsable API: the same answers as pages, with forms and links to follow."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import mark_safe
-from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import clone_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _ID = re.compile(r'(?<=")(\w+)": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=")')
 # Which kind of thing has its id, or stands, under a name of the JSON.
@@ -21,6 +22,40 @@ _RESOURCES = {
     "images": "image",
     "uploads": "upload",
 }
+
+
+# What differs from DRF's JSON is left to DRF's encoder.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+# JavaScript of before 2019 takes these for ends of lines; DRF writes them as escapes, too.
+_LINE_ENDS = (("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
+_FIRST_BYTE = "\u2028".encode()[:1]  # and of the other
+
+
+class JsonRenderer(JSONRenderer):
+    """Writes the JSON of Django REST framework's renderer, in a tenth of its time.
+
+    Numbers may be spelt in another way: 1e16 for 1e+16; and NaN is null, not an error.
+    """
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if data is None or self.get_indent(accepted_media_type or "", dict(renderer_context or {})):
+            return super().render(data, accepted_media_type, renderer_context)
+        try:
+            written = orjson.dumps(data, self._encoder.default, _OPTIONS)
+        except TypeError:  # keys that are no texts, integers of over 64 bits, lone surrogates
+            return super().render(data, accepted_media_type, renderer_context)
+        # To look for both takes longer than to write all of it.
+        if _FIRST_BYTE in written:
+            for end, escape in _LINE_ENDS:
+                written = written.replace(end, escape)
+        return written
+
+    _encoder = JSONRenderer.encoder_class()
 
 
 class BrowsableRenderer(BrowsableAPIRenderer):

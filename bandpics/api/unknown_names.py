@@ -30,10 +30,10 @@ EARLIER_PARAMETERS = {
 MAX_NAME = 60  # how much of a name is compared; difflib takes the square of it
 
 
+# A mixin for serializers of requests that refuses unknown fields. Fields that are only read pass,
+# because people send back what they were given. Its docstring would describe each of them in the
+# OpenAPI file.
 class KnownFieldsOnly:
-    """A mixin for serializers of requests that refuses unknown fields. Fields that are only read
-    pass, because people send back what they were given."""
-
     fields: Any
     context: Any
     also_known: ClassVar[frozenset[str]] = frozenset()

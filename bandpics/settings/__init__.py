@@ -19,7 +19,7 @@ from environs import EnvValidationError, FileAwareEnv, validate
 from bandpics.settings.framework import *  # noqa: F403
 from bandpics.settings.framework import BASE_DIR
 from bandpics.settings.parsers import LONG_SECRET, PARSERS, STILL_AN_EXAMPLE, not_the_example
-from bandpics.settings.stores import storages
+from bandpics.settings.stores import pooled, storages
 from bandpics.settings.tasks import *  # noqa: F403
 from bandpics.telemetry import logs
 
@@ -169,6 +169,7 @@ _SESSION = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25s",
 }
+DATABASES["default"]["ENGINE"] = "bandpics.database"
 DATABASES["default"]["OPTIONS"] = {
     "connect_timeout": 5,
     "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
@@ -240,6 +241,8 @@ OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="",
 STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")
 # Where workers keep photos while they process them. Empty: the system's temporary folder.
 WORK_DIR = env.path("WORK_DIR", default=None)
+# Where something else leaves dumps of the database; the sweeper looks how old the newest is.
+BACKUP_DIR = env.path("BACKUP_DIR", default=None)
 
 try:
     env.seal()
@@ -267,13 +270,7 @@ if CAPTIONS_ON and not CAPTION_MODEL:
     raise ImproperlyConfigured("CAPTION_PROVIDER needs CAPTION_MODEL, too.")
 
 if DATABASE_POOL_SIZE:
-    # The pool keeps connections, so Django must not. The timeout is shorter than that of probes.
-    DATABASES["default"]["CONN_MAX_AGE"] = 0
-    DATABASES["default"]["OPTIONS"]["pool"] = {
-        "min_size": 1,
-        "max_size": DATABASE_POOL_SIZE,
-        "timeout": 3.0,
-    }
+    DATABASES["default"] |= pooled(DATABASES["default"], DATABASE_POOL_SIZE)
 
 TRASH_LIFETIME = timedelta(days=TRASH_DAYS)
 # How long tombstones are kept: a mirror that syncs less often misses purged and moved photos.

@@ -109,7 +109,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["bandpics.api.parsers.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "bandpics.api.renderers.JsonRenderer",
         "bandpics.api.renderers.BrowsableRenderer",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["bandpics.api.throttles.CredentialLimit"],

@@ -1,4 +1,4 @@
-"""The buckets, as Django's STORAGES names them."""
+"""The buckets, as Django's STORAGES names them, and the pool of connections to Postgres."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def storages(*, bucket: str, logs_bucket: str, **options: Any) -> dict[str, dict
         },
         "staticfiles": {"BACKEND": "bandpics.static.ModuleStaticFilesStorage"},
     }
+
+
+def pooled(database: dict[str, Any], size: int) -> dict[str, Any]:
+    """Returns what gives a database of DATABASES a pool of so many connections."""
+    # The pool keeps connections, so Django must not. The timeout is shorter than that of probes.
+    pool = {"min_size": 1, "max_size": size, "timeout": 3.0}
+    return {"CONN_MAX_AGE": 0, "OPTIONS": {**database["OPTIONS"], "pool": pool}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from bandpics.users.models import Scope, User
 from groups.models import Group
 from images import history
 from images.access import GuestAccess, MemberAccess
+from images.api.problems import DeviceInvalid
 from images.models import Image, Upload
 from invitations.api.authentication import (
     CREDENTIAL_PARAMETERS,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from images.uploads.announce import Announced
 
 
+DEVICE = re.compile(r"[0-9a-fA-F]{32}")
 # As many as the text of an error has room for.
 GROUPS_NAMED = 5
 # What is read of a photo beside its row.
@@ -66,6 +69,8 @@ class PhotoViewSet(ApiViewSet):
         if invitation is None:
             return MemberAccess.of(self.request)
         device_secret = str(self.request.headers.get(DEVICE_HEADER, ""))
+        if device_secret and not DEVICE.fullmatch(device_secret):
+            raise DeviceInvalid
         return GuestAccess.of(invitation, device_secret=device_secret)
 
     @property
@@ -114,8 +119,7 @@ class PhotoViewSet(ApiViewSet):
         return group
 
     def my_upload(self, upload_id: UUID) -> Upload:
-        rows = self.access.uploads().select_related("image")
-        found: Upload | None = rows.filter(pk=upload_id).first()
+        found = self.access.upload(upload_id)
         if found is None:
             _record_if_of_another(upload_id)
             raise Http404

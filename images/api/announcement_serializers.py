@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from bandpics.api.fields import ListField
+from bandpics.api.fields import FieldsMadeOnce, ListField
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.change_serializers import EARLIER_NAMES, PositionSerializer, TakenField
 from images.uploads import announce, file_check
@@ -24,7 +24,7 @@ def checked(**file: Any) -> None:
         raise serializers.ValidationError(str(refusal), code=refusal.code) from None
 
 
-class AnnouncedFileSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+class AnnouncedFileSerializer(KnownFieldsOnly, FieldsMadeOnce, serializers.Serializer[Any]):
     """One file, as its sender describes it. Only the size is binding."""
 
     client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
@@ -64,7 +64,7 @@ class NewPositionSerializer(PositionSerializer):
         return empty if is_blank else value
 
 
-class AboutPhotoSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+class AboutPhotoSerializer(KnownFieldsOnly, FieldsMadeOnce, serializers.Serializer[Any]):
     """What is said of a new photo beside its bytes, by the rules of changing it later."""
 
     instead: ClassVar[Mapping[str, str]] = {
@@ -98,7 +98,7 @@ class NewFileSerializer(AnnouncedFileSerializer, AboutPhotoSerializer):
     }
 
 
-class NewPhotosSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+class NewPhotosSerializer(KnownFieldsOnly, FieldsMadeOnce, serializers.Serializer[Any]):
     """The group and the name of the uploader, for new photos."""
 
     group = serializers.UUIDField(

@@ -180,7 +180,7 @@ class ReplacementSerializer(AnnouncedFileSerializer):
 
 
 class ReplacementTicketSerializer(TicketSerializer):
-    """Documents the ticket of a replacement: sign, send and complete it under its id, like any
+    """The ticket of a replacement: sign, send and complete it under its id, like any
     upload."""
 
     image = serializers.UUIDField(help_text="The photo it will replace.")

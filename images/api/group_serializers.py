@@ -194,7 +194,7 @@ class GroupWithoutFilesSerializer(GroupSerializer):
 
 
 class NewGroupSerializer(GroupSerializer):
-    """Documents a group and the files that will be sent to storage."""
+    """A new group, and the files that will be sent to storage."""
 
     files = ListField(child=NewFileSerializer(), required=False, max_length=announce.BATCH_LIMIT)
 
@@ -203,7 +203,7 @@ class NewGroupSerializer(GroupSerializer):
 
 
 class NewGroupFormSerializer(NewGroupSerializer):
-    """Documents a group and its files, sent in one form."""
+    """A new group and its files, sent in one form."""
 
     files = ListField(
         child=serializers.FileField(), required=False, max_length=announce.BATCH_LIMIT
@@ -211,7 +211,7 @@ class NewGroupFormSerializer(NewGroupSerializer):
 
 
 class CreatedGroupSerializer(GroupSerializer):
-    """Documents the group that was created, and how to send the announced files."""
+    """The group that was created, and how to send the announced files."""
 
     uploads = TicketSerializer(many=True)
 

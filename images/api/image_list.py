@@ -16,11 +16,10 @@ from rest_framework.response import Response
 from images.api.access import PhotoViewSet
 from images.api.browsing import FilterPanel, Neighbours
 from images.api.image_serializers import ImageSerializer
-from images.listing import image_rows, pagination, removals
+from images.listing import image_rows, pagination, removals, whole_list
 from images.listing.filters import FORMATS, MAX_IDS, MAX_TEXT, ImageFilters
 from images.listing.pagination import Page
 from images.listing.removals import Removal
-from images.listing.search_plan import Search
 from images.models import Image, Upload
 
 if TYPE_CHECKING:
@@ -204,17 +203,20 @@ class ImageList(PhotoViewSet):
         # Its cursor, too, would say what others called their files.
         hidden = {"original_filename"} if access.is_guest else set()
         page = Page.asked_for(request, known=pagination.ORDERINGS.keys() - hidden)
+        search = None
         if ImageFilters.are_asked(asked):
             filters = self.filters()
             if wanted := filters.removals():
                 return self._removed(wanted)
             search = filters.search()
+            filled = page.filled(page.places(search.cut(page)))
+            results = image_rows.as_json([row.id for row in filled.rows], access=access)
         else:
-            search = Search(access.groups(), Image.objects.filter(access.shown()).kept())
-        filled = page.filled(page.places(search.cut(page)))
+            filled, results = whole_list.listed(access, page)
         Neighbours.show(filled, on=self)
-        results = image_rows.as_json([row.id for row in filled.rows], access=access)
-        count = None if page.offset is None else search.count()
+        count = None
+        if page.offset is not None:
+            count = (search or whole_list.search(access)).count()
         return _answer(filled, count, results, **self.hint_without_device())
 
     def _removed(self, wanted: Wanted) -> Response:

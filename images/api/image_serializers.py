@@ -46,9 +46,8 @@ class GpsSerializer(serializers.Serializer[Place]):
     datetime = serializers.DateTimeField(allow_null=True)
 
 
+# A mixin for serializers whose fields depend on `access` of the context.
 class DependsOnAccess:
-    """A mixin for serializers whose fields depend on `access` of the context."""
-
     context: dict[str, Any]
 
     @property

@@ -45,6 +45,16 @@ class TooManyPending(Problem):
     retry_after_seconds = 10
 
 
+class DeviceInvalid(Problem):
+    status_code = status.HTTP_400_BAD_REQUEST
+    slug = "device-invalid"
+    title = "The header Bandpics-Device is none"
+    default_detail = (
+        "Send 32 random hex digits, the same with each request of one device, or leave the header "
+        "out."
+    )
+
+
 class NotArrived(Conflict):
     slug = "upload-not-arrived"
     title = "The file has not arrived yet"

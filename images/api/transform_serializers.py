@@ -213,6 +213,8 @@ def shown(canonical: dict[str, Any]) -> dict[str, Any]:
 
 
 class NewTransformSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
+    """The picture to make of a photo. The same steps name the same picture, whoever asks."""
+
     transformations = TransformationsSerializer()
 
 

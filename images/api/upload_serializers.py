@@ -14,7 +14,9 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from bandpics import moments
 from bandpics.api import etags
+from bandpics.api.fields import FieldsMadeOnce
 from bandpics.api.unknown_names import KnownFieldsOnly
 from images.api.change_serializers import PositionSerializer
 from images.api.image_serializers import (
@@ -50,6 +52,16 @@ class SignedRequestSerializer(serializers.Serializer[SignedRequest]):
     expires_at = serializers.DateTimeField()
 
 
+def signed_json(signed: SignedRequest) -> dict[str, Any]:
+    """Returns what SignedRequestSerializer would; a hundred are made for one answer."""
+    return {
+        "method": signed.method,
+        "url": signed.url,
+        "headers": signed.headers,
+        "expires_at": moments.as_json(signed.expires_at),
+    }
+
+
 class ArrivedPartSerializer(serializers.Serializer[Any]):
     part = serializers.IntegerField(source="number")
     size = serializers.IntegerField(source="byte_size")
@@ -61,7 +73,7 @@ class PartsSerializer(serializers.Serializer[Any]):
     parts = ArrivedPartSerializer(many=True)
 
 
-class OwnPhotoSerializer(DependsOnAccess, serializers.ModelSerializer[Image]):
+class OwnPhotoSerializer(DependsOnAccess, FieldsMadeOnce, serializers.ModelSerializer[Image]):
     """The part of a finished photo that its uploader may know and change."""
 
     location = serializers.SerializerMethodField()
@@ -85,7 +97,7 @@ class RejectionSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_null=True, help_text="In the host's words, if any.")
 
 
-class UploadSerializer(DependsOnAccess, serializers.ModelSerializer[Upload]):
+class UploadSerializer(DependsOnAccess, FieldsMadeOnce, serializers.ModelSerializer[Upload]):
     """One line of the receipt: what was sent and where it stands."""
 
     image = serializers.UUIDField(source="image_id")
@@ -266,12 +278,12 @@ def ticket_json(ticket: announce.Ticket) -> dict[str, Any]:
             "part_count": upload.part_count,
         }
     else:
-        answer["upload"] = SignedRequestSerializer(transfer.sign(upload)).data
+        answer["upload"] = signed_json(transfer.sign(upload))
     return answer
 
 
 class TicketSerializer(serializers.Serializer[Any]):
-    """Documents what ticket_json returns."""
+    """An upload that was announced, and how to send its bytes."""
 
     id = serializers.UUIDField()
     client_id = serializers.CharField(allow_null=True)

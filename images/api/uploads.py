@@ -206,13 +206,16 @@ class UploadViewSet(PhotoViewSet):
     def complete(self, request: Request, upload_id: UUID) -> Response:
         """Say that all bytes were sent. The bucket is asked whether that is so."""
         upload = self.my_upload(upload_id)
+        was_pending = upload.status == Upload.Status.PENDING
         try:
             moved = transfer.complete(upload)
         except transfer.NotPending:
             raise NotPending(_("It was cancelled or given up. Announce the file again.")) from None
         signs_of_life.record(self.access.invitation)
         if not moved:
-            return Response(_shown(self.my_upload(upload_id), self.access))
+            # Another call has moved it meanwhile, or it had been moved before this one.
+            found = self.my_upload(upload_id) if was_pending else upload
+            return Response(_shown(found, self.access))
         upload.refresh_from_db(fields=["arrived_at"])
         upload.status = Upload.Status.QUEUED  # what this call made of it; a worker may be further
         return Response(_shown(upload, self.access), status=status.HTTP_202_ACCEPTED)

@@ -7,6 +7,9 @@ from images.api import archives, clocks, groups, images, presets, stats, transfo
 from images.storage_events import webhook
 
 router = Router()
+# First: addresses are tried in this order, and most requests are for these.
+router.register("uploads", uploads.UploadViewSet, basename="upload")
+router.register("images", images.ImageViewSet, basename="image")
 router.register("groups", groups.GroupViewSet, basename="group")
 router.register("groups/<uuid:group_id>/archives", archives.ArchiveViewSet, basename="archive")
 router.register(
@@ -15,8 +18,6 @@ router.register(
     basename="clock-correction",
 )
 router.register("groups/<uuid:group_id>/presets", presets.PresetViewSet, basename="preset")
-router.register("uploads", uploads.UploadViewSet, basename="upload")
-router.register("images", images.ImageViewSet, basename="image")
 router.register(
     "images/<uuid:image_id>/transforms", transforms.TransformViewSet, basename="transform"
 )

@@ -5,25 +5,26 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
+from bandpics.lookups import Lookup
+from bandpics.writes import insert
 from images import history, journey
-from images.models import Image, PhotoChange, Upload
+from images.models import Image, PhotoChange, Upload, UploaderKey
 from images.uploads import agreement, quota, when_and_where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from groups.models import Licence
     from images.access import Uploader
-    from images.models import UploaderKey
 
 # The PUT is signed with it when the browser does not know the type (HEIC on many Androids).
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
@@ -115,13 +116,19 @@ def create_announced(
         files = [with_changes(file, client_id=None) for file in files]
     options = {"takes_new": takes_new, "bytes_are_here": bytes_are_here}
     announce = partial(_announce, uploader, files, uploader_name, licence, **options)
+    # What is new is written by one statement. A transaction would be four more messages.
+    is_one = not connection.in_atomic_block and licence is None and not any(map(_is_made, files))
     try:
-        with transaction.atomic():
+        with contextlib.nullcontext() if is_one else transaction.atomic():
             return announce()
     except IntegrityError:
         # Another tab announced one of the same client_ids just now; its rows are there to find.
         with transaction.atomic():
             return announce()
+
+
+def _is_made(file: Announced) -> bool:
+    return file.made_from is not None
 
 
 def _announce(
@@ -149,18 +156,52 @@ def _announce(
     if new and not bytes_are_here:
         # Rows cost nothing to ask for and stay a day: nobody needs many before sending some.
         room = settings.UPLOADS_PENDING_MAX - len(new)
-        if uploader.uploads().pending()[: room + 1].count() > room:
+        if _has_more_pending(uploader, room):
             raise TooManyPending
-    if new and uploader.invitation is not None:
-        byte_count = sum(upload.declared_byte_size for upload in new)
-        quota.reserve(uploader.invitation, files=len(new), byte_count=byte_count)
-    Image.objects.bulk_create([upload.image for upload in new])
-    Upload.objects.bulk_create(new)
+    if new:
+        _insert(uploader, new)
     for upload in new:
         _tell(upload, uploader.group.pk)
     _record_origins(uploader, files, tickets)
     agreement.add(uploader, [ticket.upload for ticket in tickets if ticket.was_known], licence)
     return tickets
+
+
+def _insert(uploader: Uploader, new: Sequence[Upload]) -> None:
+    """Raises quota.Exhausted, and inserts nothing."""
+    reserved = None
+    if uploader.invitation is not None:
+        byte_count = sum(upload.declared_byte_size for upload in new)
+        reserved = quota.reservation(uploader.invitation, files=len(new), byte_count=byte_count)
+    if not insert([upload.image for upload in new], new, if_changed=reserved):
+        raise quota.Exhausted
+
+
+def _has_more_pending(uploader: Uploader, room: int) -> bool:
+    if room < 0:
+        return True
+    # Each that is pending has its place in the quota of the link.
+    if uploader.invitation is not None and uploader.invitation.used_files <= room:
+        return False
+    found = _pending_beyond(room).first(**uploader.key.columns, announced_to=uploader.announces_to)
+    return found is not None
+
+
+@lru_cache(maxsize=2 * BATCH_LIMIT)
+def _pending_beyond(room: int) -> Lookup:
+    """Finds a pending upload of an uploader who has more of them than `room`."""
+    return Lookup(
+        lambda announced_to, **key: (
+            Upload.objects.sent_by(UploaderKey(*key.values()), announced_to=announced_to)
+            .pending()
+            .order_by()
+            .values_list("announced_to")[room : room + 1]
+        ),
+        uploader_kind="a kind",
+        uploader_id="an id",
+        device_hash="a device",
+        announced_to=UUID(int=1_618_033_988),
+    )
 
 
 def _tell(upload: Upload, group_id: UUID) -> None:
@@ -193,14 +234,14 @@ class _KnownUploads:
         self._by_bytes: dict[tuple[str, int], Upload] = {}
         client_ids = [file.client_id for file in files if file.client_id]
         hashes = [file.sha256 for file in files if file.sha256]
-        mine = uploader.uploads()
         if hashes and uploader.key.is_identified:
+            mine = uploader.uploads()
             shown = mine.filter(_shows_its_bytes(), image__group=uploader.group)
             for upload in shown.filter(declared_sha256__in=hashes).order_by("-id"):
                 self._by_bytes[upload.declared_sha256, upload.declared_byte_size] = upload
         if client_ids:
             # Of replacements, and of photos that were moved, too: their client_ids are taken.
-            for upload in mine.filter(client_id__in=client_ids):
+            for upload in uploader.uploads().filter(client_id__in=client_ids):
                 self._by_client_id[upload.client_id] = upload
 
     def add(self, upload: Upload) -> None:

@@ -9,6 +9,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 
 from bandpics.api import throttles
 from bandpics.api.authentication import BEARER, CredentialInvalid
+from bandpics.lookups import RowLookup
 from bandpics.telemetry import context
 from invitations import tokens
 from invitations.api.problems import (
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 KEYWORD = "Invitation"
+_BY_DIGEST = RowLookup(
+    lambda digest: (
+        Invitation.objects.filter(digest=digest).select_related("group__team").order_by()
+    ),
+    digest="a digest",
+)
 _WRONG_SCHEME = (
     f"This looks like the token of an upload link. Send it as `Authorization: {KEYWORD} <token>`."
 )
@@ -52,7 +59,7 @@ def find(token: str) -> Invitation:
     """
     if len(token) != tokens.TOKEN_LENGTH or not token.isascii():
         raise InvitationUnknown
-    invitation = Invitation.objects.with_token(token).select_related("group__team").first()
+    invitation = _BY_DIGEST.first(digest=tokens.digest(token))
     if invitation is None:
         raise InvitationUnknown
     say_who(invitation)

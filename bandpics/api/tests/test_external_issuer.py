@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bandpics.api.tests.conftest import ME, problem
+from bandpics.testing.matrix import few
 from bandpics.users import oidc
 from bandpics.users.models import ExternalIdentity, User
 from bandpics.users.tests.factories import PASSWORD
@@ -136,18 +137,21 @@ def test_an_access_token_of_cognito_names_its_client(ada, issuer, ask, settings)
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"aud": "somebody-else"},
-        {"aud": None},
-        {"aud": ["a", "b"]},
-        {"aud": {"our-client": 1}},
-        {"exp": 1},
-        {"exp": None},
-        {"sub": None},
-        {"nbf": 2**40},
-        {"iss": "https://evil.example.org"},
-        {"iss": None},
-    ],
+    few(
+        [
+            {"aud": "somebody-else"},
+            {"aud": None},
+            {"aud": ["a", "b"]},
+            {"aud": {"our-client": 1}},
+            {"exp": 1},
+            {"exp": None},
+            {"sub": None},
+            {"nbf": 2**40},
+            {"iss": "https://evil.example.org"},
+            {"iss": None},
+        ],
+        4,
+    ),
 )
 def test_a_token_for_others_or_out_of_its_time_is_refused(ada, issuer, ask, changes):
     problem(ask(issuer.token(**changes)), 401, "credential-invalid")
@@ -205,7 +209,7 @@ def test_an_issuer_that_is_down_gives_503_and_is_not_waited_for_again(ada, issue
     assert int(answer["Retry-After"]) > 0
     started = time.monotonic()
     problem(ask(token), 503, "unavailable")
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < oidc.TIMEOUT_SECONDS
 
 
 def test_kept_keys_outlive_a_short_silence(ada, issuer, ask):

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from bandpics.testing.matrix import few
+
 RIGHT = {
     "OIDC_ISSUER": "https://issuer.example.org/pool",
     "OIDC_AUDIENCE": "our-client",
@@ -34,25 +36,28 @@ def test_all_that_belongs_together_starts():
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
-    [
-        ({"OIDC_AUDIENCE": ""}, "OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL"),
-        pytest.param(
-            {"OIDC_JWKS_URL": ""},
-            "OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL",
-            marks=pytest.mark.long,
-        ),
-        pytest.param(
-            {"OIDC_JWKS_URL": "issuer/jwks.json"},
-            "OIDC_JWKS_URL: must be an address",
-            marks=pytest.mark.long,
-        ),
-        ({"OIDC_JWKS_URL": "file:///etc/passwd"}, "OIDC_JWKS_URL: must be an address"),
-        ({"OIDC_CREATES_USERS": "perhaps"}, "OIDC_CREATES_USERS: "),
-        ({"REGISTRATION": "open"}, "Set REGISTRATION to closed"),
-        pytest.param(
-            {"REGISTRATION": "invite"}, "Set REGISTRATION to closed", marks=pytest.mark.long
-        ),
-    ],
+    few(
+        [
+            ({"OIDC_AUDIENCE": ""}, "OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL"),
+            pytest.param(
+                {"OIDC_JWKS_URL": ""},
+                "OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_JWKS_URL",
+                marks=pytest.mark.long,
+            ),
+            pytest.param(
+                {"OIDC_JWKS_URL": "issuer/jwks.json"},
+                "OIDC_JWKS_URL: must be an address",
+                marks=pytest.mark.long,
+            ),
+            ({"OIDC_JWKS_URL": "file:///etc/passwd"}, "OIDC_JWKS_URL: must be an address"),
+            ({"OIDC_CREATES_USERS": "perhaps"}, "OIDC_CREATES_USERS: "),
+            ({"REGISTRATION": "open"}, "Set REGISTRATION to closed"),
+            pytest.param(
+                {"REGISTRATION": "invite"}, "Set REGISTRATION to closed", marks=pytest.mark.long
+            ),
+        ],
+        2,
+    ),
 )
 def test_what_does_not_is_refused_loudly(wrong, words):
     done = start(**wrong)

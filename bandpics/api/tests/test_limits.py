@@ -61,6 +61,20 @@ def test_the_counts_are_in_redis_for_all_processes(rates):
     assert any(b"192.0.2.7" in key for key in client.keys("limit:*"))
 
 
+def test_a_redis_that_was_restarted_goes_on_counting(rates):
+    """It has forgotten the script, and ended the connections."""
+    rates(address="3/minute", guess="9/minute")
+    keys = (("address", "192.0.2.8"), ("guess", "192.0.2.8"))
+    client = redis.Redis.from_url(django_settings.REDIS_URL)
+    assert limits.consume(*keys) == 0
+    client.script_flush()
+    assert limits.consume(*keys) == 0
+    client.client_kill_filter(_type="normal", skipme=True)
+    assert limits.consume(*keys) == 0
+    assert limits.consume(*keys) > 0  # each was counted once
+    assert limits._fallback_until <= time.monotonic()  # and none in this process
+
+
 @pytest.fixture
 def mute():
     """A Redis that takes the call and says nothing."""

@@ -68,6 +68,17 @@ def test_it_is_valid_openapi_with_plain_names(schema):
     assert [name for name in schema["components"]["schemas"] if "Schema" in name] == []
 
 
+def test_no_description_is_about_our_own_classes(schema):
+    described = {
+        name: one.get("description", "") for name, one in schema["components"]["schemas"].items()
+    }
+    assert [
+        name for name, text in described.items() if "mixin" in text or "serializer" in text
+    ] == []
+    assert described["NewTransform"].startswith("The picture to make")
+    assert described["PatchedAccountChange"].startswith("Changes of an account")
+
+
 def test_a_failure_and_the_sizes_are_typed(schema):
     schemas = schema["components"]["schemas"]
     for name in ("Image", "Upload"):

@@ -1,0 +1,1 @@
+"""Django's backend for Postgres, which asks less often whether a kept connection is usable."""

@@ -1,0 +1,193 @@
+"""Changes rows by SQL that Django makes once per process, and several tables by one statement."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db.models import CharField, TextField
+from django.db.models.sql import UpdateQuery
+
+from bandpics.lookups import Compiled, Reader, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from django.db.models import Model, QuerySet
+
+_LENGTH = re.compile(r"\(\d+\)")  # of a type: a cast would cut what an INSERT refuses
+
+
+class Statement(NamedTuple):
+    """SQL that changes rows of one table."""
+
+    sql: str
+    values: Sequence[Any]
+
+
+def write(*statements: Statement) -> int:
+    """Runs statements as one; returns how many rows the last of them changed.
+
+    Each sees the rows as they were before all of them. Foreign keys are checked behind them.
+    """
+    *others, last = statements
+    before = ", ".join(f"table{number} AS ({each.sql})" for number, each in enumerate(others))
+    values = [value for each in statements for value in each.values]
+    with transaction.mark_for_rollback_on_error(), connection.cursor() as cursor:
+        cursor.execute(f"WITH {before} {last.sql}" if before else last.sql, values)
+        return int(cursor.rowcount)
+
+
+def update(rows: QuerySet[Any], **columns: Any) -> Statement:
+    """Returns the UPDATE that `rows.update(**columns)` runs."""
+    query: Any = rows.order_by().query.chain(UpdateQuery)
+    query.add_update_values(columns)
+    query.clear_select_clause()
+    return Statement(*query.get_compiler(using=DEFAULT_DB_ALIAS).as_sql())
+
+
+def insertion(rows: Sequence[Model], *, where: str = "") -> Statement:
+    """Returns the INSERT that `bulk_create(rows)` runs; neither sends signals.
+
+    It leaves out columns that are NULL in all rows; most are, in a photo without its bytes.
+    """
+    model = type(rows[0])
+    own = connections[DEFAULT_DB_ALIAS]  # looked up once, not for each value
+    names, places, types, filled = [], [], [], []
+    for column in _columns(model):
+        values = [column.value(row, own) for row in rows]
+        if all(value is None for value in values):
+            continue
+        # Many texts are empty: those are no parameters, each of which costs as much as another.
+        is_empty = column.is_text and all(value == "" for value in values)
+        place = "''" if is_empty else column.place
+        names.append(column.name)
+        places.append(place)
+        types.append(f"{place}::{column.type}")
+        if not is_empty:
+            filled.append(values)
+    by_row = [f"({', '.join(places)})"] * len(rows)
+    source = f"VALUES {', '.join(by_row)}"
+    if where:
+        # Of a VALUES that is no INSERT's own, Postgres does not know the types.
+        by_row[0] = f"({', '.join(types)})"
+        source = f"SELECT * FROM (VALUES {', '.join(by_row)}) AS new WHERE {where}"  # noqa: S608 - ours
+    table = own.ops.quote_name(model._meta.db_table)
+    sql = f"INSERT INTO {table} ({', '.join(names)}) {source}"
+    return Statement(sql, [value for row in zip(*filled, strict=True) for value in row])
+
+
+def insert(*tables: Sequence[Model], if_changed: Statement | None = None) -> bool:
+    """Inserts rows of one or several models by one statement. Rows may refer to those of the tables
+    before. With `if_changed`, an UPDATE, it does so only if that changes a row; returns whether it
+    did."""
+    changes, where = [], ""
+    if if_changed is not None:
+        changes = [Statement(f"{if_changed.sql} RETURNING 1", if_changed.values)]
+        where = "EXISTS (SELECT FROM table0)"
+    if not write(*changes, *(insertion(rows, where=where) for rows in tables if rows)):
+        return False
+    for row in (row for rows in tables for row in rows):
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+    return True
+
+
+class Update:
+    """An UPDATE of the rows of a queryset.
+
+    `rows` and `columns` make the queryset and the new values from keys. They are called once, with
+    `examples`: values that stand nowhere else in the statement. A key may be None if it is only a
+    new value.
+    """
+
+    def __init__(
+        self,
+        rows: Callable[..., QuerySet[Any]],
+        columns: Callable[..., Mapping[str, Any]],
+        **examples: Any,
+    ) -> None:
+        self._rows, self._columns, self._examples = rows, columns, examples
+
+    def count(self, **keys: Any) -> int:
+        """Changes the rows for these keys; returns how many there were."""
+        return write(self.statement(**keys))
+
+    def statement(self, **keys: Any) -> Statement:
+        return Statement(self.compiled.sql, self.compiled.values(keys))
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        rows, columns = self._rows(**self._examples), self._columns(**self._examples)
+        return Compiled.of(*update(rows, **columns), self._examples)
+
+
+class UpdateReturning(Generic[Row]):
+    """An UPDATE that returns the row it has changed.
+
+    `rows` makes a queryset that finds the row by keys; it may have `select_related` and `only`.
+    What it reads of other tables is as it was before the UPDATE.
+    """
+
+    def __init__(
+        self, changes: Update, rows: Callable[..., QuerySet[Row]], **examples: Any
+    ) -> None:
+        self._changes, self._rows, self._examples = changes, rows, examples
+
+    def first(self, **keys: Any) -> Row | None:
+        """Changes the row for these keys, and returns it; None if there is none."""
+        changes, found = self._changes.compiled, self._compiled
+        values = [*changes.values(keys), *found.values(keys)]
+        with transaction.mark_for_rollback_on_error(), connection.cursor() as cursor:
+            cursor.execute(f"WITH changed AS ({changes.sql} RETURNING *) {found.sql}", values)
+            rows = cursor.fetchmany(1)
+        return next(iter(self._reader.read(rows)), None) if rows else None
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return Compiled.of(self._select, self._reader.parameters, self._examples)
+
+    @cached_property
+    def _select(self) -> str:
+        table = connection.ops.quote_name(self._reader.model._meta.db_table)
+        before, found, after = self._reader.sql.partition(f" FROM {table} ")
+        if not found:
+            raise AssertionError(f"This does not select from {table} first: {before}")
+        return f"{before} FROM changed AS {table} {after}"
+
+    @cached_property
+    def _reader(self) -> Reader[Row]:
+        return Reader(self._rows(**self._examples))
+
+
+class _Column:
+    """A column of an INSERT."""
+
+    def __init__(self, field: Any) -> None:
+        own = connections[DEFAULT_DB_ALIAS]
+        cast = getattr(field, "get_placeholder", None)
+        self.name = own.ops.quote_name(field.column)
+        self.place = cast(None, None, own) if cast else "%s"
+        self.type = _LENGTH.sub("", field.db_type(own))
+        self._field = field
+        # Texts are written as they are; there are many.
+        self.is_text = isinstance(field, CharField | TextField)
+
+    def value(self, row: Model, own: Any) -> Any:
+        value = self._field.pre_save(row, add=True)
+        if value is None or (self.is_text and type(value) is str):
+            return value
+        return self._field.get_db_prep_save(value, own)
+
+
+@cache
+def _columns(model: type[Model]) -> list[_Column]:
+    """Returns the columns of a model, but for those whose values Postgres makes."""
+    serial = model._meta.auto_field
+    fields = [
+        field for field in model._meta.concrete_fields if not (field.generated or field is serial)
+    ]
+    if any(field.has_db_default() for field in fields):
+        raise AssertionError(f"{model.__name__} has defaults that Postgres fills in.")
+    return [_Column(field) for field in fields]
