@@ -21,6 +21,7 @@ from django.db.models.functions import Coalesce, Concat
 from rest_framework.exceptions import ValidationError
 
 from images.access import COARSE_STEPS
+from images.listing import across_groups
 from images.listing.removals import Wanted
 from images.listing.search_plan import ChangedSince, Search, TextMatch
 from images.models import Image, Upload, search_vector
@@ -250,6 +251,7 @@ class ImageFilters(CheckedFilters):
             rows,
             plan,
             is_selective=any(asked[name] for name in self.SELECTIVE),
+            is_wide=not asked["group"] and across_groups.are_many(self.access),
             is_narrowed=not self.data.keys() & self.filters.keys() <= {"q", "group"},
         )
 

@@ -163,6 +163,9 @@ def _add_uploaders(images: Any, numbers: Numbers) -> None:
         if name:
             photos[name] += number
             byte_counts[name] += int(byte_count)
+        else:
+            numbers["totals"]["unnamed_photos"] += number
+            numbers["totals"]["unnamed_bytes"] += int(byte_count)
     named = dict(most_frequent(photos, MOST_NAMES))
     numbers["uploaders"] = Counter(named)
     numbers["uploader_bytes"] = Counter({name: byte_counts[name] for name in named})

@@ -37,6 +37,7 @@ _EARLIEST = datetime(FIRST_YEAR, 1, 2, tzinfo=UTC)
 _LATEST = datetime(LAST_YEAR, 12, 30, tzinfo=UTC)
 
 APPROVED = Q(moderation=Image.Moderation.APPROVED)
+FEW = 10_000  # photos that are counted one by one
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,24 @@ def totals(group_ids: Collection[UUID]) -> dict[UUID, int]:
     rows = PhotoCount.objects.filter(group_id__in=group_ids, facet=PhotoCount.Facet.QUARTER)
     summed = rows.order_by().values("group_id").annotate(photos=Sum("count"))
     return dict(summed.values_list("group_id", "photos"))
+
+
+def by_moderation(group_id: UUID) -> dict[str, int]:
+    """Returns how many finished photos of a group are pending, rejected and approved.
+
+    Few are not approved, mostly, or they wait, or they are rejected: whichever are few are counted,
+    and the others are the rest.
+    """
+    counts = PhotoCount.objects.filter(group_id=group_id, facet=PhotoCount.Facet.QUARTER)
+    summed = dict(counts.order_by().values_list("is_approved").annotate(photos=Sum("count")))
+    others = summed.get(False, 0)
+    ready = Image.objects.ready().filter(group_id=group_id).order_by()
+    found: dict[str, int] = {Image.Moderation.APPROVED: summed.get(True, 0)}
+    few, many = Image.Moderation.REJECTED, Image.Moderation.PENDING
+    if ready.filter(moderation=few)[: FEW + 1].count() > FEW:
+        few, many = many, few
+    count = ready.filter(moderation=few).count() if others else 0
+    return {**found, few: count, many: max(0, others - count)}
 
 
 # Of large groups, in this process: what is in Django's cache would be read anew for each page.

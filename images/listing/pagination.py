@@ -50,7 +50,7 @@ ORDERINGS = {
     "byte_size": "byte_size",
     "original_filename": "original_filename",
 }
-# Columns that have an index of the groups in their order.
+# Columns that have two indexes in their order: of each group, and of all photos.
 _INDEXED = {"sort_at", "created_at", "updated_at"}
 # Nothing sorts last, in either direction: (stands for it downwards, upwards).
 _NOTHING: dict[str, tuple[Any, Any]] = {
@@ -88,6 +88,11 @@ class Ordering:
         """Whether reading the beginning of a group in this order costs nothing more the larger the
         group is."""
         return self.column in _INDEXED or self.name == "-taken_at"
+
+    @property
+    def has_index_of_all(self) -> bool:
+        """Whether reading the beginning of all photos in this order costs nothing more either."""
+        return self.column in _INDEXED
 
     @property
     def key(self) -> Expression | F:

@@ -1,10 +1,13 @@
 """The numbers that the sweeper's worker reads from the database for Prometheus, and no other
-process: what waits, for how long, and when the last sweep was."""
+process: what waits, for how long, when the last sweep was, and how old the newest backup is."""
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import connection
 
 from bandpics import health
@@ -26,6 +29,7 @@ def backlog() -> list[Reading]:
             *_broker(),
             *_sweep(),
             *_stored(),
+            *_backup(),
         ]
     finally:
         connection.close()  # of this thread, which ends with its answer
@@ -60,3 +64,15 @@ def _stored() -> Iterator[Reading]:
     text = "Bytes in the bucket, by kind of object; some minutes old."
     for kind, count in (service.stored_bytes() or {}).items():
         yield Reading("bandpics_stored_bytes", text, count, {"kind": kind})
+
+
+def _backup() -> Iterator[Reading]:
+    """The dump that is there, not the one that was to be made. Raises OSError where the folder
+    cannot be read, which is counted as unreadable."""
+    if settings.BACKUP_DIR is None:
+        return
+    # Without its end .part, that is, whole.
+    dumps = [path.stat() for path in settings.BACKUP_DIR.iterdir() if path.name.endswith(".dump")]
+    newest = max((dump.st_mtime for dump in dumps if dump.st_size), default=-math.inf)
+    text = "Seconds since the newest dump of the database was finished; +Inf if there is none."
+    yield Reading("bandpics_backup_age_seconds", text, time.time() - newest, {})

@@ -8,7 +8,7 @@ guesses by the size of the table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -17,7 +17,8 @@ from django.db import models
 from django.db.models import Case, Exists, F, Func, OuterRef, Q, Subquery, Sum, When
 from django.db.models.functions import Cast, Coalesce
 
-from images.models import Image, Upload, search_vector
+from images.listing import across_groups
+from images.models import EVERY_PHOTO, Image, Upload, search_vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from groups.models import GroupQuerySet
     from images.listing.pagination import Page
-    from images.models import ImageQuerySet
+    from images.models import ImageQuerySet, UploadQuerySet
 
 # Photos that are fetched and sorted for one page; an upload costs but a look into an index.
 FEW_PHOTOS = 1000
@@ -36,7 +37,10 @@ FEW_UPLOADS = 10_000
 FEW_MATCHES = 3000
 # How far a search for words reads along the order, before it asks the index and after.
 FIRST_PART, LONG_PART = 1000, 10_000
+# How far a list of very many groups reads along the order of all photos.
+ALL_PART = 2000
 
+_IDS: Any = ArrayField(models.UUIDField())
 GROUP = OuterRef("pk")  # of the photo's, in a query of groups
 
 
@@ -51,22 +55,52 @@ class Search:
     is_selective: bool = False
     # Whether rows lacks photos of the groups, so that there may be few far apart.
     is_narrowed: bool = False
+    # Whether there are very many groups.
+    is_wide: bool = False
 
     def cut(self, page: Page) -> ImageQuerySet:
         """The rows of the page, and one more.
 
         Each group gives the page's worth of its own first rows, from its own part of the index:
-        however many photos others have, they cost nothing.
+        however many photos others have, they cost nothing. Of very many groups, an order or an
+        index of all photos is asked first.
         """
 
         if self.is_selective:
             rows = self.plan.anywhere(self.rows) if self.plan else self.rows
             rows = rows.filter(group__in=self.groups)
+        elif self.is_wide:
+            rows = Image.objects.filter(_is_one_of(self._across(page)))
         else:
-            ids = self.groups.order_by().values(image=Func(self._first(page), function="unnest"))
-            rows = Image.objects.filter(pk__in=ids)
+            rows = Image.objects.filter(_is_one_of(ArraySubquery(self._each_first(page))))
         cut: ImageQuerySet = page.cut(rows)
         return cut
+
+    def _across(self, page: Page) -> Any:
+        """An array of ids, those of the page among them."""
+        parts, each = [], self
+        if page.ordering.has_index_of_all:
+            parts = self._parts_across(page)
+        if self.plan is None and not self.is_narrowed and page.ordering.has_index:
+            near = _is_one_of(ArraySubquery(self._nearest(page)))
+            each = replace(self, groups=self.groups.filter(near))
+        return _coalesced(*parts, ArraySubquery(each._each_first(page)))
+
+    def _parts_across(self, page: Page) -> list[Expression]:
+        if self.plan is not None:
+            return self.plan.across(self.groups, self.rows, page)
+        return [across_groups.walk(self.groups, self.rows, page, how_far=ALL_PART)]
+
+    def _nearest(self, page: Page) -> QuerySet[Any, Any]:
+        """The ids of the groups whose first photos come first: no others are on the page."""
+        first = _ids(page.sorted(self.rows.filter(group=GROUP))[:1])
+        ids = self.groups.order_by().values(image=Func(first, function="unnest"))
+        heads = Image.objects.filter(_is_one_of(ArraySubquery(ids)))
+        return page.head(heads).values("group")
+
+    def _each_first(self, page: Page) -> QuerySet[Any, Any]:
+        """The ids of the first photos of each group."""
+        return self.groups.order_by().values(image=Func(self._first(page), function="unnest"))
 
     def _first(self, page: Page) -> Expression:
         if self.plan is None:
@@ -102,6 +136,21 @@ def _ids(rows: ImageQuerySet) -> Expression:
     return Func(ArraySubquery(rows.values("pk")), template="(%(expressions)s)::uuid[]")
 
 
+def _coalesced(*arrays: Any) -> Any:
+    return Coalesce(*arrays) if len(arrays) > 1 else arrays[0]
+
+
+def _is_one_of(ids: Any) -> Func:
+    """Whether the id of a row is in this array, which is made once: Postgres takes a sub-select
+    for thousands of ids, and would rather go through all photos in their order."""
+    return Func(
+        *(F("pk"), ids),
+        template="%(expressions)s)",
+        arg_joiner=" = ANY (",
+        output_field=models.BooleanField(),
+    )
+
+
 def _how_many(rows: ImageQuerySet) -> Any:
     template = "(SELECT count(*) FROM (%(subquery)s) counted)"
     ids = rows.order_by().values("pk")
@@ -125,6 +174,10 @@ class SearchPlan(Protocol):
 
     def first(self, rows: ImageQuerySet, page: Page, *, is_narrowed: bool) -> Expression:
         """The ids of those rows that are of GROUP, match, and come first on the page."""
+
+    def across(self, groups: GroupQuerySet, rows: ImageQuerySet, page: Page) -> list[Expression]:
+        """The ids of those rows that are of many groups, match, and come first on the page, in ways
+        of which each is NULL if it would take too long."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +204,12 @@ class TextMatch:
         return Coalesce(*parts, few, far, every)
 
     def _along(self, rows: ImageQuerySet, page: Page, how_far: int) -> Any:
-        matches = search_vector.seen_to_match(search_vector.matching(self.query, group=GROUP))
+        # Each row is looked up once more for its words. So the order is read from its index alone,
+        # also where most groups are small: then Postgres would fetch all of a group and sort it.
+        same = Image.objects.filter(pk=OuterRef("pk"))
+        matches = search_vector.seen_to_match(search_vector.matching(self.query))
         part: Any = page.sorted(rows.filter(group=GROUP)).annotate(
-            matches=matches, place=page.ordering.key
+            matches=Subquery(same.values(matches=matches)), place=page.ordering.key
         )
         part = part.values("id", "place", "matches")[:how_far]
         return _Matches(part, page, at_least=page.end, condition="matches")
@@ -177,6 +233,16 @@ class TextMatch:
     def anywhere(self, photos: ImageQuerySet) -> ImageQuerySet:
         return photos.filter(search_vector.seen_to_match(search_vector.matching(self.query)))
 
+    def across(self, groups: GroupQuerySet, rows: ImageQuerySet, page: Page) -> list[Expression]:
+        """As first(), along the order of all photos and by the index of their words alone."""
+        matching = self.anywhere(rows)
+        found = Image.objects.filter(search_vector.matching_anywhere(self.query))
+        return [
+            across_groups.walk(groups, matching, page, how_far=FIRST_PART),
+            across_groups.among(found, groups, rows, page, at_most=FEW_MATCHES),
+            across_groups.walk(groups, matching, page, how_far=LONG_PART),
+        ]
+
 
 @dataclass(frozen=True)
 class ChangedSince:
@@ -189,24 +255,30 @@ class ChangedSince:
 
     def prefer_scan(self) -> Q:
         edited = Image.objects.filter(group=GROUP, updated_at__gte=self.since)
-        moved = Upload.objects.moved_since(self.since)
-        return _more_than(FEW_PHOTOS, edited) | _more_than(FEW_UPLOADS, moved)
+        return _more_than(FEW_PHOTOS, edited) | _more_than(FEW_UPLOADS, self._moved())
 
     def using_index(self, photos: ImageQuerySet) -> ImageQuerySet:
-        moved = Upload.objects.moved_since(self.since).values("image")[:FEW_UPLOADS]
-        # An array, read once: a sub-select would be asked for each photo, beside the index.
-        is_moved = Func(
-            *(F("pk"), ArraySubquery(moved)),
-            template="%(expressions)s)",
-            arg_joiner=" = ANY (",
-            output_field=models.BooleanField(),
-        )
-        return photos.filter(Q(updated_at__gte=self.since) | Q(is_moved))
+        moved = ArraySubquery(self._moved().values("image")[:FEW_UPLOADS])
+        return photos.filter(Q(updated_at__gte=self.since) | Q(_is_one_of(moved)))
 
     def scanning(self, photos: ImageQuerySet) -> ImageQuerySet:
         return photos.changed_since(self.since)
 
     anywhere = scanning
+
+    def across(self, groups: GroupQuerySet, rows: ImageQuerySet, page: Page) -> list[Expression]:
+        """Mostly there is little news, or very much."""
+        changed = rows.changed_since(self.since)
+        found = self.using_index(Image.objects.filter(EVERY_PHOTO))
+        few = across_groups.among(found, groups, rows, page, at_most=FEW_PHOTOS)
+        few_moved = ~_more_than(FEW_UPLOADS, self._moved())
+        return [
+            Case(When(few_moved, then=few), output_field=_IDS),
+            across_groups.walk(groups, changed, page, how_far=LONG_PART),
+        ]
+
+    def _moved(self) -> UploadQuerySet:
+        return Upload.objects.moved_since(self.since)
 
 
 def _more_than(few: int, rows: QuerySet[Any]) -> Q:

@@ -21,6 +21,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
+from bandpics.audit.models import AuditEvent, AuditOutbox
 from groups.models import Group
 from images.listing import numbers
 from images.models import Archive, GeneratedCaption, PendingDeletion, Transform, Upload
@@ -100,12 +101,14 @@ def queues() -> list[Waiting]:
 
 @in_time
 def outboxes() -> list[Waiting]:
-    """Returns the objects that are to be deleted, and the mails that are to be sent."""
+    """Returns the objects that are to be deleted, the mails that are to be sent, and with
+    LOGS_BUCKET the events of the audit trail that are to be shipped."""
     mails: Any = OutgoingMail.objects.filter(state__in=["queued", "sending"])
     deletions = PendingDeletion.objects.order_by("pk").values_list("recorded_at", flat=True)
     return [
         Waiting("deletions", deletions.count(), 0, _seconds_since(deletions.first())),
         _waiting("mails", mails, Q(state="queued"), F("created_at")),
+        *([_of_audit()] if settings.LOGS_BUCKET else []),
     ]
 
 
@@ -193,6 +196,13 @@ def _of_uploads() -> Waiting:
     found = _waiting(QUEUES[0], queued, Q(status="queued"), since)
     at_work = Upload.objects.filter(status=Upload.Status.PROCESSING).count()
     return replace(found, at_work=at_work)
+
+
+def _of_audit() -> Waiting:
+    waiting = AuditOutbox.objects.order_by("event_id")  # their ids begin with the time
+    oldest = AuditEvent.objects.filter(pk__in=waiting.values("event_id")[:1]).values_list("at")
+    since = oldest.first()
+    return Waiting("audit", waiting.count(), 0, _seconds_since(since[0] if since else None))
 
 
 def _waiting(name: str, rows: QuerySet[Any], is_waiting: Q, since: Any) -> Waiting:

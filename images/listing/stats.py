@@ -71,6 +71,8 @@ class Stats:
     formats: list[dict[str, Any]]  # format, count
     cameras: list[dict[str, Any]]  # make, model, count
     uploaders: list[dict[str, Any]]  # name, count, bytes
+    unnamed_photos: int  # of uploaders without a name
+    unnamed_bytes: int
     sizes: list[dict[str, Any]]  # below (megabytes, or None), count
     uploads_per_day: list[dict[str, Any]]  # date, count
     broker: int | None  # messages that wait in Redis
@@ -89,6 +91,8 @@ def of(groups: GroupQuerySet) -> Stats:
         original_bytes=known["original_bytes"],
         variant_bytes=known["variant_bytes"],
         archive_bytes=known["archive_bytes"],
+        unnamed_photos=known["unnamed_photos"],
+        unnamed_bytes=known["unnamed_bytes"],
         transforms=Work(**_work(found.numbers, "transform")),
         captions=Captions(
             **_work(found.numbers, "caption"),

@@ -7,7 +7,7 @@ from images.models.deletion import PendingDeletion, Tombstone
 from images.models.generated_caption import CaptionUsage, GeneratedCaption
 from images.models.group_numbers import GroupNumbers
 from images.models.image import ONCE_PER_GROUP, Image, ImageQuerySet
-from images.models.image_indexes import BEFORE_ALL_TIME, HashBands
+from images.models.image_indexes import BEFORE_ALL_TIME, EVERY_PHOTO, HashBands
 from images.models.photo_change import PhotoChange
 from images.models.photo_count import PhotoCount
 from images.models.takedown import TakedownRequest
@@ -26,6 +26,7 @@ from images.models.wall import Wall
 
 __all__ = [
     "BEFORE_ALL_TIME",
+    "EVERY_PHOTO",
     "KEEP_BYTES",
     "NAMED_BY_ADDRESS",
     "NOBODYS",

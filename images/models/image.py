@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.search import SearchVectorField
@@ -11,6 +12,7 @@ from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 
 from bandpics.ids import new_id
+from bandpics.lookups import RowLookup
 from groups.models import Group, Licence
 from images.models import image_indexes, search_vector
 from images.models.generated_caption import MAX_LETTERS
@@ -362,5 +364,12 @@ class Image(HasUploader):
         """Needs with_variants(); without it, one query."""
         rows: list[Variant] | None = getattr(self, "current_variants", None)
         if rows is None:
-            rows = list(self.variants.filter(version=self.version))
+            rows = _VARIANTS.all(image_id=self.pk, version=self.version)
         return {row.name: row for row in rows}
+
+
+_VARIANTS = RowLookup(
+    lambda image_id, version: Variant.objects.filter(image=image_id, version=version),
+    image_id=UUID(int=1_618_033_988),
+    version=1_618_033_988,
+)

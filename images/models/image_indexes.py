@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -11,11 +12,15 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Coalesce, Upper
 
+from images.models import search_vector
 from images.models.uploader import UPLOADER_COLUMNS
 
 # Where photos without a date stand in the order by date, latest first.
 BEFORE_ALL_TIME = datetime(1, 1, 1, tzinfo=UTC)
 KEPT = Q(trashed_at=None)
+# True of every photo. Who says so is given the indexes of all photos. Others are not: of one group
+# Postgres may guess wrong how many of all photos it would have to pass over.
+EVERY_PHOTO = Q(id__gt=UUID(int=0))
 
 
 class HashBands(Func):
@@ -51,6 +56,17 @@ INDEXES: Final[list[models.Index]] = [
         Coalesce("taken_at", Value(BEFORE_ALL_TIME)).desc(),
         F("id").desc(),
         name="image_taken_order",
+    ),
+    # Photos of all groups, for those who have very many.
+    *(
+        models.Index(
+            fields=[f"-{column}", "-id"], include=["group"], condition=EVERY_PHOTO, name=name
+        )
+        for column, name in (
+            ("sort_at", "image_all_in_order"),
+            ("created_at", "image_all_by_upload"),
+            ("updated_at", "image_all_by_update"),
+        )
     ),
     models.Index(fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="image_trash"),
     models.Index(
@@ -100,4 +116,5 @@ INDEXES: Final[list[models.Index]] = [
     ),
     # A list of what is yet to be sorted in would be read by every search.
     GinIndex(fields=["search_vector"], name="image_search_vector", fastupdate=False),
+    GinIndex(search_vector.words(), name="image_words", fastupdate=False),
 ]

@@ -4,7 +4,8 @@ Postgres full text without a language: whole words in any case, and the last one
 somebody types. `IMG_4021.jpg` is found by `img_4021`, by `4021` and by `40`; not by `021`.
 
 Each word is kept with its group's id before it, so that one index serves every group and a search
-in one of them, by the beginning of a word, too, reads nothing of the others.
+in one of them, by the beginning of a word, too, reads nothing of the others. An index of the words
+alone, without the ids, serves those who search in very many groups.
 """
 
 from __future__ import annotations
@@ -70,6 +71,13 @@ def search_vector(columns: Iterable[str | Expression] = COLUMNS) -> Cast:
     return Cast(Replaced(written, Value(" '"), group), SearchVectorField())
 
 
+def words() -> Cast:
+    """The words of a photo alone, as their own index has them. No word has an id in it, whose
+    hyphens separate words."""
+    text, group_id = Cast("search_vector", TextField()), Cast("group_id", TextField())
+    return Cast(Replaced(text, group_id, Value("")), SearchVectorField())
+
+
 def query_of(text: str) -> str | None:
     """Returns the query for matching() that asks for all of the words; None where there is no
     word."""
@@ -99,6 +107,11 @@ def matching(
     group_id = Cast(F("group_id") if group is None else group, TextField())
     wanted = Cast(Replaced(blank, Value("="), group_id), SearchQueryField())
     return Matches(F("search_vector") if vector is None else vector, wanted)
+
+
+def matching_anywhere(query: str) -> Matches:
+    """A condition for photos with the words, in whichever group; by the index of words alone."""
+    return Matches(words(), SearchQuery(query, config="simple", search_type="raw"))
 
 
 def matching_shown(query: str) -> Func:

@@ -128,6 +128,18 @@ def test_a_group_that_changes_all_the_time_is_counted_with_pauses(album, group):
     assert counts.recount() == 1
 
 
+def test_a_sweep_counts_as_many_groups_as_it_has_time_for(group, monkeypatch):
+    monkeypatch.setattr(counts, "DUE_AT_ONCE", 2)
+    for each in (group, *GroupFactory.create_batch(4, team=group.team)):
+        photo(each)
+    counts.add_up()
+    monkeypatch.setattr(counts, "SECONDS_PER_SWEEP", 0.0)
+    assert counts.recount() == 0
+    monkeypatch.setattr(counts, "SECONDS_PER_SWEEP", 60.0)
+    assert counts.recount() == 5
+    assert not GroupNumbers.objects.due().exists()
+
+
 def test_the_numbers_of_a_group_that_is_gone_are_forgotten(album, group):
     Upload.objects.all().delete()
     Image.objects.all().delete()

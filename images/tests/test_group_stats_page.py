@@ -51,6 +51,30 @@ def test_each_chart_has_its_table(group, page_of):
     assert "Waiting for a worker" in html
 
 
+def test_guests_without_a_name_share_a_bar(group, page_of):
+    for name in ("", "Ada", "", ""):
+        photo(group, uploader_name=name)
+    assert table(page_of(), "uploaders") == [("1", "Ada"), ("3", "without a name")]
+
+
+def test_cameras_of_one_label_share_a_bar(group, page_of):
+    for make, model in (("Canon", "Canon R5"), ("", "Canon R5"), ("Sony", "A7"), ("Nikon", "A7")):
+        photo(group, camera_make=make, camera_model=model)
+    assert table(page_of(), "cameras") == [("2", "Canon R5"), ("1", "Nikon A7"), ("1", "Sony A7")]
+
+
+def test_hours_of_another_year_say_which(group, page_of):
+    photo(group, sort_at=EVENING)
+    photo(group, sort_at=EVENING.replace(year=2019))
+    rows = table(page_of(), "taken")
+    assert rows == [("1", "21 Jun 2019 20:00"), ("1", "21 Jun 2026 20:00")]
+
+
+def test_hours_of_an_older_group_say_which_year(group, page_of):
+    photo(group, sort_at=EVENING.replace(year=2019))
+    assert table(page_of(), "taken") == [("1", "21 Jun 2019 20:00")]
+
+
 def test_photos_of_many_days_are_counted_by_day(group, page_of):
     for day in range(7):
         for hour in range(16):

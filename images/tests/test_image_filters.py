@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
+from bandpics.testing.matrix import few
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
 from images.listing import search_plan
@@ -248,51 +249,54 @@ def test_the_trash_of_one_team_is_not_that_of_another(both, ada, signed_in, else
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [
-        ("q", ""),
-        ("q", "x" * 201),
-        ("q", "nul%00"),
-        ("group", "nonsense"),
-        ("group", ""),
-        ("group", "1"),
-        ("group", ",,"),
-        ("status", "nonsense"),
-        ("status", "done,nonsense"),
-        ("status", "DONE"),
-        ("status", ""),
-        ("moderation", "maybe"),
-        ("uploader", ""),
-        ("uploader", "nul%00"),
-        ("camera", "x" * 201),
-        ("format", "psd"),
-        ("format", "json"),
-        ("taken_after", "yesterday"),
-        ("taken_after", "2026-13-01"),
-        ("taken_after", ""),
-        ("taken_before", "2026-06-21T25:00:00Z"),
-        ("taken_before", "0001-01-01T00:00:00%2B10:00"),
-        ("taken_before", "9999-12-31T23:59:59-10:00"),
-        ("uploaded_after", "1719000000"),
-        ("uploaded_before", "21.6.2026"),
-        ("updated_since", "now"),
-        ("has_gps", "yes"),
-        ("has_gps", "1"),
-        ("has_gps", ""),
-        ("trashed", "all"),
-        ("bbox", "1,2,3"),
-        ("bbox", "1,2,3,4,5"),
-        ("bbox", "NaN,NaN,NaN,NaN"),
-        ("bbox", "1,2,inf,4"),
-        ("bbox", "1,4,3,2"),
-        ("bbox", "-181,0,0,1"),
-        ("bbox", "0,-91,1,1"),
-        ("bbox", "a,b,c,d"),
-        ("bbox", ""),
-        ("ids", "1"),
-        ("ids", ""),
-        ("ids", "nonsense"),
-        ("ids", "{01234567-89ab-cdef-0123-456789abcdef}"),
-    ],
+    few(
+        [
+            ("q", ""),
+            ("q", "x" * 201),
+            ("q", "nul%00"),
+            ("group", "nonsense"),
+            ("group", ""),
+            ("group", "1"),
+            ("group", ",,"),
+            ("status", "nonsense"),
+            ("status", "done,nonsense"),
+            ("status", "DONE"),
+            ("status", ""),
+            ("moderation", "maybe"),
+            ("uploader", ""),
+            ("uploader", "nul%00"),
+            ("camera", "x" * 201),
+            ("format", "psd"),
+            ("format", "json"),
+            ("taken_after", "yesterday"),
+            ("taken_after", "2026-13-01"),
+            ("taken_after", ""),
+            ("taken_before", "2026-06-21T25:00:00Z"),
+            ("taken_before", "0001-01-01T00:00:00%2B10:00"),
+            ("taken_before", "9999-12-31T23:59:59-10:00"),
+            ("uploaded_after", "1719000000"),
+            ("uploaded_before", "21.6.2026"),
+            ("updated_since", "now"),
+            ("has_gps", "yes"),
+            ("has_gps", "1"),
+            ("has_gps", ""),
+            ("trashed", "all"),
+            ("bbox", "1,2,3"),
+            ("bbox", "1,2,3,4,5"),
+            ("bbox", "NaN,NaN,NaN,NaN"),
+            ("bbox", "1,2,inf,4"),
+            ("bbox", "1,4,3,2"),
+            ("bbox", "-181,0,0,1"),
+            ("bbox", "0,-91,1,1"),
+            ("bbox", "a,b,c,d"),
+            ("bbox", ""),
+            ("ids", "1"),
+            ("ids", ""),
+            ("ids", "nonsense"),
+            ("ids", "{01234567-89ab-cdef-0123-456789abcdef}"),
+        ],
+        12,
+    ),
 )
 def test_nonsense_is_named(asked, parameter, value):
     answer = asked(f"{parameter}={value}")
@@ -323,14 +327,14 @@ FILTERS = [
 SAID = {"uploader_name": "Anna", "camera_make": "Apple", "taken_at": NOON, "caption": "on stage"}
 
 
-@pytest.mark.parametrize("query", FILTERS, ids=lambda query: next(iter(query), "none"))
+@pytest.mark.parametrize("query", few(FILTERS, 5), ids=lambda query: next(iter(query), "none"))
 def test_no_filter_shows_a_guest_other_peoples_photos(cleo, group, query):
     own = photo(group, uploader=cleo.key, **SAID)
     photo(group, **SAID)
     assert ids(cleo.client.get(URL, query)) == [str(own.pk)]
 
 
-@pytest.mark.parametrize("query", FILTERS, ids=lambda query: next(iter(query), "none"))
+@pytest.mark.parametrize("query", few(FILTERS, 5), ids=lambda query: next(iter(query), "none"))
 def test_no_filter_shows_a_stranger_anything(dora, signed_in, group, query):
     photo(group, **SAID)
     assert ids(signed_in(dora).get(URL, query)) == []
@@ -392,7 +396,7 @@ def test_a_guest_finds_other_peoples_places_only_as_rounded(gallery, group):
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-@pytest.mark.parametrize("hundredths", [0.5, 1.5, 2.5, 100.5, 1637.5, 17999.5, 1637.4999])
+@pytest.mark.parametrize("hundredths", few([0.5, 1.5, 2.5, 100.5, 1637.5, 17999.5, 1637.4999], 3))
 def test_a_place_is_rounded_alike_where_it_is_shown_and_where_it_is_searched(
     gallery, group, sign, hundredths
 ):

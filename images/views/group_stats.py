@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib import messages
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
@@ -109,9 +110,9 @@ def _charts(group: Group, found: stats.Stats) -> list[Chart]:
             "uploaders",
             _("By uploader"),
             _("Name"),
-            [Row(each["name"], each["count"], each["bytes"]) for each in found.uploaders],
+            _uploaders(found),
         ),
-        Chart("cameras", _("By camera"), _("Camera"), [_camera(each) for each in found.cameras]),
+        Chart("cameras", _("By camera"), _("Camera"), _cameras(found)),
         Chart(
             "formats",
             _("By format"),
@@ -122,9 +123,21 @@ def _charts(group: Group, found: stats.Stats) -> list[Chart]:
     ]
 
 
-def _camera(counted: dict[str, Any]) -> Row:
-    make, model = counted["make"], counted["model"]
-    return Row(model if model.startswith(make) else f"{make} {model}".strip(), counted["count"])
+def _uploaders(found: stats.Stats) -> list[Row]:
+    """Photos of guests who gave no name share the last bar."""
+    rows = [Row(each["name"], each["count"], each["bytes"]) for each in found.uploaders]
+    if found.unnamed_photos:
+        rows.append(Row(_("without a name"), found.unnamed_photos, found.unnamed_bytes))
+    return rows
+
+
+def _cameras(found: stats.Stats) -> list[Row]:
+    """One bar for each label: some cameras name their maker in the model, some in both."""
+    counts = Counter[str]()
+    for each in found.cameras:
+        make, model = each["make"], each["model"]
+        counts[model if model.startswith(make) else f"{make} {model}".strip()] += each["count"]
+    return [Row(label, count) for label, count in counts.most_common()]
 
 
 def _sizes(found: stats.Stats) -> list[Row]:
@@ -137,11 +150,14 @@ def _sizes(found: stats.Stats) -> list[Row]:
 def _times(group: Group) -> list[Row]:
     """By hour; by day, month or year where that would be too many bars, and then the latest."""
     hours = overview.of(group).hours
+    has_years = {at.year for at, _ in hours} != {timezone.now().astimezone(group.zone).year}
     bars_of_units = [_bars(hours, shared) for shared in UNITS]
     few = (unit for unit, bars in enumerate(bars_of_units) if len(bars) <= MAX_BARS)
     unit = next(few, len(UNITS) - 1)
     bars = bars_of_units[unit]
-    return [Row(_moment(at, unit), bars[at]) for at in sorted(bars)[-MAX_BARS:]]
+    return [
+        Row(_moment(at, unit, has_years=has_years), bars[at]) for at in sorted(bars)[-MAX_BARS:]
+    ]
 
 
 def _bars(hours: Iterable[tuple[datetime, int]], shared: dict[str, int]) -> Counter[datetime]:
@@ -151,11 +167,13 @@ def _bars(hours: Iterable[tuple[datetime, int]], shared: dict[str, int]) -> Coun
     return bars
 
 
-def _moment(at: datetime, unit: int) -> str:
+def _moment(at: datetime, unit: int, *, has_years: bool) -> str:
+    day_of_a_year = pgettext("day of a year on an axis", "j M Y")
     if unit == 0:
-        return f"{_day(at)} {date_format(at, 'H:i')}"
+        day = date_format(at, day_of_a_year) if has_years else _day(at)
+        return f"{day} {date_format(at, 'H:i')}"
     if unit == 1:
-        return date_format(at, pgettext("day of a year on an axis", "j M Y"))
+        return date_format(at, day_of_a_year)
     return date_format(at, pgettext("month on an axis", "M Y") if unit == 2 else "Y")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Count, Prefetch
+from django.db.models import Prefetch
 from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from images.lifecycle import bulk, editing, takedown
 from images.lifecycle.moderation import APPROVE, REJECT, WAIT
-from images.listing import pagination
+from images.listing import overview, pagination
 from images.models import Image, TakedownRequest
 from images.storage.objects import StorageUnavailable
 from images.views.desk import OWNER, desk_page
@@ -106,9 +106,7 @@ def _photos(desk: Desk, show: str) -> ImageQuerySet:
 
 def _filters(desk: Desk) -> list[tuple[str, Any, int]]:
     """The name, label and number of each filter."""
-    ready = Image.objects.in_group(desk.group).ready().order_by()
-    counted = ready.values("moderation").annotate(count=Count("pk"))
-    counts = {row["moderation"]: row["count"] for row in counted}
+    counts = overview.by_moderation(desk.group.pk)
     return [(name, LABELS[name], counts.get(state, 0)) for name, state in SHOWN.items()]
 
 
