@@ -30,10 +30,12 @@ INKS: dict[tuple[int, int, int], Colour] = {
 }
 
 
-def display_p3() -> bytes:
+def display_p3(name: str = "Display P3", *, gamma: float | None = None) -> bytes:
+    """With a gamma, only its name and primaries are those of Display P3."""
     return _matrix_profile(
-        "Display P3",
+        name,
         ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
+        gamma=gamma,
     )
 
 

@@ -199,7 +199,7 @@ def test_shrinking_agrees_with_pillow():
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
-@pytest.mark.parametrize("size", [(6000, 4500), (2500, 9001)])
+@pytest.mark.parametrize("size", [(6000, 4500), pytest.param((2500, 9001), marks=pytest.mark.long)])
 def test_shrinking_by_bands_is_shrinking(
     mode: str, size: variants.Size, monkeypatch: pytest.MonkeyPatch
 ):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from bandpics.testing.matrix import few
 from images import tasks
 from images.photofile import rendering, variants
 from images.photofile.containers import jpeg
@@ -72,7 +73,7 @@ WITH_EXIF = [
 ]
 
 
-@pytest.mark.parametrize("draw", [*WITH_EXIF, drawn_pictures.gif, drawn_pictures.bmp])
+@pytest.mark.parametrize("draw", few([*WITH_EXIF, drawn_pictures.gif, drawn_pictures.bmp], 3))
 def test_no_variant_of_a_stuffed_file_carries_anything(draw: Any, tmp_path: Path):
     source = tmp_path / "original"
     extra = {"orientation": 6} if draw in WITH_EXIF else {}

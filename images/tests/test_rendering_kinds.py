@@ -12,6 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops, ImageCms
 
+from bandpics.testing.matrix import few
 from images.tests import drawn_exif, drawn_phones, drawn_pictures, drawn_profiles
 from images.tests.test_rendering import (
     ADOBE_TO_SRGB,
@@ -307,7 +308,7 @@ KINDS: dict[str, tuple[bytes, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", few(KINDS, 20))
 def test_every_kind_of_pixel_looks_right(name: str, tmp_path: Path):
     data, expected = KINDS[name]
     rendered = render(data, tmp_path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
+from bandpics.testing.matrix import few
 from images.photofile import rendering
 from images.photofile.variants import named
 from images.tests import drawn_pictures
@@ -49,18 +50,21 @@ def rendered(data: bytes, folder: Path) -> dict[str, Image.Image]:
 
 @pytest.mark.parametrize(
     ("draw", "long_edge"),
-    [
-        *((drawn_pictures.jpeg, edge) for edge in SOURCES),
-        *(
-            (draw, 960)
-            for draw in (
-                drawn_pictures.png,
-                drawn_pictures.heic,
-                drawn_pictures.webp,
-                drawn_pictures.avif,
-            )
-        ),
-    ],
+    few(
+        [
+            *((drawn_pictures.jpeg, edge) for edge in SOURCES),
+            *(
+                (draw, 960)
+                for draw in (
+                    drawn_pictures.png,
+                    drawn_pictures.heic,
+                    drawn_pictures.webp,
+                    drawn_pictures.avif,
+                )
+            ),
+        ],
+        6,
+    ),
 )
 def test_lines_stay_lines(draw: Any, long_edge: int, tmp_path: Path):
     source = lines(long_edge)

@@ -81,9 +81,9 @@ def read_header(data: Data) -> Header:
                 properties = _whole_level(data, box)
             elif box.name == b"ipma" and associations_left:
                 associations_left -= 1
-                associated = associated or _associated(
-                    data, box, iso_media.primary_number(data, pitm)
-                )
+                primary = iso_media.primary_number(data, pitm)
+                found_here = (numbers for _, numbers in associations(data, box, {primary}))
+                associated = associated or next(found_here, [])
     sizes = [
         struct.unpack_from(">II", data, box.at + 4) for box in properties if box.name == b"ispe"
     ]
@@ -103,20 +103,21 @@ def _whole_level(data: Data, parent: Box) -> list[Box]:
     return found
 
 
-def _associated(data: Data, ipma: Box, item: int) -> list[int]:
-    """The numbers of the properties of an item, from 1, in their order."""
+def associations(data: Data, ipma: Box, wanted: set[int]) -> Iterator[tuple[int, list[int]]]:
+    """Yields the wanted items, and the numbers of their properties, from 1, in their order. Raises
+    struct.error, and NotDrawable behind MAX_ITEMS of all items."""
     cursor = iso_media.Cursor(data, ipma)
     id_bytes, flags = iso_media.id_bytes(data, ipma), cursor.take(4)
     width, mask = (2, 0x7FFF) if flags & 1 else (1, 0x7F)
     count = cursor.take(4)
     for _ in range(min(count, MAX_ITEMS)):
         owner, length = cursor.take(id_bytes), cursor.take(1)
-        if owner == item:
-            return [cursor.take(width) & mask for _ in range(length)]
-        cursor.at += width * length
+        if owner in wanted:
+            yield owner, [cursor.take(width) & mask for _ in range(length)]
+        else:
+            cursor.at += width * length
     if count > MAX_ITEMS:
         raise NotDrawable
-    return []
 
 
 def _apply(header: Header, name: bytes, payload: bytes) -> None:

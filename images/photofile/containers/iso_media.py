@@ -156,6 +156,17 @@ def _describing(data: Data, iref: Box, primary: int) -> set[int]:
     return found
 
 
+def derived_from(data: Data, iref: Box, number: int) -> list[int]:
+    """The items that another, such as a grid, is made of, in their order: its first `dimg`
+    reference. Raises struct.error."""
+    width = id_bytes(data, iref)
+    for box in boxes(data, iref.at + 4, iref.end):
+        cursor = Cursor(data, box)
+        if box.name == b"dimg" and cursor.take(width) == number:
+            return [cursor.take(width) for _ in range(min(cursor.take(2), MAX_REFERENCES))]
+    return []
+
+
 def _locate(data: Data, iloc: Box, idat: Box | None, items: dict[int, Item]) -> None:
     """Tell the items where they lie, as far as the table can be read."""
     cursor = Cursor(data, iloc)

@@ -102,16 +102,20 @@ WORDS: Final[Mapping[str, exif_words.Words]] = {
 SHOWN_NAMES: Final = tuple(
     shown for name in NAMES for shown in ((name, f"{name}_label") if name in WORDS else (name,))
 )
+# Each of these, where its value stands in NAMES, and the words of a label.
+_SHOWN: Final = tuple(
+    (name, NAMES.index(CODES.get(name, name)), WORDS[CODES[name]] if name in CODES else None)
+    for name in SHOWN_NAMES
+)
 
 
 def with_labels(values: Iterable[Any]) -> dict[str, Any]:
     """Returns the values of NAMES, in their order, by SHOWN_NAMES."""
-    shown: dict[str, Any] = {}
-    for name, value in zip(NAMES, values, strict=True):
-        shown[name] = value
-        if name in WORDS:
-            shown[f"{name}_label"] = WORDS[name].get(value)
-    return shown
+    row = tuple(values)
+    return {
+        name: row[place] if words is None else words.get(row[place])
+        for name, place, words in _SHOWN
+    }
 
 
 def read(directories: Directories) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Final
@@ -18,6 +19,10 @@ _MODES_BY_COLOUR_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 # Differences of up to so many of 255 levels are those between two descriptions of sRGB.
 _SAME_COLOUR: Final = 3
 
+# Two ways to compute the same colour differ by rounding alone.
+_SAME_LEVEL: Final = 1
+_LEAST_PIXELS_FOR_TABLE: Final = 500_000
+
 
 def in_srgb(image: Image.Image, *, icc: bytes | None, nclx: Nclx | None = None) -> Image.Image:
     """Convert by the embedded profile, or else by the code points, unless that is sRGB itself.
@@ -26,10 +31,15 @@ def in_srgb(image: Image.Image, *, icc: bytes | None, nclx: Nclx | None = None) 
     `image` is in L, RGB or CMYK; RGB may be changed in place.
     """
     transform = _to_srgb(icc, image.mode) if icc else None
+    if transform is not None and transform.is_display_p3 and _is_worth_a_table(image):
+        # NumPy is loaded by who renders, and nobody else.
+        from images.photofile.rendering import display_p3
+
+        return display_p3.convert(image)
     if transform is not None and image.mode == "RGB":
-        return transform.apply_in_place(image)
+        return transform.lcms.apply_in_place(image)
     if transform is not None:
-        return transform.apply(image)
+        return transform.lcms.apply(image)
     if nclx and not icc and image.mode == "RGB" and (table := _table_to_srgb(nclx)):
         return image.filter(table)
     return image.convert("RGB") if image.mode == "CMYK" else image
@@ -57,9 +67,17 @@ def is_known(nclx: Nclx | None) -> bool:
 # By profile
 
 
+@dataclass(frozen=True)
+class _Transform:
+    """`is_display_p3` if colours are those of Display P3, whatever the profile calls itself."""
+
+    lcms: ImageCms.ImageCmsTransform
+    is_display_p3: bool
+
+
 # A phone embeds the same profile into every photo.
 @lru_cache(maxsize=4)
-def _to_srgb(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+def _to_srgb(icc: bytes, mode: str) -> _Transform | None:
     """Return the transform to sRGB; None if the profile is unusable, or is sRGB itself."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
@@ -71,11 +89,38 @@ def _to_srgb(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
             flags=ImageCms.Flags.NOCACHE,
         )
         sample = _colour_sample(mode)
-        moved = ImageChops.difference(transform.apply(sample), sample.convert("RGB"))
+        shown = transform.apply(sample)
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
         return None
-    is_elsewhere = max(moved.tobytes()) > _SAME_COLOUR
-    return transform if mode == "CMYK" or is_elsewhere else None
+    moved = _largest_difference(shown, sample.convert("RGB"))
+    if moved <= _SAME_COLOUR and mode != "CMYK":
+        return None
+    is_display_p3 = mode == "RGB" and _largest_difference(shown, _p3_sample()) <= _SAME_LEVEL
+    return _Transform(transform, is_display_p3)
+
+
+def _is_worth_a_table(image: Image.Image) -> bool:
+    """Returns True for large pictures. Only processes that render photos convert such, and so only
+    they load NumPy."""
+    return image.mode == "RGB" and image.width * image.height >= _LEAST_PIXELS_FOR_TABLE
+
+
+def _largest_difference(one: Image.Image, other: Image.Image) -> int:
+    return max(ImageChops.difference(one, other).tobytes())
+
+
+@lru_cache(maxsize=1)
+def _p3_sample() -> Image.Image:
+    """Returns the colours of `_colour_sample`, taken for Display P3 and converted to sRGB."""
+    sample = _colour_sample("RGB")
+    shown = b""
+    for at in range(0, len(pixels := sample.tobytes()), 3):
+        light = _light((pixels[at] / 255, pixels[at + 1] / 255, pixels[at + 2] / 255), _UNSPECIFIED)
+        shown += bytes(
+            round(255 * _encoded(sum(a * b for a, b in zip(row, light, strict=True))))
+            for row in _MATRICES[_P3]
+        )
+    return Image.frombytes("RGB", sample.size, shown)
 
 
 def _srgb() -> ImageCms.ImageCmsProfile:
@@ -87,6 +132,8 @@ def _colour_sample(mode: str) -> Image.Image:
     channels = len(mode) if mode != "L" else 1
     steps = range(0, 256, 51) if channels > 1 else range(256)
     colours = [bytes(levels) for levels in product(steps, repeat=channels)]
+    if mode == "RGB":  # all of a curve: black and white alone do not tell which one it is
+        colours += [bytes((level, level, level)) for level in range(256)]
     return Image.frombytes(mode, (len(colours), 1), b"".join(colours))
 
 

@@ -25,13 +25,15 @@ from PIL import (
 )
 
 from images.photofile import formats, pieces
-from images.photofile.containers import bmp, gif, heif, jpeg, png, tiff, webp
-from images.photofile.rendering import bad_picture, colour, heif_decoders, resize
+from images.photofile.containers import bmp, gif, heif, heif_tiles, jpeg, png, tiff, webp
+from images.photofile.rendering import bad_picture, colour, heif_decoders, resize, steps
 from images.photofile.rendering.resize import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from mmap import mmap
+
+    from pillow_heif import HeifFile
 
     from images.photofile.formats import Format
     from images.photofile.rendering.colour import Nclx
@@ -117,9 +119,34 @@ def _load_heic(file: BinaryIO, plan: Plan) -> Loaded:
     nclx = _header(heif.read_header, file).nclx
     with heif_decoders.translate_libheif_errors():
         picture = heif_decoders.open_heic(file)
-        pixels = picture.data
-    rows = resize.Rows(memoryview(pixels), picture.mode, picture.size, picture.stride)
-    return Loaded(rows.cut(plan(picture.size)), picture.info.get("icc_profile"), nclx)
+        icc, window = picture.info.get("icc_profile"), plan(picture.size)
+        image = _cut_tiles(file, picture, window)
+        if image is None:
+            pixels = picture.data
+            rows = resize.Rows(memoryview(pixels), picture.mode, picture.size, picture.stride)
+            image = rows.cut(window)
+    return Loaded(image, icc, nclx)
+
+
+def _cut_tiles(file: BinaryIO, picture: HeifFile, window: Window) -> Image.Image | None:
+    """Returns what is wanted of a HEIC by FFmpeg's decoder; None where libheif is to decode it:
+    it knows more kinds, and its word counts on what is damaged."""
+    if picture.mode != "RGB":
+        return None
+    with pieces.mapped(file) as data:
+        coded = heif_tiles.read(data)
+        if coded is None or steps.upright_size(coded.size, coded.orientation) != picture.size:
+            return None
+        # FFmpeg is loaded by who decodes a HEIC, and nobody else.
+        from images.photofile.rendering import hevc
+
+        try:
+            image = hevc.cut(data, coded, steps.as_stored(window, coded.size, coded.orientation))
+        except hevc.NotPlain:
+            return None
+    if coded.orientation in steps.TURNS:
+        image = image.transpose(steps.TURNS[coded.orientation])
+    return image
 
 
 def _load_avif(file: BinaryIO, plan: Plan) -> Loaded:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LANCZOS: Final = cykooz_resizer.ResizeOptions(
     cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.lanczos3)
 )
-_LANCZOS_SUPPORT: Final = 3  # source pixels to each side, times the scale
+LANCZOS_SUPPORT: Final = 3  # source pixels to each side, times the scale
 _BAND_PIXELS: Final = 4_000_000
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -83,9 +83,9 @@ class Rows:
         (full_width, full_height), (width, height) = self.size, window.size
         left, box_top, right, _ = window.box
         scale = window.edges[1] / height
-        support = math.ceil(_LANCZOS_SUPPORT * max(1, scale)) + 1
+        support = math.ceil(LANCZOS_SUPPORT * max(1, scale)) + 1
         # Bands overlap, and are high enough that little is resized twice.
-        step = max(4 * _LANCZOS_SUPPORT, int(_BAND_PIXELS / full_width / scale))
+        step = max(4 * LANCZOS_SUPPORT, int(_BAND_PIXELS / full_width / scale))
         bands = []
         for top in range(0, height, step):
             bottom = min(top + step, height)

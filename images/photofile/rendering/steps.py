@@ -65,8 +65,16 @@ def window(spec: Spec, size: Size) -> Window:
 
 def stored_window(spec: Spec, stored: Size, orientation: int) -> Window:
     """Returns the window of a spec in the pixels as they are stored."""
-    upright = stored[::-1] if orientation in _SIDEWAYS else stored
-    found = window(spec, upright)
+    return as_stored(window(spec, upright_size(stored, orientation)), stored, orientation)
+
+
+def upright_size(stored: Size, orientation: int) -> Size:
+    """Returns the size of a picture once it is turned."""
+    return stored[::-1] if orientation in _SIDEWAYS else stored
+
+
+def as_stored(found: Window, stored: Size, orientation: int) -> Window:
+    """Returns the window of an upright picture in its pixels as they are stored."""
     (left, top, right, bottom), size = found.box, found.size
     if orientation in _SIDEWAYS:
         left, top, right, bottom = top, left, bottom, right
