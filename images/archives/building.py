@@ -19,11 +19,12 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
+from bandpics import stopping
 from images.archives import claims, preparing
 from images.archives.ordering import CONTENT_TYPE
 from images.archives.zip_stream import Unreadable, ZipStream
 from images.models import Archive
-from images.processing.claims import TRANSIENT_ERRORS
+from images.processing.claims import LEASES_LOST, TRANSIENT_ERRORS
 from images.storage.objects import ObjectChanged, ObjectMissing, photo_storage
 from invitations import outbox
 from invitations.models import OutgoingMail
@@ -62,7 +63,10 @@ def build(archive_id: UUID, *, seconds: float) -> bool:
             _Build(claim, stop_at=time.monotonic() + seconds).run()
     except claims.ClaimLost:
         # Where a photo left the group, the archive waits to be begun anew.
-        return not Archive.objects.filter(pk=archive_id, state=Archive.State.QUEUED).exists()
+        is_begun_anew = Archive.objects.filter(pk=archive_id, state=Archive.State.QUEUED).exists()
+        if not is_begun_anew:
+            LEASES_LOST.inc(kind="archive")
+        return not is_begun_anew
     except (OutOfTime, preparing.Postponed):
         claim.release()
         return False
@@ -78,7 +82,7 @@ def build(archive_id: UUID, *, seconds: float) -> bool:
 
 
 class OutOfTime(Exception):
-    """Others have their turn; what was written stays."""
+    """Others have their turn, or this worker stops; what was written stays."""
 
 
 @dataclass
@@ -167,7 +171,7 @@ class _Build:
         if now - self.said_at > SAY_EACH_SECONDS or now > self.stop_at:
             self.claim.update(written_bytes=written)
             self.said_at = now
-        if now > self.stop_at:
+        if now > self.stop_at or stopping.is_asked():
             raise OutOfTime
 
     def _send(self, number: int, part: memoryview) -> None:

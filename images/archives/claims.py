@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from images.models import Archive
 from images.processing import leases
 from images.processing.claims import ClaimLost, renewed_lease
+from images.processing.outcomes import FAILURES
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["WORK", "Claim", "ClaimLost", "claim", "fail_crashed", "renewed_lease"]
 
 CRASHED, EMPTY = "crashed", "empty"
-WORK = leases.Work(Archive, claimed=Archive.State.BUILDING, wanted=Q(expires_at__gt=Now()))
+WORK = leases.Work(
+    "archive", Archive, claimed=Archive.State.BUILDING, wanted=Q(expires_at__gt=Now())
+)
 
 
 class Claim(leases.Claim):
@@ -42,4 +45,6 @@ def fail_crashed() -> int:
     ended: int = WORK.crashed().update(
         state=Archive.State.FAILED, failure=CRASHED, lease_until=None, expires_at=Now()
     )
+    if ended:
+        FAILURES.inc(ended, kind="archive", reason=CRASHED)
     return ended

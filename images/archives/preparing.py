@@ -14,6 +14,7 @@ from images.archives import claims, content, manifest
 from images.archives.ordering import expected_bytes
 from images.archives.zip_stream import Member
 from images.models import Archive, ArchiveEntry
+from images.processing.outcomes import FAILURES
 from images.storage.objects import ObjectMissing, photo_storage
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def prepare(claim: Claim) -> bool:
                 lease_until=None,
                 expires_at=timezone.now(),
             )
+            FAILURES.inc(kind="archive", reason=claims.EMPTY)
             return False
         fingerprint = content.fingerprint(files)
         _write(claim, files, fingerprint)

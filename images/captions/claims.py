@@ -31,6 +31,7 @@ _SHOWN = Image.objects.ready().filter(
 )
 IS_SHOWN = Q(Exists(_SHOWN))
 WORK = leases.Work(
+    "caption",
     GeneratedCaption,
     claimed=State.ASKING,
     wanted=IS_DUE & IS_SHOWN,
@@ -76,6 +77,8 @@ def fail_crashed() -> int:
     ended: int = WORK.crashed().update(
         state=State.FAILED, failure=CRASHED, lease_until=None, done_at=Now()
     )
+    if ended:
+        FAILURES.inc(ended, kind="caption", reason=CRASHED)
     return ended
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from bandpics import health
+from bandpics import health, stopping
 from bandpics.api import idempotency
 from bandpics.users import sessions
 from groups import trash as group_trash
@@ -61,6 +61,8 @@ def sweep() -> None:
             _execute_deletions,
             *(idempotency.forget_expired, removals.forget_old, sessions.SessionStore.clear_expired),
         ]:
+            if stopping.is_asked():
+                return  # the next sweep begins anew
             try:
                 phase()
             except Exception:  # logged with its traceback; the next sweep tries again
@@ -158,9 +160,12 @@ def _photo_by_photo(image_ids: Iterable[UUID], do: Callable[[UUID], object]) -> 
 
 
 def _one_by_one(found: Iterable[T], do: Callable[[T], object]) -> None:
-    """Gives up after some refusals in a row: then it is not that one photo, the bucket is down."""
+    """Gives up after some refusals in a row: then it is not that one photo, the bucket is down.
+    Ends early where this worker is asked to stop."""
     refusals = 0
     for one in found:
+        if stopping.is_asked():
+            return
         try:
             do(one)
         except locks.Busy:

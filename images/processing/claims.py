@@ -10,21 +10,23 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.db.models.functions import Now
 
+from bandpics.lookups import RowLookup
 from bandpics.telemetry import metrics
+from bandpics.writes import Update, UpdateReturning
 from images import journey
 from images.models import UPLOADER_COLUMNS, Image, Upload, locks
 from images.storage.objects import StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from uuid import UUID
 
-    from images.models import ImageQuerySet
+    from images.models import ImageQuerySet, UploadQuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ LEASES_LOST = metrics.Counter(
     "bandpics_leases_lost_total",
     "Claims of workers that died, or were too slow.",
     "kind",
-    known=[{"kind": kind} for kind in ("photo", "transform", "caption")],
+    known=[{"kind": kind} for kind in ("photo", "transform", "caption", "archive")],
 )
 
 
@@ -87,9 +89,7 @@ class Claim:
     started_at: float
 
     def rows(self) -> Any:
-        return Upload.objects.filter(
-            pk=self.upload.pk, status=Upload.Status.PROCESSING, claim_number=self.number
-        )
+        return claimed_rows(self.upload.pk, self.number)
 
     @property
     def name(self) -> str:
@@ -102,21 +102,7 @@ class Claim:
 
 def claim(upload: Upload) -> Claim | None:
     """QUEUED, or PROCESSING with a lease that ran out -> PROCESSING. None if not to be had."""
-    claimable = Q(status=Upload.Status.QUEUED) | Q(
-        status=Upload.Status.PROCESSING, lease_until__lt=Now()
-    )
-    won = Upload.objects.filter(claimable, pk=upload.pk, attempt__lt=MAX_ATTEMPTS).update(
-        status=Upload.Status.PROCESSING,
-        attempt=F("attempt") + 1,
-        claim_number=F("claim_number") + 1,
-        lease_until=Now() + LEASE,
-    )
-    if not won:
-        return None
-    own = (field.attname for field in Upload._meta.concrete_fields)
-    photo = (f"image__{name}" for name in IMAGE_FIELDS)
-    rows = Upload.objects.select_related("image").only(*own, *photo)
-    fresh = rows.filter(pk=upload.pk).first()
+    fresh = _CLAIM.first(pk=upload.pk, max_attempts=MAX_ATTEMPTS, lease=LEASE)
     if fresh is None:
         return None
     journey.tell(
@@ -125,17 +111,73 @@ def claim(upload: Upload) -> Claim | None:
     return claim_of(fresh)
 
 
+def claimed_rows(pk: UUID, number: int) -> UploadQuerySet:
+    """Finds the upload for as long as this claim is the latest."""
+    return Upload.objects.filter(pk=pk, status=Upload.Status.PROCESSING, claim_number=number)
+
+
+def _claimable(pk: UUID, max_attempts: int, **_: Any) -> UploadQuerySet:
+    claimable = Q(status=Upload.Status.QUEUED) | Q(
+        status=Upload.Status.PROCESSING, lease_until__lt=Now()
+    )
+    return Upload.objects.filter(claimable, pk=pk, attempt__lt=max_attempts)
+
+
+def _claimed(pk: UUID) -> UploadQuerySet:
+    own = (field.attname for field in Upload._meta.concrete_fields)
+    photo = (f"image__{name}" for name in IMAGE_FIELDS)
+    return Upload.objects.select_related("image").only(*own, *photo).filter(pk=pk).order_by()
+
+
+def photo_rows(rows: ImageQuerySet, pk: UUID) -> ImageQuerySet:
+    """Finds what processing needs of a photo. In no order, or Postgres would call the functions of
+    locks.sharing_clocks() behind it."""
+    return rows.only(*IMAGE_FIELDS).filter(pk=pk).order_by()
+
+
+_SOME_ID = UUID(int=1_618_033_988)
+_CLAIM = UpdateReturning(
+    Update(
+        _claimable,
+        lambda lease, **_: {
+            "status": Upload.Status.PROCESSING,
+            "attempt": F("attempt") + 1,
+            "claim_number": F("claim_number") + 1,
+            "lease_until": Now() + lease,
+        },
+        pk=_SOME_ID,
+        max_attempts=16_180,
+        lease=timedelta(seconds=1_618_033),
+    ),
+    _claimed,
+    pk=_SOME_ID,
+)
+_CLAIMED_PHOTO = RowLookup(
+    lambda pk, upload_id, number: photo_rows(
+        Image.objects.filter(Exists(claimed_rows(upload_id, number))), pk
+    ),
+    pk=_SOME_ID,
+    upload_id=UUID(int=2_718_281_828),
+    number=1_618_033_988,
+)
+
+
 def claim_of(upload: Upload) -> Claim:
     return Claim(upload, upload.attempt, upload.claim_number, started_at=time.monotonic())
 
 
-def current_image(claim: Claim, rows: ImageQuerySet) -> Image:
-    """The photo as it is now, fetched by these rows.
+def raise_if_changed(claim: Claim) -> None:
+    """Raises ClaimLost if the claim is not the latest, or the photo gone, and StaleClaim if the
+    photo's objects belong elsewhere by now."""
+    upload = claim.upload
+    found = _CLAIMED_PHOTO.first(pk=upload.image_id, upload_id=upload.pk, number=claim.number)
+    checked_image(claim, found)
 
-    Raises ClaimLost if it is gone, and StaleClaim if its objects belong elsewhere by now.
-    """
+
+def checked_image(claim: Claim, image: Image | None) -> Image:
+    """Returns the photo as it was just read. Raises ClaimLost if it is gone, and StaleClaim if its
+    objects belong elsewhere by now."""
     before = claim.upload.image
-    image = rows.only(*IMAGE_FIELDS).filter(pk=before.pk).first()
     if image is None:
         raise ClaimLost
     if image.group_id != before.group_id or image.is_place_removed != before.is_place_removed:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from images.processing.claims import LEASE, MAX_ATTEMPTS, ClaimLost
+from images.processing.claims import LEASE, LEASES_LOST, MAX_ATTEMPTS, ClaimLost
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -28,6 +28,7 @@ class Work:
     """A kind of work. `claimed` is the state of a row that a worker has; rows that do not match
     `wanted` are claimed no more."""
 
+    kind: str  # as metrics name it
     model: type[Model]
     claimed: str
     wanted: Q = field(default_factory=Q)
@@ -35,9 +36,17 @@ class Work:
 
     def claim(self, row_id: UUID) -> bool:
         """Queued, or claimed with a lease that ran out -> claimed. False if not to be had."""
+        if self._claim(row_id, Q(state=QUEUED)):
+            return True
+        is_taken_over = self._claim(row_id, self._has_run_out)
+        if is_taken_over:
+            LEASES_LOST.inc(kind=self.kind)
+        return is_taken_over
+
+    def _claim(self, row_id: UUID, which: Q) -> bool:
         won: int = (
-            self._left()
-            .filter(self.wanted, pk=row_id, attempts__lt=self.max_attempts)
+            self._all()
+            .filter(which, self.wanted, pk=row_id, attempts__lt=self.max_attempts)
             .update(
                 state=self.claimed,
                 attempts=F("attempts") + 1,
@@ -64,8 +73,11 @@ class Work:
         return self._left().filter(attempts__gte=self.max_attempts)
 
     def _left(self) -> Any:
-        is_claimed = Q(state=self.claimed, lease_until__lt=Now())
-        return self._all().filter(Q(state=QUEUED) | is_claimed)
+        return self._all().filter(Q(state=QUEUED) | self._has_run_out)
+
+    @property
+    def _has_run_out(self) -> Q:
+        return Q(state=self.claimed, lease_until__lt=Now())
 
     def _all(self) -> Any:
         return self.model._default_manager.all()

@@ -7,11 +7,14 @@ import enum
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 
+from bandpics import writes
+from bandpics.lookups import RowLookup
 from bandpics.telemetry import metrics
 from images import deletions, history, journey
 from images.models import KEEP_BYTES, ONCE_PER_GROUP, Image, Upload, Variant, locks
@@ -23,6 +26,8 @@ from images.uploads import agreement, queue, quota
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from images.models import ImageQuerySet
+
 logger = logging.getLogger(__name__)
 Status, Failure = Upload.Status, Upload.Failure
 
@@ -32,7 +37,10 @@ FAILURES = metrics.Counter(
     "What workers gave up, by reason.",
     "kind",
     "reason",
-    known=[{"kind": "photo", "reason": reason.value} for reason in Failure],
+    known=[
+        *({"kind": "photo", "reason": reason.value} for reason in Failure),
+        *({"kind": kind, "reason": "crashed"} for kind in ("transform", "caption", "archive")),
+    ],
 )
 
 
@@ -135,41 +143,90 @@ def end_as_duplicate(claim: claims.Claim, sha256: str, *, source: Path | None = 
     return True
 
 
-def finish(claim: claims.Claim, finished: columns.Finished) -> None:
+def finish(
+    claim: claims.Claim, finished: columns.Finished, *, held: locks.Held | None = None
+) -> None:
     """PROCESSING -> DONE with all fields, in one transaction: from then on the photo shows this
     version. DUPLICATE if another photo with these bytes was finished meanwhile.
 
-    Raises ClaimLost, StaleClaim, Superseded.
+    It releases the lock of its objects, if that is `held`. Raises ClaimLost, StaleClaim,
+    Superseded.
     """
     upload = claim.upload
     try:
         with transaction.atomic():
-            # A correction of a clock that is being made sees the photo, or the photo sees it.
-            locks.share_clocks(upload.image.group_id)
-            image = claims.current_image(claim, Image.objects.select_for_update())
+            image, has_rows = _locked(claim, held)
             if image.version > upload.version:
                 raise claims.Superseded
-            facts = {"sha256": finished.sha256, "filename": upload.filename}
-            if not _close(claim, DONE, Stored.KEEP, **facts):
+            if has_rows:
+                Variant.objects.filter(image=image.pk, version=upload.version).delete()
+            shown = _shown(claim, finished, image)
+            closing = _DONE.statement(
+                pk=upload.pk,
+                number=claim.number,
+                processing_ms=claim.elapsed_ms,
+                sha256=finished.sha256,
+                filename=upload.filename,
+            )
+            if not _close(claim, DONE, Stored.KEEP, *shown, closing=closing):
                 raise claims.ClaimLost
             if image.version:
                 quota.give_back(upload.image.uploads.get(version=image.version))
             if 0 < image.version < upload.version:
                 history.record_replacement(image, upload)
-            Image.objects.filter(pk=image.pk).update(
-                **columns.columns_of(finished, upload, image),
-                version=upload.version,
-                original_filename=upload.filename or image.original_filename,
-                original_dropped_at=None if finished.original else Now(),
-            )
-            Variant.objects.filter(image=upload.image_id, version=upload.version).delete()
-            rows = columns.variant_rows(upload.version_keys, finished.renderings)
-            Variant.objects.bulk_create(rows)
     except IntegrityError as error:
         if ONCE_PER_GROUP not in str(error):
-            raise
+            if claim.rows().exists():
+                raise
+            # While this waited for the photo, another worker has written the same variants.
+            raise claims.ClaimLost from error
         if not end_as_duplicate(claim, finished.sha256):
             raise claims.StaleClaim from error
+
+
+def _locked(claim: claims.Claim, held: locks.Held | None) -> tuple[Image, bool]:
+    """Locks the photo; returns it as it is now, and whether this version has variants already.
+
+    A correction of a clock that is being made sees the photo, or the photo sees it.
+    """
+    upload = claim.upload
+    clocks = locks.clocks_of(upload.image.group_id)
+    keys = {"pk": upload.image_id, "version": upload.version, "clocks": clocks}
+    if held is None:
+        found = _LOCKED.first(**keys)
+    else:
+        (number,) = held
+        found = _LOCKED_AND_RELEASED.first(**keys, releasing=number)
+        held.is_released = found is not None
+    image = claims.checked_image(claim, found)
+    return image, image.has_rows  # type: ignore[attr-defined]  # annotated
+
+
+def _lockable(pk: UUID, version: int, **calls: int) -> ImageQuerySet:
+    made = Variant.objects.filter(image=OuterRef("pk"), version=version)
+    rows = locks.sharing_clocks(Image.objects.select_for_update(), **calls)
+    return claims.photo_rows(rows.annotate(has_rows=Exists(made)), pk)
+
+
+_EXAMPLES = {"pk": UUID(int=1_618_033_988), "version": 1_618_033, "clocks": 2_718_281}
+_LOCKED = RowLookup(_lockable, **_EXAMPLES)
+_LOCKED_AND_RELEASED = RowLookup(_lockable, **_EXAMPLES, releasing=3_141_592_653_589)
+
+
+def _shown(
+    claim: claims.Claim, finished: columns.Finished, image: Image
+) -> tuple[writes.Statement, writes.Statement]:
+    """Writes what the photo shows from now on: its columns, and its variants."""
+    upload = claim.upload
+    changed = writes.update(
+        Image.objects.filter(pk=image.pk),
+        **columns.columns_of(finished, upload, image),
+        version=upload.version,
+        original_filename=upload.filename or image.original_filename,
+        original_dropped_at=None if finished.original else Now(),
+    )
+    rows = columns.variant_rows(upload.version_keys, finished.renderings)
+    return changed, writes.insertion(rows)
 
 
 def fail_crashed() -> int:
@@ -207,22 +264,21 @@ def fail_missing(upload: Upload) -> bool:
     return False
 
 
-def _close(claim: claims.Claim, outcome: Outcome, stored: Stored, **changes: Any) -> bool:
-    """The conditional UPDATE and its consequences, in the transaction around it. True if the
-    claim was still ours."""
-    if outcome.status == Status.QUEUED:
-        changes |= claims.QUEUED_AGAIN
-        if not outcome.counts_attempt:
-            changes["attempt"] = F("attempt") - 1
-    else:
-        changes |= {
-            "status": outcome.status,
-            "failure": outcome.failure,
-            "processing_ms": claim.elapsed_ms,
-            "finished_at": Now(),
-            "lease_until": None,
-        }
-    if not claim.rows().update(**changes):
+def _close(
+    claim: claims.Claim,
+    outcome: Outcome,
+    stored: Stored,
+    *more: writes.Statement,
+    closing: writes.Statement | None = None,
+    **changes: Any,
+) -> bool:
+    """The conditional UPDATE `closing`, or that which follows from outcome and `changes`, with
+    `more` in the same statement, and its consequences, in the transaction around it. True if the
+    claim was still ours; else the caller rolls `more` back."""
+    if closing is None:
+        changes |= _columns(outcome, claim.elapsed_ms)
+        closing = writes.update(claim.rows(), **changes)
+    if not writes.write(*more, closing):
         return False
     _tell(claim, outcome, changes.get("duplicate_of"))
     if outcome.returns_quota:
@@ -230,6 +286,37 @@ def _close(claim: claims.Claim, outcome: Outcome, stored: Stored, **changes: Any
     if stored is Stored.REMOVE:
         deletions.record_version(claim.upload, and_incoming=not outcome.keeps_incoming)
     return True
+
+
+def _columns(outcome: Outcome, processing_ms: int) -> dict[str, Any]:
+    """Returns the columns of the upload that follow from the outcome."""
+    if outcome.status == Status.QUEUED:
+        columns: dict[str, Any] = dict(claims.QUEUED_AGAIN)
+        if not outcome.counts_attempt:
+            columns["attempt"] = F("attempt") - 1
+        return columns
+    return {
+        "status": outcome.status,
+        "failure": outcome.failure,
+        "processing_ms": processing_ms,
+        "finished_at": Now(),
+        "lease_until": None,
+    }
+
+
+_DONE = writes.Update(
+    lambda pk, number, **_: claims.claimed_rows(pk, number),
+    lambda processing_ms, sha256, filename, **_: {
+        **_columns(DONE, processing_ms),
+        "sha256": sha256,
+        "filename": filename,
+    },
+    pk=UUID(int=1_618_033_988),
+    number=1_618_033_988,
+    processing_ms=2_718_281,
+    sha256="a hash",
+    filename="a filename",
+)
 
 
 def _tell(claim: claims.Claim, outcome: Outcome, existing: Image | None) -> None:

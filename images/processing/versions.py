@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import logging
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from bandpics.lookups import RowLookup
 from images import deletions, journey
 from images.models import Image, Upload, Variant, locks
 from images.photofile import location
@@ -22,7 +24,6 @@ from images.uploads import quota, transfer
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from uuid import UUID
 
     from images.models import UploadQuerySet
 
@@ -38,8 +39,17 @@ class InProcess(Exception):
 
 def find_duplicate(image: Image, sha256: str) -> Image | None:
     """Another photo of the group that shows these bytes."""
-    photos = Image.objects.filter(group=image.group_id).ready().filter(sha256=sha256)
-    return photos.exclude(pk=image.pk).only("pk").first()
+    return _WITH_BYTES.first(group_id=image.group_id, sha256=sha256, but=image.pk)
+
+
+_WITH_BYTES = RowLookup(
+    lambda group_id, sha256, but: (
+        Image.objects.filter(group=group_id, sha256=sha256).ready().exclude(pk=but).only("pk")
+    ),
+    group_id=UUID(int=1_618_033_988),
+    sha256="a hash",
+    but=UUID(int=2_718_281_828),
+)
 
 
 def duplicates_of(image: Image) -> UploadQuerySet:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists
 
 from bandpics import disk
 from bandpics.telemetry import context, metrics
 from images import deletions, journey
-from images.models import Image, Upload, locks
+from images.models import Upload, locks
 from images.photofile import formats, location, rendering, variants
 from images.photofile.metadata import exif
 from images.photofile.rendering import BadPicture, appearance
@@ -121,9 +120,10 @@ def _make_photo(claim: claims.Claim) -> None:
         elif upload.image.is_place_removed:
             original = _without_location(upload, source, folder / "original")
         finished = Finished(header, sha256, byte_size, metadata, renderings, original, looks)
-        _store(claim, finished)
-        _tell(claim, journey.Step.STORED)
-        outcomes.finish(claim, finished)
+        with locks.objects_of(upload.image_id) as held:
+            _store(claim, finished)
+            _tell(claim, journey.Step.STORED)
+            outcomes.finish(claim, finished, held=held)
         PHOTO_SECONDS.observe(claim.elapsed_ms / 1000, format=header.format.name)
     photo_storage().delete_keys([upload.incoming_key])
     if upload.image.version:
@@ -172,9 +172,9 @@ def _without_location(upload: Upload, source: Path, into: Path) -> Path | None:
 def _store(claim: claims.Claim, finished: Finished) -> None:
     """Writes the verified bytes and what was made of them to their final keys.
 
-    The keys follow from id and version: a second run overwrites like with like. Locked, because
-    a slow worker must not overwrite an original whose location was removed since.
-    Raises ClaimLost, StaleClaim, locks.Busy.
+    The keys follow from id and version: a second run overwrites like with like. Its caller holds
+    the lock of the objects, because a slow worker must not overwrite an original whose location was
+    removed since. Raises ClaimLost, StaleClaim.
     """
     storage, version = photo_storage(), claim.upload.version_keys
     content_type = finished.header.format.content_type
@@ -185,9 +185,8 @@ def _store(claim: claims.Claim, finished: Finished) -> None:
     ]
     if finished.original is not None:
         files.append((original_key, finished.original, content_type))
-    with locks.objects_of(claim.upload.image_id):
-        claims.current_image(claim, Image.objects.filter(Exists(claim.rows())))
-        storage.put_files(files)
-        if finished.original is None:
-            # A restored photo may have one whose location cannot be removed.
-            storage.delete_keys([original_key])
+    claims.raise_if_changed(claim)
+    storage.put_files(files)
+    if finished.original is None:
+        # A restored photo may have one whose location cannot be removed.
+        storage.delete_keys([original_key])

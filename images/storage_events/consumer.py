@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from bandpics.ids import new_id
+from bandpics.telemetry import context
 from images.storage.objects import StorageUnavailable
 from images.storage_events import events
 from images.storage_events.sqs import QueueUnavailable
@@ -33,7 +35,8 @@ def consume(queue: EventQueue, *, stop: threading.Event) -> None:
                 if stop.is_set():
                     queue.give_back(message)
                 else:
-                    _process(queue, message)
+                    with context.saying(message_id=message.id, request_id=new_id().hex):
+                        _process(queue, message)
         except (QueueUnavailable, StorageUnavailable, OperationalError, InterfaceError) as error:
             logger.warning("No events for %.0f s: %s", pause, error)
             stop.wait(pause)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import django
 from django.apps import apps
+
+from bandpics.telemetry import context, errors, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +33,14 @@ def read_secrets(arns: Mapping[str, str]) -> dict[str, str]:
 
 
 def set_up() -> None:
-    """Reads secrets and settings, unless Django is set up. Safe to call twice."""
+    """Reads secrets and settings, unless Django is set up. Its logs replace those of Lambda's
+    runtime. Safe to call twice."""
     if not apps.ready:
         os.environ.update(read_secrets(json.loads(os.environ.get("SECRET_ARNS") or "{}")))
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandpics.settings")
         django.setup()
+        errors.start()
+        tracing.start()
 
 
 set_up()
@@ -45,11 +51,26 @@ from images.storage.objects import StorageUnavailable  # noqa: E402 - it needs t
 from images.storage_events import events  # noqa: E402
 
 
-def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: Mapping[str, Any], invocation: object) -> dict[str, Any]:
     """Completes the uploads of each message. Returns those that SQS is to send again: what is no
-    event ends in the dead-letter queue after some receipts."""
+    event ends in the dead-letter queue after some receipts.
+
+    Lines of the logs name the message, and the invocation as AWS' own lines do."""
     close_old_connections()
-    failed = [record["messageId"] for record in event["Records"] if not _process(record)]
+    context.forget()
+    context.say(request_id=context.accepted(str(getattr(invocation, "aws_request_id", ""))))
+    failed = []
+    for record in event["Records"]:
+        with context.saying(message_id=record["messageId"]):
+            started_at = time.monotonic()
+            is_done = _process(record)
+            facts = {
+                "state": "SUCCESS" if is_done else "RETRY",
+                "duration_ms": round((time.monotonic() - started_at) * 1000),
+            }
+            logger.info("storage event", extra=facts)
+        if not is_done:
+            failed.append(record["messageId"])
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 

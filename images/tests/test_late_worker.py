@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 
 import psycopg
@@ -9,8 +11,8 @@ import pytest
 from django.utils import timezone
 
 from images.lifecycle import forget_location, trash
-from images.models import Image, Upload, locks
-from images.photofile import rendering
+from images.models import Image, Upload, Variant, locks
+from images.photofile import rendering, variants
 from images.photofile.metadata import exif
 from images.processing import claims, outcomes, work
 from images.tests import drawn_pictures
@@ -92,6 +94,48 @@ def test_a_late_worker_brings_no_forgotten_place_back(cleo, bucket, monkeypatch,
     assert image.status == "done"
     bucket.download(image.original_key, tmp_path / "original")
     assert exif.read(tmp_path / "original").gps is None
+
+
+# What another worker does that finishes the photo, in the order of its locks.
+FINISH = """
+    SELECT id FROM images_image WHERE id = %(id)s FOR UPDATE;
+    INSERT INTO images_variant
+        (image_id, version, name, key, width, height, byte_size, content_type, created_at)
+    SELECT %(id)s, 1, name, name, 1, 1, 1, 'image/jpeg', now() FROM unnest(%(names)s::text[]) name;
+    UPDATE images_upload SET claim_number = claim_number + 1 WHERE id = %(id)s;
+"""
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+
+
+def commit_once_waited_for(connection: psycopg.Connection) -> None:
+    end = time.monotonic() + 30
+    with psycopg.connect(dsn()) as looking:
+        while time.monotonic() < end:
+            (count,) = looking.execute(WAITS, [connection.info.backend_pid]).fetchone()
+            if count:
+                break
+            time.sleep(0.05)
+    connection.commit()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_that_waited_for_the_one_that_overtook_it_has_lost_its_lease(
+    cleo, monkeypatch, caplog
+):
+    upload = cleo.send(drawn_pictures.jpeg())
+    names = [each.name for each in variants.ALL]
+    with psycopg.connect(dsn(), cursor_factory=psycopg.ClientCursor) as other:
+
+        def happens() -> None:
+            other.execute(FINISH, {"id": upload.pk, "names": names})
+            threading.Thread(target=commit_once_waited_for, args=[other]).start()
+
+        just_before(monkeypatch, outcomes, "_locked", happens)
+        work.process(upload)
+    assert [line.message for line in caplog.records if line.levelname == "ERROR"] == []
+    assert "lease lost" in [line.message for line in caplog.records]
+    assert Variant.objects.count() == len(names)
+    assert Image.objects.get().version == 0
 
 
 @pytest.mark.django_db(transaction=True)

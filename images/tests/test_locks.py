@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
+from django.db.models import F
 
 from bandpics.ids import new_id
-from images.models import locks
+from images import tasks
+from images.models import Image, Upload, Variant, locks
+from images.processing import work
+from images.tests import drawn_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,3 +127,49 @@ def is_free(image_id: UUID, *, within_seconds: float) -> bool:
         except locks.Busy:
             time.sleep(0.05)
     return False
+
+
+MINE = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+
+
+def own_locks():
+    with connection.cursor() as cursor:
+        cursor.execute(MINE)
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("bucket")
+def test_who_finishes_a_photo_holds_its_objects_until_then(cleo, monkeypatch):
+    upload = cleo.send(drawn_pictures.jpeg(width=64, height=48))
+    store, held = work._store, []
+
+    def store_and_look(*args):
+        store(*args)
+        held.append(own_locks())
+
+    monkeypatch.setattr(work, "_store", store_and_look)
+    tasks.process_upload(str(upload.pk))
+    upload.refresh_from_db()
+    assert (upload.status, held, own_locks()) == ("done", [1], 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("row", ["gone", "kept"])
+def test_who_cannot_finish_a_photo_lets_go_of_its_objects(cleo, monkeypatch, row):
+    upload = cleo.send(drawn_pictures.jpeg(width=64, height=48))
+    store = work._store
+
+    def store_and_lose(*args):
+        store(*args)
+        if row == "gone":
+            Image.objects.filter(pk=upload.image_id).delete()
+        else:
+            Upload.objects.filter(pk=upload.pk).update(claim_number=F("claim_number") + 1)
+
+    monkeypatch.setattr(work, "_store", store_and_lose)
+    tasks.process_upload(str(upload.pk))
+    assert own_locks() == 0
+    assert not Image.objects.filter(version__gt=0).exists()
+    assert not Variant.objects.exists()

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 # Why a transform failed, beside the reasons of BadPicture.
 CRASHED, IMPOSSIBLE = "crashed", "impossible"
 ORIGINAL_MISSING, WATERMARK_MISSING = "original-missing", "watermark-missing"
-WORK = leases.Work(Transform, claimed=Transform.State.RENDERING)
+WORK = leases.Work("transform", Transform, claimed=Transform.State.RENDERING)
 
 
 class Claim(leases.Claim):
