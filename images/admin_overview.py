@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from bandpics import health
 from groups.models import Group, Team
@@ -20,20 +23,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from django.utils.functional import _StrOrPromise
+
     from images.listing.numbers import Kept
     from images.listing.service import Waiting
 
 SWEEP_SECONDS = 60  # the sweeper runs six times as often
 # Captions may wait for the next day (CAPTION_PER_DAY), and mails for their server.
-PATIENCE = {"images": 600, "transforms": 600, "archives": 3600, "deletions": 3600}
+PATIENCE = {"images": 600, "transforms": 600, "archives": 3600, "deletions": 3600, "audit": 900}
 LISTS = {
     "images": ("images_upload", "status__exact=queued"),
     "deletions": ("images_pendingdeletion", ""),
     "mails": ("invitations_outgoingmail", "state__exact=queued"),
 }
 UNITS = (("TB", 2**40), ("GB", 2**30), ("MB", 2**20), ("KB", 2**10))  # as `filesizeformat`
-UNKNOWN = "unknown"
-TOO_SLOW = "The database took too long to say."
+UNKNOWN = gettext_lazy("unknown")
+TOO_SLOW = gettext_lazy("The database took too long to say.")
+# Queues, outboxes and kinds of objects, by the names that code has for them.
+NAMES = {
+    "images": gettext_lazy("Images"),
+    "transforms": gettext_lazy("Transforms"),
+    "captions": gettext_lazy("Captions"),
+    "archives": gettext_lazy("Archives"),
+    "deletions": gettext_lazy("Deletions"),
+    "mails": gettext_lazy("Mails"),
+    "originals": gettext_lazy("Originals"),
+    "variants": gettext_lazy("Variants"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +57,7 @@ class Figure:
     """One number of the overview, and the list that it counts."""
 
     label: str
-    value: int | str
+    value: int | _StrOrPromise
     url: str = ""
     is_bad: bool = False
 
@@ -75,7 +91,7 @@ class Chart:
     title: str
     heads: list[str]
     rows: list[Row] = field(default_factory=list)
-    nothing: str = TOO_SLOW  # what it says without rows
+    nothing: _StrOrPromise = TOO_SLOW  # what it says without rows
 
 
 def context() -> dict[str, Any]:
@@ -115,27 +131,29 @@ def _contents(counted: Kept | None) -> list[Figure]:
     shown = Group.objects.kept()
     return [
         Figure(
-            "Photos", totals.get("photos", nothing), _list("images_image", "trashed_at__isempty=1")
+            _("Photos"),
+            totals.get("photos", nothing),
+            _list("images_image", "trashed_at__isempty=1"),
         ),
-        Figure("Groups", _number(shown.count), _list("groups_group", "trashed_at__isempty=1")),
-        Figure("Teams", _number(Team.objects.count), _list("groups_team")),
+        Figure(_("Groups"), _number(shown.count), _list("groups_group", "trashed_at__isempty=1")),
+        Figure(_("Teams"), _number(Team.objects.count), _list("groups_team")),
         Figure(
-            "Open links",
+            _("Open links"),
             _number(Invitation.objects.open().count),
             _list("invitations_invitation"),
         ),
         Figure(
-            "Wait for approval",
+            _("Wait for approval"),
             _number(waiting.count),
             _list("images_image", "moderation__exact=pending&trashed_at__isempty=1"),
         ),
         Figure(
-            "Asked to remove",
+            _("Asked to remove"),
             _number(takedowns.count),
             _list("images_takedownrequest", "state__exact=open"),
         ),
         Figure(
-            "In the trash",
+            _("In the trash"),
             totals.get("trashed", nothing),
             _list("images_image", "trashed_at__isempty=0"),
         ),
@@ -147,20 +165,20 @@ def _health() -> list[Figure]:
     swept = health.seconds_since_sweep()
     return [
         Figure(
-            "Mails given up",
+            _("Mails given up"),
             failed,
             _list("invitations_outgoingmail", "state__exact=failed"),
             is_bad=bool(failed),
         ),
         Figure(
-            "Seconds since the last sweep",
+            _("Seconds since the last sweep"),
             UNKNOWN if swept is None else swept,
             is_bad=swept is None or swept > SWEEP_SECONDS,
         ),
     ]
 
 
-def _number(count: Callable[[], int]) -> int | str:
+def _number(count: Callable[[], int]) -> int | _StrOrPromise:
     found = service.in_time(count)()
     return UNKNOWN if found is None else found
 
@@ -173,7 +191,7 @@ def _waiting(*found: list[Waiting] | None) -> list[Line]:
 def _line(found: Waiting, messages: int | None) -> Line:
     patience = PATIENCE.get(found.name)
     return Line(
-        found.name.capitalize(),
+        _name(found.name),
         found.waiting,
         found.at_work,
         in_words(found.oldest_seconds),
@@ -183,13 +201,24 @@ def _line(found: Waiting, messages: int | None) -> Line:
     )
 
 
+def _name(name: str) -> str:
+    return str(NAMES.get(name, name.capitalize()))
+
+
 def _uploads(counted: Kept | None) -> Chart:
     days = stats.per_day(counted.numbers) if counted else []
     return Chart(
         "uploads",
-        "Uploads per day, last 30 days (UTC)",
-        ["Day", "Uploads"],
-        [Row(f"{each['date']:%b %-d}", each["count"], [str(each["count"])]) for each in days],
+        _("Uploads per day, last 30 days (UTC)"),
+        [pgettext("of a calendar", "Day"), _("Uploads")],
+        [
+            Row(
+                date_format(each["date"], pgettext("day on an axis", "j M")),
+                each["count"],
+                [str(each["count"])],
+            )
+            for each in days
+        ],
     )
 
 
@@ -197,8 +226,10 @@ def _times() -> Chart:
     found = service.processing_times()
     return Chart(
         "times",
-        f"Milliseconds that 95 of 100 photos took at most (of the latest {service.LATEST:,})",
-        ["Format", "95 of 100, in ms", "Median, in ms", "Photos"],
+        _("Milliseconds that 95 of 100 photos took at most (of the latest {number})").format(
+            number=number_format(service.LATEST, force_grouping=True)
+        ),
+        [_("Format"), _("95 of 100, in ms"), _("Median, in ms"), _("Photos")],
         [
             Row(
                 each.format.upper(),
@@ -207,7 +238,7 @@ def _times() -> Chart:
             )
             for each in found or []
         ],
-        nothing=TOO_SLOW if found is None else "No photo was processed yet.",
+        nothing=TOO_SLOW if found is None else _("No photo was processed yet."),
     )
 
 
@@ -216,7 +247,7 @@ def _failures() -> Chart:
     labels = {str(failure.value): str(failure.label) for failure in Upload.Failure}
     rows = [
         Row(
-            f"{queue.capitalize()}: {labels.get(reason, reason)}",
+            f"{_name(queue)}: {labels.get(reason, reason)}",
             count,
             [str(count)],
             _list("images_upload", f"failure__exact={reason}") if queue == "images" else "",
@@ -224,9 +255,9 @@ def _failures() -> Chart:
         for queue, reasons in (found or {}).items()
         for reason, count in reasons.items()
     ]
-    title = f"Failed in the last {service.FAILURE_DAYS} days"
-    nothing = TOO_SLOW if found is None else "Nothing failed."
-    return Chart("failures", title, ["Reason", "How many"], rows, nothing)
+    title = _("Failed in the last {days} days").format(days=service.FAILURE_DAYS)
+    nothing = TOO_SLOW if found is None else _("Nothing failed.")
+    return Chart("failures", title, [_("Reason"), _("How many")], rows, nothing)
 
 
 def _stored() -> Chart:
@@ -234,10 +265,10 @@ def _stored() -> Chart:
     found = stored or {}
     most = max(found.values(), default=0)
     unit, size = next((one for one in UNITS if most >= 10 * one[1]), ("bytes", 1))
-    rows = [Row(name.capitalize(), n / size, [filesizeformat(n)]) for name, n in found.items()]
-    nothing = TOO_SLOW if stored is None else "The sweeper has not counted yet."
-    title = f"Stored, in {unit}"
-    return Chart("stored", title, ["Kind", "Size"], rows if most else [], nothing)
+    rows = [Row(_name(name), n / size, [filesizeformat(n)]) for name, n in found.items()]
+    nothing = TOO_SLOW if stored is None else _("The sweeper has not counted yet.")
+    title = _("Stored, in {unit}").format(unit=unit)
+    return Chart("stored", title, [_("Kind"), _("Size")], rows if most else [], nothing)
 
 
 def _list(name: str, query: str = "") -> str:

@@ -10,10 +10,12 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from bandpics import __version__
 from groups.models import Group
-from images import admin_overview
+from images import admin_bucket, admin_overview
 from images.reconcile import compare
 from images.storage.objects import StorageUnavailable
 
@@ -37,7 +39,7 @@ class Site(admin.AdminSite):
     # Only operators are told the version.
     site_header = f"Bandpics {__version__}"
     site_title = "Bandpics"
-    index_title = "Bandpics for operators"
+    index_title = gettext_lazy("Bandpics for operators")
     enable_nav_sidebar = False  # lists need the width
 
     def index(
@@ -48,7 +50,7 @@ class Site(admin.AdminSite):
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         page = path("reconcile/", self.admin_view(self.reconcile), name="reconcile")
-        return [page, *super().get_urls()]
+        return [page, *admin_bucket.urls(self), *super().get_urls()]
 
     def reconcile(self, request: HttpRequest) -> HttpResponse:
         """Compares one group with the bucket and, if asked to, repairs what differs."""
@@ -76,7 +78,7 @@ class Site(admin.AdminSite):
             app["models"] = [m for m in app["models"] if m["object_name"] not in INTERNALS]
         shown = [app for app in apps if app["models"]]
         if internals:
-            section = {"name": "Internals", "app_label": "internals", "app_url": ""}
+            section = {"name": _("Internals"), "app_label": "internals", "app_url": ""}
             shown.append({**section, "has_module_perms": True, "models": internals})
         return shown
 

@@ -119,14 +119,13 @@ def abort_multipart(found: OpenMultipart) -> bool:
 
 
 def _is_unchanged(found: StoredObject) -> bool:
-    """The object was not written anew since it was listed; it may be gone."""
-    try:
-        now = photo_storage().head(found.key)
-    except ObjectMissing:
-        return True
-    # HEAD tells whole seconds, listings do not.
-    is_as_old = now.modified_at <= found.modified_at + timedelta(seconds=1)
-    return now.byte_size == found.byte_size and is_as_old
+    """The object was not written anew since it was listed; it may be gone.
+
+    It is listed again: a store may tell another time by HEAD, as rclone's does of a copy.
+    """
+    listed = photo_storage().list_keys(found.key)
+    now = next((each for each in listed if each.key == found.key), None)
+    return now in {None, found}
 
 
 def is_misplaced(image: Image, version: object_keys.Version) -> bool:

@@ -23,6 +23,7 @@ from images.storage.client import ObjectMissing, Operation, StorageUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from images.storage.client import BucketClient
     from images.storage.objects import PhotoStorage
     from images.storage.presign import SignedRequest
 
@@ -30,6 +31,7 @@ CONTENT = b"Bandpics checks this bucket."
 CONTENT_TYPE = "image/jpeg"
 PART_BYTES = 5 * 1024 * 1024  # S3 takes no smaller parts, but for the last
 MOST_SKEW_SECONDS = 300  # S3 refuses signatures that are 15 minutes off
+LOGS_CHECKED = "checked/"
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
 
 
@@ -80,6 +82,28 @@ def check(storage: PhotoStorage, *, origin: str) -> Iterator[Outcome]:
         yield Outcome(name, problem, needed)
         if problem and not number:
             return
+
+
+def check_logs(storage: PhotoStorage) -> Iterator[Outcome]:
+    """Tries what shipping the audit trail needs of LOGS_BUCKET: that it answers and takes objects.
+
+    A key that may write there and not delete is right; then what was written stays.
+    """
+    bucket = _Bucket(storage, "", f"{LOGS_CHECKED}{new_id()}")
+    for name, run in [
+        ("The bucket of logs answers", _answers),
+        ("Objects are written to the bucket of logs", _takes_objects),
+    ]:
+        problem = _problem(run, bucket)
+        yield Outcome(name, problem.replace("S3_BUCKET", "LOGS_BUCKET"))
+        if problem:
+            return
+
+
+def _takes_objects(bucket: _Bucket) -> None:
+    bucket.storage.put_stream(
+        bucket.key, BytesIO(CONTENT), byte_size=len(CONTENT), content_type="text/plain"
+    )
 
 
 def _problem(run: Callable[[_Bucket], None], bucket: _Bucket) -> str:
@@ -141,17 +165,22 @@ def _copies(bucket: _Bucket) -> None:
 
 
 def _has_our_time(bucket: _Bucket) -> None:
-    with bucket.storage.guarded(Operation.CHECK):
-        answer = bucket.storage.client.head_bucket(Bucket=bucket.storage.bucket_name)
+    ahead = store_ahead_seconds(bucket.storage)
+    if ahead is not None and abs(ahead) > MOST_SKEW_SECONDS:
+        raise Missing(
+            f"The clocks of this server and of the store differ by {abs(ahead):.0f} seconds; "
+            "signatures are refused beyond 900. Let both follow NTP."
+        )
+
+
+def store_ahead_seconds(storage: BucketClient) -> float | None:
+    """Returns by how much the store's clock is ahead of ours; None if it does not say its time."""
+    with storage.guarded(Operation.CHECK):
+        answer = storage.client.head_bucket(Bucket=storage.bucket_name)
     said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     if said is None:
-        return
-    skew = abs((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
-    if skew > MOST_SKEW_SECONDS:
-        raise Missing(
-            f"The clocks of this server and of the store differ by {skew:.0f} seconds; signatures "
-            "are refused beyond 900. Let both follow NTP."
-        )
+        return None
+    return (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
 
 
 def _takes_signed_put(bucket: _Bucket) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - of a dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from botocore.exceptions import ClientError
@@ -203,6 +204,40 @@ class PhotoStorage(MultipartUploads, PresignedRequests):
                 for row in page.get("Contents", []):
                     yield StoredObject(row["Key"], row["Size"], row["LastModified"])
 
+    # --- Versions that the store keeps ------------------------------------------------------
+
+    def keeps_versions(self) -> bool:
+        """Returns whether the bucket keeps versions (S3 GetBucketVersioning); False, too, if the
+        store does not know them. Raises StorageUnavailable, also if the key may not ask."""
+        try:
+            with self.guarded(Operation.CHECK):
+                found = self.client.get_bucket_versioning(Bucket=self.bucket_name)
+        except (StorageUnavailable, ObjectMissing) as error:
+            cause = error.__cause__
+            if isinstance(cause, ClientError) and _is_unknown_to_the_store(cause):
+                return False
+            raise
+        return found.get("Status") in {"Enabled", "Suspended"}
+
+    def deleted_since(self, moment: datetime) -> Iterator[tuple[str, str]]:
+        """Yields key and version of each delete marker since then. An object that was deleted twice
+        has two."""
+        with self.guarded(Operation.LIST):
+            pages = self.client.get_paginator("list_object_versions").paginate(
+                Bucket=self.bucket_name
+            )
+            # The next page is asked for by the last version of this one, before the caller may
+            # remove that: a store that does not find it may say that nothing follows.
+            for page, _next in pairwise(chain(pages, [{}])):
+                for row in page.get("DeleteMarkers", []):
+                    if row["LastModified"] >= moment:
+                        yield row["Key"], row["VersionId"]
+
+    def undelete(self, key: str, version: str) -> None:
+        """Removes a delete marker; without any, the version before it is the object again."""
+        with self.guarded(Operation.DELETE):
+            self.client.delete_object(Bucket=self.bucket_name, Key=key, VersionId=version)
+
 
 def photo_storage() -> PhotoStorage:
     return cast("PhotoStorage", storages["default"])
@@ -211,6 +246,11 @@ def photo_storage() -> PhotoStorage:
 def logs_storage() -> PhotoStorage:
     """The bucket of logs; its name is empty unless LOGS_BUCKET is set."""
     return cast("PhotoStorage", storages["logs"])
+
+
+def _is_unknown_to_the_store(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in {405, 501} or error.response.get("Error", {}).get("Code") == "NotImplemented"
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
+import string
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_LIFETIME = timedelta(days=7)  # S3 refuses longer ones
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-_UNENCODED = re.compile(r"[A-Za-z0-9/_.~-]*")  # our own keys: nothing to encode
+# Our own keys have no others: nothing to encode.
+_UNENCODED = (string.ascii_letters + string.digits + "/_.~-").encode()
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,8 @@ class Signer:
 
         Clients must send exactly `headers`. Raises ValueError for a lifetime S3 would refuse.
         """
-        if not timedelta(0) < lifetime <= MAX_LIFETIME:
-            raise ValueError(f"A presigned URL lives up to {MAX_LIFETIME}, not {lifetime}.")
-        scheme, host, root = self._address()
+        _refuse_unless_possible(lifetime)
+        scheme, host, root = self._address
         signed_headers = {name.lower(): value for name, value in (headers or {}).items()}
         signed_headers["host"] = host
         names = ";".join(sorted(signed_headers))
@@ -88,20 +88,12 @@ class Signer:
         if credentials.session_token:
             parameters["X-Amz-Security-Token"] = credentials.session_token
         pairs = [f"{_encode_once(key)}={_encode_once(value)}" for key, value in parameters.items()]
-        lines = [
-            "",
-            "&".join(sorted(pairs)),
-            *(f"{name}:{signed_headers[name]}" for name in sorted(signed_headers)),
-            "",
-            names,
-            UNSIGNED_PAYLOAD,
-        ]
+        key = _signing_key(credentials.secret_key, day, self.region)
         return Prepared(
             root=root,
             before_path=f"{method}\n",
-            after_path="\n".join(lines),
-            before_digest=f"{ALGORITHM}\n{timestamp}\n{scope}\n",
-            signing_key=_signing_key(credentials.secret_key, day, self.region),
+            after_path=_after_path(pairs, signed_headers),
+            signature=hmac.new(key, _before_digest(timestamp, scope), "sha256"),
             origin=f"{scheme}://{host}",
             query=f"?{'&'.join(pairs)}&X-Amz-Signature=",
         )
@@ -120,7 +112,7 @@ class Signer:
 
         For our own requests: nothing secret is in their URL, which ends up in errors and logs.
         """
-        scheme, host, root = self._address()
+        scheme, host, root = self._address
         path = _path(root, key)
         timestamp, day = _timestamp(signed_at)
         scope = f"{day}/{self.region}/s3/aws4_request"
@@ -134,7 +126,7 @@ class Signer:
         canonical = "\n".join([method, path, asked, *lines, "", names, UNSIGNED_PAYLOAD])
         signature = _signature(
             _signing_key(credentials.secret_key, day, self.region),
-            f"{ALGORITHM}\n{timestamp}\n{scope}\n",
+            _before_digest(timestamp, scope),
             canonical,
         )
         signed["authorization"] = (
@@ -143,6 +135,7 @@ class Signer:
         )
         return f"{scheme}://{host}{path}{'?' if asked else ''}{asked}", signed
 
+    @cached_property
     def _address(self) -> tuple[str, str, str]:
         """Scheme, host, and the path all keys are below."""
         base = urlsplit(self.endpoint_url)
@@ -158,16 +151,18 @@ class Prepared:
     root: str
     before_path: str  # of the canonical request
     after_path: str
-    before_digest: str  # of the string to sign
-    signing_key: bytes = field(repr=False)
+    # Of the string to sign, without the digest at its end. A list has 250 signatures: to begin each
+    # with the key would double their time.
+    signature: hmac.HMAC = field(repr=False)
     origin: str
     query: str
 
     def url(self, key: str) -> str:
         path = _path(self.root, key)
-        canonical_request = f"{self.before_path}{path}{self.after_path}"
-        signature = _signature(self.signing_key, self.before_digest, canonical_request)
-        return f"{self.origin}{path}{self.query}{signature}"
+        request = hashlib.sha256(f"{self.before_path}{path}{self.after_path}".encode())
+        signature = self.signature.copy()
+        signature.update(request.hexdigest().encode())
+        return f"{self.origin}{path}{self.query}{signature.hexdigest()}"
 
 
 class PresignedRequests:
@@ -270,8 +265,32 @@ def _lifetime_from(hour: datetime, *, now: datetime, until: datetime | None) -> 
     return min(longest, max(until - hour, now - hour + timedelta(seconds=1)))
 
 
+def _refuse_unless_possible(lifetime: timedelta) -> None:
+    if not timedelta(0) < lifetime <= MAX_LIFETIME:
+        raise ValueError(f"A presigned URL lives up to {MAX_LIFETIME}, not {lifetime}.")
+
+
+def _before_digest(timestamp: str, scope: str) -> bytes:
+    """Returns the string to sign, without the digest of the canonical request at its end."""
+    return f"{ALGORITHM}\n{timestamp}\n{scope}\n".encode()
+
+
+def _after_path(pairs: list[str], signed_headers: Mapping[str, str]) -> str:
+    """Returns the part of the canonical request that follows the path; the body is not signed."""
+    lines = [
+        "",
+        "&".join(sorted(pairs)),
+        *(f"{name}:{signed_headers[name]}" for name in sorted(signed_headers)),
+        "",
+        ";".join(sorted(signed_headers)),
+        UNSIGNED_PAYLOAD,
+    ]
+    return "\n".join(lines)
+
+
 def _path(root: str, key: str) -> str:
-    return root + (key if _UNENCODED.fullmatch(key) else _encode(key, safe="/"))
+    is_plain = not key.encode(errors="replace").translate(None, _UNENCODED)
+    return root + (key if is_plain else _encode(key, safe="/"))
 
 
 def _timestamp(signed_at: datetime) -> tuple[str, str]:
@@ -280,9 +299,9 @@ def _timestamp(signed_at: datetime) -> tuple[str, str]:
     return text, text[:8]
 
 
-def _signature(signing_key: bytes, before_digest: str, canonical_request: str) -> str:
-    digest = hashlib.sha256(canonical_request.encode()).hexdigest()
-    return hmac.digest(signing_key, f"{before_digest}{digest}".encode(), "sha256").hex()
+def _signature(signing_key: bytes, before_digest: bytes, canonical_request: str) -> str:
+    digest = hashlib.sha256(canonical_request.encode()).hexdigest().encode()
+    return hmac.digest(signing_key, before_digest + digest, "sha256").hex()
 
 
 def _encode(text: str, safe: str = "") -> str:

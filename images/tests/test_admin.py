@@ -22,6 +22,7 @@ from invitations.models import Invitation, OutgoingMail, ShortAddress, TeamInvit
 from invitations.tests.factories import InvitationFactory
 
 OURS = {"users", "groups", "invitations", "images"}
+admin.autodiscover()  # as the URLs do
 MODELS = [model for model in admin.site._registry if model._meta.app_label in OURS]
 
 
@@ -52,8 +53,7 @@ def test_all_tables_are_there():
     }
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_each_list_search_and_page_opens(admin_client, cleo, invitation, bucket, ada, model):
+def test_each_list_search_and_page_opens(admin_client, cleo, invitation, bucket, ada):
     image = cleo.send_and_process(drawn_pictures.jpeg())
     deletions.record(image.pk, ["gone"])
     TakedownRequest.objects.create(
@@ -66,12 +66,13 @@ def test_each_list_search_and_page_opens(admin_client, cleo, invitation, bucket,
     OutgoingMail.objects.create(kind="reminder", invitation=invitation)
     ApiKey.objects.create_key(user=ada, name="script", scopes=["read"])
     ExternalIdentity.objects.create(user=ada, issuer="https://issuer.example.org", subject="1")
-    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-    listed = reverse(f"{name}_changelist")
-    assert admin_client.get(listed).status_code == 200
-    assert admin_client.get(listed, {"q": "x"}).status_code == 200
-    page = reverse(f"{name}_change", args=[model.objects.first().pk])
-    assert admin_client.get(page).status_code == 200
+    for model in MODELS:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        listed = reverse(f"{name}_changelist")
+        assert admin_client.get(listed).status_code == 200, model
+        assert admin_client.get(listed, {"q": "x"}).status_code == 200, model
+        page = reverse(f"{name}_change", args=[model.objects.first().pk])
+        assert admin_client.get(page).status_code == 200, model
 
 
 def test_photos_are_visible(admin_client, cleo, bucket):
@@ -332,6 +333,22 @@ def test_the_start_page_counts_and_charts(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("de", ["Bandpics für Betreiber", "Was wartet", "Warteschlange", "Offene Links"]),
+        ("fr", ["Bandpics pour les exploitants", "Ce qui attend", "Liens ouverts"]),
+    ],
+)
+def test_the_start_page_speaks_the_language_of_the_operator(admin_client, language, words):
+    url = reverse("admin:index")
+    html = admin_client.get(url, headers={"Accept-Language": language}).content.decode()
+    for word in words:
+        assert word in html
+    for english in ["What waits", "Open links", "Nothing failed", "At work", "The numbers"]:
+        assert english not in html
+
+
 def test_the_start_page_opens_while_the_database_is_too_slow_to_count(admin_client, monkeypatch):
     monkeypatch.setattr(service, "SECONDS", 0.05)
     other = connection.copy()

@@ -21,7 +21,10 @@ def wider_than_the_page(page):
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize(
+    "viewport",
+    [pytest.param(PHONE, id="phone"), pytest.param(DESK, id="desk", marks=pytest.mark.long)],
+)
 def test_an_operator_sees_charts_each_with_a_table(chromium, running_stack, hosted_group, viewport):
     url = f"{running_stack['web_url']}/admin/"
     with browsers.opening(chromium, browsers.blocks, viewport=viewport) as open_:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from django.core.management import CommandError, call_command
 
 from images.storage import contract
-from images.storage.objects import PhotoStorage, photo_storage
+from images.storage.objects import PhotoStorage, logs_storage, photo_storage
 from images.storage.presign import Signer
 
 ORIGIN = "https://photos.example.org"
@@ -70,12 +72,28 @@ def test_signatures_that_are_refused_are_quoted(problems, monkeypatch):
 
     def wrong(self, *args, **options):
         made = prepare(self, *args, **options)
-        return type(made)(**{**vars(made), "signing_key": b"wrong"})
+        return type(made)(**{**vars(made), "signature": hmac.new(b"wrong", digestmod="sha256")})
 
     monkeypatch.setattr(Signer, "prepare", wrong)
     found = problems()
     assert "403" in found["A signed PUT is taken"]
     assert "403" in found["A signed GET is answered"]
+
+
+def test_the_bucket_of_logs_is_tried_where_there_is_one(settings, capsys, bucket):
+    settings.LOGS_BUCKET = "no-such-logs-here"
+    logs = {"BACKEND": settings.STORAGES["default"]["BACKEND"]}
+    options = {**settings.STORAGES["default"]["OPTIONS"], "bucket_name": settings.LOGS_BUCKET}
+    settings.STORAGES = {**settings.STORAGES, "logs": {**logs, "OPTIONS": options}}
+    with pytest.raises(CommandError, match="lacks"):
+        call_command("check_bucket")
+    said = capsys.readouterr().out
+    assert "NO   The bucket of logs answers" in said
+    assert "LOGS_BUCKET" in said
+    call_command("set_up_bucket")
+    call_command("check_bucket")
+    assert "yes  Objects are written to the bucket of logs" in capsys.readouterr().out
+    assert list(logs_storage().list_keys("")) == []
 
 
 def test_the_command_fails_where_photos_could_not_arrive(settings, capsys):

@@ -397,10 +397,20 @@ def test_a_replacement_an_older_database_does_not_know_is_shown_again(
     assert reconcile()[0] == 0
 
 
+def date_back(bucket, key: str, body: bytes) -> None:
+    """Has rclone's store list the object, and all copies of it, as an hour old; HEAD tells when
+    each was written."""
+    an_hour_ago = (timezone.now() - timedelta(hours=1)).timestamp()
+    bucket.client.put_object(
+        Bucket=bucket.bucket_name, Key=key, Body=body, Metadata={"mtime": str(an_hour_ago)}
+    )
+
+
 def test_a_photo_an_older_database_has_in_another_group_is_moved_there(
     photo, bucket, team, ada, signed_in, tmp_path
 ):
     before = bytes_of(bucket, tmp_path, photo.original_key)
+    date_back(bucket, photo.original_key, before[0])
     other = GroupFactory(team=team)
     moved = signed_in(ada).patch(f"/api/v1/images/{photo.pk}/", {"group": str(other.pk)})
     assert moved.status_code == 200, moved.json()

@@ -19,7 +19,7 @@ PAUSE_SECONDS = 2.0
 class Command(Migrate):
     help = (
         f"{Migrate.help} Waits {LOCK_SECONDS} seconds for a lock, {ATTEMPTS} times; a migration "
-        "that gets none changes nothing."
+        "that gets none changes nothing, but may leave an unfinished index until it runs again."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,5 +38,6 @@ class Command(Migrate):
                 return
         raise CommandError(
             "Somebody keeps a table locked that a migration changes: a long query, or pg_dump. "
-            "What was migrated before is done, the rest unchanged. Run migrate again later."
+            "What was migrated before is done, the rest unchanged; an index that was being built "
+            "may be left unfinished, and is of no use. Run migrate again later."
         )
