@@ -19,6 +19,10 @@ def main() -> None:
                 from bandpics.local import up
 
                 sys.exit(up.main(sys.argv[2:]))
+            if sys.argv[1:2] == ["restore_drill"]:
+                from bandpics.local import restore_drill
+
+                sys.exit(restore_drill.main(sys.argv[2:]))
         from django.core.management import execute_from_command_line
     except ModuleNotFoundError as error:
         sys.exit(
@@ -26,7 +30,10 @@ def main() -> None:
             "Run `make setup`, then `make run`."
         )
     if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
-        sys.stdout.write("[bandpics]\n    up    start everything here and print a link\n\n")
+        sys.stdout.write(
+            "[bandpics]\n    up    start everything here and print a link\n"
+            "    restore_drill    lose all of a new stack, and restore it from a backup\n\n"
+        )
     execute_from_command_line(sys.argv)
 
 

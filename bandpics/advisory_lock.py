@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 
+class Held(set[int]):
+    """The numbers of the advisory locks that this session holds. Whoever releases them by a
+    statement of its own sets `is_released`."""
+
+    is_released = False
+
+
 @contextmanager
 def alone(number: int) -> Iterator[bool]:
     """Holds a Postgres advisory lock of this session, if it is free."""
@@ -21,17 +28,17 @@ def alone(number: int) -> Iterator[bool]:
 
 
 @contextmanager
-def held(numbers: Collection[int]) -> Iterator[set[int]]:
+def held(numbers: Collection[int]) -> Iterator[Held]:
     """Holds those of these advisory locks that are free."""
     with fencing.killed_if_frozen(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT number, pg_try_advisory_lock(number) FROM unnest(%s::bigint[]) number",
             [sorted(numbers)],
         )
-        found = {number for number, is_held in cursor.fetchall() if is_held}
+        found = Held(number for number, is_held in cursor.fetchall() if is_held)
         try:
             yield found
         finally:
-            if found:
+            if found and not found.is_released:
                 unlock = "SELECT pg_advisory_unlock(number) FROM unnest(%s::bigint[]) number"
                 cursor.execute(unlock, [list(found)])

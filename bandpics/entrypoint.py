@@ -1,12 +1,14 @@
 """Starts the role of a container: `python -m bandpics.entrypoint ROLE`.
 
-Roles: web, worker, sweeper, archives, transforms, captions, beat, migrate, events. Anything else
-runs as a `manage.py` command. bandpics/probe.py checks whether a role is well.
+Roles: web, worker, sweeper, archives, transforms, captions, beat, migrate, events, and all, which
+runs the first seven in one container. Anything else runs as a `manage.py`
+command. bandpics/probe.py checks whether a role is well.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +75,10 @@ BEAT = [
     *("beat", "--schedule", str(probe.BEAT_SCHEDULE)),
     *("--pidfile", "", "--loglevel", "{LOG_LEVEL}"),
 ]
+# What the role `all` runs.
+TOGETHER = ("web", "worker", "sweeper", "archives", "transforms", "captions", "beat")
 ROLES = {
+    "all": ["python", "-m", "bandpics.all_roles"],
     "web": WEB,
     "worker": WORKER,
     "sweeper": SWEEPER,
@@ -129,11 +134,13 @@ def variables(role: str, environment: dict[str, str]) -> dict[str, str]:
     Other roles have no pool, even if .env sets one: they close connections to release locks after
     a time limit, and a pool would keep them open.
     """
+    if role == "all":
+        return {}  # each of its roles gets its own
     if role != "web":
         return {"DATABASE_POOL_SIZE": "0"}
-    if environment.get("DATABASE_POOL_SIZE"):
-        return {}
-    return {"DATABASE_POOL_SIZE": str(number("WEB_THREADS", environment, default=4))}
+    threads = number("WEB_THREADS", environment, default=4)
+    size = number("DATABASE_POOL_SIZE", environment, default=threads, least=0)
+    return {"DATABASE_POOL_SIZE": str(size)}
 
 
 def number(name: str, environment: dict[str, str], *, default: int, least: int = 1) -> int:
@@ -148,12 +155,28 @@ def main() -> None:
     program = command(role, more, dict(os.environ))
     os.environ.update(variables(role, dict(os.environ)))
     os.environ.setdefault("WORKER_HEARTBEAT_FILE", str(probe.WORKER_HEARTBEAT))
-    if role == "migrate":
-        code = subprocess.run(program, check=False).returncode
-        if code == 0 and not more:  # prints how to make an admin, if there is none
-            subprocess.run(["python", "manage.py", "first_admin"], check=False)  # noqa: S607
-        sys.exit(code)
-    os.execvp(program[0], program)  # noqa: S606 - no shell is intended
+    if role in ROLES and role != "migrate":
+        os.execvp(program[0], program)  # noqa: S606 - no shell is intended
+    code = run(program)
+    if role == "migrate" and code == 0 and not more:
+        run(["python", "manage.py", "first_admin"])  # prints how to make an admin, if there is none
+    sys.exit(code)
+
+
+def run(program: list[str]) -> int:
+    """Runs a command to its end, or until SIGTERM; returns its exit code.
+
+    Linux lets process 1 of a container ignore signals that it does not handle: as process 1 the
+    command itself would be killed after the time that Docker waits, in the middle of anything.
+    """
+    process = subprocess.Popen(program)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:  # the command has it, too
+            continue
+        return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":

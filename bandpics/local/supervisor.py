@@ -14,10 +14,12 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING, Self
 
 import psutil
 
+from bandpics import forks
 from bandpics.local import diagnostics
 from bandpics.local.data_dir import DataDir, read_json, write_private
 from bandpics.local.diagnostics import CannotStart
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import FrameType
+
+    from bandpics.forks import Fork
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
@@ -91,7 +95,7 @@ class NoSignals:
 
 @dataclass(frozen=True)
 class Program:
-    """A command, and how to stop it."""
+    """A command, and how to stop it. A fork runs the words behind `python -m` in this process."""
 
     name: str
     command: Sequence[str]
@@ -99,6 +103,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 8.0
     setpriv: Sequence[str] = ()
+    is_fork: bool = False
 
 
 @dataclass
@@ -107,7 +112,7 @@ class Child:
 
     program: Program
     log: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Fork
     created: float
     started: float = field(default_factory=time.monotonic)
     log_start: int = 0
@@ -245,14 +250,24 @@ class Supervisor:
         self, program: Program, log: Path, *, into: tuple[IO[bytes], IO[bytes]] | None = None
     ) -> Child:
         with log.open("ab") as log_file:
-            process = subprocess.Popen(
-                [*tied_to_parent(program), *program.command],
-                env=program.environment,
-                cwd=PROJECT,
-                stdin=subprocess.DEVNULL,
-                stdout=into[0] if into else log_file,
-                stderr=into[1] if into else log_file,
-                start_new_session=True,  # Ctrl-C goes to this process, which stops them in order
+            process = (
+                forks.fork(
+                    partial(forks.run_program, program.command),
+                    name=program.name,
+                    environment=program.environment,
+                    output=log_file.fileno(),
+                )
+                if program.is_fork
+                else subprocess.Popen(
+                    [*tied_to_parent(program), *program.command],
+                    env=program.environment,
+                    cwd=PROJECT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=into[0] if into else log_file,
+                    stderr=into[1] if into else log_file,
+                    # Ctrl-C goes to this process, which stops them in order.
+                    start_new_session=True,
+                )
             )
             return Child(
                 program=program,
@@ -309,7 +324,7 @@ class Supervisor:
             self._report("There is room on the disk again.")
 
     def _describe_end(self, child: Child) -> str:
-        code, log = child.process.returncode, child.log_end()
+        code, log = child.process.wait(), child.log_end()
         if self._was_disk_full(log):
             return f"stopped because the disk is full where {self.data_dir.path} is"
         if code < 0:
@@ -376,7 +391,7 @@ def _created_at(pid: int) -> float:
     return 0.0
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(process: subprocess.Popen[bytes] | Fork) -> None:
     """Kills the process and whatever it has started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import segno
 
-from bandpics.local import addresses, diagnostics, environment, s3_server
+from bandpics.local import addresses, diagnostics, environment, postgres, s3_server
 from bandpics.local.data_dir import DataDir, write_private
 from bandpics.local.diagnostics import CannotStart
 from bandpics.local.stack import Stack
@@ -81,19 +81,27 @@ def _up(options: argparse.Namespace, signals: StopSignals) -> None:
         addresses.check_web_port(options.host, options.port)
         variables = dict(os.environ)
         stack = Stack(
-            data_dir, supervisor, environment=variables, host=options.host, port=options.port
+            data_dir,
+            supervisor,
+            environment=variables,
+            host=options.host,
+            port=options.port,
+            # Elsewhere, as on macOS, libraries of the system do not outlive a fork.
+            are_forks=sys.platform == "linux",
         )
         data_dir.write_holder(stack.variables["PUBLIC_URL"])
         try:
             report("Bandpics is starting …")
-            stack.start_stores()
+            stack.start_stores(postgres_settings=postgres.SMALL)
             write_private(data_dir / "env", environment.render(stack.variables))
             facts = stack.prepare()
+            stack.prepare_forks()
             stack.start_web()
             stack.start_workers(concurrency=options.concurrency)
             stack.wait_until_healthy()
             _write_stack_json(data_dir, stack.variables, facts)
-            _welcome(data_dir, options, stack.variables, facts, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            _welcome(data_dir, options, stack.variables, facts, given=variables, seconds=seconds)
             supervisor.watch()
         finally:
             requested_at = time.monotonic()
@@ -133,6 +141,7 @@ def _welcome(
     variables: Mapping[str, str],
     facts: Mapping[str, Any],
     *,
+    given: Mapping[str, str],
     seconds: float,
 ) -> None:
     web, link = variables["PUBLIC_URL"], facts["upload_link"]
@@ -140,7 +149,7 @@ def _welcome(
     if link:
         report(f"  Upload   {link}\n")
         report(_qr_code(link))
-        if options.host == addresses.LOOPBACK and "PUBLIC_URL" not in os.environ:
+        if options.host == addresses.LOOPBACK and "PUBLIC_URL" not in given:
             report('  (For a phone in the same network: make run ARGS="--host 0.0.0.0")\n')
     else:
         report("  Upload   no link is open; make one in the admin\n")
@@ -157,7 +166,7 @@ def _welcome(
             f"           {sys.executable} manage.py{option} changepassword {facts['admin_email']}"
         )
     report(f"  API      {web}/api/v1/docs/")
-    if "EMAIL_URL" not in os.environ:
+    if "EMAIL_URL" not in given:
         report(f"  Mail     none is sent; it is kept in {data_dir / 'mail'}")
     report(f"  Data     {data_dir.path}\n")
     report("Ctrl-C stops everything; your data stays.")

@@ -23,7 +23,7 @@ JSON, PLAIN = "json", "plain"
 # which hold tokens and e-mail addresses: nothing of that is shown.
 FACTS = (
     *("method", "route", "status", "duration_ms", "credential", "prefix", "network", "problem"),
-    *("request_id", "task_id", "task", "state", "user_id"),
+    *("request_id", "message_id", "task_id", "task", "state", "user_id"),
     *("team_id", "group_id", "invitation_id", "wall_id", "archive_id"),
     *("upload_id", "image_id", "version", "step", "reason", "attempt", "format", "byte_size"),
     *("width", "height", "elapsed_ms", "duplicate_of", "variants", "part", "operation"),

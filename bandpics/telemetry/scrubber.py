@@ -20,12 +20,16 @@ _PASSWORDS = re.compile(r"(://[^\s/:@\"']*:)(?!\*+@)[^\s/@\"']+@")
 _ADDRESSES = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 # Two numbers with four decimals and more, side by side: a place.
 _PLACES = re.compile(r"-?\b\d{1,3}\.\d{4,}(\W{1,16}(?:[a-z]{1,12}\W{1,6})?)-?\d{1,3}\.\d{4,}\b")
+# What each of these has one of. Ids have none, and are most of what a line says.
+_ANY = re.compile(r"[/= %@.]")
 
 
 def hide(text: str) -> str:
     """Returns the text with tokens, signatures, passwords, e-mail addresses and places hidden."""
+    if _ANY.search(text) is None:
+        return text
     text = _SECRETS.sub(rf"\1{HIDDEN}", text)
     if "@" in text:
         text = _PASSWORDS.sub(rf"\1{HIDDEN}@", text)
         text = _ADDRESSES.sub(HIDDEN, text)
-    return _PLACES.sub(rf"{HIDDEN}\1{HIDDEN}", text)
+    return _PLACES.sub(rf"{HIDDEN}\1{HIDDEN}", text) if "." in text else text

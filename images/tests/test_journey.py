@@ -72,9 +72,9 @@ def test_a_worker_that_was_too_slow_says_so(told, cleo, monkeypatch):
     told(upload.pk)
     finish = work.outcomes.finish
 
-    def too_late(claim, finished):
+    def too_late(claim, finished, **held):
         Upload.objects.filter(pk=upload.pk).update(claim_number=99)
-        finish(claim, finished)
+        finish(claim, finished, **held)
 
     monkeypatch.setattr(work.outcomes, "finish", too_late)
     tasks.process_upload(str(upload.pk))

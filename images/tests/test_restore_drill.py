@@ -6,15 +6,18 @@ Part of `make chaos`.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 
 import pytest
 
+from bandpics.local.backup import Backup, reconcile
+from bandpics.local.environment import PROJECT
+from bandpics.testing import pytest_plugin
 from images.photofile.metadata import exif
 from images.storage import object_keys
 from images.tests import drawn_pictures
-from images.tests.backups import Backup, reconcile
 from images.tests.chaos import Sender, World
 
 pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.long, pytest.mark.chaos]
@@ -43,7 +46,8 @@ def is_done(world, upload_id: str) -> bool:
 
 
 def test_every_photo_of_the_copy_is_done_and_what_people_decided_holds(world, tmp_path, capsys):
-    sender, backup = Sender(world), Backup(world, tmp_path)
+    sender = Sender(world)
+    backup = Backup(world.stack, world.supervisor, world.bucket, tmp_path)
     host = Sender(world, group="any")  # with the admin's key
 
     first = sender.send_all(photos("before", seed=20_000))
@@ -73,6 +77,7 @@ def test_every_photo_of_the_copy_is_done_and_what_people_decided_holds(world, tm
     for future in [*first, *second, *third]:
         future.result()
 
+    backup.lose_everything()
     backup.restore()
     world.stack.start_web()
     world.start_workers()
@@ -80,7 +85,7 @@ def test_every_photo_of_the_copy_is_done_and_what_people_decided_holds(world, tm
     began, runs = time.monotonic(), 0
     while True:
         runs += 1
-        code, report = reconcile(world, "--fix", "--grace", "0")
+        code, report = reconcile(world.stack, "--fix", "--grace", "0")
         if code == 0 and not report["differences"]:
             break
         assert runs < 15, (report, str(world))
@@ -109,3 +114,30 @@ def test_every_photo_of_the_copy_is_done_and_what_people_decided_holds(world, tm
             f"\n{len(originals)} originals of {len(rows)} photos; agreed after {runs} runs of"
             f" reconcile, {seconds:.0f} s"
         )
+
+
+def test_an_operator_plays_the_drill_by_a_command(tmp_path):
+    """Beside settings of an installation, which it neither reads nor touches."""
+    secret = tmp_path / "secret"
+    secret.write_text("postgres://somebody@127.0.0.1:1/installation")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    theirs = {
+        "DATABASE_URL": secret.read_text(),
+        "DATABASE_URL_FILE": str(secret),
+        "S3_BUCKET_FILE": str(secret),
+        "BROKER_URL": "amqp://127.0.0.1:1//",
+        "LOGS_BUCKET": "audit",
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "restore_drill", "--photos", "6"],
+        cwd=PROJECT,
+        env=pytest_plugin.clean_environment() | theirs | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All 6 photos are back" in done.stdout
+    assert list(folder.iterdir()) == []

@@ -3,11 +3,14 @@ secret, and its metrics have what the dashboard and the alerts ask for."""
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
+import socket
 import time
 from contextlib import suppress
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
@@ -111,13 +114,39 @@ class Evening:
         self.problem_id = missing.headers["X-Request-Id"]
         charset = {"Content-Type": "application/json; charset=rot13"}
         self.call("POST", "/api/v1/token/", body=b"{}", headers=charset, says=(400,))
+        self.call("HEAD", "/api/v1/groups/nothing/", says=(404,))
+        self.call("HEAD", "/login/")
+        self.refused = {
+            status: self.rude(status, head)
+            for status, head in {
+                400: f"GET /i/{token}/\r\n\r\n",
+                414: f"GET /i/{token}/?{'x' * 9000} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                431: f"GET /i/{token}/ HTTP/1.1\r\n{'X-Long: 1' * 1000}\r\n\r\n",
+            }.items()
+        }
+
+    def rude(self, status, head):
+        """Sends what no browser sends; returns the answer, which gives its request's id."""
+        parts = urlsplit(self.stack["web_url"])
+        with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+            connection.sendall(head.encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            problem = json.loads(answer.read())
+        assert answer.status == problem["status"] == status
+        assert problem["request_id"] == answer.headers["X-Request-Id"]
+        return problem
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
     first = _free_ports()
+    backups = tmp_path_factory.mktemp("backups")
+    (backups / "bandpics-1.dump").write_bytes(b"PGDMP")
     settings = {
+        "BACKUP_DIR": str(backups),
+        "LOGS_BUCKET": "bandpics-logs",
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "DEBUG",
         "METRICS_PORT": str(first),
@@ -228,6 +257,15 @@ def test_a_problem_names_its_request(watched):
     assert (line["status"], line["problem"]) == (404, "not-found")
 
 
+def test_what_the_server_ends_itself_leaves_a_line_too(watched):
+    lines = {line.get("request_id"): line for line in lines_of(watched, "web")}
+    for status, problem in watched.evening.refused.items():
+        line = lines[problem["request_id"]]
+        assert (line["event"], line["status"], line["route"]) == ("request", status, "other")
+        assert line["network"] == "127.0.0.0"
+        assert f'bandpics_refused_total{{status="{status}"}} 1.0' in watched.metrics["web"]
+
+
 def test_a_4xx_is_no_warning(watched):
     lines = lines_of(watched, "web")
     assert {line["status"] for line in lines if line["event"] == "request"} >= {400, 401, 403, 404}
@@ -303,6 +341,12 @@ def test_the_worker_counts_what_it_did_in_its_children(watched):
         'bandpics_tasks_total{state="SUCCESS",task="images.tasks.process_upload"}',
     ]:
         assert re.search(rf"^{re.escape(series)} [1-9]", text, re.MULTILINE), series
+
+
+def test_archives_shows_that_none_failed(watched):
+    text = watched.metrics["archives"]
+    assert 'bandpics_failures_total{kind="archive",reason="crashed"} 0.0' in text
+    assert 'bandpics_leases_lost_total{kind="archive"} 0.0' in text
 
 
 def test_only_the_sweeper_reads_numbers_from_the_database(watched):

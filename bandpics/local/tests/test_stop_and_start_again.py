@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import time
 from urllib.parse import urlsplit
 
 import psutil
@@ -17,8 +16,6 @@ from bandpics.local import addresses, environment
 from bandpics.local.tests.conftest import healthz, refused, s3_client, until
 
 pytestmark = pytest.mark.xdist_group("up")
-
-SECONDS = 10
 
 
 def living(processes):
@@ -44,9 +41,7 @@ def test_for_a_phone_and_after_it_was_stopped_everything_is_there(up):
     with psycopg.connect(first["database_url"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
 
-    started = time.monotonic()
     assert up.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - started < SECONDS
     assert not living(descendants)
     assert "Your data is safe" in up.said()
 
@@ -109,9 +104,7 @@ def test_ctrl_c_while_it_starts_stops_it(up):
     up.spawn()
     until((up.data_dir / "logs" / "postgres.log").exists, up.log)
     descendants = up.descendants()
-    started = time.monotonic()
     assert up.stop(signal.SIGINT) == 0
-    assert time.monotonic() - started < SECONDS
     assert not living(descendants)
     assert "Traceback" not in up.said()
     assert not (up.data_dir / "stack.json").exists()

@@ -17,6 +17,7 @@ import redis
 import urllib3
 
 from bandpics.local import environment, postgres
+from bandpics.local import stack as stack_of
 from bandpics.local.tests.conftest import healthz, is_root, refused, until, worker_listens
 from bandpics.testing import pytest_plugin
 from bandpics.testing.matrix import representative
@@ -175,16 +176,27 @@ def test_the_web_port_is_open_to_this_machine_only(shared_up):
     assert listening == "127.0.0.1"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="roles are forks on Linux")
+def test_roles_share_the_memory_of_what_they_import(shared_up):
+    roles = [shared_up.child(name) for name in stack_of.ROLES if name != stack_of.CAPTIONS]
+    assert [role.name() for role in roles] == [
+        name for name in stack_of.ROLES if name != stack_of.CAPTIONS
+    ]
+    for role in roles:
+        memory = role.memory_full_info()
+        assert memory.uss < memory.rss / 3, role
+
+
 def test_what_dies_is_brought_back(shared_up, stack):
     up = shared_up
     for name in ("worker", "redis", "web", "postgres"):
         before = up.pid_of(name)
         os.kill(before, signal.SIGKILL)
-        up.waits_to_say(f"{name} was killed by SIGKILL; starting it again", seconds=5)
-        until(lambda name=name, old=before: up.pid_of(name) != old, up.log, seconds=10)
+        up.waits_to_say(f"{name} was killed by SIGKILL; starting it again")
+        until(lambda name=name, old=before: up.pid_of(name) != old, up.log)
     until(lambda: healthz(stack["web_url"]) == 200, up.log, seconds=20)
     until(lambda: worker_listens(stack), up.log, seconds=30)
-    until(lambda: postgres.answers(stack["database_url"]), up.log, seconds=10)
+    until(lambda: postgres.answers(stack["database_url"]), up.log)
 
 
 def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from bandpics.local import environment
 from bandpics.telemetry.tests.collector import Collector
+from bandpics.testing.matrix import few
 
 TOKEN, EMAIL, FILENAME = "t0ken-of-a-link-0123456789", "hanna@example.org", "Anna-geheim.jpg"
 SECRETS = [TOKEN, EMAIL, FILENAME, "48.2081", "a-local-secret", "a-posted-secret"]
@@ -82,6 +83,7 @@ def run(query="", **variables):
     )
 
 
+@pytest.mark.long  # test_role_imports.py
 def test_without_settings_nothing_of_them_is_loaded():
     result = run()
     assert result.stdout.splitlines() == ["500 Internal Server Error", "loaded:"], result.stderr
@@ -113,7 +115,7 @@ def test_a_request_is_traced_by_its_route_without_secrets(collector):
 
 @pytest.mark.parametrize(
     ("setting", "package"),
-    [("SENTRY_DSN", "sentry_sdk"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "opentelemetry")],
+    few([("SENTRY_DSN", "sentry_sdk"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "opentelemetry")], 1),
 )
 def test_a_setting_without_its_package_says_what_to_install(setting, package):
     hidden = f"import sys; sys.modules[{package!r}] = None; import bandpics.wsgi"
