@@ -51,7 +51,7 @@ RATIO_TARGET, SECONDS_TARGET = 0.6, 0.5
 def main(*, rounds: int = ROUNDS) -> None:
     with stack.stores(), tempfile.TemporaryDirectory() as folder:
         token = _link()
-        photo = drawn_pictures.jpeg(image=_grainy(4032, 3024), quality=80, **pixels.CAMERA)
+        photo = drawn_pictures.jpeg(image=grainy(4032, 3024), quality=80, **pixels.CAMERA)
         yardstick = Yardstick(Path(folder) / "photo.jpg", photo)
         with stack.web(cores=None) as web:
             sender = Sender(web.port, token, photo)
@@ -217,7 +217,7 @@ def _wait_until_done(upload_ids: list[str], *, pause: float = 0.01) -> None:
         time.sleep(pause)
 
 
-def _grainy(width: int, height: int) -> Image.Image:
+def grainy(width: int, height: int) -> Image.Image:
     """Draws a picture with the grain of a sensor, which makes files as large as a camera's."""
     smooth = np.asarray(drawn_pictures.detailed(width=width, height=height, seed=1), dtype=np.int16)
     grain = np.random.default_rng(1).normal(0, GRAIN, smooth.shape)

@@ -26,7 +26,7 @@ from PIL import Image
 from images.photofile import rendering, variants
 from images.photofile.metadata import exif
 from images.photofile.rendering import appearance
-from images.tests import drawn_pictures, drawn_profiles
+from images.tests import drawn_exif, drawn_heic, drawn_pictures, drawn_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +133,10 @@ def photos() -> dict[str, bytes]:
         "24 MP JPEG": drawn_pictures.jpeg(image=twenty_four, quality=92, **CAMERA),
         "12 MP HEIC": drawn_pictures.heic(image=twelve, quality=60, **CAMERA),
         "12 MP HEIC, P3": drawn_pictures.heic(image=twelve, quality=60, icc=p3, **CAMERA),
+        # As phones write them: by tiles, in Display P3; of few bytes: 0.4 bits a pixel.
+        "12 MP HEIC, P3, tiles": drawn_heic.grid(
+            twelve, edge=512, quality=45, icc=p3, exif=drawn_exif.exif_block(**CAMERA)
+        ).write(),
         "12 MP PNG": drawn_pictures.png(image=twelve, **CAMERA),
         "12 MP WebP": drawn_pictures.webp(image=twelve, quality=85, **CAMERA),
         "12 MP AVIF": drawn_pictures.avif(image=twelve, quality=60, **CAMERA),
@@ -140,8 +144,13 @@ def photos() -> dict[str, bytes]:
     }
 
 
-TARGETS = {"12 MP JPEG": 1.5, "12 MP JPEG, P3": 2.2, "24 MP JPEG": 1.7}
-GROWTH_TARGETS_MIB = {"12 MP JPEG": 60, "12 MP JPEG, P3": 60, "12 MP HEIC": 170}
+TARGETS = {
+    "12 MP JPEG": 1.5,
+    "12 MP JPEG, P3": 1.7,
+    "24 MP JPEG": 1.7,
+    "12 MP HEIC, P3, tiles": 6.0,
+}
+GROWTH_TARGETS_MIB = {"12 MP JPEG": 60, "12 MP JPEG, P3": 60, "12 MP HEIC": 100}
 
 
 def main(*, rounds: int = 9) -> None:
