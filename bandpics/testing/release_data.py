@@ -95,7 +95,7 @@ def _call(url: str, method: str, body: Any, **headers: str) -> Any:
 def dump(url: str) -> str:
     """Returns the database as SQL without psql's own commands."""
     options = ["--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=50"]
-    command = [str(postgres._binaries() / "pg_dump"), f"--dbname={url}", *options]
+    command = [str(postgres.binaries() / "pg_dump"), f"--dbname={url}", *options]
     done = subprocess.run(command, check=True, capture_output=True, timeout=120)
     lines = done.stdout.decode().splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("\\"))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import boto3
 import pytest
 from django.db import connection
-from moto.server import ThreadedMotoServer
 
 from bandpics.local.environment import PRETENDED, PROJECT
+from bandpics.telemetry import logs
+from bandpics.testing.aws_server import aws_server
 from images.models import Upload
 from images.storage_events import lambda_handler
 from images.tests import drawn_pictures
@@ -68,6 +71,28 @@ def test_what_is_no_event_comes_back_alone(arrived, caplog):
     assert "Message message-0 is no storage event: It is not JSON." in caplog.text
 
 
+def test_its_lines_name_the_message_and_the_invocation(arrived, caplog):
+    caplog.set_level(logging.INFO)
+    shown = []
+
+    class Shown(logging.Handler):
+        def emit(self, record):
+            shown.append(json.loads(logs.formatter(logs.JSON).format(record)))
+
+    root, handler = logging.getLogger(), Shown()
+    root.addHandler(handler)
+    try:
+        event = from_sqs("poison", json.dumps(told(arrived.incoming_key)))
+        lambda_handler.handler(event, SimpleNamespace(aws_request_id="8f5-invocation"))
+    finally:
+        root.removeHandler(handler)
+    assert {line["request_id"] for line in shown} == {"8f5-invocation"}
+    by_event = {(line["event"], line.get("message_id")): line for line in shown}
+    assert by_event["storage event", "message-0"]["state"] == "RETRY"
+    assert by_event["storage event", "message-1"]["state"] == "SUCCESS"
+    assert by_event["arrived", "message-1"]["upload_id"] == str(arrived.pk)
+
+
 def test_while_the_bucket_is_away_the_message_comes_back(arrived, settings):
     default = settings.STORAGES["default"]
     away = {**default["OPTIONS"], "endpoint_url": "http://127.0.0.1:1"}
@@ -79,11 +104,8 @@ def test_while_the_bucket_is_away_the_message_comes_back(arrived, settings):
 
 @pytest.fixture
 def secrets_manager():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with aws_server() as url:
+        yield url
 
 
 def test_a_new_process_reads_its_secrets_from_secrets_manager(secrets_manager):
@@ -118,6 +140,7 @@ def test_a_new_process_reads_its_secrets_from_secrets_manager(secrets_manager):
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets_manager,
             "SECRET_ARNS": json.dumps(arns),
+            "LOG_FORMAT": "json",
         },
         input=json.dumps(from_sqs(unknown, "poison")),
         capture_output=True,
@@ -126,3 +149,7 @@ def test_a_new_process_reads_its_secrets_from_secrets_manager(secrets_manager):
     )
     assert run.returncode == 0, run.stderr
     assert failed(json.loads(run.stdout)) == ["message-1"]
+    lines = [json.loads(line) for line in run.stderr.splitlines()]  # as its image logs
+    ends = {line["message_id"]: line["state"] for line in lines if line["event"] == "storage event"}
+    assert ends == {"message-0": "SUCCESS", "message-1": "RETRY"}
+    assert all(len(line["request_id"]) == 32 for line in lines if "message_id" in line)

@@ -13,9 +13,9 @@ import boto3
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from moto.server import ThreadedMotoServer
 
 from bandpics.local.environment import PROJECT
+from bandpics.testing.aws_server import aws_server
 from images.models import Upload
 from images.storage_events import consumer, sqs
 from images.storage_events.sqs import EventQueue
@@ -31,17 +31,14 @@ PATIENCE_SECONDS = 20
 
 @pytest.fixture(scope="module")
 def sqs_client():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield boto3.client(
-        "sqs",
-        endpoint_url=f"http://{host}:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="anything",
-        aws_secret_access_key="anything",
-    )
-    server.stop()
+    with aws_server() as url:
+        yield boto3.client(
+            "sqs",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="anything",
+            aws_secret_access_key="anything",
+        )
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import IntegrityError, connection, connections
 from django.test import Client
 from django.urls import reverse
 
@@ -20,6 +20,11 @@ from groups.models import Group
 from images.management.commands import migrate
 from images.models import Image
 
+ONE_SIZE = """
+    INSERT INTO images_variant
+        (image_id, version, name, key, width, height, byte_size, content_type, created_at)
+    VALUES (gen_random_uuid(), 1, 'thumb', 'a key', 1, 1, 1, 'image/jpeg', now())
+"""
 DUMPS = sorted(release_data.RELEASES.glob("*.sql.gz"))
 
 
@@ -80,6 +85,52 @@ def test_a_release_is_upgraded_with_its_data(elsewhere, dump):
     assert "Hanna turns 40" in browser.get("/").content.decode()
     listed = browser.get("/api/v1/images/", {"group": str(group.pk)}).json()["results"]
     assert len(listed) == 4  # of six, one is in the trash and one in another group
+
+
+def indexes(table):
+    """By name: whether it is complete."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, indisvalid FROM pg_index"
+            " WHERE indrelid = %s::regclass",
+            [table],
+        )
+        return dict(cursor.fetchall())
+
+
+def test_keys_of_sizes_stay_unique_and_have_one_index(elsewhere):
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("migrate", "images", "0002", verbosity=0)
+    assert "images_variant_key_7990385b_like" in indexes("images_variant")
+    call_command("migrate", "images", "0003", verbosity=0)  # while the other index is still there
+    for _ in range(2):
+        assert indexes("images_variant")["variant_key_once"]
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+            cursor.execute("DELETE FROM images_variant")
+            cursor.execute(ONE_SIZE)
+            with pytest.raises(IntegrityError, match="variant_key_once"):
+                cursor.execute(ONE_SIZE)
+        call_command("migrate", interactive=False, verbosity=0)
+    assert "images_variant_key_7990385b_like" not in indexes("images_variant")
+
+
+def test_what_a_build_that_was_cut_short_has_left_is_made_anew(elsewhere):
+    with connection.cursor() as cursor:
+        cursor.execute(gzip.decompress(DUMPS[-1].read_bytes()).decode())
+    connection.close()
+    call_command("migrate", "images", "0004", interactive=False, verbosity=0)
+    with connection.cursor() as cursor:
+        for name in ("image_all_in_order", "image_words"):
+            with pytest.raises(IntegrityError):  # its six photos are of two groups
+                cursor.execute(
+                    f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON images_image (group_id)"
+                )
+    assert indexes("images_image")["image_words"] is False
+    call_command("migrate", interactive=False, verbosity=0)
+    made = indexes("images_image")
+    assert made["image_words"]
+    assert all(made.values())
 
 
 def test_migrate_does_not_wait_for_a_lock_for_ever(elsewhere, monkeypatch):

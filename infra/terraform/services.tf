@@ -18,7 +18,9 @@ locals {
 
   # Seconds from SIGTERM to SIGKILL; ECS takes no more than 120. A photo takes up to PHOTO_MAX_SECONDS,
   # and what is killed another worker does again.
-  stop_seconds = { web = 70, worker = 120, archives = 120, transforms = 120 }
+  stop_seconds = {
+    web = 70, worker = 120, archives = 120, transforms = 120, captions = 120, sweeper = 60
+  }
 
   roles = {
     for role, size in local.default_sizes : role => {

@@ -88,7 +88,7 @@ locals {
   # Of no use on ECS: the image, AWS and the roles of the containers know them.
   settings_not_needed = [
     "S3_ENDPOINT_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY", "STORAGE_EVENTS_QUEUE_ENDPOINT_URL",
-    "STATIC_ROOT", "DEBUG", "METRICS_HOST",
+    "STATIC_ROOT", "DEBUG", "METRICS_HOST", "BACKUP_DIR",
   ]
 
   secret_arns = merge(

@@ -9,14 +9,18 @@ import time
 
 import psycopg
 import pytest
+from django.conf import settings
 
 from bandpics import entrypoint
 from bandpics.local import postgres
 from bandpics.local.environment import PROJECT
 from bandpics.testing import compose
+from images.storage_events import sqs
+from invitations import delivery
 
 SERVICES = compose.read(PROJECT / "docker-compose.yml")["services"]
 CADDY = compose.read(PROJECT / "compose.caddy.yml")["services"]
+SMALL = compose.read(PROJECT / "compose.small.yml")["services"]
 APP = {name: body for name, body in SERVICES.items() if body["image"] == "bandpics"}
 # The image says where it writes; web listens on 8000 inside, and WEB_PORT is the port outside.
 NOT_TOLD = {"STATIC_ROOT", "WORK_DIR", "WEB_PORT", "METRICS_HOST", "DEBUG"}
@@ -36,7 +40,21 @@ def names_in_table():
 
 
 def test_every_role_has_a_service():
-    assert {body["command"] for body in APP.values()} == {*entrypoint.ROLES, "set_up_bucket"}
+    roles = {*entrypoint.ROLES} - {"all"}
+    assert {body["command"] for body in APP.values()} == {*roles, "set_up_bucket"}
+
+
+def test_on_a_small_server_one_container_runs_all_roles_and_is_told_what_each_is():
+    apart = {name for name, body in SMALL.items() if body.get("profiles") == ["apart"]}
+    assert SMALL["web"]["command"] == "all"
+    assert {*apart, "web", "captions"} == {*entrypoint.TOGETHER}
+    told = {*SERVICES["web"]["environment"], *SMALL["web"]["environment"]}
+    for name in (*apart, "captions"):
+        assert {*SERVICES[name]["environment"]} <= told, name
+    # As long as the slowest of them needs.
+    graces = [SERVICES[name].get("stop_grace_period", "10s") for name in (*apart, "web")]
+    assert int(SMALL["web"]["stop_grace_period"][:-1]) >= max(int(each[:-1]) for each in graces)
+    assert SMALL["web"]["healthcheck"]["test"][-2:] == ["bandpics/probe.py", "all"]
 
 
 def test_every_setting_reaches_some_container():
@@ -79,6 +97,24 @@ def test_any_number_of_web_servers_can_run():
     assert "dynamic a {\n\t\t\tname web" in (PROJECT / "infra/caddy/Caddyfile").read_text()
 
 
+def test_each_role_has_the_time_that_what_it_does_may_take():
+    """docker stop kills what has not ended by then."""
+    seconds = {name: int(body.get("stop_grace_period", "10s")[:-1]) for name, body in APP.items()}
+    photo = settings.CELERY_TASK_TIME_LIMIT
+    assert min(seconds["worker"], seconds["transforms"], seconds["archives"]) > photo
+    assert seconds["captions"] > settings.CAPTION_TIMEOUT_SECONDS
+    assert seconds["web"] > settings.WEB_DRAIN_SECONDS + entrypoint.REQUEST_SECONDS
+    assert seconds["sweeper"] > delivery.RUN_SECONDS
+    assert seconds["events"] > 2 * sqs.WAIT_SECONDS
+    # ECS gives as much.
+    text = (PROJECT / "infra/terraform/services.tf").read_text()
+    (block,) = re.findall(r"stop_seconds = \{(.*?)\}", text, re.DOTALL)
+    on_ecs = {name: int(number) for name, number in re.findall(r"(\w+)\s*= (\d+)", block)}
+    (otherwise,) = re.findall(r"lookup\(local.stop_seconds, each.key, (\d+)\)", text)
+    for role in set(entrypoint.ROLES) - {"migrate", "all"}:
+        assert seconds[role] <= on_ecs.get(role, int(otherwise)) <= 120, role
+
+
 def test_health_checks_load_nothing_of_the_application():
     for name, body in APP.items():
         if name not in {"migrate", "bucket", "events"}:
@@ -98,7 +134,7 @@ def test_names_of_env_example_are_of_the_docs_or_of_compose():
     both = "".join(
         (PROJECT / name).read_text() for name in ("docker-compose.yml", "compose.caddy.yml")
     )
-    of_compose = {*re.findall(r"\$\{([A-Z0-9_]+)[:}-]", both), "COMPOSE_PROFILES"}
+    of_compose = {*re.findall(r"\$\{([A-Z0-9_]+)[:}-]", both), "COMPOSE_PROFILES", "COMPOSE_FILE"}
     assert names - names_in_table() - of_compose == set()
 
 
@@ -114,7 +150,7 @@ def backup(tmp_path):
         return subprocess.run(
             ["/bin/sh", PROJECT / "infra/backup/backup.sh", "once"],
             env={
-                "PATH": f"{postgres._binaries()}:{os.environ['PATH']}",
+                "PATH": f"{postgres.binaries()}:{os.environ['PATH']}",
                 "PGHOST": str(url.get("host", "127.0.0.1")),
                 "PGPORT": str(url.get("port", "5432")),
                 "PGUSER": str(url["user"]),
