@@ -22,6 +22,7 @@ from django.core.mail import get_connection
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from bandpics import stopping
 from bandpics.advisory_lock import alone
 from invitations import mail, outbox
 from invitations.models import OutgoingMail
@@ -110,6 +111,8 @@ def _send_for(seconds: float) -> None:
     end, troubles, any_sent = time.monotonic() + seconds, 0, False
     with suppress(ServerTrouble), Connection() as connection:
         while time.monotonic() < end and troubles < TROUBLES_IN_A_ROW:
+            if stopping.is_asked():
+                return
             claimed = outbox.claim(OutgoingMail.objects.all())
             if claimed is None:
                 return

@@ -31,8 +31,9 @@ def main() -> int:
     """Updates all catalogues; returns 1 if a translation is missing."""
     os.environ.update({**environment.PRETENDED, "DJANGO_SETTINGS_MODULE": "bandpics.settings"})
     is_incomplete = False
+    found = extracted()
     for language in languages():
-        catalog = updated(language)
+        catalog = updated(language, found)
         po_path(language).parent.mkdir(parents=True, exist_ok=True)
         po_path(language).write_bytes(po(catalog))
         mo_path(language).write_bytes(mo(catalog))
@@ -104,11 +105,11 @@ def read(language: str) -> Catalog:
         return read_po(file, locale=language)
 
 
-def updated(language: str) -> Catalog:
+def updated(language: str, found: Catalog) -> Catalog:
     """Returns the catalogue with the texts of the sources and the translations known so far."""
     catalog = LeanCatalog(locale=language, fuzzy=False, header_comment="")
     known = read(language)
-    for message in extracted():
+    for message in found:
         if not message.id:
             continue
         words = message.id if isinstance(message.id, str) else message.id[0]

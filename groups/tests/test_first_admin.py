@@ -6,12 +6,14 @@ import io
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from bandpics import entrypoint
 from bandpics.users.models import User
 from groups.models import Group, Membership, Team
 from groups.tests.factories import GroupFactory
@@ -21,9 +23,11 @@ PASSWORD = "eine-lange-Nacht-am-See"
 HINT = "first_admin you@example.org"
 
 
-@pytest.fixture
-def container(transactional_db):
+@pytest.fixture(params=["here", pytest.param("in a process", marks=pytest.mark.long)])
+def container(request, transactional_db, monkeypatch, capsys):
     """Runs what a container of the image does, on the database of this test."""
+    if request.param == "here":
+        return partial(run_here, monkeypatch, capsys)
     row = connection.settings_dict
     url = f"postgres://{row['USER']}:{row['PASSWORD']}@{row['HOST']}:{row['PORT']}/{row['NAME']}"
 
@@ -46,6 +50,18 @@ def container(transactional_db):
     return run
 
 
+def run_here(monkeypatch, capsys, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the entrypoint, and the commands that it starts, in this process."""
+    monkeypatch.setattr(sys, "argv", ["entrypoint", *words])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    monkeypatch.setattr(entrypoint, "run", lambda program: call_command(*program[2:]) or 0)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(SystemExit) as ended:
+        entrypoint.main()
+    said = capsys.readouterr()
+    return subprocess.CompletedProcess(words, ended.value.code, said.out, said.err)
+
+
 @pytest.fixture
 def typed(monkeypatch):
     return lambda line: monkeypatch.setattr(sys, "stdin", io.StringIO(f"{line}\n"))
@@ -62,7 +78,10 @@ def test_migrate_offers_one_who_can_make_a_group_at_once(container, client, sett
     call_command("first_admin")
     assert HINT not in capsys.readouterr().out
 
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    settings.PASSWORD_HASHERS = [
+        *settings.PASSWORD_HASHERS,
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # of the other process
+    ]
     assert client.login(username="ada@example.org", password=PASSWORD)
     team = Team.objects.get()
     answer = client.post("/groups/new/", {"team": str(team.pk), "name": "Summer concert"})

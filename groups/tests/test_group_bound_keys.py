@@ -45,6 +45,16 @@ def test_it_does_not_change_the_team_or_its_members(ada, ben, team, bound):
     assert list(Membership.objects.order_by("pk").values("user", "role")) == before
 
 
+def test_it_does_not_change_the_account(ada, bound):
+    before = ada.name
+    answer = bound.patch("/api/v1/users/me/", {"name": "Somebody else"})
+    assert answer.status_code == 403
+    assert "some groups" in answer.json()["detail"]
+    ada.refresh_from_db()
+    assert ada.name == before
+    assert bound.get("/api/v1/users/me/").status_code == 200
+
+
 def test_it_makes_no_group_and_reaches_no_other_one(team, group, bound):
     other = GroupFactory(team=team)
     assert bound.post(GROUPS, {"name": "G", "team": str(team.pk)}).status_code == 403

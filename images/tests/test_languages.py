@@ -156,3 +156,15 @@ def test_how_long_ago_a_link_was_used_is_said_as_germans_say_it(client, ada, inv
     page_of_links = reverse("group-invitations", args=[invitation.group_id])
     html = client.get(page_of_links, headers=GERMAN).content.decode()
     assert "Zuletzt da: vor 3 Stunden" in html
+
+
+def test_of_a_field_that_is_wrong_each_is_told_in_their_own_language(cleo):
+    files = [{"filename": "x", "size": 1, "content_type": "image/jpeg", "client_id": "1" * 65}]
+    said = [
+        cleo.client.post("/api/v1/uploads/", {"files": files}, headers={"Accept-Language": code})
+        for code in ("de", "en", "fr")
+    ]
+    german, english, french = (answer.json()["errors"] for answer in said)
+    assert "no more than 64 characters" in str(english)
+    assert "64 Zeichen" in str(german)
+    assert "Assurez-vous" in str(french)

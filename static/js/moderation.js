@@ -117,8 +117,9 @@ function start() {
 
   function update() {
     byId("all-done").hidden = items().length > 0;
-    for (const button of document.querySelectorAll("[data-do=undo]")) {
-      button.disabled = !decisions.done.length;
+    for (const button of document.querySelectorAll("[data-do]")) {
+      const { length } = button.dataset.do === "undo" ? decisions.done : items();
+      button.disabled = !length;
     }
     showCounts({ gone: order.length - items().length, done: decisions.done });
   }

@@ -157,18 +157,18 @@ async function isReadable(file) {
 
 /* One PUT to one signed URL. */
 
-/** The store did not answer 2xx. `status` is 0 without any answer. */
+/**
+ * The store did not answer 2xx. `status` is 0 without any answer, and `request` has its body. If it
+ * `wasSentWhole`, perhaps only the answer was lost: the server is asked before it is sent again.
+ */
 export class PutFailed extends Error {
   isTemporary = true;
+  isSilent = false;
 
-  constructor({ status = 0, isSilent = false, sent = 0, wasSentWhole = false }) {
+  constructor({ status = 0, ...facts }) {
     super(status ? t("storeRefused", { status: `${status}` }) : t("connectionLost"));
-    this.status = status;
+    Object.assign(this, facts, { status });
     this.pauseReason = status ? "storeAway" : "connectionBroke";
-    this.sent = sent;
-    this.isSilent = isSilent;
-    // Perhaps only the answer was lost: the server is asked before it is sent again.
-    this.wasSentWhole = wasSentWhole;
     if (status >= 400 && status < 500 && status !== 408 && status !== 429) this.tries = 4;
   }
 }
@@ -221,7 +221,7 @@ export function put({ method, url, headers }, blob, { onProgress, signal, stallM
     request.onload = () =>
       request.status >= 200 && request.status < 300
         ? end(resolve)
-        : fail({ status: request.status });
+        : fail({ status: request.status, request });
     request.onerror = () => fail({});
     signal?.addEventListener("abort", stop);
     request.send(blob);
