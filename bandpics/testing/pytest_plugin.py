@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,9 @@ LIMITS = [
         *("MAIL", "TAKEDOWN", "REGISTER", "RESET"),
     ]
 ]
+# So many new objects before the garbage collector looks: one request makes thousands.
+GARBAGE = 50_000
+ANSWER_SECONDS = 30
 START_SECONDS = 90
 STOP_SECONDS = 20
 KILLED_RUN_SECONDS = 600
@@ -49,6 +53,7 @@ of_group = ExitStack()
 # A wrapper, because pytest-django reads the settings in this same hook.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    _keep_bytecode()
     asked = early_config.known_args_namespace
     if "PYTEST_XDIST_WORKER" in os.environ:
         _use_own_stores()
@@ -59,10 +64,21 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return (yield)
 
 
+def _keep_bytecode() -> None:
+    """Lets Python store bytecode even where the environment forbids it, as in many containers.
+
+    A run starts a hundred processes. Each would compile all our code anew, and those of xdist would
+    rewrite all asserts, which takes more than half of a minute in all.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """Makes tests faster, and refuses UPDATEs that look up their rows first."""
     import botocore.session
+    import urllib3
     from django.conf import settings
     from django.db import connection
 
@@ -71,7 +87,10 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Each botocore session would read megabytes of JSON.
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+    # Tests ask a whole stack: three seconds, urllib3's own, are too few on a busy machine.
+    (urllib3.request.__kwdefaults__ or {})["timeout"] = ANSWER_SECONDS
     _cache_static_files()
+    _sign_in_faster()
     _flush_tables_faster()
     _refuse_joined_updates()
 
@@ -85,13 +104,37 @@ def pytest_collection() -> Generator[None, Any, Any]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(GARBAGE)
         gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts groups that share a stack first, because they take minutes, and one after the other."""
-    items.sort(key=lambda item: _group(item) or "~")
+    """Puts groups that share a stack first, because they take minutes, and one after the other;
+    then files, those of many tests before those of few, so that all workers end at one time."""
+    tests_of = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[object, ...]:
+        group = _group(item)
+        return (0, group) if group else (1, -tests_of[item.path])
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives a worker all tests of a file, which share fixtures and what the process remembers.
+
+    Its own order would put the groups behind large files.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Files(LoadGroupScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return str(super()._split_scope(nodeid)).partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return Files(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -126,8 +169,38 @@ def _cache_static_files() -> None:
     WhiteNoiseMiddleware.update_files_dictionary = update_once
 
 
+def _sign_in_faster() -> None:
+    """Lets force_login() store a new session once: Django stores it three times under two keys.
+
+    What a person's own sign-in does is tried by tests that send the form.
+    """
+    from django.conf import settings
+    from django.contrib.auth import login
+    from django.http import HttpRequest
+    from django.test import Client
+
+    from bandpics.users.sessions import SessionStore  # needs settings
+
+    sign_in = Client._login  # type: ignore[attr-defined]  # private
+
+    def sign_in_once(self: Any, user: Any, backend: str | None = None) -> None:
+        if settings.SESSION_COOKIE_NAME in self.cookies:
+            sign_in(self, user, backend)
+            return
+        request = HttpRequest()
+        request.session = session = SessionStore()
+        # It has no key yet that somebody else may know.
+        session.cycle_key = lambda: None  # type: ignore[method-assign]  # of this one
+        login(request, user, backend)
+        request.session.save()
+        self._set_login_cookies(request)
+
+    Client._login = sign_in_once  # type: ignore[attr-defined]
+
+
 def _flush_tables_faster() -> None:
-    """Replaces Django's TRUNCATE of all tables by DELETE, which is faster for small tables.
+    """Replaces Django's TRUNCATE of all tables by DELETE, which is faster for small tables, and
+    keeps the connection for the next test: a new one reads the catalogue of Postgres anew.
 
     Permissions and content types stay, because no test changes them.
     """
@@ -135,15 +208,28 @@ def _flush_tables_faster() -> None:
     from django.test import TransactionTestCase
 
     kept = {"auth_permission", "django_content_type"}
+    # migrate leaves a lock_timeout in its session; a test that fails halfway leaves triggers off,
+    # or a lock that the next test would hold, too.
+    anew = [
+        *(f"RESET {name}" for name in ("session_replication_role", "lock_timeout")),
+        *("RESET statement_timeout", "SELECT pg_advisory_unlock_all()", "DISCARD TEMP"),
+    ]
+
+    def never(_self: Any) -> bool:
+        return False
 
     def empty(self: Any) -> None:
         tables = set(connection.introspection.django_table_names()) - kept
         deletes = [f'DELETE FROM "{table}"' for table in tables]  # noqa: S608 - our own names
+        if connection.connection is not None and not connection.is_usable():
+            connection.close()  # the test has cut it
         with transaction.atomic(), connection.cursor() as cursor:
             # Without triggers there are no foreign keys, and any order will do.
-            cursor.execute("; ".join(["SET LOCAL session_replication_role = replica", *deletes]))
+            without_triggers = "SET LOCAL session_replication_role = replica"
+            cursor.execute("; ".join([*anew, without_triggers, *deletes]))
 
     TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]  # private
+    TransactionTestCase._should_reload_connections = never  # type: ignore[attr-defined]  # private
 
 
 # Django makes `UPDATE "x" … WHERE … IN (SELECT U0."id" FROM "x" U0 …` of a filter that joins.
@@ -163,7 +249,7 @@ def _refuse_joined_updates() -> None:
     from django.db.backends.signals import connection_created
 
     def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if JOINED_UPDATE.match(sql):
+        if JOINED_UPDATE.search(sql):
             raise JoinedUpdate(sql)
         return execute(sql, params, many, context)
 

@@ -17,10 +17,10 @@ import redis
 import urllib3
 
 from bandpics.local import addresses
+from bandpics.local.backup import Bucket
 from bandpics.local.data_dir import DataDir
 from bandpics.local.stack import TRANSFORMS, WORKER, Stack
 from bandpics.local.supervisor import NoSignals, Supervisor
-from bandpics.local.tests.conftest import s3_client
 from bandpics.testing import pytest_plugin
 from bandpics.testing.fault_proxy import FaultProxy
 from images.storage import object_keys
@@ -135,10 +135,7 @@ class World:
         self.upload_link = known["upload_link"]
         self.api_key = known["admin_api_key"]
         self.redis_url = stack.variables["REDIS_URL"]
-        self._bucket = s3_client(
-            {name.lower(): value for name, value in stack.variables.items()},
-            endpoint_url=self._direct_s3,
-        )
+        self.bucket = Bucket(stack.variables | {"S3_ENDPOINT_URL": self._direct_s3})
 
     def start_workers(self) -> None:
         self.stack.start_workers(concurrency=self._concurrency, application=self._application)
@@ -192,32 +189,13 @@ class World:
 
     def stored(self) -> dict[str, datetime]:
         """Every key in the bucket and when it was written, asked past the proxy."""
-        pages = self._bucket.get_paginator("list_objects_v2").paginate(
-            Bucket=self.stack.variables["S3_BUCKET"]
-        )
-        return {
-            found["Key"]: found["LastModified"]
-            for page in pages
-            for found in page.get("Contents", [])
-        }
+        return self.bucket.stored()
 
     def read(self, key: str) -> bytes:
-        answer = self._bucket.get_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key)
-        return bytes(answer["Body"].read())
-
-    def read_all(self) -> dict[str, bytes]:
-        """Every object by its key, one after the other, while they come and go."""
-        found = {}
-        for key in sorted(self.stored()):
-            with suppress(self._bucket.exceptions.NoSuchKey):
-                found[key] = self.read(key)
-        return found
-
-    def write(self, key: str, data: bytes) -> None:
-        self._bucket.put_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key, Body=data)
+        return self.bucket.read(key)
 
     def remove(self, key: str) -> None:
-        self._bucket.delete_object(Bucket=self.stack.variables["S3_BUCKET"], Key=key)
+        self.bucket.remove(key)
 
     def variants(self) -> dict[UUID, dict[str, str]]:
         """The key of each variant of each photo."""

@@ -3,6 +3,8 @@ Dora is a stranger."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 import urllib3
 from playwright.sync_api import sync_playwright
@@ -22,10 +24,39 @@ from invitations.tests.mail_server import MailServer
 __all__ = ["ada", "ben", "dora", "group", "signed_in", "team", "vera"]
 
 
+# The Chromium of the modules that follow each other, and the files that look at something in it.
+_of_browser = ExitStack()
+_browsers = []
+_files_with_browser = set()
+_is_shared = False
+
+
 def pytest_collection_modifyitems(items):
-    """Last the one that tries every verb as the admin: it uses what earlier answers named, and may
-    withdraw the link that others open. How far it comes is a matter of time."""
+    """First what shares a Chromium. Last the one that tries every verb as the admin: it uses what
+    earlier answers named, and may withdraw the link that others open. How far it comes is a matter
+    of time."""
+    _files_with_browser.update(
+        item.path for item in items if "chromium" in getattr(item, "fixturenames", ())
+    )
+    items.sort(key=lambda item: item.path not in _files_with_browser)
     items.sort(key=lambda item: item.path.name == "test_openapi.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Closes Chromium behind the last file of a group that uses it: while it is open, Playwright's
+    event loop runs in this thread, in which Django then refuses to ask the database."""
+    global _is_shared
+    has_next = nextitem is not None and nextitem.path in _files_with_browser
+    _is_shared = has_next and _group_of(nextitem) == _group_of(item)
+    result = yield
+    if not _is_shared:
+        _of_browser.close()  # unless the fixture has, which it does before the database goes
+    return result
+
+
+def _group_of(item):
+    return item.get_closest_marker("xdist_group")
 
 
 @pytest.fixture(scope="session")
@@ -105,10 +136,20 @@ def cleo(invitation):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as playwright:
-        browser = browsers.launch(playwright)
-        yield browser
-        browser.close()
+    """One for all files, because its start costs more than most of them; each has contexts of its
+    own."""
+    if _browsers and not _browsers[0].is_connected():
+        _of_browser.close()
+    if not _browsers:
+        playwright = _of_browser.enter_context(sync_playwright())
+        _browsers.append(browsers.launch(playwright))
+        _of_browser.callback(lambda: _browsers.pop().close())
+    browser = _browsers[0]
+    yield browser
+    for context in browser.contexts:
+        context.close()
+    if not _is_shared:
+        _of_browser.close()
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from django.urls import get_resolver, reverse
 from rest_framework.test import APIClient
@@ -39,6 +40,9 @@ from images.tests.guest_client import Guest
 from images.transforms import presets
 from invitations.models import ShortAddress
 from invitations.tests.factories import InvitationFactory
+
+if TYPE_CHECKING:
+    from bandpics.users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -363,7 +367,7 @@ def _made() -> dict[str, Any]:
     wall = walls.make(group, name="", invitation=shared, by=ada)
     key, _ = ada.api_keys.model.objects.create_key(user=ada, name="script", scopes=["read"])
     return {
-        "cast": [ada, ben, vera, dora, cleo, gus, None],
+        "cast": [*(cookie_of(who) for who in [ada, ben, vera, dora]), cleo, gus, None],
         "path": {
             "image_id": image.pk,
             "upload_id": pending.pk,
@@ -396,12 +400,19 @@ def _made() -> dict[str, Any]:
     }
 
 
-def client_of(who: Any) -> APIClient:
+def cookie_of(who: User) -> str:
+    """Signs in, once for all tests."""
+    client = APIClient()
+    client.force_login(who)
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def client_of(who: str | Guest | None) -> APIClient:
     if isinstance(who, Guest):
         return who.client
     client = APIClient()
     if who is not None:
-        client.force_login(who)
+        client.cookies[settings.SESSION_COOKIE_NAME] = who
     return client
 
 

@@ -59,6 +59,7 @@ def test_a_person_finds_every_resource_from_the_root(api):
     expect(page.get_by_role("link", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.long  # a photo is, below, in each run
 def test_a_group_is_made_and_changed_by_its_forms(api):
     page = api("groups/")
     form = page.locator("#post-object-form form")
@@ -84,6 +85,7 @@ def test_a_group_is_made_and_changed_by_its_forms(api):
     shoot(page, "group")
 
 
+@pytest.mark.long  # test_image_filters.py
 def test_a_list_is_narrowed_by_its_filter_panel(api):
     page = api("invitations/")
     page.get_by_role("button", name="Filters").click()
@@ -133,8 +135,12 @@ def test_a_photo_is_sent_and_described_by_forms(api, tmp_path):
     expect(wrong.locator(".help-block").first).to_contain_text("This kind of file cannot be sent")
 
 
+@pytest.mark.long  # test_every_page.py looks at ours
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop", marks=pytest.mark.long)],
+)
 def test_no_page_is_wider_than_its_screen(api, scheme, size):
     page = api(viewport=size, color_scheme=scheme)
     for path in ("", "groups/", "images/", "uploads/", "users/me/"):

@@ -127,6 +127,7 @@ def test_from_the_link_to_the_gallery(running_stack, open_page, sign_in, tmp_pat
     assert (header.width, header.height) == (1200, 800)
 
 
+@pytest.mark.long  # test_gallery.py reads the same srcset
 def test_a_phone_of_two_pixels_to_the_point_loads_tiles(
     running_stack, open_page, sign_in, tmp_path
 ):
@@ -145,6 +146,7 @@ def test_a_phone_of_two_pixels_to_the_point_loads_tiles(
         assert f"/{size}/" in picture.evaluate("img => img.currentSrc")
 
 
+@pytest.mark.long  # test_compare_exif.py reads the same files
 def test_ten_real_photos_arrive_with_their_true_exif(running_stack, open_page, sign_in, tmp_path):
     """Of the folder of camera files, where there is one; elsewhere drawn ones take their place."""
     truth = _truth() or _drawn(tmp_path)
@@ -182,6 +184,7 @@ def test_a_file_over_16_mb_goes_in_parts(running_stack, open_page, tmp_path):
     }
 
 
+@pytest.mark.long  # test_upload_faults.py shows it by two tabs
 def test_the_same_photo_again_is_already_here(running_stack, open_page, tmp_path):
     file = write(tmp_path, "twice.jpg", drawn_pictures.jpeg(seed=31))
     page = open_page(running_stack["upload_link"])

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.xdist_group("mail")
 PATIENCE_SECONDS = 180
 
 
+@pytest.mark.long  # test_captions.py
 def test_a_photo_that_arrives_is_described_by_a_worker_of_its_own(mail_stack, caption_server):
     headers = {}
 

@@ -87,6 +87,7 @@ def test_from_a_new_group_to_its_link_on_paper(group_page):
         page.emulate_media(media="null")
 
 
+@pytest.mark.long  # test_short_address_host.py and test_cards.py send the same forms
 def test_a_chosen_word_is_printed_and_typed(group_page, chromium, running_stack, tmp_path):
     page = group_page
     page.get_by_role("link", name="Choose a short address").click()

@@ -57,7 +57,7 @@ def poison(world):
     sender, before = Sender(world), (world.worker.pid, _pids(world))
     memory = sender.send("memory.jpg", poisonous(photo(1), "out-of-memory"))
     world.until(lambda: world.row(memory).attempt, seconds=10)
-    world.until(lambda: world.row(memory).status == "queued", seconds=5)
+    world.until(lambda: world.row(memory).status == "queued", seconds=30)
     assert (world.worker.pid, _pids(world)) == before
     sender.send("segfault.jpg", poisonous(photo(2), "segfault"))
     return sender
@@ -97,6 +97,8 @@ def test_nothing_is_lost_whatever_breaks(world, poison):
     assert chaos.variants_by_name(world, sender.acknowledged.values()) == calm
 
 
+@pytest.mark.long  # test_transforms_work.py causes each fault alone
+@pytest.mark.chaos
 def test_transforms_under_way_survive_what_breaks(world):
     sender, host = Sender(world), Sender(world, group="any")
     upload = sender.send("transformed.jpg", photo(9000))
@@ -122,6 +124,8 @@ def test_transforms_under_way_survive_what_breaks(world):
     chaos.assert_books_agree(world)
 
 
+@pytest.mark.long  # test_circuit_breaker.py does it without a stack
+@pytest.mark.chaos
 def test_a_store_in_trouble_is_left_alone_and_costs_no_attempt(world):
     sender, wanted = Sender(world), photos(6, seed=2000)
     broken = world.s3.answer(500, times=None, matching="^GET /bandpics/incoming/")
@@ -168,6 +172,7 @@ def test_a_photo_that_kills_its_worker_fails_alone_and_is_kept(world, poison):
     chaos.assert_books_agree(world)
 
 
+@pytest.mark.long  # test_forks.py tells its CONN_MAX_AGE
 def test_a_worker_keeps_its_connection_to_postgres(world):
     """For as long as nothing is tried again, which closes it."""
     sender = Sender(world)
@@ -191,7 +196,7 @@ def test_a_locked_table_costs_no_attempt(world):
         connection.execute("LOCK TABLE images_variant IN SHARE MODE")
         waiting = sender.send("waits.jpg", photo(5200))
         world.until(lambda: world.row(waiting).status == "processing", seconds=10)
-        world.until(lambda: world.row(waiting).status == "queued", seconds=3)
+        world.until(lambda: world.row(waiting).status == "queued", seconds=30)
         assert world.row(waiting).attempt == 0
     world.until(lambda: are_at_their_end(world, sender), seconds=20)
     row = world.row(waiting)

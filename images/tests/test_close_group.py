@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from bandpics.testing.matrix import few
 from groups.models import Group
 from images.tests import drawn_pictures
 from images.tests.guest_client import Guest, described
@@ -118,7 +119,9 @@ def test_the_second_of_two_hosts_is_told(group, post, closes_at):
     assert post(when="now", **again).status_code == 302
 
 
-@pytest.mark.parametrize("seen", ["x", "2026-13-40T00:00", "2026-01-01T00:00:00", "9" * 9000])
+@pytest.mark.parametrize(
+    "seen", few(["x", "2026-13-40T00:00", "2026-01-01T00:00:00", "9" * 9000], 2)
+)
 def test_what_the_page_showed_may_be_nonsense(group, post, seen):
     Group.objects.update(closes_at=timezone.now() + timedelta(days=3))
     assert post(when="now", seen=seen).status_code == 409

@@ -101,6 +101,7 @@ def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long  # lint-imports
 @needs_exiftool
 def test_it_needs_no_settings_and_no_database(tmp_path: Path):
     (tmp_path / "photo.jpg").write_bytes(drawn_pictures.jpeg(width=60, height=40))

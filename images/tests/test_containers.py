@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bandpics.testing.matrix import few
 from images.photofile.containers import container, gif, heif, iso_media, jpeg, png
 from images.photofile.metadata import exif
 from images.tests import drawn_exif, drawn_metadata, drawn_pictures
@@ -128,7 +129,7 @@ def test_an_empty_file_has_none(tmp_path: Path):
 
 
 @pytest.mark.skipif(EXIFTOOL is None, reason="exiftool is not installed")
-@pytest.mark.parametrize("name", WITH_XMP)
+@pytest.mark.parametrize("name", few(WITH_XMP, 3))
 def test_exiftool_finds_the_same(name: str, tmp_path: Path):
     """That our drawings are what they claim to be."""
     path = tmp_path / "photo"
@@ -248,7 +249,7 @@ HUGE = {
 }
 
 
-@pytest.mark.parametrize("name", HUGE)
+@pytest.mark.parametrize("name", few(HUGE, 4))
 def test_no_file_takes_long_or_much_memory(name: str, tmp_path: Path):
     """A file of 250 MB that claims whatever it likes."""
     path = tmp_path / "photo"

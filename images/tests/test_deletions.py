@@ -232,7 +232,7 @@ def test_what_a_dead_worker_wrote_after_the_deletion_goes_as_well(cleo, group, b
         Group.objects.filter(pk=group.pk).delete()
         put_files(*args, **kwargs)
 
-    def die(*_):
+    def die(*_, **__):
         raise Killed
 
     monkeypatch.setattr(bucket, "put_files", delete_and_put)

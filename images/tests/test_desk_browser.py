@@ -83,6 +83,7 @@ def test_a_member_sends_photos_by_the_guests_page(signed_in_page, tmp_path):
     expect(page.get_by_text(re.compile("2 photos"))).to_be_visible()
 
 
+@pytest.mark.long  # test_share_card.py sends the same forms
 def test_a_host_holds_the_code_two_clicks_after_home(signed_in_page):
     page = signed_in_page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

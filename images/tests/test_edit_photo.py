@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from bandpics.testing.matrix import few
 from bandpics.users import api_keys
 from groups.models import Group, Membership
 from groups.tests.factories import GroupFactory, MembershipFactory
@@ -184,25 +185,28 @@ def test_when_the_group_is_closed_guests_change_nothing(ada, cleo, address, sign
 
 @pytest.mark.parametrize(
     ("body", "pointer"),
-    [
-        ({"description": "x" * 4001}, "#/description"),
-        ({"description": "a\0b"}, "#/description"),
-        ({"caption": None}, "#/caption"),
-        ({"taken_at": "yesterday"}, "#/taken_at"),
-        ({"taken_at": "2026-06-21"}, "#/taken_at"),
-        ({"taken_at": "2026-02-30T12:00:00Z"}, "#/taken_at"),
-        ({"taken_at": "2026-06-21T12:00:00+23:00"}, "#/taken_at"),
-        ({"taken_at": "0001-01-01T00:00:00+14:00"}, "#/taken_at"),
-        ({"taken_at": 20260621}, "#/taken_at"),
-        ({"location": {"lat": 91, "lon": 0}}, "#/location/lat"),
-        ({"location": {"lat": 0, "lon": "nan"}}, "#/location/lon"),
-        ({"location": {"lat": "inf", "lon": 0}}, "#/location/lat"),
-        ({"location": {"lat": True, "lon": 0}}, "#/location/lat"),
-        ({"location": {"lat": 1}}, "#/location/lon"),
-        ({"location": "Graz"}, "#/location"),
-        ({"group": "mine"}, "#/group"),
-        ({"group": None}, "#/group"),
-    ],
+    few(
+        [
+            ({"description": "x" * 4001}, "#/description"),
+            ({"description": "a\0b"}, "#/description"),
+            ({"caption": None}, "#/caption"),
+            ({"taken_at": "yesterday"}, "#/taken_at"),
+            ({"taken_at": "2026-06-21"}, "#/taken_at"),
+            ({"taken_at": "2026-02-30T12:00:00Z"}, "#/taken_at"),
+            ({"taken_at": "2026-06-21T12:00:00+23:00"}, "#/taken_at"),
+            ({"taken_at": "0001-01-01T00:00:00+14:00"}, "#/taken_at"),
+            ({"taken_at": 20260621}, "#/taken_at"),
+            ({"location": {"lat": 91, "lon": 0}}, "#/location/lat"),
+            ({"location": {"lat": 0, "lon": "nan"}}, "#/location/lon"),
+            ({"location": {"lat": "inf", "lon": 0}}, "#/location/lat"),
+            ({"location": {"lat": True, "lon": 0}}, "#/location/lat"),
+            ({"location": {"lat": 1}}, "#/location/lon"),
+            ({"location": "Graz"}, "#/location"),
+            ({"group": "mine"}, "#/group"),
+            ({"group": None}, "#/group"),
+        ],
+        5,
+    ),
 )
 def test_what_is_wrong_is_named(ada, address, signed_in, body, pointer):
     answer = signed_in(ada).patch(address, body)
@@ -288,7 +292,7 @@ def test_announcing_a_moved_photo_again_finds_it(ada, cleo, other_group, signed_
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("name", ["", "Ben"])
+@pytest.mark.parametrize("name", few(["", "Ben"], 1))
 @pytest.mark.parametrize("many", [False, True])
 def test_another_team_is_not_told_the_address_of_the_uploader(ada, ben, image, many, name):
     ben.name = name

@@ -63,6 +63,7 @@ def downloaded(page: Any, path: Any) -> Any:
     return waiting.value
 
 
+@pytest.mark.long  # test_edit_picture.py saves such a crop
 def test_a_thumb_crops_and_the_file_has_the_size_of_the_preview(editor, tmp_path):
     page = editor
     assert crop_of(page) == [0, 0, 300, 200]
@@ -134,6 +135,7 @@ def test_a_picture_becomes_a_new_photo_of_the_group(editor, album):
     expect(page).to_have_url(re.compile(album.photos[0]))
 
 
+@pytest.mark.long  # test_transforms_api.py
 def test_a_preset_takes_the_place_of_the_steps(editor, album, tmp_path):
     steps = {"resize": {"width": 60, "height": 40, "mode": "fill"}, "format": "webp"}
     body = {"name": "small", "transformations": steps}
@@ -152,6 +154,7 @@ def test_a_preset_takes_the_place_of_the_steps(editor, album, tmp_path):
     expect(page.get_by_label("Proportions")).to_be_enabled()
 
 
+@pytest.mark.long  # test_transform_spec.py names it
 def test_a_wrong_letter_is_named_and_nothing_is_lost(editor):
     page = editor
     page.get_by_label("Text", exact=True).fill("\N{CJK UNIFIED IDEOGRAPH-6F22}")
@@ -161,6 +164,7 @@ def test_a_wrong_letter_is_named_and_nothing_is_lost(editor):
     expect(page.get_by_role("button", name="Download")).to_be_enabled()
 
 
+@pytest.mark.long  # a thumb and keys do so in each run
 def test_a_mouse_crops_as_well(editor):
     page = editor
     handle = page.locator("cropper-handle[action=se-resize]")
@@ -203,6 +207,7 @@ def test_without_a_network_nothing_is_lost(editor, tmp_path):
     assert crop_of(page) == before
 
 
+@pytest.mark.long  # as without a network, below
 def test_a_network_that_breaks_while_it_is_made_is_waited_for(editor, tmp_path):
     """The order is taken already; what asks how far it is fails for a while."""
     page, asked = editor, []

@@ -1,17 +1,23 @@
-"""docs/faults.md names tests that exist, and leaves no fault out."""
+"""docs/faults.md and docs/security.md name tests that exist; the first leaves no fault out."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
-TEXT = (PROJECT / "docs" / "faults.md").read_text()
-NAMED = sorted(set(re.findall(r"`([\w/.]+)::(\w+)`", TEXT)))
+# {paper: how many tests it names at least}.
+PAPERS = {"faults.md": 300, "security.md": 80}
+
+
+def text(paper):
+    return (PROJECT / "docs" / paper).read_text()
 
 
 def test_every_fault_has_a_row():
-    ids = re.findall(r"^\| ([AB]\d+) \|", TEXT, re.MULTILINE)
+    ids = re.findall(r"^\| ([AB]\d+) \|", text("faults.md"), re.MULTILINE)
     assert ids == [f"A{n}" for n in range(1, 18)] + [f"B{n}" for n in range(1, 18)]
 
 
@@ -22,6 +28,16 @@ def is_there(file, name):
     return path.exists() and f"def {name}(" in path.read_text()
 
 
-def test_each_test_that_is_named_is_there():
-    assert len(NAMED) > 300
-    assert [f"{file}::{name}" for file, name in NAMED if not is_there(file, name)] == []
+@pytest.mark.parametrize(("paper", "least"), PAPERS.items())
+def test_each_test_that_is_named_is_there(paper, least):
+    named = sorted(set(re.findall(r"`([\w/.]+)::(\w+)`", text(paper))))
+    assert len(named) > least
+    assert [f"{file}::{name}" for file, name in named if not is_there(file, name)] == []
+
+
+@pytest.mark.parametrize("section", re.findall(r"^## (.+)$", text("security.md"), re.MULTILINE))
+def test_each_threat_has_a_test(section):
+    part = text("security.md").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!Threat|---)(.*) \|$", part, re.MULTILINE)
+    assert rows or section == "What does not hold"
+    assert [row for row in rows if "::" not in row.rpartition(" | ")[2]] == []

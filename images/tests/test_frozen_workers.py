@@ -27,8 +27,7 @@ pytestmark = [
 # The lease, the timer and the sweeper of images.tests.short_timeouts, and the work itself.
 SECONDS = 25
 WAITS_FOR_TABLE = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND query LIKE '%images_variant%'
+    SELECT count(*) FROM pg_locks WHERE relation = 'images_variant'::regclass AND NOT granted
 """
 HOLDERS = """
     SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)

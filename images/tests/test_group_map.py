@@ -13,6 +13,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 
+from bandpics.testing.matrix import few
 from images.listing import clusters, filters, histogram
 from images.listing.filters import Box
 from images.models import Image
@@ -133,7 +134,7 @@ def test_years_are_the_last_resort_and_the_latest_of_them_are_shown(group):
 
 
 @pytest.mark.parametrize("year", [YEARS[0], YEARS[-1]])
-@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("zone", few(["America/New_York", "Asia/Tokyo"], 1))
 def test_a_camera_that_shows_another_century_spoils_nothing(member, group, zone, year):
     group.time_zone = zone
     group.save()
@@ -367,7 +368,7 @@ def test_the_map_of_a_hundred_thousand_photos_answers_at_once(member, group):
     assert ask_clusters(member, group, "16.2,48,16.6,48.4")["count"] > 79_000
 
 
-@pytest.mark.parametrize("width", [360, 40, 3, 0.01, 0.0001, 0])
+@pytest.mark.parametrize("width", few([360, 40, 3, 0.01, 0.0001, 0], 2))
 def test_there_are_never_more_clusters_than_cells(group, width):
     side = 40
     bulk_rows.many(group, side * side)

@@ -11,6 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from bandpics.testing.matrix import few
 from bandpics.users.models import ApiKey
 from groups.models import Group, Team
 from groups.tests.factories import GroupFactory, MembershipFactory, TeamFactory
@@ -346,27 +347,30 @@ def test_a_closed_group_takes_nothing_more_from_guests(ada, ben, group, path, cl
 
 @pytest.mark.parametrize(
     ("body", "pointer"),
-    [
-        ({"name": ""}, "#/name"),
-        ({"name": "x" * 121}, "#/name"),
-        ({"description": "x" * 4001}, "#/description"),
-        ({"event_date": "21.6.2026"}, "#/event_date"),
-        ({"event_date": "2026-02-30"}, "#/event_date"),
-        ({"latitude": 91, "longitude": 0}, "#/latitude"),
-        ({"latitude": 0, "longitude": -181}, "#/longitude"),
-        ({"latitude": "NaN", "longitude": 0}, "#/latitude"),
-        ({"latitude": "inf", "longitude": 0}, "#/latitude"),
-        ({"latitude": 48}, "#/longitude"),
-        ({"longitude": 16}, "#/latitude"),
-        ({"visibility": "all"}, "#/visibility"),
-        ({"visibility": None}, "#/visibility"),
-        ({"gps_policy": "exact"}, "#/gps_policy"),
-        ({"reveal_at": "soon"}, "#/reveal_at"),
-        ({"closes_at": 12}, "#/closes_at"),
-        ({"retain_originals_days": -1}, "#/retain_originals_days"),
-        ({"retain_originals_days": 10**9}, "#/retain_originals_days"),
-        ({"team": "x"}, "#/team"),
-    ],
+    few(
+        [
+            ({"name": ""}, "#/name"),
+            ({"name": "x" * 121}, "#/name"),
+            ({"description": "x" * 4001}, "#/description"),
+            ({"event_date": "21.6.2026"}, "#/event_date"),
+            ({"event_date": "2026-02-30"}, "#/event_date"),
+            ({"latitude": 91, "longitude": 0}, "#/latitude"),
+            ({"latitude": 0, "longitude": -181}, "#/longitude"),
+            ({"latitude": "NaN", "longitude": 0}, "#/latitude"),
+            ({"latitude": "inf", "longitude": 0}, "#/latitude"),
+            ({"latitude": 48}, "#/longitude"),
+            ({"longitude": 16}, "#/latitude"),
+            ({"visibility": "all"}, "#/visibility"),
+            ({"visibility": None}, "#/visibility"),
+            ({"gps_policy": "exact"}, "#/gps_policy"),
+            ({"reveal_at": "soon"}, "#/reveal_at"),
+            ({"closes_at": 12}, "#/closes_at"),
+            ({"retain_originals_days": -1}, "#/retain_originals_days"),
+            ({"retain_originals_days": 10**9}, "#/retain_originals_days"),
+            ({"team": "x"}, "#/team"),
+        ],
+        6,
+    ),
 )
 def test_what_cannot_be_is_refused_with_a_pointer(ada, group, path, signed_in, body, pointer):
     client = signed_in(ada)

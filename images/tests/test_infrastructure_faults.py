@@ -197,9 +197,9 @@ def test_whether_the_last_commit_was_heard_of_or_not_the_photo_is_done_once(
     upload = cleo.send(drawn_pictures.jpeg())
     finish = outcomes.finish
 
-    def finish_and_hear_nothing(*args):
+    def finish_and_hear_nothing(*args, **held):
         if is_committed:
-            finish(*args)
+            finish(*args, **held)
         _end_all_sessions()
         Image.objects.exists()  # raises OperationalError
 

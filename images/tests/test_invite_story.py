@@ -84,6 +84,7 @@ def test_thirty_people_are_invited_and_mailed_in_four_clicks(mail_stack, smtp, o
     assert open_page(link).get_by_role("heading", level=1).inner_text() == "Summer concert"
 
 
+@pytest.mark.long  # test_links_page.py opens the same pages
 def test_the_page_of_a_link_and_reminders_are_accessible(mail_stack, open_page):
     page = sign_in(open_page, mail_stack, color_scheme="dark")
     page.goto(group_of(mail_stack) + "invitations/new/?kind=personal")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image, ImageFilter
 
+from bandpics.testing.matrix import few
 from images.photofile import likeness, rendering
 from images.photofile.likeness import Look, are_alike
 from images.photofile.rendering import appearance
@@ -56,7 +57,7 @@ def scene() -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    ("edge", "quality"), [(1600, 95), (1280, 60), (800, 40), (320, 50)], ids=str
+    ("edge", "quality"), few([(1600, 95), (1280, 60), (800, 40), (320, 50)], 2), ids=str
 )
 def test_a_copy_in_another_size_and_quality_is_alike(scene, tmp_path, edge, quality):
     copy = scene.copy()

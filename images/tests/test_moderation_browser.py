@@ -77,6 +77,7 @@ def test_keys_alone_decide_and_undo(running_stack, open_page):
     assert states(evening, ids) == ["rejected", *["approved"] * 4]
 
 
+@pytest.mark.long  # test_moderation_page.py decides
 def test_one_thumb_decides_on_a_phone(running_stack, open_page):
     evening = Evening.begin(running_stack, "Thumb")
     ids = evening.send(3, first=10)
@@ -97,7 +98,18 @@ def test_one_thumb_decides_on_a_phone(running_stack, open_page):
     assert sorted(states(evening, ids)) == ["approved", "pending", "pending"]
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
+    for _ in range(2):
+        bar.get_by_role("button", name="Approve").tap()
+    expect(large).to_be_hidden()
+    rest = page.locator("#bar")
+    for name in ["Select all", "Approve", "Reject"]:  # nothing is left to decide about
+        expect(rest.get_by_role("button", name=name)).to_be_disabled()
+    expect(rest.get_by_role("button", name="Undo")).to_be_enabled()
+    rest.get_by_role("button", name="Undo").tap()
+    expect(rest.get_by_role("button", name="Approve")).to_be_enabled()
 
+
+@pytest.mark.long  # test_receipt.py asks the API
 def test_the_guest_is_told_where_other_guests_would_see_the_photo(running_stack, open_page):
     evening = Evening.begin(running_stack, "Told", visibility="gallery")
     first, _second = evening.send(2, first=20)
@@ -110,6 +122,7 @@ def test_the_guest_is_told_where_other_guests_would_see_the_photo(running_stack,
     expect(page.get_by_text("Arrived and accepted for the gallery.")).to_have_count(1)
 
 
+@pytest.mark.long  # test_trash_page.py sends the same forms
 def test_a_photo_is_removed_and_brought_back_by_a_click_each(running_stack, open_page):
     evening = Evening.begin(running_stack, "Click")
     (image_id,) = evening.send(1, first=30)

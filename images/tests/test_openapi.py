@@ -47,6 +47,7 @@ def schemathesis(stack, folder, *options: str, seconds: int) -> None:
     assert "Tested:" in done.stdout
 
 
+@pytest.mark.long  # test_rude_requests.py, test_unknown_names.py
 def test_a_short_run_finds_nothing(running_stack, tmp_path):
     schemathesis(
         running_stack, tmp_path, "--phases", "examples,coverage", "--seed", "20260621", seconds=10

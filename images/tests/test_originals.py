@@ -14,6 +14,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageChops
 
+from bandpics.testing.matrix import few
 from images.photofile import formats, location
 from images.photofile.containers import container, gif, iso_media, jpeg, tiff
 from images.photofile.metadata import exif
@@ -85,7 +86,7 @@ def check(before: bytes, after: bytes | None, tmp_path: Path) -> dict[str, objec
     return tags
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_EXIF if name != "old png"])
+@pytest.mark.parametrize("name", few([name for name in WITH_EXIF if name != "old png"], 2))
 @pytest.mark.parametrize("xmp", [b"", packet(PLACE), HARMLESS], ids=["no xmp", "place", "harmless"])
 def test_a_position_in_exif_goes_and_the_camera_stays(
     remove: Callable[[bytes], bytes | None], tmp_path: Path, name: str, xmp: bytes
@@ -102,7 +103,7 @@ def test_a_position_in_exif_goes_and_the_camera_stays(
         assert b"dc:rights" in after
 
 
-@pytest.mark.parametrize("name", WITH_XMP)
+@pytest.mark.parametrize("name", few(WITH_XMP, 3))
 def test_a_position_in_xmp_alone_goes(
     remove: Callable[[bytes], bytes | None], tmp_path: Path, name: str
 ):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image as Picture
 from PIL import ImageChops
 
+from bandpics.testing.matrix import few
 from images.models import Image
 from images.photofile import location
 from images.photofile.containers import iso_media, jpeg
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("name", PHONES)
+@pytest.mark.parametrize("name", few(PHONES, 4))
 def test_attachments_go_and_the_photo_stays(name: str, tmp_path: Path):
     data = PHONES[name]()
     after = left(data, tmp_path)

@@ -102,6 +102,7 @@ def slow_down(page: Any, bytes_per_second: int = SLOW_BYTES) -> Any:
 # --- Sending --------------------------------------------------------------------------------
 
 
+@pytest.mark.long  # test_start_upload.py returns it
 def test_what_is_cancelled_gives_its_place_back(open_page, invited, api):
     link = invited(max_files=5)
     page = open_page(link["upload_link"])
@@ -134,6 +135,7 @@ def test_what_is_cancelled_gives_its_place_back(open_page, invited, api):
     expect(page.locator("#summary-count")).to_have_text("1 of 1 arrived, 4 cancelled")
 
 
+@pytest.mark.long  # test_headline.py has no room for all
 def test_what_the_link_has_no_room_for_is_said_before_and_the_rest_is_sent(open_page, invited, api):
     link = invited(max_files=2)
     page = open_page(link["upload_link"])
@@ -163,6 +165,7 @@ def test_what_the_link_has_no_room_for_is_said_before_and_the_rest_is_sent(open_
     expect(page.locator("#summary-count")).to_have_text("4 of 4 arrived")
 
 
+@pytest.mark.long  # of files it is shown above, of bytes in test_own_photos.py
 def test_bytes_are_limited_in_words_too(open_page, invited):
     page = open_page(invited(max_bytes=300_000)["upload_link"])
     choose(page, picture("small.jpg"), picture("large.jpg", size=400_000))
@@ -170,6 +173,7 @@ def test_bytes_are_limited_in_words_too(open_page, invited):
     wait_for(page, "small", "ready")
 
 
+@pytest.mark.long  # test_own_photos.py lists as many
 def test_the_receipt_lists_more_than_a_batch(running_stack, open_page, invited):
     link = invited()
     headers = {"Authorization": f"Invitation {link['token']}"}
@@ -338,6 +342,7 @@ def test_my_words_and_what_i_take_back_by_keyboard_alone(running_stack, open_pag
     assert captions == {"The encore", ""}
 
 
+@pytest.mark.long  # test_edit_photo.py answers 412
 def test_words_typed_over_somebody_elses_change_are_not_lost(open_page, invited, api):
     link = invited()
     page = open_page(link["upload_link"])
@@ -354,6 +359,7 @@ def test_words_typed_over_somebody_elses_change_are_not_lost(open_page, invited,
     expect(both.locator(".photo-caption")).to_have_text("Mine")
 
 
+@pytest.mark.long  # test_own_photos.py asks the API
 def test_once_the_group_is_closed_nothing_is_offered(open_page, invited, api):
     link = invited()
     page = open_page(link["upload_link"])
@@ -386,6 +392,7 @@ def test_the_way_of_a_deleted_photo_back_is_to_choose_it_again(open_page, invite
     )
 
 
+@pytest.mark.long  # test_trash.py
 def test_a_photo_the_host_threw_away_can_be_sent_again(open_page, invited, api):
     name = f"thrown{next(seeds)}"
     page = open_page(invited()["upload_link"])

@@ -36,6 +36,7 @@ def fits(page):
     return page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
 
 
+@pytest.mark.long  # test_sign_up_page.py, test_team_page.py
 def test_from_signing_up_to_a_team_of_two_and_away_again(running_stack, open_page):
     web = running_stack["web_url"]
     hanna = open_page(f"{web}/signup/")

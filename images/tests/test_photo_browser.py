@@ -133,7 +133,8 @@ def test_a_host_walks_through_the_photos(album, sign_in, tiles):
     expect(page.get_by_label("Description")).to_have_value("On stage")
 
 
-def test_a_host_edits_replaces_moves_and_removes_a_photo(album, sign_in, tmp_path):
+@pytest.mark.long  # test_photo_page.py sends the same forms
+def test_a_host_edits_moves_and_removes_a_photo(album, sign_in):
     page, other = sign_in(), sign_in()
     for each in (page, other):
         each.goto(album.address(0))
@@ -152,16 +153,6 @@ def test_a_host_edits_replaces_moves_and_removes_a_photo(album, sign_in, tmp_pat
     other.get_by_role("button", name="Save").click()
     expect(other.get_by_text("Your changes are saved.")).to_be_visible(timeout=PATIENCE)
 
-    # The page shows the new file by itself.
-    file = tmp_path / "new.jpg"
-    file.write_bytes(drawn_pictures.jpeg(seed=new_id().int % 2**31))
-    page.get_by_text("Replace the file").click()
-    page.get_by_label("The new file").set_input_files(file)
-    page.get_by_role("button", name="Send the new file").click()
-    history = page.locator("#history")
-    expect(history).to_contain_text("Hanna replaced the file", timeout=PATIENCE)
-    expect(page.get_by_text("new.jpg")).to_be_visible(timeout=PATIENCE)
-
     album.api("POST", "groups/", {"name": "Winter"})
     page.reload()
     page.get_by_text("Move to another group").click()
@@ -174,3 +165,17 @@ def test_a_host_edits_replaces_moves_and_removes_a_photo(album, sign_in, tmp_pat
     expect(page.get_by_text("1 photo is in the trash now.")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_text("1 photo is back.")).to_be_visible(timeout=PATIENCE)
+
+
+@pytest.mark.long  # test_photo_page.py says when
+def test_a_file_that_was_replaced_is_shown_by_itself(album, sign_in, tmp_path):
+    page, file = sign_in(), tmp_path / "new.jpg"
+    file.write_bytes(drawn_pictures.jpeg(seed=new_id().int % 2**31))
+    page.goto(album.address(0))
+    page.get_by_text("Edit", exact=True).click()
+    page.get_by_text("Replace the file").click()
+    page.get_by_label("The new file").set_input_files(file)
+    page.get_by_role("button", name="Send the new file").click()
+    history = page.locator("#history")
+    expect(history).to_contain_text("Hanna replaced the file", timeout=PATIENCE)
+    expect(page.get_by_text("new.jpg")).to_be_visible(timeout=PATIENCE)

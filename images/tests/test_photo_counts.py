@@ -42,12 +42,30 @@ def kept(group, *, approved_only=False):
     return dict(found.hours), dict(found.uploaders), dict(found.cameras)
 
 
+def moderated(group):
+    """How many photos are pending, rejected and approved, as they say themselves."""
+    found = Counter(Image.objects.in_group(group).ready().values_list("moderation", flat=True))
+    return {state: found[state] for state in Image.Moderation.values}
+
+
+@pytest.mark.parametrize(("pending", "rejected"), [(0, 0), (1, 3), (3, 1), (3, 3)])
+def test_the_numbers_of_moderation_are_right_whichever_are_few(pending, rejected, monkeypatch):
+    monkeypatch.setattr(overview, "FEW", 2)
+    group = GroupFactory()
+    for state, number in [("approved", 1), ("pending", pending), ("rejected", rejected)]:
+        for minute in range(number):
+            photo(group, minute, moderation=state)
+    photo(group, moderation="rejected", trashed_at=EVENING)
+    agree(group)
+
+
 def agree(*groups):
     """Whether the numbers of the groups are right, before they are added up and after."""
     for _ in range(2):
         for group in groups:
             assert kept(group) == counted(group)
             assert kept(group, approved_only=True) == counted(group, approved_only=True)
+            assert overview.by_moderation(group.pk) == moderated(group)
             assert overview.totals([group.pk]).get(group.pk, 0) == sum(kept(group)[0].values())
         counts.add_up()
     assert not PhotoCount.objects.filter(is_change=True).exists()

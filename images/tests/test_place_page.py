@@ -193,6 +193,7 @@ def test_a_last_place_that_is_none_does_not_keep_the_page_from_starting(open_pag
     expect(page.get_by_role("status")).to_have_text("Saved. Thank you!")
 
 
+@pytest.mark.long  # test_own_photos.py sends the same form
 def test_nonsense_is_refused_and_stays_to_be_corrected(open_page, invited):
     page = open_page(invited()["upload_link"])
     choose(page, picture("nonsense.jpg"))
@@ -225,6 +226,7 @@ def test_a_photo_that_knows_its_place_can_forget_it(open_page, invited, api):
     expect(page.locator("#no-place")).to_be_hidden()
 
 
+@pytest.mark.long  # test_own_photos.py sends the same form
 def test_without_javascript_a_personal_link_takes_the_two_numbers(open_page, invited, api):
     link = invited()
     page = open_page(link["upload_link"])

@@ -77,16 +77,16 @@ def said(answer):
 @pytest.mark.django_db
 def test_it_says_how_long_ago_somebody_swept(client):
     health.record_sweep()
-    assert client.get("/readyz").json()["seconds_since_sweep"] in {0, 1, 2}
+    assert 0 <= client.get("/readyz").json()["seconds_since_sweep"] <= 60
     with redis.Redis.from_url(live_settings.REDIS_URL) as store:
         store.expire(health.SWEPT, health.SWEPT_REMEMBERED_SECONDS - 3600)
         answer = client.get("/readyz")
-        assert 3600 <= answer.json()["seconds_since_sweep"] <= 3602
+        assert 3600 <= answer.json()["seconds_since_sweep"] <= 3660
         assert answer.status_code == 200  # the web itself is well
         store.delete(health.SWEPT)
     assert client.get("/readyz").json()["seconds_since_sweep"] is None
     sweeper.sweep()
-    assert client.get("/readyz").json()["seconds_since_sweep"] in {0, 1, 2}
+    assert 0 <= client.get("/readyz").json()["seconds_since_sweep"] <= 60
 
 
 @pytest.mark.django_db

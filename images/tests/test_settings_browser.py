@@ -80,6 +80,7 @@ def shoot(page, name):
     page.set_viewport_size(PHONE["viewport"])
 
 
+@pytest.mark.long  # test_group_settings.py, test_close_group.py
 def test_a_host_changes_settings_and_closes_on_a_phone(open_page, running_stack, host, tmp_path):
     ask, sign_in = host
     group = ask("POST", "groups/", name="Hanna turns 40")

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from bandpics.testing.matrix import few
 from images.lifecycle import sweeper
 from images.models import Image, Upload, Variant
 from images.photofile import variants
@@ -25,7 +26,7 @@ ANSWER = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", few(KINDS, 2))
 def test_a_photo_is_done_once_all_of_it_is_written(cleo, s3_proxy, kind):
     upload = cleo.send(drawn_pictures.jpeg())
     refused = s3_proxy.answer(403, matching=f"^PUT /[^/]+/[^/]+/{kind}/", times=None)
@@ -41,7 +42,7 @@ def test_a_photo_is_done_once_all_of_it_is_written(cleo, s3_proxy, kind):
     assert len(_kept(upload.image_id)) == len(KINDS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", few(KINDS, 2))
 def test_nothing_is_written_after_the_writing_has_failed(cleo, s3_proxy, kind, monkeypatch):
     """The lock is given back then, and another may be at these objects."""
     monkeypatch.setattr(client, "CONFIG", client.CONFIG | {"read_timeout": 10})

@@ -15,6 +15,7 @@ __all__ = ["open_gallery"]
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 
 
+@pytest.mark.long  # test_stacks.py sends the same forms
 def test_a_stack_is_opened_taken_apart_and_made_again(running_stack, open_gallery):
     evening = Evening.begin(running_stack, "Alike", visibility="gallery", needs_approval=False)
     files = [scene(), scene(edge=800, quality=50), scene(edge=700, quality=60), scene(seed=8)]

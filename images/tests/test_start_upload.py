@@ -234,6 +234,16 @@ def test_a_batch_has_1_to_100_files(cleo, files):
     assert answer.json()["errors"][0]["pointer"].startswith("#/files")
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "0." + "9" * 5000])
+def test_a_number_of_thousands_of_digits_is_refused_in_our_words(cleo, number):
+    answer = cleo.client.post(
+        "/api/v1/uploads/", f'{{"files": [{{"size": {number}}}]}}', content_type="application/json"
+    )
+    assert answer.status_code == 400
+    assert "a number of more than 1000 digits" in answer.json()["detail"]
+    assert "sys" not in answer.json()["detail"]
+
+
 def test_json_that_cannot_be_read_is_a_problem_too(cleo):
     answer = cleo.client.post("/api/v1/uploads/", "{nonsense", content_type="application/json")
     assert answer.status_code == 400
@@ -421,6 +431,16 @@ def test_a_shared_links_label_is_nobodys_name(group):
     invitation = InvitationFactory(group=group, kind="shared", email="", name="QR on the wall")
     ticket = Guest(invitation).announce_one(b"x")
     assert Image.objects.get(pk=ticket["id"]).uploader_name == ""
+
+
+@pytest.mark.parametrize("device", ["x", "f" * 31, "f" * 33, "g" * 32, "f" * 31 + "\u00e9"])
+def test_a_device_of_a_wrong_form_is_no_device_and_told_so(group, device):
+    invitation = InvitationFactory(group=group, kind="shared", email="")
+    answer = Guest(invitation, device=device).announce(described(b"x"))
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "/problems/device-invalid/"
+    assert "32 random hex digits" in answer.json()["detail"]
+    assert not Upload.objects.exists()
 
 
 def test_a_shared_link_without_a_device_lists_nothing(group):

@@ -8,6 +8,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from bandpics.testing.matrix import few
 from groups import trash as group_trash
 from groups.tests.factories import GroupFactory
 from images import tasks
@@ -113,7 +114,7 @@ PURGES = {
 }
 
 
-@pytest.mark.parametrize("verb", PURGES)
+@pytest.mark.parametrize("verb", few(PURGES, 3))
 def test_nothing_is_left_of_a_photo_that_is_another_or_gone(
     verb, image, transform, ben, team, group, signed_in, bucket
 ):
@@ -172,7 +173,7 @@ WATERMARK_LEAVES = {
 }
 
 
-@pytest.mark.parametrize("verb", WATERMARK_LEAVES)
+@pytest.mark.parametrize("verb", few(WATERMARK_LEAVES, 2))
 def test_nothing_shows_a_watermark_that_has_left(verb, image, logo, ada, team, signed_in, bucket):
     marked = made(signed_in(ada), image, watermark={"image": str(logo.pk)})
     WATERMARK_LEAVES[verb](logo=logo, ada=ada, team=team, signed_in=signed_in)

@@ -13,6 +13,7 @@ import re
 import pytest
 
 from bandpics.testing.fault_proxy import CAPTIVE_PORTAL, SLOW_DOWN
+from bandpics.testing.matrix import few
 from images.tests.bad_network import (
     MIB,
     URL_SECONDS,
@@ -54,6 +55,7 @@ async def test_a_signature_that_expired_on_its_way_is_replaced(guest):
     assert guest.puts > guest.part_count
 
 
+@pytest.mark.long
 @row_once
 async def test_a_signature_that_grew_old_in_line_is_not_used(guest):
     """Three go first; the fourth has a signature, and waits."""
@@ -143,6 +145,7 @@ async def test_a_put_refused_without_a_word_is_tried_again(guest):
     assert await guest.said_it_paused()
 
 
+@pytest.mark.long
 @row_usually("whole")
 async def test_eight_seconds_of_weak_signal(guest):
     weak = guest.s3.trickle(2_000, matching=r"^PUT ")
@@ -190,7 +193,7 @@ async def test_offline_before_anything_was_said(guest):
 
 @pytest.mark.parametrize(
     ("status", "step"),
-    [(503, ANNOUNCE), (503, SIGN), (429, SIGN), (502, COMPLETE)],
+    few([(503, ANNOUNCE), (503, SIGN), (429, SIGN), (502, COMPLETE)], 2),
     ids=["announce-503", "sign-503", "sign-429", "complete-502"],
 )
 @row_once
@@ -271,7 +274,7 @@ async def test_a_captive_portal_at_the_store_is_not_believed(guest, cors):
     assert portal.hits == 1
 
 
-@pytest.mark.parametrize("step", [ANNOUNCE, COMPLETE], ids=["announce", "complete"])
+@pytest.mark.parametrize("step", few([ANNOUNCE, COMPLETE], 1), ids=["announce", "complete"])
 @row_once
 async def test_a_captive_portal_at_the_server_is_not_believed(guest, step):
     portal = guest.web.answer(*CAPTIVE_PORTAL, matching=step, times=2)
@@ -340,6 +343,7 @@ async def test_a_killed_tab_sends_only_the_rest(guest):
     await _choose_all_again(guest, await guest.open(context), files)
 
 
+@pytest.mark.long
 @row_usually("parts")
 async def test_a_restarted_browser_sends_only_the_rest(guest):
     profile = guest.folder / "profile"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.utils import timezone
 
+from bandpics.testing.matrix import few
 from groups.models import Group, Membership
 from images.views import in_app_browsers
 from invitations.models import Invitation
@@ -149,20 +150,23 @@ def test_the_link_is_asked_for_photos_by_their_types(opened):
 
 @pytest.mark.parametrize(
     ("agent", "app"),
-    [
-        (IPHONE + "Mobile/15E148 Instagram 382.0.0.27.85 (iPhone16,1)", "Instagram"),
-        (ANDROID + "Chrome/137.0 Mobile Safari/537.36 Instagram 382.0 Android", "Instagram"),
-        (IPHONE + "Mobile/15E148 [FBAN/FBIOS;FBAV/513.0.0;FBDV/iPhone16,1]", "Facebook"),
-        (ANDROID + "Chrome/137.0 Mobile [FB_IAB/FB4A;FBAV/513.0.0.;]", "Facebook"),
-        (IPHONE + "Mobile/15E148 musical_ly_40.1 JsSdk/2.0 BytedanceWebview/d8a", "TikTok"),
-        (IPHONE + "Mobile/15E148 [LinkedInApp]/9.31", "LinkedIn"),
-        (IPHONE + "Version/18.5 Mobile/15E148 Snapchat/13.40 (like Safari/604)", "Snapchat"),
-        (ANDROID + "Version/4.0 Chrome/137.0 Mobile Safari/537.36", "?"),
-        (IPHONE + "Version/18.5 Mobile/15E148 Safari/604.1", ""),
-        (IPHONE + "CriOS/137.0 Mobile/15E148 Safari/604.1", ""),
-        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
-        ("", ""),
-    ],
+    few(
+        [
+            (IPHONE + "Mobile/15E148 Instagram 382.0.0.27.85 (iPhone16,1)", "Instagram"),
+            (ANDROID + "Chrome/137.0 Mobile Safari/537.36 Instagram 382.0 Android", "Instagram"),
+            (IPHONE + "Mobile/15E148 [FBAN/FBIOS;FBAV/513.0.0;FBDV/iPhone16,1]", "Facebook"),
+            (ANDROID + "Chrome/137.0 Mobile [FB_IAB/FB4A;FBAV/513.0.0.;]", "Facebook"),
+            (IPHONE + "Mobile/15E148 musical_ly_40.1 JsSdk/2.0 BytedanceWebview/d8a", "TikTok"),
+            (IPHONE + "Mobile/15E148 [LinkedInApp]/9.31", "LinkedIn"),
+            (IPHONE + "Version/18.5 Mobile/15E148 Snapchat/13.40 (like Safari/604)", "Snapchat"),
+            (ANDROID + "Version/4.0 Chrome/137.0 Mobile Safari/537.36", "?"),
+            (IPHONE + "Version/18.5 Mobile/15E148 Safari/604.1", ""),
+            (IPHONE + "CriOS/137.0 Mobile/15E148 Safari/604.1", ""),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", ""),
+            ("", ""),
+        ],
+        5,
+    ),
 )
 def test_the_browser_of_an_app_is_known(opened, invitation, agent, app):
     assert in_app_browsers.name_of(agent) == app

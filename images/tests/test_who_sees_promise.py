@@ -24,6 +24,11 @@ CASES = [
     *product(("drop", "own", "gallery"), ("", "drop", "gallery"), ("", "own", "gallery"), (False,)),
     ("gallery", "", "", True),
 ]
+# Each choice of the group, with and without others of the links.
+USUAL = [case for case in CASES if case[1:3] in {("", ""), ("drop", "gallery"), ("gallery", "own")}]
+FOR_EACH_CASE = pytest.mark.parametrize(
+    "cases", [USUAL, pytest.param(CASES, marks=pytest.mark.long)], ids=["usual", "all"]
+)
 
 
 @pytest.fixture
@@ -44,11 +49,12 @@ def sees(guest, image) -> bool:
     return str(image.pk) in guest.client.get("/api/v1/images/").content.decode()
 
 
+@FOR_EACH_CASE
 def test_the_page_says_that_others_may_see_it_exactly_where_they_can(
-    client, cleo, emil, image, mailoutbox, ada
+    client, cleo, emil, image, mailoutbox, ada, cases
 ):
     """Cleo reads it; Emil looks, once her photo is approved. Never before."""
-    for of_group, of_cleo, of_emil, is_hidden in CASES:
+    for of_group, of_cleo, of_emil, is_hidden in cases:
         reveal_at = timezone.now() + timedelta(days=1) if is_hidden else None
         Group.objects.update(visibility=of_group, reveal_at=reveal_at)
         Invitation.objects.filter(pk=cleo.invitation.pk).update(visibility=of_cleo)
@@ -68,13 +74,14 @@ def test_the_page_says_that_others_may_see_it_exactly_where_they_can(
         assert bool(SHOWN.search(mailoutbox[-1].body)) == ("gallery" in case), case
 
 
+@FOR_EACH_CASE
 def test_the_page_of_photos_shows_others_what_was_promised_and_nothing_before(
-    client, cleo, emil, image
+    client, cleo, emil, image, cases
 ):
     """Emil opens the page behind his link, in each case in which Cleo reads the promise."""
     path = f"/i/{emil.invitation.token}/photos/"
     link = f'href="{path}"'
-    for of_group, of_cleo, of_emil, is_hidden in CASES:
+    for of_group, of_cleo, of_emil, is_hidden in cases:
         reveal_at = timezone.now() + timedelta(days=1) if is_hidden else None
         Group.objects.update(visibility=of_group, reveal_at=reveal_at)
         Invitation.objects.filter(pk=cleo.invitation.pk).update(visibility=of_cleo)

@@ -78,6 +78,7 @@ def wait_for_mails(smtp, count, *, seconds=60):
     assert len(mails_of_the_evening(smtp)) == count
 
 
+@pytest.mark.long  # each page has a story of its own
 def test_a_host_runs_an_evening(mail_stack, smtp, person, tmp_path):
     # Signs up, and holds a QR code three clicks later.
     host = person("/signup/", viewport=DESKTOP)
