@@ -35,6 +35,7 @@ class IncomingRequest:
     ) -> None:
         self._cfg, self._client, self._folder, self._wants_body = cfg, client, folder, wants_body
         self._count = 0
+        self.is_first = True
         self._ahead = b""
         self._begin()
 
@@ -43,6 +44,7 @@ class IncomingRequest:
         self.body: Any = io.BytesIO()
         self.received = 0
         self.has_begun, self.began_at = False, time.monotonic()
+        self.is_wanted = False  # False: its body is not received, and a client may still send it
         self.deadline = 0.0
         self._head = bytearray()
         self._missing = 0
@@ -51,11 +53,12 @@ class IncomingRequest:
     @property
     def leaves_at(self) -> tuple[bool, float]:
         """Sorts connections: those that had their answer, and may not ask again, leave first."""
-        return self.has_begun or not self._count, self.began_at
+        return self.has_begun or self.is_first, self.began_at
 
     def start_next(self) -> bool:
         """Starts the next request. True if it has arrived already."""
         ahead, self._ahead = self._ahead, b""
+        self.is_first = False
         self._begin()
         return bool(ahead) and self.receive(ahead)
 
@@ -94,6 +97,7 @@ class IncomingRequest:
             if length == 0 or (length is not None and self._wants_body(self.request)):
                 self.body = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115 - the server closes it
                 self._missing = length
+                self.is_wanted = True
                 self.deadline = time.monotonic() + BODY_SECONDS
             else:
                 self.request.force_close()
@@ -109,6 +113,7 @@ class IncomingRequest:
             self.body = self.request.body = _UnreadableBody(error)
             self.request.force_close()
             self._missing = 0
+            self.is_wanted = False
             return
         self._missing -= len(body)
         self.received += len(body)
