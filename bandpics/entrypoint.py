@@ -124,7 +124,7 @@ def refuse_mixed_queues(role: str, more: list[str], environment: dict[str, str])
         sys.exit(
             "RabbitMQ hands out the tasks of several queues in turn, so that photos would wait for "
             "others. Run `worker` for photos, and beside it `transforms`; or leave BROKER_URL "
-            "empty, for Redis (see docs/operating.md)."
+            "empty, for Redis (see docs/operations.md)."
         )
 
 

@@ -1,6 +1,6 @@
 """`manage.py restore_drill`: everything of a new stack is lost, and comes back from a backup.
 
-It plays what docs/operating.md says under "Restoring a backup", on a stack of its own in a folder
+It plays what docs/operations.md says under "Restoring a backup", on a stack of its own in a folder
 that is removed afterwards. A stack that runs beside it is not touched.
 """
 

@@ -263,7 +263,7 @@ def _lets_browsers_in(bucket: _Bucket) -> None:
     if answer.status >= 300 or allowed not in {bucket.origin, "*"}:
         raise Missing(
             f"CORS does not let pages of {bucket.origin} (PUBLIC_URL) send photos. Run `manage.py "
-            "set_up_bucket`, or set the rule by the store's own means (docs/operating.md)."
+            "set_up_bucket`, or set the rule by the store's own means (docs/operations.md)."
         )
     if "PUT" not in answer.headers.get("Access-Control-Allow-Methods", ""):
         raise Missing("CORS allows no PUT. Run `manage.py set_up_bucket`.")

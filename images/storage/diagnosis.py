@@ -196,7 +196,7 @@ def _cors_problem(url: str, origin: str, *, wanted: list[str]) -> str:
 def _how_to_allow(origin: str) -> list[str]:
     repair = _(
         "Run `manage.py set_up_bucket`, or set the rule by the store's own means "
-        "(docs/operating.md)."
+        "(docs/operations.md)."
     )
     if origin == settings.PUBLIC_URL:
         return [repair]

@@ -30,4 +30,4 @@ class Command(BaseCommand):
             state = "made" if made_logs else "is there"
             self.stdout.write(f"Bucket {settings.LOGS_BUCKET}: {state}.")
         for rule in refused:
-            self.stdout.write(f"This store takes no {rule} rules by API; see docs/operating.md.")
+            self.stdout.write(f"This store takes no {rule} rules by API; see docs/operations.md.")

@@ -36,7 +36,7 @@ class Command(BaseCommand):
             if not storage.keeps_versions():
                 raise CommandError(
                     f"The bucket {storage.bucket_name} keeps no versions: what was deleted is "
-                    "gone. Restore a copy of the bucket (docs/operating.md)."
+                    "gone. Restore a copy of the bucket (docs/operations.md)."
                 )
             for key, version in storage.deleted_since(options["since"]):
                 keys.add(key)
