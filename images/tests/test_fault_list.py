@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,18 +23,38 @@ def test_every_fault_has_a_row():
     assert ids == [f"A{n}" for n in range(1, 18)] + [f"B{n}" for n in range(1, 18)]
 
 
-def is_there(file, name):
-    if file == "chaos":
-        file = "test_chaos.py"
+@cache
+def found_in(file):
+    """Returns {name: whether `make test` leaves it out} of a file; {} if there is none."""
+    file = "test_chaos.py" if file == "chaos" else file
     path = PROJECT / (file if "/" in file else f"images/tests/{file}")
-    return path.exists() and f"def {name}(" in path.read_text()
+    if not path.exists():
+        return {}
+    return dict(_marked(ast.parse(path.read_text()).body, is_long=False))
+
+
+def _marked(body, *, is_long):
+    whole = [each for each in body if ast.unparse(each).startswith("pytestmark = ")]
+    is_long |= any("pytest.mark.long" in ast.unparse(each) for each in whole)
+    for each in body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            marks = [ast.unparse(mark) for mark in each.decorator_list]
+            is_marked = is_long or "pytest.mark.long" in marks
+            yield each.name, is_marked
+            if isinstance(each, ast.ClassDef):
+                yield from _marked(each.body, is_long=is_marked)
 
 
 @pytest.mark.parametrize(("paper", "least"), PAPERS.items())
-def test_each_test_that_is_named_is_there(paper, least):
-    named = sorted(set(re.findall(r"`([\w/.]+)::(\w+)`", text(paper))))
+def test_each_test_that_is_named_is_there_and_said_to_be_long_if_it_is(paper, least):
+    named = set(re.findall(r"`([\w/.]+)::(\w+)`( \(long\))?", text(paper)))
     assert len(named) > least
-    assert [f"{file}::{name}" for file, name in named if not is_there(file, name)] == []
+    wrong = {
+        f"{file}::{name}": found_in(file).get(name)
+        for file, name, mark in named
+        if found_in(file).get(name) is not bool(mark)
+    }
+    assert wrong == {}  # None: there is no such test
 
 
 @pytest.mark.parametrize("section", re.findall(r"^## (.+)$", text("security.md"), re.MULTILINE))
