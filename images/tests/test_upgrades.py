@@ -47,6 +47,14 @@ def elsewhere(transactional_db):
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture
+def of_last_release(elsewhere):
+    """Lets Django use a database of the last release, with data in it."""
+    with connection.cursor() as cursor:
+        cursor.execute(gzip.decompress(DUMPS[-1].read_bytes()).decode())
+    connection.close()  # the dump has emptied search_path
+
+
 def counts():
     with connection.cursor() as cursor:
         tables = connection.introspection.django_table_names(only_existing=True)
@@ -98,9 +106,8 @@ def indexes(table):
         return dict(cursor.fetchall())
 
 
-def test_keys_of_sizes_stay_unique_and_have_one_index(elsewhere):
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("migrate", "images", "0002", verbosity=0)
+@pytest.mark.usefixtures("of_last_release")
+def test_keys_of_sizes_stay_unique_and_have_one_index():
     assert "images_variant_key_7990385b_like" in indexes("images_variant")
     call_command("migrate", "images", "0003", verbosity=0)  # while the other index is still there
     for _ in range(2):
@@ -115,10 +122,8 @@ def test_keys_of_sizes_stay_unique_and_have_one_index(elsewhere):
     assert "images_variant_key_7990385b_like" not in indexes("images_variant")
 
 
-def test_what_a_build_that_was_cut_short_has_left_is_made_anew(elsewhere):
-    with connection.cursor() as cursor:
-        cursor.execute(gzip.decompress(DUMPS[-1].read_bytes()).decode())
-    connection.close()
+@pytest.mark.usefixtures("of_last_release")
+def test_what_a_build_that_was_cut_short_has_left_is_made_anew():
     call_command("migrate", "images", "0004", interactive=False, verbosity=0)
     with connection.cursor() as cursor:
         for name in ("image_all_in_order", "image_words"):
@@ -133,9 +138,8 @@ def test_what_a_build_that_was_cut_short_has_left_is_made_anew(elsewhere):
     assert all(made.values())
 
 
-def test_migrate_does_not_wait_for_a_lock_for_ever(elsewhere, monkeypatch):
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("migrate", "images", "0001", verbosity=0)
+@pytest.mark.usefixtures("of_last_release")
+def test_migrate_does_not_wait_for_a_lock_for_ever(monkeypatch):
     monkeypatch.setattr(migrate, "LOCK_SECONDS", 1)
     monkeypatch.setattr(migrate, "ATTEMPTS", 2)
     monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.1)

@@ -150,7 +150,7 @@ def refused(*words: str, **variables: str) -> str:
     return lines[0]
 
 
-def until(happens, log: Path, *, seconds: float = 60, process=None) -> None:
+def until(happens, log: Path, *, seconds: float = 180, process=None) -> None:
     end = time.monotonic() + seconds
     while not happens():
         ended = process is not None and process.poll() is not None
