@@ -26,7 +26,8 @@ _BLUE: Final = (-0.0196376, -0.0786361, 1.0982736)
 _TAKEN: Final = -(_BLUE[0] + _BLUE[1])  # of blue, by white
 
 # Of how much red and green take of blue: with 256 the darkest blues would be a level off.
-_TAKEN_STEPS: Final = 1024
+_TAKEN_BITS: Final = 10
+_MOST_TAKEN: Final = 2**_TAKEN_BITS - 1
 # What a processor has in its cache beside the tables.
 _BAND_PIXELS: Final = 131_072
 
@@ -39,18 +40,20 @@ def convert(image: Image.Image) -> Image.Image:
         box = (0, top, width, min(top + step, height))
         band = image.crop(box)
         converted = _converted(band.tobytes("raw", "RGBX"))
-        image.paste(Image.frombytes("RGB", band.size, converted, "raw", "RGBX"), box)
+        # As RGBA, which may be pasted into RGB, Pillow reads the pixels where they are.
+        image.paste(Image.frombuffer("RGBA", band.size, converted, "raw", "RGBA", 0, 1), box)
     return image
 
 
-def _converted(pixels: bytes) -> NDArray[np.uint8]:
+def _converted(pixels: bytes) -> NDArray[np.uint32]:
     """Returns the pixels in sRGB. Both are four bytes each: red, green, blue and an unused one."""
-    levels = np.frombuffer(pixels, np.uint8).reshape(-1, 4)
-    red_green = levels.view("<u2")[:, 0]
-    found = _RED_GREEN_TAKEN.take(red_green, mode="clip").view("<u4").reshape(-1, 2)
-    converted = np.ascontiguousarray(found[:, 0]).view(np.uint8).reshape(-1, 4)
-    converted[:, 2] = _BLUES.take(found[:, 1] + levels[:, 2], mode="clip")
-    return converted
+    levels = np.frombuffer(pixels, "<u4")
+    found = _RED_GREEN_TAKEN.take(levels.view("<u2")[::2], mode="clip")
+    place = levels >> (16 - _TAKEN_BITS)
+    place &= 255 << _TAKEN_BITS
+    place |= found >> 16
+    found.view(np.uint8)[2::4] = _BLUES.take(place, mode="clip")
+    return found
 
 
 def _light(levels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -65,21 +68,20 @@ def _levels(light: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.rint(255 * signal).astype(np.uint8)
 
 
-def _tables() -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+def _tables() -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     """Returns both tables.
 
-    The first is read by green and red. It has sRGB's red and green, and the place where a row of
-    the second table begins. That row is read by blue and has sRGB's blue.
+    The first is read by green and red. It has sRGB's red and green, and how much they take of
+    blue. The second is read by blue and by that, and has sRGB's blue.
     """
     green, red = (_light(levels) for levels in np.divmod(np.arange(65536.0), 256))
-    taken = np.rint((_TAKEN_STEPS - 1) * -(_BLUE[0] * red + _BLUE[1] * green) / _TAKEN)
-    found = np.zeros((65536, 2), "<u4")
-    found[:, 0] = _levels(_RED[0] * red + _RED[1] * green)
-    found[:, 0] |= _levels(_GREEN[0] * red + _GREEN[1] * green).astype("<u4") << 8
-    found[:, 1] = taken.astype("<u4") << 8
-    steps = np.arange(_TAKEN_STEPS)[:, None] / (_TAKEN_STEPS - 1)
-    blues = _levels(_BLUE[2] * _light(np.arange(256.0)) - _TAKEN * steps)
-    return found.view("<u8")[:, 0], blues.reshape(-1)
+    taken = np.rint(_MOST_TAKEN * -(_BLUE[0] * red + _BLUE[1] * green) / _TAKEN)
+    found = _levels(_RED[0] * red + _RED[1] * green).astype("<u4")
+    found |= _levels(_GREEN[0] * red + _GREEN[1] * green).astype("<u4") << 8
+    found |= taken.astype("<u4") << 16
+    steps = np.arange(_MOST_TAKEN + 1) / _MOST_TAKEN
+    blues = _levels(_BLUE[2] * _light(np.arange(256.0))[:, None] - _TAKEN * steps)
+    return found, blues.reshape(-1)
 
 
 _RED_GREEN_TAKEN, _BLUES = _tables()
