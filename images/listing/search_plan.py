@@ -198,7 +198,7 @@ class TextMatch:
             return _chosen(self, rows.filter(group=GROUP), lambda found: _ids(page.head(found)))
         few = _Matches(self._by_index(rows, page)[: FEW_MATCHES + 1], page, at_most=FEW_MATCHES)
         far = self._along(rows, page, LONG_PART)
-        every = _Matches(self._by_index(rows, page), page)
+        every = _FirstOfAll(self._by_index(rows, page), page)
         # Filters may leave so few photos that it takes the whole order to find the first part.
         parts = [] if is_narrowed else [self._along(rows, page, FIRST_PART)]
         return Coalesce(*parts, few, far, every)
@@ -207,7 +207,8 @@ class TextMatch:
         # Each row is looked up once more for its words. So the order is read from its index alone,
         # also where most groups are small: then Postgres would fetch all of a group and sort it.
         same = Image.objects.filter(pk=OuterRef("pk"))
-        matches = search_vector.seen_to_match(search_vector.matching(self.query))
+        query = search_vector.matching(self.query, group=OuterRef(GROUP))
+        matches = search_vector.seen_to_match(query)
         part: Any = page.sorted(rows.filter(group=GROUP)).annotate(
             matches=Subquery(same.values(matches=matches)), place=page.ordering.key
         )
@@ -309,6 +310,24 @@ class _Matches(Subquery):
         at_most: int = 2**62,
         condition: str = "true",
     ) -> None:
-        way = "DESC" if page.is_downwards else "ASC"
         numbers: dict[str, Any] = {"at_least": at_least, "at_most": at_most, "end": page.end}
-        super().__init__(rows, way=way, condition=condition, **numbers)
+        super().__init__(rows, way=_way(page), condition=condition, **numbers)
+
+
+class _FirstOfAll(Subquery):
+    """The ids of the first rows of a page, of whatever number: all are read, but only those of the
+    page are kept and sorted. OFFSET 0 has Postgres find them in their own way, as in _Matches."""
+
+    output_field = ArrayField(models.UUIDField())
+    template = (
+        "ARRAY(SELECT found.id FROM (%(subquery)s OFFSET 0) found"
+        " ORDER BY place %(way)s, found.id %(way)s LIMIT %(end)s)"
+    )
+
+    def __init__(self, rows: Any, page: Page) -> None:
+        numbers: dict[str, Any] = {"end": page.end}
+        super().__init__(rows, way=_way(page), **numbers)
+
+
+def _way(page: Page) -> str:
+    return "DESC" if page.is_downwards else "ASC"

@@ -105,7 +105,9 @@ def matching(
         output_field=TextField(),
     )
     group_id = Cast(F("group_id") if group is None else group, TextField())
-    wanted = Cast(Replaced(blank, Value("="), group_id), SearchQueryField())
+    wanted: Func = Cast(Replaced(blank, Value("="), group_id), SearchQueryField())
+    if group is not None:
+        wanted = Func(wanted, template="(SELECT %(expressions)s)")  # once, not for each row
     return Matches(F("search_vector") if vector is None else vector, wanted)
 
 
