@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Case, Exists, F, Func, OuterRef, Q, Subquery, Sum, When
+from django.db.models import Case, Exists, F, Func, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce
 
 from images.listing import across_groups
@@ -37,9 +37,13 @@ FEW_UPLOADS = 10_000
 FEW_MATCHES = 3000
 # How far a search for words reads along the order, before it asks the index and after.
 FIRST_PART, LONG_PART = 1000, 10_000
+# A search looks at one of so many photos of a group, those whose digests are the least: where at
+# least so many of them match, it learns how far a page of matches reaches.
+ONE_OF, LEAST_SEEN = 4096, 24
 # How far a list of very many groups reads along the order of all photos.
 ALL_PART = 2000
 
+_MOMENT = models.DateTimeField()
 _IDS: Any = ArrayField(models.UUIDField())
 GROUP = OuterRef("pk")  # of the photo's, in a query of groups
 
@@ -188,37 +192,56 @@ class TextMatch:
 
     def first(self, rows: ImageQuerySet, page: Page, *, is_narrowed: bool) -> Expression:
         """Reads the beginning of the order; if it does not hold a page of matches, asks the index
-        for all, up to a limit; if there are more, reads on; and if those at the beginning were
-        few all the same, takes all from the index.
+        for those before a place that a sample suggests; if few photos of the sample match, for
+        all, up to a limit; if there are more, reads on; and if those at the beginning were few all
+        the same, takes all from the index.
 
         So a word costs little that is common, rare, or somewhere between. What costs more the
         larger the group is: a word of many photos of which none is near.
         """
         if not page.ordering.has_index:
             return _chosen(self, rows.filter(group=GROUP), lambda found: _ids(page.head(found)))
-        few = _Matches(self._by_index(rows, page)[: FEW_MATCHES + 1], page, at_most=FEW_MATCHES)
-        far = self._along(rows, page, LONG_PART)
-        every = _FirstOfAll(self._by_index(rows, page), page)
-        # Filters may leave so few photos that it takes the whole order to find the first part.
-        parts = [] if is_narrowed else [self._along(rows, page, FIRST_PART)]
-        return Coalesce(*parts, few, far, every)
+        in_order, found = self._in_order(rows, page), self._by_index(rows, page)
+        few = _Matches(found[: FEW_MATCHES + 1], page, at_most=FEW_MATCHES)
+        far, every = _along(in_order, page, LONG_PART), _FirstOfAll(found, page)
+        if is_narrowed:
+            # Filters may leave so few photos that it takes the whole order to find the first part.
+            return Coalesce(few, far, every)
+        first = _along(in_order, page, FIRST_PART)
+        return Coalesce(first, self._by_sample(found, page), few, far, every)
 
-    def _along(self, rows: ImageQuerySet, page: Page, how_far: int) -> Any:
+    def _in_order(self, rows: ImageQuerySet, page: Page) -> Any:
         # Each row is looked up once more for its words. So the order is read from its index alone,
         # also where most groups are small: then Postgres would fetch all of a group and sort it.
         same = Image.objects.filter(pk=OuterRef("pk"))
-        query = search_vector.matching(self.query, group=OuterRef(GROUP))
-        matches = search_vector.seen_to_match(query)
-        part: Any = page.sorted(rows.filter(group=GROUP)).annotate(
-            matches=Subquery(same.values(matches=matches)), place=page.ordering.key
-        )
-        part = part.values("id", "place", "matches")[:how_far]
-        return _Matches(part, page, at_least=page.end, condition="matches")
+        matches = Subquery(same.values(matches=self._matching(group=OuterRef(GROUP))))
+        in_order: Any = page.sorted(rows.filter(group=GROUP))
+        in_order = in_order.annotate(matches=matches, place=page.ordering.key)
+        return in_order.values("id", "place", "matches")
 
     def _by_index(self, rows: ImageQuerySet, page: Page) -> Any:
         # The words say the group. Said twice, Postgres would look up all photos of it.
         found = self.using_index(page.beyond(rows)).annotate(place=page.ordering.key)
         return found.order_by().values("id", "place")
+
+    def _by_sample(self, found: Any, page: Page) -> Any:
+        """Those that are found up to a place that may have a page of them before it. Postgres puts
+        together where the index of words and that of the order point, before it reads any photo."""
+        sample: Any = Image.objects.filter(
+            self._matching(group=OuterRef(GROUP)),
+            group=OuterRef(GROUP),
+            sha256__lt=f"{2**256 // ONE_OF:064x}",
+            # As the index of digests has it.
+            version__gt=0,
+            trashed_at=None,
+        )
+        sample = page.beyond(sample).values(place=page.ordering.key)
+        last = _PlaceInSample(sample, page)
+        ever = Cast(Value("infinity" if page.is_downwards else "-infinity"), _MOMENT)
+        first = Value(page.cursor.key) if page.cursor else ever
+        # Both ends are named: Postgres takes a range of which it knows but one for a large one.
+        reach = (last, first) if page.is_downwards else (first, last)
+        return _Matches(found.filter(group=GROUP, place__range=reach), page, at_least=page.end)
 
     def prefer_scan(self) -> Q:
         return _more_than(FEW_PHOTOS, self.using_index(Image.objects.all()))
@@ -227,12 +250,13 @@ class TextMatch:
         return photos.filter(search_vector.matching(self.query, group=GROUP))
 
     def scanning(self, photos: ImageQuerySet) -> ImageQuerySet:
-        return photos.filter(
-            search_vector.seen_to_match(search_vector.matching(self.query, group=GROUP))
-        )
+        return photos.filter(self._matching(group=GROUP))
 
     def anywhere(self, photos: ImageQuerySet) -> ImageQuerySet:
-        return photos.filter(search_vector.seen_to_match(search_vector.matching(self.query)))
+        return photos.filter(self._matching())
+
+    def _matching(self, *, group: OuterRef | None = None) -> Func:
+        return search_vector.seen_to_match(search_vector.matching(self.query, group=group))
 
     def across(self, groups: GroupQuerySet, rows: ImageQuerySet, page: Page) -> list[Expression]:
         """As first(), along the order of all photos and by the index of their words alone."""
@@ -314,6 +338,10 @@ class _Matches(Subquery):
         super().__init__(rows, way=_way(page), condition=condition, **numbers)
 
 
+def _along(in_order: Any, page: Page, how_far: int) -> _Matches:
+    return _Matches(in_order[:how_far], page, at_least=page.end, condition="matches")
+
+
 class _FirstOfAll(Subquery):
     """The ids of the first rows of a page, of whatever number: all are read, but only those of the
     page are kept and sorted. OFFSET 0 has Postgres find them in their own way, as in _Matches."""
@@ -326,6 +354,22 @@ class _FirstOfAll(Subquery):
 
     def __init__(self, rows: Any, page: Page) -> None:
         numbers: dict[str, Any] = {"end": page.end}
+        super().__init__(rows, way=_way(page), **numbers)
+
+
+class _PlaceInSample(Subquery):
+    """The place of one of the first matches of a sample: so many that a page of all matches is
+    hardly ever beyond it. NULL if so few match that all are read sooner."""
+
+    output_field = _MOMENT
+    template = (
+        "(SELECT CASE WHEN count(*) >= %(least)s THEN"
+        " (array_agg(found.place ORDER BY found.place %(way)s))[%(number)s]"
+        " END FROM (%(subquery)s) found)"
+    )
+
+    def __init__(self, rows: Any, page: Page) -> None:
+        numbers: dict[str, Any] = {"least": LEAST_SEEN, "number": 2 + 4 * page.end // ONE_OF}
         super().__init__(rows, way=_way(page), **numbers)
 
 

@@ -93,21 +93,24 @@ class Matches(Func):
     output_field = BooleanField()
 
 
+class OfGroup(Func):
+    """A query for words, the id of their group before each. An equals sign is a separator: it is in
+    no word, and stands where the group belongs."""
+
+    template = "replace(regexp_replace(to_tsquery('simple', %(expressions)s::text)::tsquery"
+    arg_joiner = r")::text, '''([^'']+)''', '''=\1''', 'g'), '=', "
+    output_field = SearchQueryField()
+
+
 def matching(
     query: str, *, group: F | OuterRef | None = None, vector: Expression | F | None = None
 ) -> Matches:
     """A condition for photos with the words; by index if `group`, an id, is not of their row."""
-    parsed = SearchQuery(query, config="simple", search_type="raw")
-    # An equals sign is a separator: it is in no word, and stands where the group belongs.
-    blank = Func(
-        *(Cast(parsed, TextField()), Value("'([^']+)'"), Value(r"'=\1'"), Value("g")),
-        function="regexp_replace",
-        output_field=TextField(),
-    )
-    group_id = Cast(F("group_id") if group is None else group, TextField())
-    wanted: Func = Cast(Replaced(blank, Value("="), group_id), SearchQueryField())
-    if group is not None:
-        wanted = Func(wanted, template="(SELECT %(expressions)s)")  # once, not for each row
+    if group is None:
+        wanted = OfGroup(Value(query), F("group_id"))
+    else:
+        # In a query of its own it is made once, not for each row.
+        wanted = OfGroup(Value(query), group, template=f"(SELECT {OfGroup.template})")
     return Matches(F("search_vector") if vector is None else vector, wanted)
 
 

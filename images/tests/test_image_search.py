@@ -225,9 +225,21 @@ def test_a_large_group_among_many_small_ones_is_not_read_as_a_whole(group):
         assert max(map(float, read)) <= search_plan.FIRST_PART, plan
 
 
-# Which of 300 photos have the word, the newest first, and so which way of four finds them.
+def test_a_sample_says_how_far_a_page_of_a_word_reaches(group, monkeypatch):
+    # Digests of many() are the least there are, so all of them are in the sample.
+    monkeypatch.setattr(search_plan, "ONE_OF", 1)
+    many(group, 4000)
+    newest_first = Image.objects.order_by("-sort_at").values_list("pk", flat=True)
+    Image.objects.filter(pk__in=list(newest_first[1500:])).update(caption="encore")
+    plan = explained(group, "encore")
+    read = re.findall(r"Scan .*on images_image\b.*actual.*rows=([\d.]+)", plan)
+    assert 2 + 4 * 51 in map(float, read), plan  # of 2500
+
+
+# Which of 300 photos have the word, the newest first, and so which way of five finds them.
 WAYS = {
     "among the first": range(1, 300, 2),
+    "where a sample says": range(150, 300),
     "few": range(90, 140),
     "along the order": range(15, 300),
     "so many, and none is near": range(150, 300),
@@ -249,6 +261,8 @@ def test_pages_are_the_same_whichever_way_a_search_runs(
     for name, photos in [("FIRST_PART", 20), ("FEW_MATCHES", 60), ("LONG_PART", 100)]:
         monkeypatch.setattr(search_plan, name, photos)
     monkeypatch.setattr(search_plan, "FEW_PHOTOS", 60)
+    if way == "where a sample says":
+        monkeypatch.setattr(search_plan, "ONE_OF", 1)
     many(group, 300)
     newest_first = list(Image.objects.order_by("-sort_at").values_list("pk", flat=True))
     wanted = {newest_first[place] for place in WAYS[way]}
