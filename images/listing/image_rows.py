@@ -8,9 +8,10 @@ and to make objects of its times, would take longer than to run it.
 from __future__ import annotations
 
 from collections import namedtuple
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.db import connection
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from images.access import PhotoAccess, Place
+    from images.access import PhotoAccess
     from images.storage.objects import PhotoStorage
     from images.storage.presign import Credentials, Prepared
 
@@ -59,11 +60,14 @@ _OF_CAPTION = ("generated_text", "generated_model", "generated_language", "is_co
 
 
 def _moment(column: str) -> str:
-    """Times as DRF writes them, but for the zeros at their end."""
-    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    """Times as DRF writes them."""
+    text = f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    return f"replace({text}, '.000000Z', 'Z')"
 
 
 def _select(column: str) -> str:
+    if column == "taken_at_local":
+        return f"rtrim({_moment('image.taken_at_local')}, 'Z')"
     if column in _MOMENTS:
         return _moment(f"image.{column}")
     if column in exif_fields.TEXT_NAMES:
@@ -96,9 +100,13 @@ _JOINED = f"""
     LEFT JOIN {GeneratedCaption._meta.db_table} written
         ON image.generated_text <> '' AND written.image_id = image.id
 """  # noqa: S608 - all of it is ours
-_BY_ID = f"SELECT {_SHOWN} FROM {Image._meta.db_table} image {_JOINED} WHERE image.id = ANY(%s)"  # noqa: S608 - as above
+_BY_ID = f"""
+    SELECT {_SHOWN}, NULL
+    FROM {Image._meta.db_table} image {_JOINED}
+    WHERE image.id = ANY(%s)
+"""  # noqa: S608 - all of it is ours
 _NAMES = [*COLUMNS, *_OF_UPLOAD, *_OF_LICENCE, *_OF_CAPTION, "variants", "place"]
-Row: Any = namedtuple("Row", _NAMES, defaults=[None])  # type: ignore[misc]  # as many as there are names
+Row: Any = namedtuple("Row", _NAMES)  # type: ignore[misc]  # as many as there are names
 
 
 def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]:
@@ -106,7 +114,7 @@ def as_json(ids: Sequence[UUID], *, access: PhotoAccess) -> list[dict[str, Any]]
     query."""
     with connection.cursor() as cursor:
         cursor.execute(_BY_ID, [list(ids)])
-        found = {row[0]: Row(*row) for row in cursor.fetchall()}
+        found = {row[0]: Row._make(row) for row in cursor.fetchall()}
     rows = [found[text] for text in map(str, ids) if text in found]
     return rows_as_json(rows, access=access)
 
@@ -131,17 +139,21 @@ def rows_as_json(rows: Sequence[Any], *, access: PhotoAccess) -> list[dict[str, 
     storage, until, moment = photo_storage(), access.expires_at, datetime.now(UTC)
     if until is None or until > moment:  # else URLs are of this very moment
         moment = moment.replace(minute=0, second=0, microsecond=0)
-    period = _Period(storage, storage.credentials(), moment, until)
+    period = _period(storage, storage.credentials(), moment, until)
     return [_row_json(row, _variants_json(row.variants, period), access) for row in rows]
 
 
-class _Period(NamedTuple):
+@dataclass(frozen=True, eq=False)  # eq: compared by identity, for each photo
+class _Period:
     """What the URL of an object follows from, beside its key and its type."""
 
     storage: PhotoStorage
     credentials: Credentials
     moment: datetime
     until: datetime | None
+
+
+_period = lru_cache(maxsize=50)(_Period)
 
 
 # For an hour a photo has the same URLs, and those who look at an evening look at the same newest
@@ -167,7 +179,7 @@ def _licence_json(row: Any) -> dict[str, Any] | None:
     return {
         "number": row.licence_number,
         "text": row.licence_text,
-        "agreed_at": _trimmed(row.licence_agreed_at),
+        "agreed_at": row.licence_agreed_at,
     }
 
 
@@ -185,9 +197,7 @@ def _generated_json(row: Any) -> dict[str, Any] | None:
 def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[str, Any]:
     sees_all = access.sees_all_of(row)
     place = access.place_of(row)
-    taken_at_local, offset = _trimmed(row.taken_at_local), offset_text(row.utc_offset_minutes)
-    taken_at_local = taken_at_local and taken_at_local.removesuffix("Z")
-    uploaded_at = _trimmed(row.created_at)
+    offset = offset_text(row.utc_offset_minutes)
     return {
         "id": row.id,
         "group": row.group_id,
@@ -207,36 +217,25 @@ def _row_json(row: Any, variants: dict[str, Any], access: PhotoAccess) -> dict[s
         "moderation": row.moderation,
         "moderation_reason": (row.moderation_reason or None) if sees_all else None,
         "licence": _licence_json(row) if sees_all else None,
-        "taken_at": _trimmed(row.taken_at),
-        "taken_at_local": taken_at_local,
+        "taken_at": row.taken_at,
+        "taken_at_local": row.taken_at_local,
         "utc_offset": offset,
         "uploader": access.uploader_of(row),
         "gps_source": (row.gps_source or None) if sees_all else None,
         "exif": {
-            "datetime_original": taken_at_local,
+            "datetime_original": row.taken_at_local,
             "offset_time": offset,
             **exif_fields.with_labels(row[_EXIF]),
-            "gps": None if place is None else _place_json(place),
+            "gps": None if place is None else vars(place),
         },
         "placeholder": placeholder.data_uri(row.placeholder) or None,
         "stack": row.stack_id and str(row.stack_id) if sees_all else None,
         "variants": variants,
-        "created_at": uploaded_at,
-        "updated_at": _trimmed(row.updated_at),
-        "uploaded_at": uploaded_at,
-        "processed_at": _trimmed(row.finished_at),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "uploaded_at": row.created_at,
+        "processed_at": row.finished_at,
         "processing_ms": row.processing_ms,
-        "original_dropped_at": _trimmed(row.original_dropped_at),
-        "trashed_at": _trimmed(row.trashed_at),
+        "original_dropped_at": row.original_dropped_at,
+        "trashed_at": row.trashed_at,
     }
-
-
-def _place_json(place: Place) -> dict[str, Any]:
-    # Its time is text in these rows.
-    return {**vars(place), "datetime": _trimmed(place.datetime)}  # type: ignore[arg-type]
-
-
-def _trimmed(moment: str | None) -> str | None:
-    if moment is not None and moment.endswith(".000000Z"):
-        return f"{moment[:-8]}Z"
-    return moment

@@ -59,7 +59,7 @@ class Listed:
     __slots__ = ("column", "row")
 
     def __init__(self, row: tuple[Any, ...], column: str) -> None:
-        self.row: Any = image_rows.Row(*row)
+        self.row: Any = image_rows.Row._make(row)
         self.column = column
 
     @property

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from images.photofile.metadata import tag_values
@@ -206,6 +207,7 @@ def _offset_told_by_gps(local: datetime, gps_time: datetime) -> timedelta | None
     return offset if offset / timedelta(minutes=1) in OFFSETS_IN_USE else None
 
 
+@lru_cache(maxsize=256)  # asked for each photo of a list; there are few
 def offset_text(minutes: int | None) -> str | None:
     """An offset from UTC in EXIF's form: `+02:00`."""
     if minutes is None:

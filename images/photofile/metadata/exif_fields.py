@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from images.photofile.metadata import exif_words, tag_values, tiff
@@ -102,20 +103,16 @@ WORDS: Final[Mapping[str, exif_words.Words]] = {
 SHOWN_NAMES: Final = tuple(
     shown for name in NAMES for shown in ((name, f"{name}_label") if name in WORDS else (name,))
 )
-# Each of these, where its value stands in NAMES, and the words of a label.
-_SHOWN: Final = tuple(
-    (name, NAMES.index(CODES.get(name, name)), WORDS[CODES[name]] if name in CODES else None)
-    for name in SHOWN_NAMES
-)
+# The values of NAMES, in the order of SHOWN_NAMES: a label has the value of its code.
+_in_shown_order: Final = itemgetter(*(NAMES.index(CODES.get(name, name)) for name in SHOWN_NAMES))
 
 
 def with_labels(values: Iterable[Any]) -> dict[str, Any]:
     """Returns the values of NAMES, in their order, by SHOWN_NAMES."""
-    row = tuple(values)
-    return {
-        name: row[place] if words is None else words.get(row[place])
-        for name, place, words in _SHOWN
-    }
+    shown = dict(zip(SHOWN_NAMES, _in_shown_order(tuple(values)), strict=True))
+    for label, code in CODES.items():
+        shown[label] = WORDS[code].get(shown[code])
+    return shown
 
 
 def read(directories: Directories) -> dict[str, Any]:
