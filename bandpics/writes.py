@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
-from django.db.models import CharField, TextField
+from django.db.models import DEFERRED, BooleanField, CharField, Field, TextField, UUIDField
 from django.db.models.sql import UpdateQuery
 
 from bandpics.lookups import Compiled, Reader, Row
@@ -58,10 +59,10 @@ def insertion(rows: Sequence[Model], *, where: str = "") -> Statement:
     names, places, types, filled = [], [], [], []
     for column in _columns(model):
         values = [column.value(row, own) for row in rows]
-        if all(value is None for value in values):
+        if values.count(None) == len(values):
             continue
         # Many texts are empty: those are no parameters, each of which costs as much as another.
-        is_empty = column.is_text and all(value == "" for value in values)
+        is_empty = column.is_text and values.count("") == len(values)
         place = "''" if is_empty else column.place
         names.append(column.name)
         places.append(place)
@@ -77,6 +78,33 @@ def insertion(rows: Sequence[Model], *, where: str = "") -> Statement:
     table = own.ops.quote_name(model._meta.db_table)
     sql = f"INSERT INTO {table} ({', '.join(names)}) {source}"
     return Statement(sql, [value for row in zip(*filled, strict=True) for value in row])
+
+
+def unsaved(model: type[Row], **values: Any) -> Row:
+    """Returns an unsaved row, as `model(**values)` does in four times the time: it asks each field
+    for its default."""
+    columns = [
+        values.pop(name) if name in values else default() if callable(default) else default
+        for name, default in _defaults(model)
+    ]
+    row = model(*columns)
+    for name, related in values.items():
+        setattr(row, model._meta.get_field(name).name, related)
+    return row
+
+
+@cache
+def _defaults(model: type[Model]) -> list[tuple[str, Any]]:
+    """Returns the default of each column, or what makes it."""
+    return [
+        (field.attname, DEFERRED if field.generated else _default(field))
+        for field in model._meta.concrete_fields
+    ]
+
+
+def _default(field: Any) -> Any:
+    is_made = field.has_default() and callable(field.default)
+    return field.default if is_made else field.get_default()
 
 
 def insert(*tables: Sequence[Model], if_changed: Statement | None = None) -> bool:
@@ -161,6 +189,10 @@ class UpdateReturning(Generic[Row]):
         return Reader(self._rows(**self._examples))
 
 
+# Values of these types, most of a row, are written as they are.
+_PLAIN = {CharField: str, TextField: str, BooleanField: bool, UUIDField: UUID}
+
+
 class _Column:
     """A column of an INSERT."""
 
@@ -170,13 +202,18 @@ class _Column:
         self.name = own.ops.quote_name(field.column)
         self.place = cast(None, None, own) if cast else "%s"
         self.type = _LENGTH.sub("", field.db_type(own))
-        self._field = field
-        # Texts are written as they are; there are many.
+        self._field, self._attname = field, field.attname
+        self._is_set_by_field = type(field).pre_save is not Field.pre_save  # when it was written
         self.is_text = isinstance(field, CharField | TextField)
+        kind = getattr(field, "target_field", field)
+        self._plain = next((_PLAIN[each] for each in _PLAIN if isinstance(kind, each)), None)
 
     def value(self, row: Model, own: Any) -> Any:
-        value = self._field.pre_save(row, add=True)
-        if value is None or (self.is_text and type(value) is str):
+        if self._is_set_by_field:
+            value = self._field.pre_save(row, add=True)
+        else:
+            value = vars(row)[self._attname]
+        if value is None or type(value) is self._plain:
             return value
         return self._field.get_db_prep_save(value, own)
 

@@ -15,7 +15,7 @@ from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from bandpics.lookups import Lookup
-from bandpics.writes import insert
+from bandpics.writes import insert, unsaved
 from images import history, journey
 from images.models import Image, PhotoChange, Upload, UploaderKey
 from images.uploads import agreement, quota, when_and_where
@@ -280,7 +280,8 @@ def _new_upload(
 ) -> Upload:
     is_trusted = uploader.invitation is None or uploader.invitation.trusted
     waits = uploader.group.needs_approval and not is_trusted
-    image = Image(
+    image = unsaved(
+        Image,
         group=uploader.group,
         invitation=uploader.invitation,
         uploaded_by=uploader.user,
@@ -290,7 +291,8 @@ def _new_upload(
         moderation=Image.Moderation.PENDING if waits else Image.Moderation.APPROVED,
         **agreement.columns(licence),
     )
-    return Upload(
+    return unsaved(
+        Upload,
         id=image.pk,  # the first upload's id is the image's, so /images/{id}/ works at once
         image=image,
         announced_to=uploader.announces_to,

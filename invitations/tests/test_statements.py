@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 from bandpics.lookups import Lookup, RowLookup
 from bandpics.users.models import User
-from bandpics.writes import Update, insert
+from bandpics.writes import Update, insert, unsaved
 from groups.models import Group, Team
 from groups.tests.factories import GroupFactory, TeamFactory
 from invitations.models import Invitation
@@ -100,6 +102,28 @@ def test_an_update_changes_the_rows_of_its_keys_alone():
     assert (first.used_files, first.declined_at) == (1, None)
     assert (second.used_files, second.last_seen_at) == (9, None)
     assert second.declined_at is not None
+
+
+@pytest.mark.parametrize("model", apps.get_models(), ids=lambda model: model.__name__)
+def test_an_unsaved_row_is_as_the_model_makes_it(model):
+    made, row = model(), unsaved(model)
+    assert row._state.adding
+    for field in model._meta.concrete_fields:
+        if field.generated:
+            assert field.attname not in vars(row)
+        elif field.has_default() and callable(field.default):  # a new id, the time
+            assert type(getattr(row, field.attname)) is type(getattr(made, field.attname)), field
+        else:
+            assert getattr(row, field.attname) == getattr(made, field.attname), field
+
+
+def test_an_unsaved_row_takes_columns_and_related_rows():
+    team = Team(name="one")
+    group = unsaved(Group, team=team, name="of one")
+    assert (group.team, group.team_id, group.name) == (team, team.pk, "of one")
+    assert unsaved(Group, team_id=team.pk).team_id == team.pk
+    with pytest.raises(FieldDoesNotExist):
+        unsaved(Group, title="of one")
 
 
 def test_rows_of_two_tables_are_inserted_by_one_statement(django_assert_num_queries):
