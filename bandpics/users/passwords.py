@@ -9,8 +9,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import ngettext
 
 from bandpics import limits
+from bandpics.audit.trail import current_request
 from bandpics.lookups import Lookup
 from bandpics.users.models import User
+from bandpics.users.sessions import SessionStore
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -64,6 +66,8 @@ class PasswordBackend(ModelBackend):
 
     def get_user(self, user_id: int) -> User | None:
         """Returns who is signed in, at each request of a session."""
-        row = _USER.first(pk=int(user_id))
-        user = User.from_db("default", _COLUMNS, row) if row else None
+        session = getattr(current_request.get(), "session", None)
+        user = session.take_user(int(user_id)) if isinstance(session, SessionStore) else None
+        if user is None and (row := _USER.first(pk=int(user_id))):
+            user = User.from_db("default", _COLUMNS, row)
         return user if user is not None and self.user_can_authenticate(user) else None

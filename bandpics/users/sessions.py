@@ -23,13 +23,11 @@ from django.utils.crypto import constant_time_compare
 from bandpics.audit import trail
 from bandpics.audit.models import Action
 from bandpics.lookups import Lookup
-from bandpics.users.models import Session
+from bandpics.users.models import Session, User
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.http import HttpRequest
-
-    from bandpics.users.models import User
 
 SEEN_INTERVAL = timedelta(minutes=5)
 LISTED = 100
@@ -54,11 +52,12 @@ PLATFORMS = (
     ("Macintosh", "Mac"),
     ("Linux", "Linux"),
 )
+_OF_USER = [field.attname for field in User._meta.concrete_fields]
 _ROW = Lookup(
     lambda session_key: (
         Session.objects.filter(session_key=session_key, expire_date__gt=Now())
         .order_by()
-        .values_list("session_data", "last_seen_at")
+        .values_list("session_data", "last_seen_at", *(f"user__{name}" for name in _OF_USER))
     ),
     session_key="a session key",
 )
@@ -68,6 +67,7 @@ class SessionStore(DatabaseStore):
     """Django's store, which also says whose a session is, of which device, and when it was used."""
 
     last_seen_at: datetime | None = None
+    _user: User | None = None
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
@@ -78,8 +78,15 @@ class SessionStore(DatabaseStore):
         if row is None:
             self._session_key = None
             return {}
-        data, self.last_seen_at = row
+        data, self.last_seen_at, *columns = row
+        if columns[0] is not None:
+            self._user = User.from_db("default", _OF_USER, columns)
         return dict(self.decode(data))
+
+    def take_user(self, user_id: int) -> User | None:
+        """Returns the user who was read with the session, once: somebody may change the row."""
+        user, self._user = self._user, None
+        return user if user is not None and user.pk == user_id else None
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         row = super().create_model_instance(data)

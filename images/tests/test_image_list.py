@@ -257,7 +257,7 @@ def test_every_column_an_image_has_was_thought_of():
 def test_the_list_never_reads_the_raw_exif(varied, ben, signed_in, django_assert_num_queries):
     client = signed_in(ben)
     client.get(URL)  # once in a while: how many groups there are
-    with django_assert_num_queries(3) as queries:
+    with django_assert_num_queries(2) as queries:
         answer = client.get(URL)
     rows = answer.json()["results"]
     assert rows

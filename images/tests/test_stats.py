@@ -193,11 +193,11 @@ def test_the_number_of_queries_does_not_grow(
 ):
     client = signed_in(ben)
     for _ in range(2):
-        with django_assert_num_queries(2 + QUERIES):  # session, user
+        with django_assert_num_queries(1 + QUERIES):  # session with its user
             client.get(URL)
         for _ in range(5):
             photo(GroupFactory(team=group.team), variants=("thumb",))
-    with django_assert_num_queries(2 + QUERIES + 1):  # and whether the group is theirs
+    with django_assert_num_queries(1 + QUERIES + 1):  # and whether the group is theirs
         client.get(URL, {"group": str(group.pk)})
 
 

@@ -47,14 +47,14 @@ def address(transform):
     return f"/api/v1/images/{transform.image_id}/transforms/{transform.spec_hash}/"
 
 
-def test_with_a_session_it_takes_three_queries(
+def test_with_a_session_it_takes_two_queries(
     image, transform, ada, signed_in, django_assert_num_queries
 ):
     client = signed_in(ada)
     ask(client, image)
-    with django_assert_num_queries(3):  # session, account, transform
+    with django_assert_num_queries(2):  # session with its account, transform
         assert ask(client, image).status_code == 200
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         assert client.get(address(transform)).status_code == 200
 
 

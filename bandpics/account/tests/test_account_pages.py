@@ -234,6 +234,24 @@ def test_the_last_use_is_stored_every_five_minutes_and_the_session_not_rewritten
     assert (row.session_data, row.browser) == (before.session_data, before.browser)
 
 
+@pytest.mark.parametrize("what", ["deactivated", "deleted"])
+def test_a_session_of_somebody_who_is_gone_signs_nobody_in(browser_of, what):
+    rows = User.objects.filter(pk=UserFactory().pk)
+    browser = browser_of(rows.get())
+    assert browser.get(ACCOUNT).status_code == 200
+    if what == "deactivated":
+        rows.update(is_active=False)
+    else:
+        rows._raw_delete("default")  # not the session, as that of a request under way
+    assert browser.get(ACCOUNT).status_code == 302
+
+
+def test_what_a_session_holds_decides_who_is_signed_in(browser_of, ada, ben):
+    browser = browser_of(ada)
+    Session.objects.update(user=ben)
+    assert ada.email in text(browser.get(ACCOUNT))
+
+
 def test_expired_sessions_are_swept(browser_of, ada):
     browser_of(ada)
     Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
