@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 JSON, PLAIN = "json", "plain"
 
+# What no line shows (Python's "Logging HOWTO", "Optimization").
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
 # What a record may say beside its message. Libraries add requests, bodies and arguments of tasks,
 # which hold tokens and e-mail addresses: nothing of that is shown.
 FACTS = (
@@ -88,10 +91,10 @@ def formatter(style: str) -> logging.Formatter:
             structlog.stdlib.ExtraAdder(allow=FACTS),
         ],
         processors=[
-            _with_origin,
-            ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             _scrubbed,  # before JSON escapes letters: a hidden half of an escape is no JSON
+            _with_origin,  # nothing to hide: its time and logger would be searched for each line
+            ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer() if style == JSON else _plain,
         ],
     )
