@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 from uuid import UUID
@@ -58,17 +59,17 @@ def insertion(rows: Sequence[Model], *, where: str = "") -> Statement:
     own = connections[DEFAULT_DB_ALIAS]  # looked up once, not for each value
     names, places, types, filled = [], [], [], []
     for column in _columns(model):
-        values = [column.value(row, own) for row in rows]
+        values = [column.value(row) for row in rows]
         if values.count(None) == len(values):
             continue
-        # Many texts are empty: those are no parameters, each of which costs as much as another.
-        is_empty = column.is_text and values.count("") == len(values)
-        place = "''" if is_empty else column.place
+        # Most are defaults: those are no parameters, each of which costs as much as another.
+        is_default = values.count(column.default) == len(values)
+        place = column.default_place if is_default else column.place
         names.append(column.name)
         places.append(place)
         types.append(f"{place}::{column.type}")
-        if not is_empty:
-            filled.append(values)
+        if not is_default:
+            filled.append([column.prepared(value, own) for value in values])
     by_row = [f"({', '.join(places)})"] * len(rows)
     source = f"VALUES {', '.join(by_row)}"
     if where:
@@ -197,22 +198,28 @@ class _Column:
     """A column of an INSERT."""
 
     def __init__(self, field: Any) -> None:
-        own = connections[DEFAULT_DB_ALIAS]
+        own: Any = connections[DEFAULT_DB_ALIAS]
         cast = getattr(field, "get_placeholder", None)
         self.name = own.ops.quote_name(field.column)
         self.place = cast(None, None, own) if cast else "%s"
         self.type = _LENGTH.sub("", field.db_type(own))
         self._field, self._attname = field, field.attname
         self._is_set_by_field = type(field).pre_save is not Field.pre_save  # when it was written
-        self.is_text = isinstance(field, CharField | TextField)
         kind = getattr(field, "target_field", field)
         self._plain = next((_PLAIN[each] for each in _PLAIN if isinstance(kind, each)), None)
+        default = _default(field)
+        self.default = {} if default is dict else None if callable(default) else default
+        written = own.ops.compose_sql(self.place, [self.prepared(self.default, own)])
+        self.default_place = written.replace("%", "%%")
 
-    def value(self, row: Model, own: Any) -> Any:
+    def value(self, row: Model) -> Any:
         if self._is_set_by_field:
-            value = self._field.pre_save(row, add=True)
-        else:
-            value = vars(row)[self._attname]
+            return self._field.pre_save(row, add=True)
+        return vars(row)[self._attname]
+
+    def prepared(self, value: Any, own: Any) -> Any:
+        if isinstance(value, Enum):
+            value = value.value  # as a text, which psycopg writes faster than a choice
         if value is None or type(value) is self._plain:
             return value
         return self._field.get_db_prep_save(value, own)

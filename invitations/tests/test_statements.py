@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from bandpics.lookups import Lookup, RowLookup
 from bandpics.users.models import User
-from bandpics.writes import Update, insert, unsaved
+from bandpics.writes import Update, insert, insertion, unsaved
 from groups.models import Group, Team
 from groups.tests.factories import GroupFactory, TeamFactory
 from invitations.models import Invitation
@@ -138,6 +138,18 @@ def test_rows_of_two_tables_are_inserted_by_one_statement(django_assert_num_quer
         assert stored.team.name == group.team.name
         for field in Group._meta.concrete_fields:
             assert getattr(stored, field.attname) == getattr(group, field.attname), field
+
+
+def test_defaults_are_no_parameters_unless_a_row_differs():
+    team = Team(name="one")
+    groups = [
+        Group(team=team, name="of one"),
+        Group(team=team, name="of one", needs_approval=False),
+    ]
+    assert not any(value in (True, False, "") for value in insertion(groups[:1]).values)
+    assert [value for value in insertion(groups).values if type(value) is bool] == [True, False]
+    insert([team], groups)
+    assert [Group.objects.get(pk=group.pk).needs_approval for group in groups] == [True, False]
 
 
 def test_an_insert_that_breaks_a_promise_inserts_nothing():
