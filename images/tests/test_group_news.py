@@ -74,11 +74,11 @@ def test_who_knows_the_news_is_told_that_nothing_changed(group, ask):
 def test_it_names_up_to_a_hundred_and_costs_constant_queries(group, ask, django_assert_num_queries):
     since = timezone.now() - timedelta(minutes=1)
     ask(since)
-    with django_assert_num_queries(4):  # session, account, group, photos
+    with django_assert_num_queries(3):  # session with its account, group, photos
         assert ask(since).json() == {"new": []}
     for _ in range(101):
         bulk_rows.photo(group, finished_at=timezone.now())
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         assert len(ask(since).json()["new"]) == 100
 
 
