@@ -42,8 +42,6 @@ LINGER_SECONDS = 5.0
 QUEUE_SECONDS = 5.0
 # New connections that are accepted before the others have their turn.
 ACCEPTED_AT_ONCE = 32
-# How long a connection that has not had an answer makes no room for others.
-NEW_SECONDS = 2.0
 
 
 class BufferingWorker(ThreadWorker):
@@ -64,6 +62,9 @@ class BufferingWorker(ThreadWorker):
         self._stops_at: float | None = None
         # With more connections each is closed behind its answer.
         self._crowd = self.worker_connections * 8 // 10
+        # With more some make room; those that have just come for one another, not for all others.
+        self._most = self.worker_connections * 9 // 10
+        self._most_new = self.worker_connections * 19 // 20
         # /healthz gets a thread of its own, however busy the others are.
         self._liveness_pool = ThreadPoolExecutor(max_workers=1)
         super().init_process()
@@ -90,8 +91,7 @@ class BufferingWorker(ThreadWorker):
 
     def accept(self, listener: Any) -> None:
         """Takes new connections. Those that are idle make room for them at once."""
-        free = self.worker_connections - self.nr_conns
-        self._accept_all(listener, most=min(ACCEPTED_AT_ONCE, free))
+        self._accept_all(listener, most=ACCEPTED_AT_ONCE)
         if self.alive:
             self._limit_load()
 
@@ -133,16 +133,13 @@ class BufferingWorker(ThreadWorker):
         conn.parser.body.close()  # frees its disk space before the response is sent
         is_kept = not (fs.cancelled() or fs.exception()) and fs.result()
         finish = self.enqueue_req if is_kept else self._close
-        if conn.sock.unsent:
-            conn.sock.setblocking(False)
-            conn.timeout = time.monotonic() + SEND_SECONDS
-            self._ending.add(conn)
-            flush = partial(self._flush, conn, finish)
-            self.poller.register(conn.sock, selectors.EVENT_WRITE, flush)
+        if not conn.sock.unsent:
+            finish(conn)
             return
-        finish(conn)
-        if not self._accepting and self.alive:
-            self._limit_load()  # this one may make room
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + SEND_SECONDS
+        self._ending.add(conn)
+        self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._flush, conn, finish))
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         if self._stops_at is not None or self.nr_conns > self._crowd:
@@ -196,35 +193,29 @@ class BufferingWorker(ThreadWorker):
 
     def _limit_load(self) -> None:
         """Ends connections whose answer is sent, then those that idle after a request, then those
-        whose request does not come, then the newest of the queue if connections are too many; and
-        waiting requests if received bytes are. Of each kind the oldest go first. New connections
-        stay: while all are new, or in the queue, no others are accepted."""
-        most = self.worker_connections * 9 // 10
-        count = self.nr_conns - most
+        whose request does not come, if connections are too many; and waiting requests if received
+        bytes are. Of each kind the oldest go first. Those who have asked never make room for those
+        who have not: only if there are too many of them, the newest of the queue go."""
         size = sum(conn.parser.received for conn in self._waiting)
         max_size = settings.FORM_MAX_BYTES * self.cfg.threads
-        if count <= 0 and size <= max_size:
+        if self.nr_conns <= self._most and size <= max_size:
             return
-        answered = (conn for conn in self._ending if conn.parser.is_wanted and not conn.sock.unsent)
-        for conn in sorted(answered, key=lambda conn: conn.timeout)[: max(0, count)]:
+        ending = sorted(self._ending, key=lambda conn: conn.timeout)
+        answered = [conn for conn in ending if conn.parser.is_wanted and not conn.sock.unsent]
+        for conn in answered[: max(0, self.nr_conns - self._most)]:
             self._drop(conn, self._ending)
-        now, new = time.monotonic(), 0
         for conn in sorted(self._waiting, key=lambda conn: conn.parser.leaves_at):
-            count = self.nr_conns - most
-            if count <= 0 and size <= max_size:
-                return
-            if count > 0 and conn.parser.is_first and now - conn.parser.began_at < NEW_SECONDS:
-                new += 1
-            elif count > 0 and not conn.parser.has_begun:
-                self._receive(conn)  # perhaps a request is there, and was not seen yet
-                if conn in self._waiting and not conn.parser.has_begun:
-                    self._drop(conn, self._waiting)
-            elif count > 0 or conn.parser.received:
+            are_many = self.nr_conns > (self._most if conn.parser.is_idle else self._most_new)
+            if are_many:
+                self._receive(conn)  # perhaps the rest is there, and was not seen yet
+            if conn in self._waiting and (are_many or (size > max_size and conn.parser.received)):
                 size -= conn.parser.received
                 self._refuse(conn, 503)
-        for conn in list(self._ending)[: max(0, self.nr_conns - most - new)]:
-            self._drop(conn, self._ending)
-        for _ in range(min(self.nr_conns - most - new, len(self._queue))):
+        for conn in ending:
+            if self.nr_conns > self._most_new and conn in self._ending:
+                self._drop(conn, self._ending)
+        asking = self.nr_conns - len(self._waiting)
+        for _ in range(min(asking - self._most, len(self._queue))):
             self._refuse_queued(self._queue.pop()[0])
 
     def _wants_body(self, conn: Any, request: Any) -> bool:

@@ -35,7 +35,6 @@ class IncomingRequest:
     ) -> None:
         self._cfg, self._client, self._folder, self._wants_body = cfg, client, folder, wants_body
         self._count = 0
-        self.is_first = True
         self._ahead = b""
         self._begin()
 
@@ -51,14 +50,18 @@ class IncomingRequest:
         self._error: Exception | None = None
 
     @property
+    def is_idle(self) -> bool:
+        """Whether its connection had an answer, and may not ask again."""
+        return self._count > 0 and not self.has_begun
+
+    @property
     def leaves_at(self) -> tuple[bool, float]:
-        """Sorts connections: those that had their answer, and may not ask again, leave first."""
-        return self.has_begun or self.is_first, self.began_at
+        """Sorts connections: those that are idle leave first."""
+        return not self.is_idle, self.began_at
 
     def start_next(self) -> bool:
         """Starts the next request. True if it has arrived already."""
         ahead, self._ahead = self._ahead, b""
-        self.is_first = False
         self._begin()
         return bool(ahead) and self.receive(ahead)
 

@@ -3,10 +3,12 @@ again."""
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 import pytest
@@ -17,6 +19,7 @@ A_BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Lang
 CONNECTIONS, CLIENTS = 10, 40
 WAITING = 12
 POOL_SECONDS = 3.0  # for so long a request waits for a connection of its pool to Postgres
+HEAD = b"POST /api/v1/token/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
 SOME_LINK = {"Authorization": f"Invitation {'A' * 43}", "Accept": "application/json"}
 
 
@@ -84,12 +87,12 @@ def test_who_has_just_come_is_not_ended_before_those_who_have_their_answer():
 
 
 def test_who_has_just_come_gets_an_answer_though_all_others_wait_for_theirs(slow_server_of):
-    """The place of a connection that has just come is not for those that come after it."""
-    with slow_server_of("--worker-connections", "20") as server:
-        waiting = [server.connect(60) for _ in range(18)]
+    """A few connections that have not asked yet have a place beside all that may wait."""
+    with slow_server_of("--worker-connections", "100") as server:
+        waiting = [server.connect(60) for _ in range(90)]
         for client in waiting:
             client.request("GET", "/api/v1/uploads/", headers=SOME_LINK)
-        new = [server.connect(60) for _ in range(6)]
+        new = [server.connect(60) for _ in range(4)]
         for client in new:
             client.connect()
         time.sleep(0.3)  # the server has seen them by now
@@ -98,6 +101,36 @@ def test_who_has_just_come_gets_an_answer_though_all_others_wait_for_theirs(slow
         assert {client.getresponse().status for client in [*waiting, *new]} == {503}
         for client in [*waiting, *new]:
             client.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /login/ HTTP/1.1\r\nHost: ", HEAD + b"{"])
+def test_those_who_never_ask_keep_nobody_out(said):
+    """More than the server takes come, and send nothing, half a head, or a bit of a body."""
+    with web("--worker-connections", "60", WEB_PROCESSES="1") as server:
+        started = time.monotonic()
+        assert {server.status("/healthz") for _ in range(20)} == {200}
+        alone = time.monotonic() - started
+        is_over = threading.Event()
+
+        def hold():
+            while not is_over.wait(0.02):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", server.port)) as one:
+                    one.sendall(said)
+                    while not (is_over.is_set() or select.select([one], [], [], 0.2)[0]):
+                        pass
+
+        with ThreadPoolExecutor(100) as pool:
+            holding = [pool.submit(hold) for _ in range(100)]
+            time.sleep(1)  # until all hold a place, or wait for one
+            started = time.monotonic()
+            try:
+                answers = [server.status("/healthz", server.connect(30)) for _ in range(20)]
+            finally:
+                seconds = time.monotonic() - started
+                is_over.set()
+        assert (answers, {each.result() for each in holding}) == ([200] * 20, {None})
+        # If those who hold a place made no room, they would take eight seconds or more.
+        assert seconds < 5 + 20 * alone
 
 
 def test_who_asks_for_the_health_again_and_again_keeps_nobody_from_the_threads():
