@@ -132,6 +132,9 @@ class ResetPassword(PasswordResetConfirmView):
     success_url = reverse_lazy("login")
 
     def form_valid(self, form: Any) -> HttpResponse:
+        # Reads who is signed in while the session is good: the new password ends it, and read then,
+        # it would be emptied before Django takes the token of the link from it.
+        _is_signed_in = self.request.user.is_authenticated
         response = super().form_valid(form)
         messages.success(self.request, _("Your new password is set. Sign in with it."))
         return response

@@ -123,6 +123,20 @@ def test_the_link_of_the_mail_sets_another_password_once(ask, client, ada, brows
     assert "was used" in text(Client().get(link, follow=True))
 
 
+def test_the_link_of_the_mail_is_good_in_a_browser_that_is_signed_in(
+    ask, ada, browser_of, mailoutbox
+):
+    here = browser_of(ada)
+    ask(ada.email)
+    form = here.get(link_of(mailoutbox[0]), follow=True)
+    passwords = {"new_password1": NEW, "new_password2": NEW}
+    answer = here.post(form.request["PATH_INFO"], passwords, follow=True)
+    assert "Your new password is set" in text(answer)
+    ada.refresh_from_db()
+    assert ada.check_password(NEW)
+    assert here.get("/account/").status_code == 302
+
+
 def test_whether_somebody_has_an_account_is_not_told(ask, ada, mailoutbox):
     closed = UserFactory(email="closed@example.org", is_active=False)
     answers = [ask(email) for email in (ada.email, "nobody@example.org", closed.email)]
