@@ -62,9 +62,10 @@ class BufferingWorker(ThreadWorker):
         self._stops_at: float | None = None
         # With more connections each is closed behind its answer.
         self._crowd = self.worker_connections * 8 // 10
-        # With more some make room; those that have just come for one another, not for all others.
-        self._most = self.worker_connections * 9 // 10
-        self._most_new = self.worker_connections * 19 // 20
+        # Beyond the soft limit those that had their answer are closed; beyond the hard one those
+        # that have not asked, too.
+        self._soft_limit = self.worker_connections * 9 // 10
+        self._hard_limit = self.worker_connections * 19 // 20
         # /healthz gets a thread of its own, however busy the others are.
         self._liveness_pool = ThreadPoolExecutor(max_workers=1)
         super().init_process()
@@ -192,30 +193,34 @@ class BufferingWorker(ThreadWorker):
                 conn.timeout = min(conn.timeout, deadline)
 
     def _limit_load(self) -> None:
-        """Ends connections whose answer is sent, then those that idle after a request, then those
-        whose request does not come, if connections are too many; and waiting requests if received
-        bytes are. Of each kind the oldest go first. Those who have asked never make room for those
-        who have not: only if there are too many of them, the newest of the queue go."""
+        """Closes connections beyond the limits, of each kind the oldest first.
+
+        Beyond the soft limit: those whose answer is sent, then those that idle after a request.
+        Beyond the hard limit: those whose request has not arrived, then those that read their
+        answer slowly. Requests in the queue get a 503, the newest first, if they alone are beyond
+        the soft limit; unfinished ones, if their bytes are too many.
+        """
         size = sum(conn.parser.received for conn in self._waiting)
         max_size = settings.FORM_MAX_BYTES * self.cfg.threads
-        if self.nr_conns <= self._most and size <= max_size:
+        if self.nr_conns <= self._soft_limit and size <= max_size:
             return
         ending = sorted(self._ending, key=lambda conn: conn.timeout)
         answered = [conn for conn in ending if conn.parser.is_wanted and not conn.sock.unsent]
-        for conn in answered[: max(0, self.nr_conns - self._most)]:
+        for conn in answered[: max(0, self.nr_conns - self._soft_limit)]:
             self._drop(conn, self._ending)
         for conn in sorted(self._waiting, key=lambda conn: conn.parser.leaves_at):
-            are_many = self.nr_conns > (self._most if conn.parser.is_idle else self._most_new)
-            if are_many:
+            limit = self._soft_limit if conn.parser.is_idle else self._hard_limit
+            is_beyond = self.nr_conns > limit
+            if is_beyond:
                 self._receive(conn)  # perhaps the rest is there, and was not seen yet
-            if conn in self._waiting and (are_many or (size > max_size and conn.parser.received)):
+            if conn in self._waiting and (is_beyond or (size > max_size and conn.parser.received)):
                 size -= conn.parser.received
                 self._refuse(conn, 503)
         for conn in ending:
-            if self.nr_conns > self._most_new and conn in self._ending:
+            if self.nr_conns > self._hard_limit and conn in self._ending:
                 self._drop(conn, self._ending)
         asking = self.nr_conns - len(self._waiting)
-        for _ in range(min(asking - self._most, len(self._queue))):
+        for _ in range(min(asking - self._soft_limit, len(self._queue))):
             self._refuse_queued(self._queue.pop()[0])
 
     def _wants_body(self, conn: Any, request: Any) -> bool:

@@ -82,8 +82,8 @@ def insertion(rows: Sequence[Model], *, where: str = "") -> Statement:
 
 
 def unsaved(model: type[Row], **values: Any) -> Row:
-    """Returns an unsaved row, as `model(**values)` does in four times the time: it asks each field
-    for its default."""
+    """Returns an unsaved row, equal to `model(**values)`, in a quarter of its time: the defaults of
+    a model are looked up once, not for each row."""
     columns = [
         values.pop(name) if name in values else default() if callable(default) else default
         for name, default in _defaults(model)

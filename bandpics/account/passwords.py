@@ -132,8 +132,8 @@ class ResetPassword(PasswordResetConfirmView):
     success_url = reverse_lazy("login")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        # Reads who is signed in while the session is good: the new password ends it, and read then,
-        # it would be emptied before Django takes the token of the link from it.
+        # Django reads who is signed in when it is first asked. Asked after the password has
+        # changed, it would empty the session, which still holds the token of the link.
         _is_signed_in = self.request.user.is_authenticated
         response = super().form_valid(form)
         messages.success(self.request, _("Your new password is set. Sign in with it."))
