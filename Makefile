@@ -65,7 +65,7 @@ test: setup
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 test-long: setup
-	@exec $(BIN)/python -m pytest -m long $(ARGS)
+	@exec $(BIN)/python -m pytest -m 'long or drawn' --hypothesis-profile=default $(ARGS)
 
 chaos: setup
 	@exec $(BIN)/python -m pytest -m chaos -n0 images/tests/test_chaos.py \

@@ -23,6 +23,7 @@ from images.photofile.transforms.spec import (
     Crop,
     Resize,
     Rotate,
+    Size,
     Spec,
     SpecError,
     Watermark,
@@ -67,6 +68,7 @@ SPECS = st.builds(
 # The canonical form
 
 
+@pytest.mark.drawn
 @given(SPECS)
 @settings(max_examples=500, deadline=None)
 def test_the_canonical_form_is_read_again_as_the_same_spec(spec: Spec):
@@ -77,11 +79,20 @@ def test_the_canonical_form_is_read_again_as_the_same_spec(spec: Spec):
     assert len(spec.hash) == 64
 
 
+@pytest.mark.drawn
 @given(SPECS)
 @settings(max_examples=200, deadline=None)
 def test_a_spec_that_is_read_again_gives_the_same_size(spec: Spec):
-    size = (1000, 1000)
-    assert Spec.from_canonical(spec.canonical()).output_size(size) == spec.output_size(size)
+    read = Spec.from_canonical(spec.canonical())
+    assert _size_or_refusal(read, (1000, 1000)) == _size_or_refusal(spec, (1000, 1000))
+
+
+def _size_or_refusal(spec: Spec, size: Size) -> Size | str:
+    """A crop of one pixel in width that is made wider grows higher than any picture may be."""
+    try:
+        return spec.output_size(size)
+    except SpecError as refusal:
+        return str(refusal)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +216,7 @@ def test_a_photo_that_is_too_large_as_a_whole_asks_for_a_smaller_one():
     assert Spec(crop=Crop(16000, 12000, 384, 288)).output_size((16384, 12288)) == (384, 288)
 
 
+@pytest.mark.drawn
 @given(SPECS, st.integers(1000, 20_000), st.integers(1000, 20_000))
 @settings(max_examples=300, deadline=None)
 def test_no_result_is_larger_than_the_limits(spec: Spec, width: int, height: int):

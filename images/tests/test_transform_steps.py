@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
@@ -281,9 +281,14 @@ def specs_and_sizes(draw: st.DrawFn) -> tuple[Spec, Size]:
         flip=draw(st.booleans()),
         format="png",
     )
+    try:
+        spec.output_size((width, height))
+    except SpecError:  # one pixel in width that is made wider grows too high
+        reject()
     return spec, (width, height)
 
 
+@pytest.mark.drawn
 @given(specs_and_sizes(), st.integers(1, 8))
 @settings(max_examples=300, deadline=None)
 def test_a_result_has_the_size_that_was_told(spec_and_size, orientation):
@@ -297,6 +302,7 @@ def test_a_result_has_the_size_that_was_told(spec_and_size, orientation):
     assert steps.draw(cut, spec).size == expected
 
 
+@pytest.mark.drawn
 @given(specs_and_sizes())
 @settings(max_examples=30, deadline=None)
 def test_a_file_has_the_size_that_was_told(tmp_path_factory, spec_and_size):
