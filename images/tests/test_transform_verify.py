@@ -55,7 +55,7 @@ OF_ANY_FILE = {
             *("ImageSpatialExtent", "ImagePixelDepth", "SeqProfile", "SeqLevelIdx0", "SeqTier0"),
             *("HighBitDepth", "TwelveBit", "ChromaFormat", "ChromaSamplePosition"),
             *("InitialDelaySamples", "ColorProfiles", "ColorPrimaries"),
-            *("TransferCharacteristics", "MatrixCoefficients"),
+            *("TransferCharacteristics", "MatrixCoefficients", "VideoFullRangeFlag"),
             *("MediaDataSize", "MediaDataOffset", "MediaData"),
         )
     ),
