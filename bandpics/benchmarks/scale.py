@@ -119,13 +119,15 @@ def _cases(known: dict[str, Any], groups: int) -> list[Case]:
     ]
     home = "page" if groups > 1 else "small"
     listed, gallery = "/api/v1/images/?limit=50", "/groups/{group}/"
+    moderation = f"{gallery}moderation/"
     searched = f"{listed}&group={{group}}"
     return [
         both("gallery", gallery),
         both("   from the middle on", f"{gallery}?cursor={_middle(known)}", than=gallery),
         both("   oldest first", f"{gallery}?ordering=sort_at"),
         both("   of one uploader", f"{gallery}?uploader=Anna"),
-        both("   rejected", f"{gallery}?moderation=rejected"),
+        # Of 100 photos one is rejected, and one waits: beside a full page there are full ones.
+        both("   rejected", f"{gallery}?moderation=rejected", than=gallery),
         both("   that failed", f"{gallery}?status=failed"),
         *(both(f"   {name}", f"{gallery}?q={q}", than=f"{gallery}?q={s}") for name, q, s in words),
         both("guest gallery", "/i/{link}/photos/"),
@@ -143,8 +145,8 @@ def _cases(known: dict[str, Any], groups: int) -> list[Case]:
         *([both("   a word, in all groups", f"{listed}&q=0050")] if groups > 1 else []),
         both("statistics", "/groups/{group}/stats/"),
         both("   GET stats/", "/api/v1/stats/"),
-        both("moderation: waiting", "/groups/{group}/moderation/"),
-        both("   approved", "/groups/{group}/moderation/?show=approved"),
+        both("moderation: waiting", moderation, than=f"{moderation}?show=approved"),
+        both("   approved", f"{moderation}?show=approved"),
         both("home", "/", beside=home),
         *([both("   a search", "/?q=evening", beside=home)] if groups > 1 else []),
     ]

@@ -203,11 +203,11 @@ class TextMatch:
             return _chosen(self, rows.filter(group=GROUP), lambda found: _ids(page.head(found)))
         in_order, found = self._in_order(rows, page), self._by_index(rows, page)
         few = _Matches(found[: FEW_MATCHES + 1], page, at_most=FEW_MATCHES)
-        far, every = _along(in_order, page, LONG_PART), _FirstOfAll(found, page)
+        far, every = _Along(in_order, page, LONG_PART), _FirstOfAll(found, page)
         if is_narrowed:
             # Filters may leave so few photos that it takes the whole order to find the first part.
             return Coalesce(few, far, every)
-        first = _along(in_order, page, FIRST_PART)
+        first = _Along(in_order, page, FIRST_PART)
         return Coalesce(first, self._by_sample(found, page), few, far, every)
 
     def _in_order(self, rows: ImageQuerySet, page: Page) -> Any:
@@ -322,7 +322,7 @@ class _Matches(Subquery):
     template = (
         "(SELECT CASE WHEN count(*) BETWEEN %(at_least)s AND %(at_most)s THEN"
         " coalesce((array_agg(found.id ORDER BY place %(way)s, found.id %(way)s))[1:%(end)s], '{}')"
-        " END FROM (%(subquery)s) found WHERE %(condition)s)"
+        " END FROM (%(subquery)s) found)"
     )
 
     def __init__(
@@ -332,14 +332,26 @@ class _Matches(Subquery):
         *,
         at_least: int = 0,
         at_most: int = 2**62,
-        condition: str = "true",
     ) -> None:
         numbers: dict[str, Any] = {"at_least": at_least, "at_most": at_most, "end": page.end}
-        super().__init__(rows, way=_way(page), condition=condition, **numbers)
+        super().__init__(rows, way=_way(page), **numbers)
 
 
-def _along(in_order: Any, page: Page, how_far: int) -> _Matches:
-    return _Matches(in_order[:how_far], page, at_least=page.end, condition="matches")
+class _Along(Subquery):
+    """The ids of the first matches of a page, so far along the order; NULL if they do not fill it.
+    Postgres reads no further than the last of them."""
+
+    output_field = ArrayField(models.UUIDField())
+    template = (
+        "(SELECT CASE WHEN count(*) = %(end)s THEN"
+        " array_agg(found.id ORDER BY place %(way)s, found.id %(way)s) END"
+        " FROM (SELECT id, place FROM (%(subquery)s) passed WHERE matches"
+        " ORDER BY place %(way)s, id %(way)s LIMIT %(end)s) found)"
+    )
+
+    def __init__(self, in_order: Any, page: Page, how_far: int) -> None:
+        numbers: dict[str, Any] = {"end": page.end}
+        super().__init__(in_order[:how_far], way=_way(page), **numbers)
 
 
 class _FirstOfAll(Subquery):
