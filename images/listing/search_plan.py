@@ -16,6 +16,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, Exists, F, Func, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce
+from django.db.models.lookups import IsNull
 
 from images.listing import across_groups
 from images.models import EVERY_PHOTO, Image, Upload, search_vector
@@ -37,6 +38,10 @@ FEW_UPLOADS = 10_000
 FEW_MATCHES = 3000
 # How far a search for words reads along the order, before it asks the index and after.
 FIRST_PART, LONG_PART = 1000, 10_000
+# A search that has not found a page in the first part reads on if at least so many of its first
+# photos match: to read all that the index has takes about as long as going so far, where each 150th
+# of a million photos matches.
+NEAR_PART, LEAST_NEAR = 250, 2
 # A search looks at one of so many photos of a group, those whose digests are the least: where at
 # least so many of them match, it learns how far a page of matches reaches.
 ONE_OF, LEAST_SEEN = 4096, 24
@@ -191,10 +196,9 @@ class TextMatch:
     query: str  # of search_vector.query_of()
 
     def first(self, rows: ImageQuerySet, page: Page, *, is_narrowed: bool) -> Expression:
-        """Reads the beginning of the order; if it does not hold a page of matches, asks the index
-        for those before a place that a sample suggests; if few photos of the sample match, for
-        all, up to a limit; if there are more, reads on; and if those at the beginning were few all
-        the same, takes all from the index.
+        """Reads the beginning of the order. If it does not hold a page of matches, but some, reads
+        on. Otherwise asks the index for those before a place that a sample suggests; and if few
+        photos of the sample match, for all.
 
         So a word costs little that is common, rare, or somewhere between. What costs more the
         larger the group is: a word of many photos of which none is near.
@@ -202,13 +206,16 @@ class TextMatch:
         if not page.ordering.has_index:
             return _chosen(self, rows.filter(group=GROUP), lambda found: _ids(page.head(found)))
         in_order, found = self._in_order(rows, page), self._by_index(rows, page)
-        few = _Matches(found[: FEW_MATCHES + 1], page, at_most=FEW_MATCHES)
-        far, every = _Along(in_order, page, LONG_PART), _FirstOfAll(found, page)
+        far, every = _Along(in_order[:LONG_PART], page), _FirstOfAll(found, page)
         if is_narrowed:
             # Filters may leave so few photos that it takes the whole order to find the first part.
+            few = _Matches(found[: FEW_MATCHES + 1], page, at_least=0, at_most=FEW_MATCHES)
             return Coalesce(few, far, every)
-        first = _Along(in_order, page, FIRST_PART)
-        return Coalesce(first, self._by_sample(found, page), few, far, every)
+        first = _Along(in_order[:FIRST_PART], page)
+        is_longer = _more_than(FIRST_PART, page.beyond(rows.filter(group=GROUP)))
+        some_are_near = Q(_Match(in_order[:NEAR_PART], at_least=LEAST_NEAR))
+        further = Case(When(is_longer & some_are_near, then=far), output_field=_IDS)
+        return Coalesce(first, further, self._by_sample(found, page), every)
 
     def _in_order(self, rows: ImageQuerySet, page: Page) -> Any:
         # Each row is looked up once more for its words. So the order is read from its index alone,
@@ -227,21 +234,27 @@ class TextMatch:
     def _by_sample(self, found: Any, page: Page) -> Any:
         """Those that are found up to a place that may have a page of them before it. Postgres puts
         together where the index of words and that of the order point, before it reads any photo."""
+        last = self._last_of_sample(page, group=OuterRef(GROUP))
+        ever = Cast(Value("infinity" if page.is_downwards else "-infinity"), _MOMENT)
+        first = Value(page.cursor.key) if page.cursor else ever
+        # Both ends are named: Postgres takes a range of which it knows but one for a large one.
+        reach = (last, first) if page.is_downwards else (first, last)
+        reached = found.filter(group=GROUP, place__range=reach)
+        reached = _Matches(reached, page, at_least=page.end, at_most=2**62)
+        # Without such a place Postgres would ask the index of words all the same.
+        is_known = IsNull(self._last_of_sample(page, group=GROUP), False)
+        return Case(When(is_known, then=reached), output_field=_IDS)
+
+    def _last_of_sample(self, page: Page, *, group: OuterRef) -> _PlaceInSample:
         sample: Any = Image.objects.filter(
-            self._matching(group=OuterRef(GROUP)),
-            group=OuterRef(GROUP),
+            self._matching(group=group),
+            group=group,
             sha256__lt=f"{2**256 // ONE_OF:064x}",
             # As the index of digests has it.
             version__gt=0,
             trashed_at=None,
         )
-        sample = page.beyond(sample).values(place=page.ordering.key)
-        last = _PlaceInSample(sample, page)
-        ever = Cast(Value("infinity" if page.is_downwards else "-infinity"), _MOMENT)
-        first = Value(page.cursor.key) if page.cursor else ever
-        # Both ends are named: Postgres takes a range of which it knows but one for a large one.
-        reach = (last, first) if page.is_downwards else (first, last)
-        return _Matches(found.filter(group=GROUP, place__range=reach), page, at_least=page.end)
+        return _PlaceInSample(page.beyond(sample).values(place=page.ordering.key), page)
 
     def prefer_scan(self) -> Q:
         return _more_than(FEW_PHOTOS, self.using_index(Image.objects.all()))
@@ -310,38 +323,33 @@ def _more_than(few: int, rows: QuerySet[Any]) -> Q:
     return Q(Exists(rows.order_by()[few : few + 1]))
 
 
-class _Matches(Subquery):
-    """The ids of the first rows of a page; NULL if there are fewer rows than `at_least`, or more
-    than `at_most`.
+class _PageOf(Subquery):
+    """The ids of those of these photos that come first on a page. `numbers` are of the template."""
+
+    output_field = _IDS
+
+    def __init__(self, rows: Any, page: Page, **numbers: Any) -> None:
+        super().__init__(rows, way=_way(page), end=page.end, **numbers)
+
+
+class _Matches(_PageOf):
+    """NULL if there are fewer rows than `at_least`, or more than `at_most`.
 
     Postgres finds all rows before it sorts them: told that it needs only the first, it would go
     along the order.
     """
 
-    output_field = ArrayField(models.UUIDField())
     template = (
         "(SELECT CASE WHEN count(*) BETWEEN %(at_least)s AND %(at_most)s THEN"
         " coalesce((array_agg(found.id ORDER BY place %(way)s, found.id %(way)s))[1:%(end)s], '{}')"
         " END FROM (%(subquery)s) found)"
     )
 
-    def __init__(
-        self,
-        rows: Any,
-        page: Page,
-        *,
-        at_least: int = 0,
-        at_most: int = 2**62,
-    ) -> None:
-        numbers: dict[str, Any] = {"at_least": at_least, "at_most": at_most, "end": page.end}
-        super().__init__(rows, way=_way(page), **numbers)
 
+class _Along(_PageOf):
+    """Those that match, of photos along the order; NULL if they do not fill the page. Postgres
+    reads no further than the last of them."""
 
-class _Along(Subquery):
-    """The ids of the first matches of a page, so far along the order; NULL if they do not fill it.
-    Postgres reads no further than the last of them."""
-
-    output_field = ArrayField(models.UUIDField())
     template = (
         "(SELECT CASE WHEN count(*) = %(end)s THEN"
         " array_agg(found.id ORDER BY place %(way)s, found.id %(way)s) END"
@@ -349,24 +357,25 @@ class _Along(Subquery):
         " ORDER BY place %(way)s, id %(way)s LIMIT %(end)s) found)"
     )
 
-    def __init__(self, in_order: Any, page: Page, how_far: int) -> None:
-        numbers: dict[str, Any] = {"end": page.end}
-        super().__init__(in_order[:how_far], way=_way(page), **numbers)
 
+class _FirstOfAll(_PageOf):
+    """Those of whatever number: all are read, but only those of the page are kept and sorted.
+    OFFSET 0 has Postgres find them in their own way, as in _Matches."""
 
-class _FirstOfAll(Subquery):
-    """The ids of the first rows of a page, of whatever number: all are read, but only those of the
-    page are kept and sorted. OFFSET 0 has Postgres find them in their own way, as in _Matches."""
-
-    output_field = ArrayField(models.UUIDField())
     template = (
         "ARRAY(SELECT found.id FROM (%(subquery)s OFFSET 0) found"
         " ORDER BY place %(way)s, found.id %(way)s LIMIT %(end)s)"
     )
 
-    def __init__(self, rows: Any, page: Page) -> None:
-        numbers: dict[str, Any] = {"end": page.end}
-        super().__init__(rows, way=_way(page), **numbers)
+
+class _Match(Subquery):
+    """Whether at least so many of these photos match."""
+
+    output_field = models.BooleanField()
+    template = "EXISTS (SELECT FROM (%(subquery)s) passed WHERE matches OFFSET %(others)s)"
+
+    def __init__(self, in_order: Any, *, at_least: int) -> None:
+        super().__init__(in_order, others=at_least - 1)
 
 
 class _PlaceInSample(Subquery):
