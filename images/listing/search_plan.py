@@ -16,7 +16,6 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, Exists, F, Func, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce
-from django.db.models.lookups import IsNull
 
 from images.listing import across_groups
 from images.models import EVERY_PHOTO, Image, Upload, search_vector
@@ -234,27 +233,21 @@ class TextMatch:
     def _by_sample(self, found: Any, page: Page) -> Any:
         """Those that are found up to a place that may have a page of them before it. Postgres puts
         together where the index of words and that of the order point, before it reads any photo."""
-        last = self._last_of_sample(page, group=OuterRef(GROUP))
-        ever = Cast(Value("infinity" if page.is_downwards else "-infinity"), _MOMENT)
-        first = Value(page.cursor.key) if page.cursor else ever
-        # Both ends are named: Postgres takes a range of which it knows but one for a large one.
-        reach = (last, first) if page.is_downwards else (first, last)
-        reached = found.filter(group=GROUP, place__range=reach)
-        reached = _Matches(reached, page, at_least=page.end, at_most=2**62)
-        # Without such a place Postgres would ask the index of words all the same.
-        is_known = IsNull(self._last_of_sample(page, group=GROUP), False)
-        return Case(When(is_known, then=reached), output_field=_IDS)
-
-    def _last_of_sample(self, page: Page, *, group: OuterRef) -> _PlaceInSample:
         sample: Any = Image.objects.filter(
-            self._matching(group=group),
-            group=group,
+            self._matching(group=OuterRef(GROUP)),
+            group=OuterRef(GROUP),
             sha256__lt=f"{2**256 // ONE_OF:064x}",
             # As the index of digests has it.
             version__gt=0,
             trashed_at=None,
         )
-        return _PlaceInSample(page.beyond(sample).values(place=page.ordering.key), page)
+        last = _PlaceInSample(page.beyond(sample).values(place=page.ordering.key), page)
+        ever = Cast(Value("infinity" if page.is_downwards else "-infinity"), _MOMENT)
+        first = Value(page.cursor.key) if page.cursor else ever
+        # Both ends are named: Postgres takes a range of which it knows but one for a large one.
+        reach = (last, first) if page.is_downwards else (first, last)
+        found = found.filter(group=GROUP, place__range=reach)
+        return _Matches(found, page, at_least=page.end, at_most=2**62)
 
     def prefer_scan(self) -> Q:
         return _more_than(FEW_PHOTOS, self.using_index(Image.objects.all()))
