@@ -37,9 +37,9 @@ FEW_UPLOADS = 10_000
 FEW_MATCHES = 3000
 # How far a search for words reads along the order, before it asks the index and after.
 FIRST_PART, LONG_PART = 1000, 10_000
-# A search that has not found a page in the first part reads on if at least so many of its first
-# photos match: to read all that the index has takes about as long as going so far, where each 150th
-# of a million photos matches.
+# A search that has found no page of matches in the first part reads on along the order if, of its
+# first NEAR_PART photos, at least LEAST_NEAR match; otherwise it asks the index. Both take about as
+# long for a word that each 150th of a million photos has.
 NEAR_PART, LEAST_NEAR = 250, 2
 # A search looks at one of so many photos of a group, those whose digests are the least: where at
 # least so many of them match, it learns how far a page of matches reaches.
@@ -195,9 +195,9 @@ class TextMatch:
     query: str  # of search_vector.query_of()
 
     def first(self, rows: ImageQuerySet, page: Page, *, is_narrowed: bool) -> Expression:
-        """Reads the beginning of the order. If it does not hold a page of matches, but some, reads
-        on. Otherwise asks the index for those before a place that a sample suggests; and if few
-        photos of the sample match, for all.
+        """Reads the beginning of the order. If that has fewer matches than a page, but some, it
+        reads on. If it has next to none, it asks the index of words: for the matches before a place
+        that a sample suggests, or, if few photos of the sample match, for all matches.
 
         So a word costs little that is common, rare, or somewhere between. What costs more the
         larger the group is: a word of many photos of which none is near.
@@ -212,7 +212,7 @@ class TextMatch:
             return Coalesce(few, far, every)
         first = _Along(in_order[:FIRST_PART], page)
         is_longer = _more_than(FIRST_PART, page.beyond(rows.filter(group=GROUP)))
-        some_are_near = Q(_Match(in_order[:NEAR_PART], at_least=LEAST_NEAR))
+        some_are_near = Q(_HasMatches(in_order[:NEAR_PART], at_least=LEAST_NEAR))
         further = Case(When(is_longer & some_are_near, then=far), output_field=_IDS)
         return Coalesce(first, further, self._by_sample(found, page), every)
 
@@ -317,7 +317,7 @@ def _more_than(few: int, rows: QuerySet[Any]) -> Q:
 
 
 class _PageOf(Subquery):
-    """The ids of those of these photos that come first on a page. `numbers` are of the template."""
+    """Selects the ids of those rows that come first on a page. `numbers` fill in the template."""
 
     output_field = _IDS
 
@@ -326,7 +326,7 @@ class _PageOf(Subquery):
 
 
 class _Matches(_PageOf):
-    """NULL if there are fewer rows than `at_least`, or more than `at_most`.
+    """Selects from all rows; gives NULL if they are fewer than `at_least`, or more than `at_most`.
 
     Postgres finds all rows before it sorts them: told that it needs only the first, it would go
     along the order.
@@ -340,8 +340,8 @@ class _Matches(_PageOf):
 
 
 class _Along(_PageOf):
-    """Those that match, of photos along the order; NULL if they do not fill the page. Postgres
-    reads no further than the last of them."""
+    """Selects the rows that match, from rows along the order; gives NULL if they do not fill the
+    page. Postgres reads no further than the last row of the page."""
 
     template = (
         "(SELECT CASE WHEN count(*) = %(end)s THEN"
@@ -352,8 +352,8 @@ class _Along(_PageOf):
 
 
 class _FirstOfAll(_PageOf):
-    """Those of whatever number: all are read, but only those of the page are kept and sorted.
-    OFFSET 0 has Postgres find them in their own way, as in _Matches."""
+    """Selects from any number of rows: Postgres reads all, and sorts and keeps those of the page.
+    OFFSET 0 has it find the rows in their own way, as in _Matches."""
 
     template = (
         "ARRAY(SELECT found.id FROM (%(subquery)s OFFSET 0) found"
@@ -361,8 +361,8 @@ class _FirstOfAll(_PageOf):
     )
 
 
-class _Match(Subquery):
-    """Whether at least so many of these photos match."""
+class _HasMatches(Subquery):
+    """Tells whether at least so many rows match."""
 
     output_field = models.BooleanField()
     template = "EXISTS (SELECT FROM (%(subquery)s) passed WHERE matches OFFSET %(others)s)"
