@@ -15,12 +15,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
-SHIFTS = """() => new Promise((resolve) => {
+# What moved since the page began to load: how much of it, and from where to where.
+SHIFTS = """() => {
     const observer = new PerformanceObserver(() => {});
     observer.observe({ type: "layout-shift", buffered: true });
-    const found = observer.takeRecords().filter((shift) => !shift.hadRecentInput);
-    resolve(found.reduce((sum, { value }) => sum + value, 0));
-})"""
+    const shifts = observer.takeRecords().filter((shift) => !shift.hadRecentInput);
+    const box = ({ x, y, width, height }) => [x, y, width, height].map(Math.round);
+    const tell = ({ node, previousRect, currentRect }) =>
+        [node?.outerHTML?.slice(0, 80), box(previousRect), box(currentRect)];
+    return shifts.map(({ value, sources }) => [value, ...sources.map(tell)]);
+}"""
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ def test_an_evening_is_looked_at_sorted_out_and_goes_on(running_stack, open_gall
     news = page.get_by_role("button", name="1 new photo")
     expect(news).to_be_visible()
     assert ids_on(page) == ids
-    assert page.evaluate(SHIFTS) == 0
+    assert page.evaluate(SHIFTS) == []
     news.click()
     expect(tiles).to_have_count(13)
     expect(page.get_by_text("13 photos")).to_be_visible()
@@ -151,6 +155,28 @@ def drag(page, start, end):
     page.mouse.down()
     page.mouse.move(*end, steps=8)
     page.mouse.up()
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_no_photo_moves_while_the_page_arrives_slowly(running_stack, open_gallery, viewport):
+    evening = Evening.begin(running_stack, "Slow")
+    evening.send(12, first=600)
+    page = open_gallery(evening, viewport=viewport)
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    slow = {"offline": False, "latency": 50, "uploadThroughput": -1}
+    network.send("Network.emulateNetworkConditions", {**slow, "downloadThroughput": 12_000})
+    page.reload()
+    expect(page.locator('#grid[data-lightbox="ready"]')).to_be_visible()
+    assert page.evaluate(SHIFTS) == []
+
+    # Nobody waits for long for a page of which the rest does not come.
+    visibility = page.evaluate(
+        """() => { document.querySelectorAll(".grid-end").forEach((end) => end.remove());
+        return getComputedStyle(document.querySelector("#grid li")).visibility; }"""
+    )
+    assert visibility == "hidden"
+    expect(page.locator("#grid li").first).to_be_visible()
 
 
 def test_a_thumb_selects_by_a_long_press_and_by_dragging(running_stack, open_gallery):
