@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import playwright.async_api
 import playwright.sync_api
 import pytest
+from playwright.sync_api import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,13 @@ HELP = "No Chromium to test with. On Debian and Ubuntu: apt install chromium"
 
 def launch(playwright: Playwright) -> Browser:
     """In CI a machine without a browser is a failure, elsewhere the tests are skipped."""
-    return playwright.chromium.launch(**how_to_launch(playwright.chromium.executable_path))
+    how = how_to_launch(playwright.chromium.executable_path)
+    try:
+        return playwright.chromium.launch(**how)
+    except Error:
+        # On a busy machine Chromium may crash before it has opened a page, in one of some ten
+        # thousand tests: that says nothing of ours.
+        return playwright.chromium.launch(**how)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
 from PIL import Image as Picture
@@ -494,6 +495,7 @@ def while_asked(server, do):
     def once():
         server.before_reply = lambda: None
         do()
+        connections.close_all()  # of the server's thread, which goes on
 
     server.before_reply = once
 
