@@ -292,8 +292,14 @@ class Page:
             cursor = Cursor(self.ordering.name, backwards, key, row.id)
         else:  # all of it was deleted meanwhile: turn round where we are
             assert self.cursor is not None  # noqa: S101 - without one there are no neighbours
-            cursor = replace(self.cursor, backwards=backwards)
+            cursor = self._turned_round(self.cursor)
         return replace_query_param(self.url, "cursor", cursor.encode())
+
+    def _turned_round(self, cursor: Cursor) -> Cursor:
+        """The cursor that looks back from where this one stands, at the row there, too."""
+        place = cursor.id.int + (-1 if self.is_downwards else 1)
+        beside = UUID(int=min(max(place, 0), 2**128 - 1))
+        return replace(cursor, backwards=not cursor.backwards, id=beside)
 
     def _at_offset(self, offset: int, rows: Sequence[Placed]) -> str:
         url = remove_query_param(remove_query_param(self.url, "skip"), "offset")

@@ -32,7 +32,7 @@ COLUMNS = ("original_filename", "description", "caption", "generated_text", "upl
 # below zero and `<b>` as markup.
 SEPARATORS = "_-./\\@:+=&;#<>~?'\""
 _SPACES = " " * len(SEPARATORS)
-# Letters of a word; a longer one counts as several. Nobody may search for so many.
+# Letters of a word; a longer one counts as several.
 LONGEST = 250
 
 
@@ -82,7 +82,13 @@ def query_of(text: str) -> str | None:
     """Returns the query for matching() that asks for all of the words; None where there is no
     word."""
     spaced = unicodedata.normalize("NFKC", text).translate(str.maketrans(SEPARATORS, _SPACES))
-    found = [word for word in spaced.split() if any(letter.isalnum() for letter in word)]
+    # In the pieces that search_vector() makes: one letter may become 18.
+    pieces = [
+        word[start : start + LONGEST]
+        for word in spaced.split()
+        for start in range(0, len(word), LONGEST)
+    ]
+    found = [piece for piece in pieces if any(letter.isalnum() for letter in piece)]
     # Quoted: no operator in it. A quote itself is a separator, so none is left.
     return " & ".join(f"'{word}'" for word in found) + ":*" if found else None
 

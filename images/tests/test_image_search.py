@@ -13,7 +13,7 @@ from django.db import connection
 from bandpics.testing.matrix import few, representative
 from groups.models import Group
 from groups.tests.factories import GroupFactory
-from images.listing import pagination, search_plan
+from images.listing import across_groups, pagination, search_plan
 from images.listing.pagination import Cursor, Ordering, Page
 from images.listing.search_plan import Search, TextMatch
 from images.models import Image, search_vector
@@ -356,6 +356,15 @@ def test_no_word_is_too_long_to_be_kept(found, group, word):
     assert found("before after") == ["a"]
     if word.isalpha():
         assert found(word[:200]) == ["a"]
+
+
+@pytest.mark.parametrize("is_wide", [False, True])
+@pytest.mark.parametrize("letter", ["\u3316", "\ufdfa", "\u33ff"])
+def test_letters_that_stand_for_many_are_found(found, group, monkeypatch, letter, is_wide):
+    monkeypatch.setattr(across_groups, "are_many", lambda access: is_wide)
+    photo(group, original_filename="a", description=letter * 200)
+    assert found(letter * 200) == ["a"]
+    assert found(letter * 199 + "x") == []
 
 
 def test_words_and_news_add_up(found, group):

@@ -132,14 +132,28 @@ def test_a_photo_that_goes_meanwhile_leaves_no_gap(client_of_ben, album):
     assert rest == scanning("-sort_at")[2:]
 
 
-def test_from_a_page_that_emptied_there_is_a_way_back(client_of_ben, album):
-    first = client_of_ben.get(f"{URL}?limit=5").json()
-    Image.objects.exclude(pk__in=[row["id"] for row in first["results"]]).delete()
+@pytest.mark.parametrize("ordering", ["-sort_at", "byte_size"])
+def test_from_a_page_that_emptied_there_is_a_way_back(client_of_ben, album, ordering):
+    first = client_of_ben.get(f"{URL}?limit=1&ordering={ordering}").json()
+    second = client_of_ben.get(first["next"]).json()
+    Image.objects.exclude(pk=first["results"][0]["id"]).delete()
     empty = client_of_ben.get(first["next"]).json()
     assert empty["results"] == []
     assert empty["next"] is None
     back = client_of_ben.get(empty["previous"]).json()
-    assert len(back["results"]) == 4  # the row the cursor stands on is not before it
+    assert back["results"] == first["results"]
+    assert client_of_ben.get(second["previous"]).json()["results"] == first["results"]
+
+
+@pytest.mark.parametrize("ordering", ["-sort_at", "byte_size"])
+def test_from_a_page_that_emptied_there_is_a_way_on(client_of_ben, album, ordering):
+    first = client_of_ben.get(f"{URL}?limit=3&ordering={ordering}").json()
+    second = client_of_ben.get(first["next"]).json()
+    Image.objects.filter(pk__in=[row["id"] for row in first["results"]]).delete()
+    empty = client_of_ben.get(second["previous"]).json()
+    assert empty["results"] == []
+    assert empty["previous"] is None
+    assert client_of_ben.get(empty["next"]).json()["results"] == second["results"]
 
 
 def test_a_cursor_remembers_its_order(client_of_ben, album):
