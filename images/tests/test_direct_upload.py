@@ -251,6 +251,12 @@ def test_too_large_a_form_is_refused_before_it_is_read(cleo, settings):
     assert answer.status_code == 413
 
 
+def test_a_photo_of_many_megabytes_is_taken_as_base64(cleo):
+    answer = cleo.client.post(ADDRESS, **as_json(drawn_pictures.jpeg() + bytes(6 * 1024 * 1024)))
+    assert answer.status_code == 202, answer.content
+    assert Upload.objects.get().declared_byte_size > 6 * 1024 * 1024
+
+
 def test_too_large_a_text_is_refused(cleo, settings):
     settings.BASE64_MAX_BYTES = 1000
     answer = cleo.client.post(ADDRESS, **as_json(drawn_pictures.jpeg()))
