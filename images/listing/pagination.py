@@ -296,7 +296,7 @@ class Page:
         return replace_query_param(self.url, "cursor", cursor.encode())
 
     def _turned_round(self, cursor: Cursor) -> Cursor:
-        """The cursor that looks back from where this one stands, at the row there, too."""
+        """Returns the cursor that reads the other way, from the row on which this one stands."""
         place = cursor.id.int + (-1 if self.is_downwards else 1)
         beside = UUID(int=min(max(place, 0), 2**128 - 1))
         return replace(cursor, backwards=not cursor.backwards, id=beside)

@@ -50,8 +50,7 @@ def launch(playwright: Playwright) -> Browser:
     try:
         return playwright.chromium.launch(**how)
     except Error:
-        # On a busy machine Chromium may crash before it has opened a page, in one of some ten
-        # thousand tests: that says nothing of ours.
+        # On a busy machine Chromium may crash as it starts, before it has opened a page of ours.
         return playwright.chromium.launch(**how)
 
 
