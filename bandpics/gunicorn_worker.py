@@ -40,14 +40,16 @@ ALWAYS_RECEIVED_BYTES = 64 * 1024
 LINGER_SECONDS = 5.0
 # The longest time that a request waits for a thread.
 QUEUE_SECONDS = 5.0
+# How long a new connection may stay where there is no room: its request is on its way.
+NEW_SECONDS = 0.25
 # New connections that are accepted before the others have their turn.
 ACCEPTED_AT_ONCE = 32
 
 
 class BufferingWorker(ThreadWorker):
-    """Overrides gunicorn's set_accept_enabled, accept, enqueue_req, finish_request and
-    murder_pending, which run in the main loop, and handle_request and handle_error, which run in a
-    thread."""
+    """Overrides gunicorn's set_accept_enabled, accept, enqueue_req, finish_request,
+    wait_for_and_dispatch_events and murder_pending, which run in the main loop, and handle_request
+    and handle_error, which run in a thread."""
 
     alive: bool
 
@@ -169,12 +171,21 @@ class BufferingWorker(ThreadWorker):
             self._is_stopping.set()
             self._stops_at = time.monotonic() + drain_seconds
 
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Waits for events, and no longer than until the next check."""
+        super().wait_for_and_dispatch_events(min(timeout, self._seconds_to_check()))
+
+    def _seconds_to_check(self) -> float:
+        """Returns how long to wait for the next check. Beyond the hard limit it comes soon, because
+        new connections that stay silent make room for others then."""
+        return NEW_SECONDS / 2 if self.nr_conns > self._hard_limit else 0.5
+
     def murder_pending(self) -> None:
         """Ends late connections. gunicorn calls it at least once a second."""
         now = time.monotonic()
         if now < self._next_check:
             return
-        self._next_check = now + 0.5
+        self._next_check = now + self._seconds_to_check()
         if self._stops_at is not None and now > self._stops_at and self.alive:
             self.alive = False
         for conn in [conn for conn in self._ending if conn.timeout < now]:
@@ -196,9 +207,10 @@ class BufferingWorker(ThreadWorker):
         """Closes connections beyond the limits, of each kind the oldest first.
 
         Beyond the soft limit: those whose answer is sent, then those that idle after a request.
-        Beyond the hard limit: those whose request has not arrived, then those that read their
-        answer slowly. Requests in the queue get a 503, the newest first, if they alone are beyond
-        the soft limit; unfinished ones, if their bytes are too many.
+        Beyond the hard limit, which does not count new ones: those whose request has not arrived,
+        then those that read their answer slowly. Requests in the queue get a 503, the newest
+        first, if they alone are beyond the soft limit; unfinished ones, if their bytes are too
+        many.
         """
         size = sum(conn.parser.received for conn in self._waiting)
         max_size = settings.FORM_MAX_BYTES * self.cfg.threads
@@ -208,8 +220,10 @@ class BufferingWorker(ThreadWorker):
         answered = [conn for conn in ending if conn.parser.is_wanted and not conn.sock.unsent]
         for conn in answered[: max(0, self.nr_conns - self._soft_limit)]:
             self._drop(conn, self._ending)
-        for conn in sorted(self._waiting, key=lambda conn: conn.parser.leaves_at):
-            limit = self._soft_limit if conn.parser.is_idle else self._hard_limit
+        new = [conn for conn in self._waiting if conn.parser.silent_seconds < NEW_SECONDS]
+        hard_limit = self._hard_limit + len(new)
+        for conn in sorted(self._waiting.difference(new), key=lambda conn: conn.parser.leaves_at):
+            limit = self._soft_limit if conn.parser.is_idle else hard_limit
             is_beyond = self.nr_conns > limit
             if is_beyond:
                 self._receive(conn)  # perhaps the rest is there, and was not seen yet
@@ -217,7 +231,7 @@ class BufferingWorker(ThreadWorker):
                 size -= conn.parser.received
                 self._refuse(conn, 503)
         for conn in ending:
-            if self.nr_conns > self._hard_limit and conn in self._ending:
+            if self.nr_conns > hard_limit and conn in self._ending:
                 self._drop(conn, self._ending)
         asking = self.nr_conns - len(self._waiting)
         for _ in range(min(asking - self._soft_limit, len(self._queue))):

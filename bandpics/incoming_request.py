@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,11 @@ class IncomingRequest:
     def is_idle(self) -> bool:
         """Whether its connection had an answer, and may not ask again."""
         return self._count > 0 and not self.has_begun
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long its connection has been open, if nothing ever came by it; else infinity."""
+        return math.inf if self._count or self.has_begun else time.monotonic() - self.began_at
 
     @property
     def leaves_at(self) -> tuple[bool, float]:

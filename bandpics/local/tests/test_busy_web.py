@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
+from bandpics.gunicorn_worker import NEW_SECONDS
 from bandpics.local.tests.test_web_role import crowded, database_of, may_not_sign_in, web  # noqa: F401 - a fixture
 
 A_BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "de-AT,en"}
@@ -103,6 +104,30 @@ def test_who_has_just_come_gets_an_answer_though_all_others_wait_for_theirs(slow
             client.close()
 
 
+def test_who_has_just_come_is_waited_for_though_more_are_there_than_have_a_place(slow_server_of):
+    """A server may see a new connection before its request, which is on its way."""
+    with slow_server_of("--worker-connections", "100") as server:
+        (worker,) = psutil.Process(server.process.pid).children()
+        waiting = [server.connect(60) for _ in range(90)]
+        for client in waiting:
+            client.request("GET", "/api/v1/uploads/", headers=SOME_LINK)
+        for _ in range(10):
+            worker.suspend()
+            new = [server.connect(60) for _ in range(20)]
+            for client in new:
+                client.connect()
+            started = time.monotonic()
+            worker.resume()
+            time.sleep(0.05)  # the server sees them
+            for client in new:
+                client.request("GET", "/api/v1/uploads/", headers=SOME_LINK)
+            if time.monotonic() - started < 0.8 * NEW_SECONDS:
+                break  # else this machine was too slow to ask in time
+        assert {client.getresponse().status for client in [*waiting, *new]} == {503}
+        for client in [*waiting, *new]:
+            client.close()
+
+
 @pytest.mark.parametrize("said", [b"", b"GET /login/ HTTP/1.1\r\nHost: ", HEAD + b"{"])
 def test_those_who_never_ask_keep_nobody_out(said):
     """More than the server takes come, and send nothing, half a head, or a bit of a body."""
@@ -124,11 +149,11 @@ def test_those_who_never_ask_keep_nobody_out(said):
             time.sleep(1)  # until all hold a place, or wait for one
             started = time.monotonic()
             try:
-                answers = [server.status("/healthz", server.connect(30)) for _ in range(20)]
+                answers = [server.status("/healthz", server.connect(30)) for _ in range(10)]
             finally:
                 seconds = time.monotonic() - started
                 is_over.set()
-        assert (answers, {each.result() for each in holding}) == ([200] * 20, {None})
+        assert (answers, {each.result() for each in holding}) == ([200] * 10, {None})
         # If those who hold a place made no room, they would take eight seconds or more.
         assert seconds < 5 + 20 * alone
 
