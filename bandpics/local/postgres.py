@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 NAME = "postgres"
 MAJOR_VERSION = "18"
 USER = DATABASE = "bandpics"
+# The database that each worker of a test run copies.
+TEMPLATE = "bandpics_template"
 SCHEMES = {"postgres", "postgresql"}
 # For tests, whose data may be lost with the power.
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -126,6 +128,16 @@ def make_database(maintenance_url: str) -> None:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
         if found.fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+
+def make_template(url: str) -> None:
+    """Copies the migrated database to TEMPLATE, with which no program connects. Postgres copies no
+    database that another session is connected with (PostgreSQL, "CREATE DATABASE")."""
+    parts = urlsplit(url)
+    template, source = sql.Identifier(TEMPLATE), sql.Identifier(parts.path.lstrip("/"))
+    with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(template))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(template, source))
 
 
 def check(url: str) -> None:

@@ -82,7 +82,7 @@ def pytest_configure() -> None:
     from django.conf import settings
     from django.db import connection
 
-    connection.settings_dict["TEST"]["TEMPLATE"] = postgres.DATABASE  # migrated once for all
+    connection.settings_dict["TEST"]["TEMPLATE"] = postgres.TEMPLATE  # migrated once for all
     # The default hasher takes a quarter of a second, and every test creates users.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Each botocore session would read megabytes of JSON.
@@ -365,6 +365,7 @@ def _start(config: pytest.Config) -> None:
         config.add_cleanup(stack.stop)
         stack.start_stores(postgres_settings=(*postgres.NOT_DURABLE, *postgres.COPYABLE))
         stack.prepare_for_tests()
+        postgres.make_template(stack.variables["DATABASE_URL"])
     except CannotStart as error:
         raise pytest.UsageError(f"bandpics: {error}") from None
     os.environ.update(stack.variables)

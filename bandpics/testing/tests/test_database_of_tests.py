@@ -1,7 +1,12 @@
-"""The connection to Postgres that tests keep: the next test finds a session as if it were new."""
+"""The database of each worker: it is made beside programs that others started, and the connection
+to it is kept, so that the next test finds a session as if it were new."""
 
 from __future__ import annotations
 
+import os
+from urllib.parse import urlsplit
+
+import psycopg
 from django.db import connection
 from django.test import TransactionTestCase
 
@@ -28,3 +33,16 @@ def test_what_a_test_leaves_in_its_session_is_not_there_in_the_next(transactiona
         cursor.execute(SESSION)
         assert cursor.fetchone() == ("origin", "0", "0", None, 0)
     assert connection.connection is kept
+
+
+def test_a_worker_makes_its_database_while_a_program_uses_that_of_the_run():
+    url = urlsplit(os.environ["DATABASE_URL"])
+    template = connection.settings_dict["TEST"]["TEMPLATE"]
+    maintenance = url._replace(path="/postgres").geturl()
+    with (
+        psycopg.connect(url.geturl()) as program,
+        psycopg.connect(maintenance, autocommit=True) as worker,
+    ):
+        worker.execute(f"CREATE DATABASE one_more TEMPLATE {template}")
+        worker.execute("DROP DATABASE one_more")
+        assert program.execute("SELECT 1").fetchone() == (1,)
