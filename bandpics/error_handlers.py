@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
-        return problem_response(exceptions.ParseError("The request could not be understood."))
+        known = problems.known(exception)
+        if not isinstance(known, exceptions.APIException):
+            known = exceptions.ParseError("The request could not be understood.")
+        return problem_response(known)
     return defaults.bad_request(request, exception)
 
 

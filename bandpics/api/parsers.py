@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.conf import settings
+from django.core.exceptions import (
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from rest_framework import parsers, renderers, status
 from rest_framework.exceptions import ErrorDetail, ParseError, ValidationError
 
+from bandpics.api import problems
 from bandpics.api.problems import Problem
 
 if TYPE_CHECKING:
@@ -75,12 +82,42 @@ class JsonParser(parsers.BaseParser):
 
 
 class FormParser(parsers.MultiPartParser):
-    """DRF's own; the texts of a form may be no longer than those of JSON."""
+    """DRF's own; the texts of a form may be no longer than those of JSON.
+
+    Django raises what is answered by `_fields_too_large`, `_too_many_fields` and `_too_many_files`.
+    """
 
     def parse(self, *args: Any, **kwargs: Any) -> Any:
         parsed: Any = super().parse(*args, **kwargs)
         _refuse_deep_and_long(dict(parsed.data.lists()), frozenset())
         return parsed
+
+
+def _fields_too_large(_error: RequestDataTooBig) -> BodyTooLarge:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return BodyTooLarge(
+        f"The fields of a form may have up to {limit} bytes together. Send a photo as a file.",
+        limit=limit,
+    )
+
+
+def _too_many_fields(_error: TooManyFieldsSent) -> ParseError:
+    most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    return ParseError(f"A form may have up to {most} fields. Send fewer at once.")
+
+
+def _too_many_files(_error: TooManyFilesSent) -> ParseError:
+    most = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+    return ParseError(f"A form may have up to {most} files. Send the others after it.")
+
+
+problems.answer(
+    {
+        RequestDataTooBig: _fields_too_large,
+        TooManyFieldsSent: _too_many_fields,
+        TooManyFilesSent: _too_many_files,
+    }
+)
 
 
 def _refuse_constant(name: str) -> None:

@@ -152,7 +152,7 @@ class DiskFull(Problem):
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook. None for what is not an API error: Django's own 500 handling takes it."""
-    exc = _known(exc)
+    exc = known(exc)
     if not isinstance(exc, exceptions.APIException):
         return None
     headers = {}
@@ -172,7 +172,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     return response
 
 
-def _known(exc: Exception) -> Exception:
+def known(exc: Exception) -> Exception:
     """The API error that says what happened; the same where it is none."""
     if isinstance(exc, exceptions.APIException):
         return exc

@@ -7,7 +7,7 @@ import io
 from urllib.parse import urlsplit
 
 import pytest
-from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, Client, encode_multipart
 from rest_framework.test import APIClient
 
 from bandpics.users import api_keys
@@ -33,6 +33,11 @@ def send(client, address, length, content_type=FORM, **more):
     return client.post(address, data=b"x", content_type=content_type, **told)
 
 
+def post_form(client, address, data):
+    form = encode_multipart(BOUNDARY, data)
+    return client.generic("POST", address, form, content_type=MULTIPART_CONTENT)
+
+
 def refused(answer, status=413, slug="body-too-large"):
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/problem+json"
@@ -45,6 +50,7 @@ def sessions(ben):
     """A browser without the CSRF header, whose token Django reads from the form."""
     client = Client(enforce_csrf_checks=True)
     client.force_login(ben)
+    client.cookies["csrftoken"] = "a" * 32
     return client
 
 
@@ -80,6 +86,26 @@ def test_a_photo_in_a_form_has_that_of_one_photo(cleo, scripts, sessions, settin
         refused(send(client, PHOTOS, settings.UPLOAD_MAX_BYTES + MIB))
     settings.UPLOAD_MAX_BYTES = 5 * 1024 * MIB
     assert refused(send(scripts, PHOTOS, 600 * MIB))["limit"] == settings.FORM_MAX_BYTES
+
+
+def test_a_photo_as_a_field_of_a_form_is_told_to_come_as_a_file(scripts, sessions):
+    for client in (scripts, sessions):
+        said = refused(post_form(client, PHOTOS, {"name": "x", "file": "A" * 3 * MIB}))
+        assert said["limit"] == 2_621_440
+        assert said["detail"] == (
+            "The fields of a form may have up to 2621440 bytes together. Send a photo as a file."
+        )
+
+
+def test_a_form_of_many_fields_or_files_is_told_how_many_it_may_have(scripts, sessions):
+    fields = {f"field{number}": "x" for number in range(1_001)}
+    files = [io.BytesIO(b"x") for _ in range(101)]
+    for data, most in [(fields, "1000 fields"), ({"files": files}, "100 files")]:
+        for client in (scripts, sessions):
+            for file in files:
+                file.seek(0)
+            said = refused(post_form(client, GROUPS, data), 400, "invalid")
+            assert said["detail"].startswith(f"A form may have up to {most}. Send ")
 
 
 @pytest.mark.parametrize("address", [GROUPS, "/api/v1/uploads/", "/api/v1/token/"])
