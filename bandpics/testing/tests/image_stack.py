@@ -62,7 +62,8 @@ class Evening:
         """Announces a photo and sends its bytes to the bucket; returns its id."""
         body = {"files": [described(data)]}
         (ticket,) = self.api("POST", "uploads/", who=self.guest, json=body)["uploads"]
-        assert put(ticket["upload"], data).status == 200
+        stored = put(ticket["upload"], data)
+        assert stored.status == 200, (stored.status, stored.data[:500])
         return ticket["id"]
 
     def complete(self, upload_id):
