@@ -194,6 +194,7 @@ class Container:
         health: Sequence[str] = (),
     ) -> None:
         self.name, self.stop_seconds, self.health = name, stop_seconds, health
+        self.is_told_to_end = False
         number = len(list(image.folder.glob(f"{name}-*.log")))
         self.log = image.folder / f"{name}-{number}.log"
         work = image.folder / f"{name}-{number}-work"
@@ -255,6 +256,7 @@ class Container:
             time.sleep(0.2)
 
     def terminate(self) -> None:
+        self.is_told_to_end = True
         self.main.send_signal(signal.SIGTERM)
 
     def stop(self) -> int:
@@ -273,6 +275,7 @@ class Container:
             return 137
 
     def kill(self) -> None:
+        self.is_told_to_end = True
         if self.process.poll() is None:
             self.main.kill()
         self.process.wait(10)
