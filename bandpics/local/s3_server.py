@@ -76,9 +76,12 @@ def answers(*, host: str, port: int) -> bool:
 
 
 def make_bucket(variables: Mapping[str, str], bucket: str) -> None:
-    made = client(variables)
-    made.create_bucket(Bucket=bucket)
-    made.put_object(Bucket=bucket, Key=KEEPER, Body=b"")
+    client(variables).create_bucket(Bucket=bucket)
+    keep_incoming(variables, bucket)
+
+
+def keep_incoming(variables: Mapping[str, str], bucket: str) -> None:
+    client(variables).put_object(Bucket=bucket, Key=KEEPER, Body=b"")
 
 
 def check(variables: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import urllib3
 
+from bandpics.local import s3_server
 from bandpics.testing import pytest_plugin
 from bandpics.testing.fault_proxy import FaultProxy
 from images.tests.guest_client import DEVICE, described, put
@@ -126,6 +127,13 @@ def stores():
             )
         finally:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def set_up(stack):
+    """Runs the services that make the bucket and the tables."""
+    stack.run("bucket")
+    s3_server.keep_incoming(stack.env, stack.env["S3_BUCKET"])
+    stack.run("migrate")
 
 
 def make_admin(container, entrypoint):

@@ -24,7 +24,7 @@ from bandpics import entrypoint
 from bandpics.local import addresses
 from bandpics.testing import image as images
 from bandpics.testing.aws_server import aws_server
-from bandpics.testing.tests.image_stack import Evening, make_admin, stores, until
+from bandpics.testing.tests.image_stack import Evening, make_admin, set_up, stores, until
 from images.tests import caption_server, drawn_pictures
 from images.tests.test_storage_events import told
 
@@ -114,8 +114,7 @@ def running(image):
     with stores() as found, queue_of_events() as (sqs, queue):
         one = Running(image, found, sqs, queue, captions)
         try:
-            one.stack.run("bucket")
-            one.stack.run("migrate")
+            set_up(one.stack)
             for role in SERVICES:
                 one.start(role)
             for container in one.roles.values():

@@ -20,7 +20,7 @@ import bandpics
 from bandpics.local import addresses
 from bandpics.testing import image as images
 from bandpics.testing.forwarder import Forwarder
-from bandpics.testing.tests.image_stack import Evening, make_admin, stores, until
+from bandpics.testing.tests.image_stack import Evening, make_admin, set_up, stores, until
 
 pytestmark = [
     pytest.mark.long,
@@ -154,8 +154,7 @@ def test_a_second_web_server_takes_over_without_one_failed_request(versions):
             return started
 
         try:
-            before.run("bucket")
-            before.run("migrate")
+            set_up(before)
             web, worker, sweeper, beat = start(before, "web", "worker", "sweeper", "beat")
             make_admin(web, old.entrypoint)
             with Load(Evening(url).begin()) as load:
