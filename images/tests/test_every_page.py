@@ -77,6 +77,11 @@ FACTS = """() => ({
     title: document.title,
     language: document.documentElement.lang,
     width: document.documentElement.scrollWidth,
+    // Firefox, and Chromium until 132, ignore an import map that comes after a module.
+    modulesBeforeMap: [...document.querySelectorAll("script[type=module], link[rel=modulepreload]")]
+        .filter((one) => [...document.querySelectorAll("script[type=importmap]")]
+            .some((map) => one.compareDocumentPosition(map) & Node.DOCUMENT_POSITION_FOLLOWING))
+        .map((one) => one.outerHTML),
 })"""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE = """async (rules) => {
@@ -343,6 +348,7 @@ def look_at(page: Any, told: list[str], look: Look) -> None:
     assert told == []
     assert found["headings"] == 1
     assert found["title"].strip()
+    assert found["modulesBeforeMap"] == []
     explains_api = "/problems/" in page.url  # to developers, in English
     assert found["language"] == ("en" if explains_api else look.language)
     assert found["width"] <= (WIDE if look.wide else PHONE)["width"]
