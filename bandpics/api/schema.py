@@ -100,6 +100,22 @@ class Schema(AutoSchema):
         return ["application/json"]
 
 
+def say_null(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Replaces `nullable`, which Django REST framework says of a page's links, and which OpenAPI
+    3.1 does not know (https://spec.openapis.org/oas/v3.1.0#schema-object)."""
+    parts: list[Any] = [result]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if isinstance(part.get("type"), str) and part.get("nullable") is True:
+                del part["nullable"]
+                part["type"] = [part["type"], "null"]
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+    return result
+
+
 def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Adds to each operation the problems it may answer. A hook of drf-spectacular."""
     for path, operations in result["paths"].items():

@@ -144,6 +144,7 @@ SPECTACULAR_SETTINGS = {
     "ENFORCE_NON_BLANK_FIELDS": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "bandpics.api.schema.say_null",
         "bandpics.api.schema.add_problems",
     ],
 }

@@ -95,8 +95,8 @@ class FormatCountSerializer(serializers.Serializer[Any]):
 
 
 class CameraCountSerializer(serializers.Serializer[Any]):
-    make = serializers.CharField()
-    model = serializers.CharField()
+    make = serializers.CharField(allow_blank=True)
+    model = serializers.CharField(allow_blank=True)
     count = serializers.IntegerField()
 
 

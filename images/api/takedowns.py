@@ -57,7 +57,7 @@ class TakedownAskedSerializer(KnownFieldsOnly, serializers.Serializer[Any]):
 
 class TakedownSerializer(serializers.ModelSerializer[TakedownRequest]):
     photo = serializers.UUIDField(source="photo_id")
-    answer = serializers.CharField(help_text="The words of the host who decided.")
+    answer = serializers.CharField(allow_blank=True, help_text="The words of the host who decided.")
 
     class Meta:
         model = TakedownRequest

@@ -240,8 +240,9 @@ class TransformSerializer(serializers.ModelSerializer[Transform]):
     hash = serializers.CharField(source="spec_hash", help_text="SHA-256 of what is done.")
     status = serializers.ChoiceField(source="state", choices=Transform.State.values)
     failure = serializers.CharField(
+        allow_blank=True,
         help_text="Why it failed: crashed, impossible, original-missing, watermark-missing, or "
-        "what is wrong with the picture. Empty unless it failed."
+        "what is wrong with the picture. Empty unless it failed.",
     )
     width = serializers.IntegerField(allow_null=True, help_text="Null until it is done.")
     byte_size = serializers.IntegerField(help_text="0 until it is done.")

@@ -102,7 +102,7 @@ class UploadSerializer(DependsOnAccess, FieldsMadeOnce, serializers.ModelSeriali
 
     image = serializers.UUIDField(source="image_id")
     filename = serializers.CharField(source="image.original_filename")
-    content_type = serializers.CharField(source="declared_content_type")
+    content_type = serializers.CharField(source="declared_content_type", allow_blank=True)
     size = serializers.IntegerField(source="declared_byte_size")
     sha256 = TextOrNull(source="declared_sha256")
     last_modified = serializers.IntegerField(source="declared_last_modified", allow_null=True)

@@ -15,6 +15,14 @@ import subprocess
 import sys
 
 import pytest
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
+
+from bandpics.audit.models import Action, AuditEvent, Credential
+from images.models import Image
+from images.tests import drawn_pictures, stored_photos
+from images.tests.guest_client import Guest, described
+from invitations.tests.factories import InvitationFactory
 
 OFF = "positive_data_acceptance,negative_data_rejection"
 
@@ -65,3 +73,34 @@ def test_a_long_run_finds_nothing(running_stack, tmp_path):
         "200",
         seconds=900,
     )
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("bucket")
+def test_a_text_that_is_empty_is_described_as_one_that_may_be(ada, group, signed_in, cleo):
+    """What the server does itself has no address, a photo perhaps no camera, and a thing that
+    waits has not failed and was not answered."""
+    client, data = signed_in(ada), drawn_pictures.jpeg()
+    photo = f"/api/v1/images/{stored_photos.by_member(ada, group, data).pk}/"
+    Image.objects.update(moderation="approved")
+    emil = Guest(InvitationFactory(group=group, visibility="gallery")).client
+    asked = {"transformations": {"resize": {"width": 50}}}
+    unknown = described(data, content_type="", sha256="0" * 64)
+    assert cleo.announce(unknown).status_code == 201
+    by_server = {"action": Action.PHOTOS_PURGED, "credential": Credential.SERVER}
+    AuditEvent.objects.create(team_id=group.team_id, **by_server)
+    answers = {
+        "/images/{image_id}/transforms/": client.post(f"{photo}transforms/", asked),
+        "/images/{image_id}/takedown/": emil.post(f"{photo}takedown/", {"reason": "Not me"}),
+        "/stats/": client.get("/api/v1/stats/"),
+        "/uploads/": cleo.client.get("/api/v1/uploads/"),
+        "/audit-events/": client.get("/api/v1/audit-events/"),
+    }
+    described_by = SchemaGenerator().get_schema(request=None, public=True)
+    for path, answer in answers.items():
+        verb, status = answer.request["REQUEST_METHOD"].lower(), str(answer.status_code)
+        responses = described_by["paths"][f"/api/v1{path}"][verb]["responses"]
+        said = responses[status]["content"]["application/json"]
+        schema = {**said["schema"], "components": described_by["components"]}
+        wrong = [str(error) for error in Draft202012Validator(schema).iter_errors(answer.json())]
+        assert wrong == [], path

@@ -64,20 +64,24 @@ class AuditEventSerializer(serializers.Serializer[activity.Line]):
     at = serializers.DateTimeField(source="event.at")
     action = serializers.ChoiceField(source="event.action", choices=Action.choices)
     by = serializers.CharField(
+        allow_blank=True,
         help_text="The name of the member or guest. Empty for the server itself, for somebody "
-        "whose account or invitation is gone, and for an account that is not in the team."
+        "whose account or invitation is gone, and for an account that is not in the team.",
     )
     user = serializers.IntegerField(source="event.user_id", allow_null=True)
     invitation = serializers.UUIDField(source="event.invitation_id", allow_null=True)
     credential = serializers.ChoiceField(
         source="event.credential", choices=Credential.choices, help_text="What it was done by."
     )
-    key_prefix = serializers.CharField(source="event.key_prefix", help_text="Of an API key.")
+    key_prefix = serializers.CharField(
+        source="event.key_prefix", allow_blank=True, help_text="Of an API key."
+    )
     address = serializers.CharField(
         source="event.address",
+        allow_blank=True,
         help_text="IPv4 address, or the /64 network of an IPv6 address. Empty for the server.",
     )
-    request_id = serializers.CharField(source="event.request_id")
+    request_id = serializers.CharField(source="event.request_id", allow_blank=True)
     team = serializers.UUIDField(source="event.team_id", allow_null=True)
     group = serializers.UUIDField(source="event.group_id", allow_null=True)
     objects = serializers.ListField(
